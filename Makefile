@@ -1,0 +1,48 @@
+# make help lists what one can do here. Needs python3 (3.11 or later), make and gcc.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# ARGS goes to the program of the target: make test ARGS="-k stream", make demo ARGS="--seed 1".
+ARGS ?=
+COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=95
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv with everything the other targets need
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --quiet -c constraints.txt torch
+	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## run the whole pipeline on drawn images (minutes, no downloads)
+	$(BIN)/pd demo $(ARGS)
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## run the static checks: ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint ## all that CI runs: the static checks, then the tests with coverage
+	$(MAKE) test ARGS="$(COVERAGE) $(ARGS)"
+
+format: $(INSTALLED) ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## run every benchmark of bench/
+	@for file in bench/*.py; do name=$$(basename $$file .py); echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
+
+clean: ## remove .venv and all caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage *.egg-info build

@@ -1,0 +1,128 @@
+"""Running a node from the command line: settings recorded, signals caught, progress drawn, one line at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from cli.launchers import run_workers, slurm_script, submit, worker_command
+from cli.main import INTERRUPTED
+from cli.options import Request
+from cli.output import say, seconds_text
+from cli.progress import progress_of
+from pdstore import Store
+from pdstore.errors import Preempted
+from stages.listing import Listing
+from stages.pipeline import Node, Pipeline, record
+from stages.preflight import check_inputs, check_settings
+from stages.runner import Report, run_node
+from stages.signals import StopRequest, stop_on_signals
+from stages.state import units_of
+
+__all__ = ["adopt", "execute", "interruptible"]
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[StopRequest]:
+    """Catch SIGTERM, SIGUSR1 (exit code 75) and Ctrl-C (130) while inside."""
+    with stop_on_signals() as stop:
+        try:
+            yield stop
+        except Preempted as error:
+            if stop.signal == signal.SIGINT:
+                error.exit_code = INTERRUPTED
+            raise
+
+
+def adopt(store: Store, pipeline: Pipeline, names: Sequence[str], request: Request, overrides: Sequence[str]) -> None:
+    """Record changed settings, so that the layers they lead to become the current ones.
+
+    With overrides every node that they change is looked at; without any, only those that are about to run: a file
+    that a setting names may have come or changed since.
+
+    Raises:
+        StaleSettings: one of them has committed units under other settings, and ``--new-layer`` is not given.
+    """
+    current = store.current()
+    changed = [n for n in pipeline.nodes.values() if n.fingerprint != current.get(n.name)]
+    looked_at = [n for n in changed if overrides or n.name in names]
+    for node in looked_at:
+        check_settings(store, node, request.options.new_layer)
+    if looked_at and not request.options.dry_run:
+        record(store, pipeline)
+
+
+def execute(
+    store: Store, pipeline: Pipeline, name: str, request: Request, overrides: Sequence[str], stop: StopRequest
+) -> None:
+    """Run what is missing of one node, in this process or by the launcher that was asked for, and say what was done.
+
+    Raises:
+        click.exceptions.Exit: a worker did not end well; it has said why itself.
+        PdError: as :func:`stages.runner.run_node`.
+    """
+    node = pipeline[name]
+    if request.launch.launcher == "slurm":
+        _submit(store, node, request, overrides)
+    elif (request.launch.workers or request.launch.gpus) and not request.options.dry_run:
+        _launch(store, pipeline, node, request, overrides, stop)
+    else:
+        report = run_node(store, pipeline, name, request.options, progress_of(node), stop)
+        say(_planned(node, report) if request.options.dry_run else _done(node, report))
+
+
+def _launch(
+    store: Store, pipeline: Pipeline, node: Node, request: Request, overrides: Sequence[str], stop: StopRequest
+) -> None:
+    options, listing = request.options, Listing(store)
+    check_settings(store, node, options.new_layer)
+    # Checked here once, so that a missing input is one error and not one a worker.
+    todo = set(range(units_of(node, listing)))
+    if not options.refresh:
+        todo -= set(store.layer(node.name, node.fingerprint).units())
+    ready, waiting = check_inputs(store, pipeline, node, listing, sorted(todo), options.allow_partial)
+    if not (ready or waiting):
+        say(f"{node.name}: done already")
+        return
+    code = run_workers(worker_command(store, node.name, request, overrides), request.launch, max(1, len(ready)), stop)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _submit(store: Store, node: Node, request: Request, overrides: Sequence[str]) -> None:
+    script = slurm_script(worker_command(store, node.name, request, overrides), node.name, request.launch, Path.cwd())
+    if request.options.dry_run:
+        print(script, end="")
+        return
+    path = Path(f"pd-{node.name}.sbatch")
+    print(submit(script, path.absolute()))
+    say(f"{node.name}: {request.launch.jobs} tasks submitted ({path}). See: pd status")
+
+
+def _planned(node: Node, report: Report) -> str:
+    if not report.todo:
+        return f"{node.name}: nothing to run"
+    shown = ", ".join(map(str, report.todo[:12])) + (", …" if len(report.todo) > 12 else "")
+    return f"{node.name}: {_units(node, len(report.todo))} would run: {shown}"
+
+
+def _done(node: Node, report: Report) -> str:
+    held = f"; {_units(node, len(report.held))} held by other workers" if report.held else ""
+    if not report.committed:
+        return f"{node.name}: done already" if not held else f"{node.name}: nothing free{held}"
+    images, rate = "", report.images / max(report.seconds, 1e-3)
+    if report.images:
+        images = f", {report.images} images at {rate:.3g}/s"
+    rejected = f", {report.rejected} left out (see the table errors)" if report.rejected else ""
+    took = seconds_text(report.seconds)
+    return f"{node.name}: {_units(node, len(report.committed))} in {took}{images}{rejected}{held}"
+
+
+def _units(node: Node, count: int) -> str:
+    if node.stage.unit == "whole":
+        return "training" if node.stage.is_training else "evaluation"
+    return f"{count} {node.stage.unit}{'s' * (count != 1)}"

@@ -1,0 +1,71 @@
+"""``pd init``: a store for a folder of images."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+import click
+
+from cli.session import store_argument
+from pdstore import Store
+from pdstore.errors import UsageError
+from schemas.pipeline import SourceSpec
+from stages.create import add_images, create_store, ensure_listing
+from stages.pipeline import load_recorded, read_preset
+
+__all__ = ["command"]
+
+PRESET = "no_weights"
+
+
+@click.command("init")
+@click.argument("store", metavar="STORE")
+@click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
+@click.option("--images", required=True, metavar="DIR", help="Folder with the images; keys are relative to it.")
+@click.option("--list", "list_file", metavar="FILE", help="Only these: 'key' or 'key<TAB>class' a line.")
+@click.option("--preset", metavar="NAME|FILE", help=f"The pipeline: a preset or a YAML file. [default: {PRESET}]")
+@click.option("--add", is_flag=True, help="Add the folder's new images to a store that is there.")
+def command(
+    store: str, overrides: tuple[str, ...], images: str, list_file: str | None, preset: str | None, add: bool
+) -> None:
+    """Make a store for a folder of images.
+
+    The folder is an ImageNet tree (train/n02958343/x.JPEG with labels.txt beside train), or any tree with a folder
+    for each class. The images stay where they are, unless ingest.copy=true.
+
+    \b
+    Examples:
+      pd init parts --images photos
+      pd init parts --images imagenet --list my_images.txt
+      pd init parts --images photos --preset my_pipeline.yaml grouping.k=5
+      pd init parts --images photos --add
+    """
+    if add and (preset or overrides):
+        fix = "Change settings with: pd config set NODE.KEY=VALUE"
+        raise UsageError("--images alone beside --add", preset or overrides[0], "pd init --add", fix)
+    source = SourceSpec(
+        kind="list" if list_file else "folder",
+        root=os.path.abspath(images),
+        list_file=os.path.abspath(list_file) if list_file else "",
+    )
+    if add:
+        made = Store(store)
+        print(f"added       {add_images(made, source)} images")
+    else:
+        made = create_store(store, source, read_preset(preset or PRESET), overrides)
+    _describe(made)
+
+
+def _describe(store: Store) -> None:
+    listing, pipeline = ensure_listing(store), load_recorded(store)
+    classes = listing.classes()
+    shown = ", ".join(c.name for c in classes[:6]) + (", …" if len(classes) > 6 else "")
+    print(f"store       {store.url}")
+    print(f"images      {listing.images}")
+    print(f"classes     {len(classes)}{f' ({shown})' if classes else ''}")
+    print(f"blocks      {listing.blocks} of up to {store.info.block_size} images")
+    print(f"nodes       {', '.join(pipeline.nodes)}")
+    is_here = store.files.is_local and Path(store.files.root) == Path.cwd()
+    print(f"next        pd {'' if is_here else shlex.join(store_argument(store)) + ' '}run")

@@ -1,0 +1,137 @@
+"""The command ``pd``: finds the verb, loads its module alone, and turns every failure into one line and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+__all__ = ["VERBS", "main", "pd", "run_command"]
+
+VERBS: dict[str, tuple[str, str]] = {
+    "init": ("cli.init", "Make a store for a folder of images."),
+    "run": ("cli.run", "Run every node that is missing, in order."),
+    "stage": ("cli.stage", "List the nodes, or run one of them."),
+    "plan": ("cli.plan", "Say which units would run, and why."),
+    "status": ("cli.status", "Say what is done, running, stale or failed."),
+    "sql": ("cli.sql", "Ask the tables of the store."),
+    "show": ("cli.show", "Draw an image with the masks of every node."),
+    "eval": ("cli.evaluate", "Run the evaluations and print their numbers."),
+    "verify": ("cli.verify", "Check every committed file."),
+    "gc": ("cli.gc", "List or delete what no commit names."),
+    "config": ("cli.config", "Show or change the settings."),
+    "demo": ("cli.demo", "Run the whole pipeline on drawn images."),
+}
+"""Verb -> (module with a command of the verb's name, help text). The module is loaded when the verb is called."""
+
+INTERRUPTED = 130
+BROKEN_PIPE = 1
+
+
+class LazyGroup(click.Group):
+    """Lists its verbs from a literal and imports one only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module = importlib.import_module(VERBS[name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS:
+            near = difflib.get_close_matches(args[0], VERBS, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"The verbs: {', '.join(VERBS)}."
+            raise click.UsageError(f"expected a verb, found {args[0]!r}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--store", metavar="URL", envvar="PD_STORE", help="The store: a folder or an fsspec URL. [env: PD_STORE]")
+@click.option("--debug", is_flag=True, envvar="PD_DEBUG", help="Show the trace of an unexpected failure.")
+@click.version_option(package_name="pdstore", prog_name="pd", message="%(prog)s %(version)s")
+@click.pass_context
+def pd(ctx: click.Context, store: str | None, debug: bool) -> None:
+    """PartDistillation on one Zarr store that DuckDB indexes.
+
+    \b
+    A first round, with your own images and without any weights:
+      pd init parts --images photos
+      pd --store parts run
+      pd --store parts show 0
+
+    The store is --store, else PD_STORE, else the present folder if it is one.
+    Data goes to stdout, progress to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 stale settings,
+    4 partly failed, 75 preempted, 130 interrupted.
+    """
+    ctx.obj = {"store": store or ""}
+
+
+def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run ``pd`` with these arguments (those of the process unless given). Returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = pd.main(words, prog_name="pd", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        return _usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted. What was committed stays: run the same command again to go on.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+    except Exception as error:
+        return _failed(error, is_debug="--debug" in words or bool(os.environ.get("PD_DEBUG")))
+
+
+def main() -> None:
+    """The entry point of the command ``pd``."""
+    sys.exit(run_command())
+
+
+def _usage(error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    hint = f" See: {context.command_path} --help." if context is not None else ""
+    if getattr(error, "option_name", "") == "--store":
+        hint = " It stands before the verb: pd --store STORE VERB."
+    _say(error.format_message().rstrip(".") + ("" if error.format_message().endswith("?") else ".") + hint)
+    return error.exit_code
+
+
+def _failed(error: Exception, is_debug: bool) -> int:
+    # Imported here: `pd --help` must not wait for DuckDB and Zarr.
+    from pdstore.errors import PdError
+
+    if is_debug:
+        traceback.print_exception(error, file=sys.stderr)
+    if isinstance(error, PdError):
+        _say(str(error))
+        return error.exit_code
+    text = str(error).strip() or "no message"
+    _say(f"{type(error).__name__}: {text} (unexpected; pd --debug VERB … shows the trace)")
+    return 1
+
+
+def _say(text: str) -> None:
+    print(f"error: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

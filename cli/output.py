@@ -1,0 +1,61 @@
+"""What verbs print: tables and JSON on stdout, lines on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["print_json", "print_table", "say", "seconds_text"]
+
+STYLES = {"done": "green", "running": "cyan", "stale": "yellow", "failed": "red", "partly done": "blue"}
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """A table on stdout; numbers stand to the right. On a pipe it is as wide as it needs to be."""
+    listed = [list(row) for row in rows]
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(columns):
+        values = [row[number] for row in listed if row[number] not in ("", None)]
+        is_number = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in listed:
+        table.add_row(*(_cell(value) for value in row))
+    _console().print(table)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def say(text: str) -> None:
+    """A line for the reader, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def seconds_text(seconds: float) -> str:
+    """``4.2 s``, ``3:05 min``, ``2:00:05 h``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    text = str(timedelta(seconds=round(seconds)))
+    return f"{text} h" if seconds >= 3600 else f"{text[2:].lstrip('0') or '0'} min"
+
+
+def _cell(value: Any) -> Text:
+    if isinstance(value, float):
+        value = f"{value:.4g}" if abs(value) < 1e6 else f"{value:.0f}"
+    text = "" if value is None else str(value)
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def _console() -> Console:
+    is_terminal = sys.stdout.isatty()
+    return Console(file=sys.stdout, width=None if is_terminal else 400, highlight=False)

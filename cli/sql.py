@@ -1,0 +1,102 @@
+"""``pd sql``: a question to the tables of a store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.output import print_json, print_table, say
+from cli.session import open_store
+from pdstore import Catalog
+from pdstore.errors import UsageError
+from schemas.tables import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["command"]
+
+SHOWN_ROWS = 100
+SHOWN_CHARACTERS = 60
+
+
+@click.command("sql")
+@click.argument("query")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table",
+              show_default=True, help="table shows the first 100 rows, the others give all.")  # fmt: skip
+def command(query: str, form: str) -> None:
+    """Ask the tables of the store. QUERY is one reading statement of DuckDB's SQL; - reads it from stdin.
+
+    Every view has the columns node and layer: images, classes, objects, parts, proposals, clusters, labels,
+    predictions, metrics, errors; TABLE_all adds the older layers. commits and layers tell who wrote what.
+
+    \b
+    Examples:
+      pd sql "SELECT class_name, count(*) FROM images GROUP BY 1"
+      pd sql "SELECT node, reason, count(*) FROM errors GROUP BY ALL"
+      pd sql "SELECT * FROM labels WHERE score > 0.8" --format parquet > labels.parquet
+      pd sql "DESCRIBE labels"
+    """
+    store = open_store()
+    if form == "parquet" and sys.stdout.isatty():
+        fix = "Send it to a file: pd sql QUERY --format parquet > FILE"
+        raise UsageError("a file or a pipe for Parquet", "a terminal", "stdout", fix)
+    text = sys.stdin.read() if query == "-" else query
+    _FORMATS[form](Catalog(store, TABLES.values(), store.current()).query(text))
+
+
+def _as_table(result: pa.Table) -> None:
+    rows = [[_short(value) for value in row.values()] for row in result.slice(0, SHOWN_ROWS).to_pylist()]
+    print_table(result.column_names, rows)
+    if result.num_rows > SHOWN_ROWS:
+        say(f"{SHOWN_ROWS} of {result.num_rows} rows are shown. All of them: --format csv, json or parquet")
+
+
+def _as_csv(result: pa.Table) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(result.column_names)
+    for batch in result.to_batches(max_chunksize=10_000):
+        columns = [column.to_pylist() for column in batch.columns]
+        writer.writerows(zip(*columns, strict=True))
+
+
+def _as_json(result: pa.Table) -> None:
+    print_json([{name: _plain(value) for name, value in row.items()} for row in result.to_pylist()])
+
+
+def _as_parquet(result: pa.Table) -> None:
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(result, sink, compression="zstd")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(sink.getvalue())
+
+
+_FORMATS: dict[str, Callable[[Any], None]] = {
+    "table": _as_table,
+    "csv": _as_csv,
+    "json": _as_json,
+    "parquet": _as_parquet,
+}
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has: DuckDB sums integers to decimals, and JSON has no NaN."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return None if isinstance(value, float) and not -float("inf") < value < float("inf") else value
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return _plain(value)
+    if isinstance(value, str | list | dict) and len(text := str(value)) > SHOWN_CHARACTERS:
+        return text[: SHOWN_CHARACTERS - 1] + "…"
+    return value

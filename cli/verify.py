@@ -1,0 +1,60 @@
+"""``pd verify``: every committed file against its manifest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from cli.output import print_json, print_table, say
+from cli.session import open_store
+from pdstore.errors import CorruptData, UsageError, nearest
+from pdstore.verify import Damage, repair, verify
+
+__all__ = ["command"]
+
+
+@click.command("verify")
+@click.argument("node", required=False)
+@click.option("--repair", "is_repair", is_flag=True, help="Withdraw damaged units, so that they are computed again.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def command(node: str | None, is_repair: bool, as_json: bool) -> None:
+    """Read every committed file and compare its size and checksum with what was committed.
+
+    A unit that --repair withdraws is computed again by the next pd run; its damaged files are kept until pd gc.
+
+    \b
+    Examples:
+      pd verify
+      pd verify grouping --repair
+    """
+    store = open_store()
+    if node and node not in store.nodes():
+        raise UsageError("a node that has been run", repr(node), "pd verify", nearest(node, store.nodes()))
+    units, damage = 0, []
+    for item in verify(store, node):
+        units += 1
+        if item is not None:
+            damage.append(item)
+    if is_repair:
+        for item in damage:
+            repair(store, item)
+    if as_json:
+        print_json({"units": units, "damage": [asdict(item) for item in damage], "repaired": is_repair})
+    elif damage:
+        print_table(("node", "layer", "unit", "file", "problem"), [_row(item) for item in damage])
+    _conclude(units, damage, is_repair)
+
+
+def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:
+    if not damage:
+        say(f"{units} units are sound.")
+    elif is_repair:
+        say(f"{len(damage)} of {units} units were withdrawn. Compute them again with: pd run")
+    else:
+        fix = "Withdraw them with pd verify --repair, then compute them again with pd run"
+        raise CorruptData("sound files", f"{len(damage)} of {units} units damaged", "store", fix)
+
+
+def _row(item: Damage) -> tuple[object, ...]:
+    return (item.node, item.layer, item.unit, item.file.rsplit("/", 1)[-1], item.problem)

@@ -1,0 +1,26 @@
+"""The engine: a Zarr store indexed by DuckDB, committed block by block. It knows nothing of parts or models."""
+
+from pdstore.catalog import Catalog
+from pdstore.errors import PdError
+from pdstore.fingerprint import Identity
+from pdstore.ragged import Ragged
+from pdstore.store import Layer, Store, StoreInfo
+from pdstore.stream import Position, SampleOrder
+from pdstore.table import Column, Rows, Table
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Catalog",
+    "Column",
+    "Identity",
+    "Layer",
+    "PdError",
+    "Position",
+    "Ragged",
+    "Rows",
+    "SampleOrder",
+    "Store",
+    "StoreInfo",
+    "Table",
+]

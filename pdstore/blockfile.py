@@ -1,0 +1,122 @@
+"""Rows <-> the files of one attempt: ``rows.parquet`` for scalars, ``data.zarr`` for masks and vectors.
+
+Everything is built in memory, so that a block is written with known sizes and checksums, and read with one
+gathered request whatever the file system.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.buffer import default_buffer_prototype
+from zarr.errors import ZarrUserWarning
+from zarr.storage import MemoryStore
+
+from pdstore.ragged import Ragged
+from pdstore.table import Rows, Table
+
+__all__ = ["ERRORS", "ROWS", "files_of_columns", "pack", "parquet_bytes", "parquet_table", "unpack"]
+
+ROWS = "rows.parquet"
+ERRORS = "errors.parquet"
+GROUP = "data.zarr"
+CHUNK_BYTES = 4 << 20
+
+
+def pack(rows: Rows) -> dict[str, bytes]:
+    """The files of ``rows``: name inside the attempt -> content. Equal rows give equal bytes."""
+    files = {ROWS: parquet_bytes(rows.to_arrow())}
+    arrays = _arrays(rows)
+    if arrays:
+        memory: dict[str, Any] = {}
+        group = zarr.open_group(MemoryStore(memory), mode="w", zarr_format=3)
+        for name, array in arrays.items():
+            per_chunk = max(1, CHUNK_BYTES // max(1, array.itemsize * int(np.prod(array.shape[1:]))))
+            group.create_array(
+                name,
+                data=np.ascontiguousarray(array),
+                chunks=(min(max(1, len(array)), per_chunk), *(max(1, n) for n in array.shape[1:])),
+                compressors=[ZstdCodec(level=3), Crc32cCodec()],
+                filters=None,
+                config={"write_empty_chunks": True},
+            )
+        _consolidate(memory)
+        files.update({f"{GROUP}/{name}": buffer.to_bytes() for name, buffer in memory.items()})
+    return dict(sorted(files.items()))
+
+
+def files_of_columns(table: Table, names: Iterable[str], available: Iterable[str]) -> list[str]:
+    """Which of the ``available`` files hold the columns ``names``."""
+    wanted = [c for c in table.columns if c.name in set(names)]
+    arrays = [n for c in wanted if c.layout != "scalar" for n in (c.name, f"{c.name}_offsets")]
+    prefixes = tuple(f"{GROUP}/{name}/" for name in arrays)
+    is_wanted = {ROWS} if any(c.layout == "scalar" for c in wanted) or not wanted else set()
+    if arrays:
+        is_wanted.add(f"{GROUP}/zarr.json")
+    return [file for file in available if file in is_wanted or (prefixes and file.startswith(prefixes))]
+
+
+def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Rows:
+    """The columns ``names`` from the files that :func:`files_of_columns` named."""
+    wanted = [c for c in table.columns if c.name in set(names)]
+    columns: dict[str, Any] = {}
+    scalars = [c.name for c in wanted if c.layout == "scalar"]
+    if scalars:
+        frame = pq.read_table(io.BytesIO(files[ROWS]), columns=scalars)
+        columns.update({name: frame.column(name).to_numpy() for name in scalars})
+    if len(scalars) < len(wanted):
+        prototype = default_buffer_prototype()
+        memory = {
+            name[len(GROUP) + 1 :]: prototype.buffer.from_bytes(data)
+            for name, data in files.items()
+            if name.startswith(GROUP)
+        }
+        group = zarr.open_group(MemoryStore(memory), mode="r", zarr_format=3, use_consolidated=True)
+        for c in wanted:
+            if c.layout == "vector":
+                columns[c.name] = _read(group, c.name)
+            elif c.layout == "ragged":
+                columns[c.name] = Ragged(_read(group, c.name), _read(group, f"{c.name}_offsets"))
+    return Rows(table, columns, partial=True)
+
+
+def parquet_bytes(frame: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(frame, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def parquet_table(read: Callable[[], bytes]) -> pa.Table:
+    return pq.read_table(io.BytesIO(read()))
+
+
+def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for column in rows.table.arrays:
+        values = rows.columns[column.name]
+        if isinstance(values, Ragged):
+            arrays[column.name], arrays[f"{column.name}_offsets"] = values.data, values.offsets
+        else:
+            arrays[column.name] = values
+    return arrays
+
+
+def _consolidate(memory: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        # Zarr warns that other implementations may ignore consolidated metadata: they then read array by array.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(MemoryStore(memory), zarr_format=3)
+
+
+def _read(group: zarr.Group, name: str) -> np.ndarray[Any, Any]:
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return np.asarray(array[...])

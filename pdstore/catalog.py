@@ -1,0 +1,248 @@
+"""The catalog: SQL views over the committed Parquet files of a store.
+
+It is derived from the manifests alone. For a local store it is kept in ``catalog.duckdb`` and rebuilt, in a
+temporary file that is renamed, when the set of commits has changed; elsewhere it lives in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pdstore import layout
+from pdstore.blockfile import ERRORS, ROWS
+from pdstore.commit import Manifest
+from pdstore.errors import StorageFailure, UsageError, nearest
+from pdstore.fingerprint import canonical, digest
+from pdstore.store import Layer, Store
+from pdstore.table import Column, Table
+
+__all__ = ["COMMITS", "LAYERS", "Catalog"]
+
+COMMITS = Table(
+    "commits",
+    "One row a committed unit.",
+    (
+        Column("node", "string", "node that wrote it"),
+        Column("layer", "string", "fingerprint of the layer"),
+        Column("unit", "int64", "block, bucket of classes, or 0 for a whole"),
+        Column("attempt", "string", "name of the attempt that was committed"),
+        Column("rows", "int64", "rows of the layer's table"),
+        Column("errors", "int64", "rows in errors"),
+        Column("bytes", "int64", "size of all files"),
+        Column("content", "string", "digest of the content: equal for equal bytes"),
+        Column("seconds", "float64", "from the start of the attempt to its commit"),
+        Column("host", "string", "machine that wrote it"),
+        Column("created", "float64", "seconds since 1970, UTC"),
+    ),
+)
+LAYERS = Table(
+    "layers",
+    "One row a layer.",
+    (
+        Column("node", "string", "node"),
+        Column("layer", "string", "fingerprint"),
+        Column("stage", "string", "stage that computes it"),
+        Column("version", "int64", "version of the stage"),
+        Column("is_current", "bool", "true if the pipeline's settings lead to this layer"),
+        Column("units", "int64", "committed units"),
+        Column("table_name", "string", "table it writes"),
+        Column("identity", "string", "settings, weights and upstream as JSON"),
+    ),
+)
+
+_SQL = {
+    "int64": "BIGINT",
+    "int32": "INTEGER",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "bool": "BOOLEAN",
+    "string": "VARCHAR",
+}
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+
+
+@dataclass(frozen=True)
+class _Found:
+    layer: Layer
+    manifests: Mapping[int, Manifest]
+    is_current: bool
+
+
+class Catalog:
+    """SQL over a store.
+
+    Args:
+        tables: every table that has a view, so that a view exists also while nothing is committed.
+        current: node -> fingerprint of the layer that its views show.
+    """
+
+    def __init__(self, store: Store, tables: Iterable[Table], current: Mapping[str, str]) -> None:
+        self._store, self._current = store, dict(current)
+        self._tables = {table.name: table for table in tables}
+
+    def query(self, sql: str) -> pa.Table:
+        """The result of one reading statement.
+
+        Raises:
+            UsageError: the SQL is wrong, or would write.
+        """
+        with contextlib.closing(self.connect()) as connection:
+            try:
+                statements = connection.extract_statements(sql)
+                _refuse_writing(statements)
+                return connection.sql(statements[0].query).to_arrow_table()
+            except duckdb.Error as error:
+                raise UsageError("a valid query", str(error).strip(), "pd sql", self._hint(str(error))) from None
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A connection on which every view can be read. Close it after use."""
+        signature = self._signature()
+        if not self._store.files.is_local:
+            connection = duckdb.connect(":memory:")
+            connection.register_filesystem(self._store.files.fs)
+            self._build(connection, signature)
+            return connection
+        path = self._store.files.full(layout.CATALOG)
+        if not _has_signature(path, signature):
+            self._rebuild(path, signature)
+        return duckdb.connect(path, read_only=True)
+
+    def _rebuild(self, path: str, signature: str) -> None:
+        temporary = f"{path}.{secrets.token_hex(4)}"
+        try:
+            with contextlib.closing(duckdb.connect(temporary)) as connection:
+                self._build(connection, signature)
+            os.replace(temporary, path)
+        except OSError as error:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            fix = "Check the permissions and the free space of the store's folder"
+            raise StorageFailure("a catalog that can be written", str(error), path, fix) from error
+
+    def _build(self, connection: duckdb.DuckDBPyConnection, signature: str) -> None:
+        found = self._found()
+        for table in self._tables.values():
+            self._views(connection, table, found)
+        self._load(connection, COMMITS, [_commit_row(m) for f in found for m in f.manifests.values()])
+        self._load(connection, LAYERS, [_layer_row(f) for f in found])
+        connection.execute("CREATE TABLE _signature AS SELECT ? AS value", [signature])
+
+    def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, found: list[_Found]) -> None:
+        if table.name == "classes":
+            exists = self._store.files.exists(layout.CLASSES)
+            paths = [self._store.files.uri(layout.CLASSES)] if exists else []
+            body = f"SELECT * FROM read_parquet({_list(paths)})" if paths else _nothing(table, ())
+            connection.execute(f"CREATE VIEW classes AS {body}")
+            return
+        is_errors = table.name == "errors"
+        writers = [f for f in found if is_errors or f.layer.table.name == table.name]
+        for name, members in ((table.name, [f for f in writers if f.is_current]), (f"{table.name}_all", writers)):
+            selects = [s for f in members if (s := self._select(f, table, ERRORS if is_errors else ROWS))]
+            body = " UNION ALL BY NAME ".join(selects) or _nothing(table, ("node", "layer"))
+            connection.execute(f"CREATE VIEW {name} AS {body}")
+
+    def _select(self, found: _Found, table: Table, file: str) -> str:
+        paths = [self._store.files.uri(f"{m.folder}/{file}") for m in found.manifests.values() if file in m.files]
+        if not paths:
+            return ""
+        columns = ", ".join(f'"{c.name}"' for c in table.scalars)
+        node, layer = found.layer.node, found.layer.fingerprint
+        return f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet({_list(paths)})"
+
+    @staticmethod
+    def _load(connection: duckdb.DuckDBPyConnection, table: Table, rows: list[dict[str, Any]]) -> None:
+        frame = pa.Table.from_pylist(rows, schema=table.arrow_schema)
+        connection.register("_rows", frame)
+        connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM _rows")
+        connection.unregister("_rows")
+
+    def _found(self) -> list[_Found]:
+        return [
+            _Found(layer, layer.manifests(), self._current.get(node) == layer.fingerprint)
+            for node in self._store.nodes()
+            for layer in self._store.layers(node)
+            if self._store.files.exists(layout.layer_info(node, layer.fingerprint))
+        ]
+
+    def _signature(self) -> str:
+        """Changes when a commit comes or goes. A withdrawn unit that is committed again changes it by its size list."""
+        seen = {
+            f"{node}/{layer.fingerprint}": [layer.units(), len(self._store.files.names(_withdrawn(layer)))]
+            for node in self._store.nodes()
+            for layer in self._store.layers(node)
+        }
+        tables = [table.to_dict() for table in self._tables.values()]
+        return digest([self._store.files.root, seen, self._current, tables])
+
+    def _hint(self, message: str) -> str:
+        if "Table with name" in message:
+            word = message.split("Table with name", 1)[1].split()[0].strip('"')
+            return nearest(word, [*self._tables, "commits", "layers"])
+        return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
+
+
+def _refuse_writing(statements: list[duckdb.Statement]) -> None:
+    if len(statements) != 1:
+        raise UsageError("one statement", f"{len(statements)}", "pd sql", "Ask one question at a time")
+    if statements[0].type not in _READING:
+        fix = "The catalog is derived from the commits; to take rows out use: pd sql QUERY --format parquet > FILE"
+        raise UsageError("a query that reads", f"a {statements[0].type.name} statement", "pd sql", fix)
+
+
+def _commit_row(manifest: Manifest) -> dict[str, Any]:
+    own = sum(count for table, count in manifest.rows.items() if table != "errors")
+    return {
+        **{name: getattr(manifest, name) for name in COMMITS.names if hasattr(manifest, name)},
+        "rows": own,
+        "errors": manifest.rows.get("errors", 0),
+        "bytes": manifest.size,
+    }
+
+
+def _layer_row(found: _Found) -> dict[str, Any]:
+    info = found.layer.info
+    return {
+        "node": info.node,
+        "layer": found.layer.fingerprint,
+        "stage": info.identity.stage,
+        "version": info.identity.version,
+        "is_current": found.is_current,
+        "units": len(found.manifests),
+        "table_name": info.table.name,
+        "identity": canonical(info.identity.to_dict()).decode(),
+    }
+
+
+def _withdrawn(layer: Layer) -> str:
+    return f"{layout.layer(layer.node, layer.fingerprint)}/withdrawn"
+
+
+def _has_signature(path: str, signature: str) -> bool:
+    if not os.path.exists(path):
+        return False
+    try:
+        with contextlib.closing(duckdb.connect(path, read_only=True)) as connection:
+            row = connection.execute("SELECT value FROM _signature").fetchone()
+    except duckdb.Error:
+        # Another version of DuckDB, or a file that is damaged: it is a cache, so it is made again.
+        return False
+    return row is not None and row[0] == signature
+
+
+def _list(paths: list[str]) -> str:
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return f"[{quoted}]"
+
+
+def _nothing(table: Table, extra: tuple[str, ...]) -> str:
+    columns = [f"NULL::VARCHAR AS {name}" for name in extra]
+    columns += [f'NULL::{_SQL[c.dtype]} AS "{c.name}"' for c in table.scalars]
+    return f"SELECT {', '.join(columns)} WHERE false"

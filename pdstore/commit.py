@@ -1,0 +1,164 @@
+"""Attempts and manifests: how a unit of a layer becomes committed, whole or not at all.
+
+An attempt's files are written first, under a name nobody else uses. Then the manifest, which lists them with
+sizes and sha256, is created at the one path of its unit; creation fails if somebody was there before. Readers only
+follow manifests, so that a killed writer leaves garbage and never half a block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from pdstore import layout
+from pdstore.errors import CommitConflict, CorruptData
+from pdstore.files import Files
+from pdstore.fingerprint import digest
+
+__all__ = ["FileEntry", "Manifest", "commit_attempt", "inputs_digest", "new_attempt", "read_manifest"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Size in bytes and sha256 of one file of an attempt."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What one commit says.
+
+    Attributes:
+        files: name inside the attempt's folder -> size and checksum.
+        rows: table -> number of rows (the layer's own table and ``errors``).
+        inputs: input role -> content digest of what was read.
+        host, pid, seconds, created: who wrote it, how long it took, when (seconds since 1970, UTC).
+    """
+
+    node: str
+    layer: str
+    unit: int
+    attempt: str
+    files: Mapping[str, FileEntry]
+    rows: Mapping[str, int]
+    inputs: Mapping[str, str]
+    host: str
+    pid: int
+    seconds: float
+    created: float
+    format: int = FORMAT
+
+    @property
+    def content(self) -> str:
+        """The digest of names and checksums: equal for two attempts that wrote the same bytes."""
+        return digest({name: entry.sha256 for name, entry in self.files.items()})
+
+    @property
+    def size(self) -> int:
+        return sum(entry.size for entry in self.files.values())
+
+    @property
+    def folder(self) -> str:
+        return layout.attempt(self.node, self.layer, self.unit, self.attempt)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Manifest:
+        try:
+            values = json.loads(data)
+            values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
+            manifest = cls(**values)
+        except (ValueError, KeyError, TypeError) as error:
+            fix = "Run pd verify --repair"
+            raise CorruptData("a manifest", f"something else ({error})", where, fix) from None
+        if manifest.format != FORMAT:
+            fix = "Update the program"
+            raise CorruptData(f"a manifest of format {FORMAT}", f"format {manifest.format}", where, fix)
+        return manifest
+
+
+def new_attempt() -> str:
+    """A name for an attempt that no other process will choose."""
+    return secrets.token_hex(6)
+
+
+def commit_attempt(
+    files: Files,
+    node: str,
+    layer: str,
+    unit: int,
+    content: Mapping[str, bytes],
+    *,
+    rows: Mapping[str, int],
+    inputs: Mapping[str, str],
+    started: float,
+    attempt: str | None = None,
+) -> Manifest:
+    """Write ``content`` as an attempt and commit it.
+
+    Raises:
+        CommitConflict: another attempt of the unit was committed first; this one is garbage.
+        StorageFailure: the disk is full or not writable; nothing was committed.
+    """
+    attempt = attempt or new_attempt()
+    now = time.time()
+    manifest = Manifest(
+        node=node,
+        layer=layer,
+        unit=unit,
+        attempt=attempt,
+        files={n: FileEntry(len(data), hashlib.sha256(data).hexdigest()) for n, data in sorted(content.items())},
+        rows=dict(rows),
+        inputs=dict(inputs),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        seconds=round(now - started, 3),
+        created=now,
+    )
+    files.write_many({f"{manifest.folder}/{name}": data for name, data in content.items()})
+    _create(files, manifest)
+    return manifest
+
+
+def read_manifest(files: Files, node: str, layer: str, unit: int) -> Manifest | None:
+    """The manifest of a unit, or None where it is not committed."""
+    path = layout.commit(node, layer, unit)
+    try:
+        return Manifest.from_json(files.read(path), path)
+    except FileNotFoundError:
+        return None
+
+
+def inputs_digest(manifests: Mapping[int, Manifest]) -> str:
+    """One digest over the content of all units of an input layer: what a barrier saw."""
+    return digest({str(unit): manifest.content for unit, manifest in manifests.items()})
+
+
+def _create(files: Files, manifest: Manifest) -> None:
+    path = layout.commit(manifest.node, manifest.layer, manifest.unit)
+    try:
+        if files.create(path, manifest.to_json()):
+            return
+        cause: OSError | None = None
+    except OSError as error:
+        cause = error
+    # A put that failed on the way may still have arrived, also under a retry of our own: the stored attempt decides.
+    winner = read_manifest(files, manifest.node, manifest.layer, manifest.unit)
+    if winner is not None and winner.attempt == manifest.attempt:
+        return
+    if winner is None and cause is not None:
+        raise cause
+    found = f"attempt {winner.attempt}" if winner else "another attempt"
+    raise CommitConflict(f"unit {manifest.unit} to be open", found, f"{manifest.node} unit {manifest.unit}")

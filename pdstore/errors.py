@@ -1,0 +1,93 @@
+"""Every error a user can meet: what was expected, what was found, where, and what to do about it.
+
+The tree is sorted by what a handler would do, and each class carries the exit code of the program.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CommitConflict",
+    "CorruptData",
+    "InputMissing",
+    "PartlyFailed",
+    "PdError",
+    "Preempted",
+    "StaleSettings",
+    "StorageFailure",
+    "UsageError",
+    "nearest",
+]
+
+
+class PdError(Exception):
+    """Base of all expected failures.
+
+    Args:
+        expected: what would have been right.
+        found: what was there instead.
+        where: node, block, image, file or key that the error is about.
+        fix: what the reader can do next, as an imperative sentence.
+    """
+
+    exit_code = 1
+
+    def __init__(self, expected: str, found: str, where: str = "", fix: str = "") -> None:
+        self.expected, self.found, self.where, self.fix = expected, found, where, fix
+        super().__init__(expected, found, where, fix)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f" {self.fix.rstrip('.')}." if self.fix else ""
+        return f"{place}expected {self.expected}, found {self.found}.{remedy}"
+
+
+class UsageError(PdError, ValueError):
+    """The request itself is wrong: an argument, a name, a setting, an SQL text."""
+
+    exit_code = 2
+
+
+class StaleSettings(PdError):
+    """Blocks exist under other settings than those asked for."""
+
+    exit_code = 3
+
+
+class PartlyFailed(PdError):
+    """Some units failed and the others were committed."""
+
+    exit_code = 4
+
+
+class Preempted(PdError):
+    """A signal asked the process to stop; what was committed stays."""
+
+    exit_code = 75
+
+
+class InputMissing(PdError):
+    """A node's input is not there, or not all of it."""
+
+
+class CorruptData(PdError):
+    """Stored bytes are not what their manifest or their format says."""
+
+
+class CommitConflict(PdError):
+    """Another attempt was committed first. Never an error to a user: the block is done."""
+
+
+class StorageFailure(PdError):
+    """The file system refused: disk full, no permission, connection lost."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint such as ``Did you mean 'grouping'?``, or the list of what is known when nothing is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(names)}"

@@ -1,0 +1,202 @@
+"""Files of a store behind any fsspec URL: whole-file reads and writes, create-only writes, listings.
+
+Local folders are written with fsync and ``os.link``; object stores with a create-only put. Paths are relative to
+the root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fsspec
+
+from pdstore.errors import StorageFailure, UsageError
+
+__all__ = ["Files"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class Files:
+    """A root folder on some file system.
+
+    Args:
+        url: a local path, ``s3://bucket/prefix``, ``memory://name``.
+        options: passed to fsspec (endpoint, credentials).
+
+    Raises:
+        UsageError: the protocol is unknown or its package is not installed.
+    """
+
+    def __init__(self, url: str, **options: object) -> None:
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(url, **options)
+        except (ImportError, ValueError) as error:
+            fix = "For s3:// install: pip install 'pdstore[s3]'"
+            raise UsageError("a local path or an fsspec URL", str(error), url, fix) from None
+        self.url = url
+        self.is_local = "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+        self.root = os.path.abspath(self.root) if self.is_local else self.root.rstrip("/")
+
+    def full(self, path: str) -> str:
+        """The path as the file system knows it."""
+        return f"{self.root}/{path}" if path else self.root
+
+    def uri(self, path: str) -> str:
+        """The path with its protocol, as DuckDB reads it."""
+        return self.full(path) if self.is_local else str(self.fs.unstrip_protocol(self.full(path)))
+
+    def local(self, path: str) -> Path:
+        """The path on this machine.
+
+        Raises:
+            UsageError: the store is not a local folder.
+        """
+        if not self.is_local:
+            raise UsageError("a local folder", self.url, fix="Use a store on a local or shared disk for this")
+        return Path(self.full(path))
+
+    def exists(self, path: str) -> bool:
+        self._forget(path)
+        return bool(self.fs.exists(self.full(path)))
+
+    def read(self, path: str) -> bytes:
+        """Raises FileNotFoundError if it is not there."""
+        with self._storage(path):
+            return bytes(self.fs.cat_file(self.full(path)))
+
+    def read_many(self, paths: list[str]) -> dict[str, bytes]:
+        """All of them in one gathered read; raises FileNotFoundError if one is not there."""
+        if self.is_local:
+            return {path: self.read(path) for path in paths}
+        with self._storage(paths[0] if paths else ""):
+            found = self.fs.cat([self.full(p) for p in paths], on_error="raise") if paths else {}
+        return dict(zip(paths, (bytes(found[self.fs._strip_protocol(self.full(p))]) for p in paths), strict=True))
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write or replace, atomically."""
+        with self._storage(path):
+            if self.is_local:
+                temporary = self._write_beside(path, data)
+                os.replace(temporary, self.full(path))
+                _sync_folder(os.path.dirname(self.full(path)))
+            else:
+                self.fs.pipe_file(self.full(path), data)
+
+    def write_many(self, files: Mapping[str, bytes]) -> None:
+        """Write files that nobody reads before a later commit names them."""
+        if self.is_local:
+            with self._storage(next(iter(files), "")):
+                for path, data in files.items():
+                    _write_synced(self.full(path), data)
+                for folder in {os.path.dirname(self.full(path)) for path in files}:
+                    _sync_folder(folder)
+        else:
+            with self._storage(next(iter(files), "")), ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda item: self.fs.pipe_file(self.full(item[0]), item[1]), files.items()))
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write only if nothing is there. False: something was there, and stays as it is."""
+        with self._storage(path):
+            if self.is_local:
+                temporary = self._write_beside(path, data)
+                try:
+                    os.link(temporary, self.full(path))
+                except FileExistsError:
+                    return False
+                finally:
+                    os.unlink(temporary)
+                _sync_folder(os.path.dirname(self.full(path)))
+                return True
+            try:
+                self.fs.pipe_file(self.full(path), data, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    def names(self, folder: str) -> list[str]:
+        """Sorted names of what lies directly in ``folder``; none if it is not there."""
+        self._forget(folder)
+        if self.is_local:
+            try:
+                return sorted(name for name in os.listdir(self.full(folder)) if not name.startswith(".tmp-"))
+            except FileNotFoundError:
+                return []
+        try:
+            found = self.fs.ls(self.full(folder), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in found} - {""})
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Every file below ``folder``, relative to the root -> bytes."""
+        self._forget(folder)
+        found = self.fs.find(self.full(folder), detail=True)
+        return {name[len(self.root) + 1 :]: int(info["size"]) for name, info in found.items()}
+
+    def newest(self, folder: str) -> float:
+        """When the newest file below ``folder`` was written, seconds since 1970; 0 if there is none."""
+        stamps = [self.fs.modified(self.full(path)).timestamp() for path in self.sizes(folder)]
+        return float(max(stamps, default=0.0))
+
+    def remove(self, path: str) -> None:
+        """Remove a file; nothing happens if it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(self.full(path))
+
+    def remove_tree(self, folder: str) -> None:
+        """Remove a folder and all below it; nothing happens if it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self.full(folder), recursive=True)
+
+    def _forget(self, path: str) -> None:
+        self.fs.invalidate_cache(self.fs._parent(self.full(path)))
+        self.fs.invalidate_cache(self.full(path))
+
+    def _write_beside(self, path: str, data: bytes) -> str:
+        folder = os.path.dirname(self.full(path))
+        temporary = os.path.join(folder, f".tmp-{secrets.token_hex(6)}")
+        try:
+            _write_synced(temporary, data)
+        except OSError:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        return temporary
+
+    @contextlib.contextmanager
+    def _storage(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except OSError as error:
+            if error.errno in _FULL:
+                fix = "Free some space and run the same command again; what was committed is safe"
+                raise StorageFailure("room to write", "no space left", self.full(path), fix) from error
+            if isinstance(error, PermissionError):
+                fix = "Check the permissions of the folder"
+                raise StorageFailure("permission to read and write", "none", self.full(path), fix) from error
+            raise
+
+
+def _write_synced(path: str, data: bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

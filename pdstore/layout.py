@@ -1,0 +1,104 @@
+"""The only place where a path inside a store is built. Every path is relative to the store's root."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CATALOG",
+    "CLASSES",
+    "LISTINGS",
+    "PIPELINE",
+    "STORE",
+    "attempt",
+    "attempts",
+    "checkpoints",
+    "commit",
+    "commits",
+    "failure",
+    "failures",
+    "layer",
+    "layer_info",
+    "layers",
+    "lease",
+    "leases",
+    "listing",
+    "nodes",
+    "parse_attempt",
+    "selection",
+    "withdrawn",
+]
+
+STORE = "store.json"
+PIPELINE = "pipeline.json"
+CATALOG = "catalog.duckdb"
+LISTINGS = "listings"
+CLASSES = "classes.parquet"
+nodes = "layers"
+
+
+def listing(number: int) -> str:
+    """The keys of one ingest: which image is where. Append-only."""
+    return f"{LISTINGS}/{number:05d}.parquet"
+
+
+def layers(node: str) -> str:
+    return f"layers/{node}"
+
+
+def layer(node: str, fingerprint: str) -> str:
+    return f"layers/{node}/{fingerprint}"
+
+
+def layer_info(node: str, fingerprint: str) -> str:
+    return f"{layer(node, fingerprint)}/layer.json"
+
+
+def attempts(node: str, fingerprint: str) -> str:
+    return f"{layer(node, fingerprint)}/blocks"
+
+
+def attempt(node: str, fingerprint: str, unit: int, attempt: str) -> str:
+    return f"{attempts(node, fingerprint)}/{unit:05d}.{attempt}"
+
+
+def parse_attempt(name: str) -> tuple[int, str]:
+    """``00012.ab34`` -> (12, "ab34")."""
+    unit, _, attempt = name.partition(".")
+    return int(unit), attempt
+
+
+def commits(node: str, fingerprint: str) -> str:
+    return f"{layer(node, fingerprint)}/commits"
+
+
+def commit(node: str, fingerprint: str, unit: int) -> str:
+    return f"{commits(node, fingerprint)}/{unit:05d}.json"
+
+
+def withdrawn(node: str, fingerprint: str, unit: int, attempt: str) -> str:
+    """Where the manifest of a superseded or damaged commit is kept."""
+    return f"{layer(node, fingerprint)}/withdrawn/{unit:05d}.{attempt}.json"
+
+
+def leases(node: str, fingerprint: str) -> str:
+    return f"leases/{node}/{fingerprint}"
+
+
+def lease(node: str, fingerprint: str, unit: int, generation: int) -> str:
+    return f"{leases(node, fingerprint)}/{unit:05d}.{generation}.json"
+
+
+def failures(node: str, fingerprint: str) -> str:
+    return f"failures/{node}/{fingerprint}"
+
+
+def failure(node: str, fingerprint: str, unit: int) -> str:
+    """The last error of a unit that could not be computed; gone once it is committed."""
+    return f"{failures(node, fingerprint)}/{unit:05d}.json"
+
+
+def selection(name: str) -> str:
+    return f"selections/{name}.arrow"
+
+
+def checkpoints(node: str, fingerprint: str) -> str:
+    return f"checkpoints/{node}/{fingerprint}"

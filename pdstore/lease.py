@@ -1,0 +1,127 @@
+"""Leases: who works on which unit, so that workers do not do the same work twice.
+
+A lease is a create-only file ``<unit>.<generation>.json`` with a heartbeat. The highest generation counts; an
+expired one is taken over by creating the next. Leases only save work: the manifest decides who wins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
+
+from pdstore import layout
+from pdstore.files import Files
+
+__all__ = ["Claim", "Lease", "claim", "current_lease"]
+
+TIME_TO_LIVE_S = 120.0
+HEARTBEAT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The content of a lease file. ``beat`` is the last heartbeat, seconds since 1970."""
+
+    host: str
+    pid: int
+    beat: float
+    started: float
+
+    def is_expired(self, now: float, time_to_live_s: float = TIME_TO_LIVE_S) -> bool:
+        """True if the owner has been silent for too long, or is a process of this host that is gone."""
+        if self.host == socket.gethostname() and not _is_alive(self.pid):
+            return True
+        return now - self.beat > time_to_live_s
+
+
+class Claim:
+    """A lease that is ours, as a context manager: a thread sends heartbeats until it is left."""
+
+    def __init__(self, files: Files, path: str, lease: Lease, heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._files, self._path, self._lease, self._heartbeat_s = files, path, lease, heartbeat_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name=f"lease {path}")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        # A lease that cannot be removed expires: leaving must not hide the error that made us leave.
+        with contextlib.suppress(OSError):
+            self._files.remove(self._path)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._heartbeat_s):
+            fresh = Lease(self._lease.host, self._lease.pid, time.time(), self._lease.started)
+            # One lost heartbeat is made good by the next, well before the lease expires.
+            with contextlib.suppress(OSError):
+                self._files.write(self._path, _to_json(fresh))
+
+
+def claim(
+    files: Files,
+    node: str,
+    layer: str,
+    unit: int,
+    *,
+    time_to_live_s: float = TIME_TO_LIVE_S,
+    clock: Callable[[], float] = time.time,
+) -> Claim | None:
+    """Claim a unit, or None if somebody alive works on it."""
+    now = clock()
+    generation, held = _newest(files, node, layer, unit)
+    if held is not None and not held.is_expired(now, time_to_live_s):
+        return None
+    ours = Lease(socket.gethostname(), os.getpid(), now, now)
+    path = layout.lease(node, layer, unit, generation + 1)
+    if not files.create(path, _to_json(ours)):
+        return None
+    if generation >= 0:
+        files.remove(layout.lease(node, layer, unit, generation))
+    return Claim(files, path, ours)
+
+
+def current_lease(files: Files, node: str, layer: str) -> dict[int, Lease]:
+    """Unit -> its lease, for every unit somebody claims to work on (expired ones too)."""
+    units = {int(name.split(".")[0]) for name in files.names(layout.leases(node, layer))}
+    found = {unit: _newest(files, node, layer, unit)[1] for unit in sorted(units)}
+    return {unit: lease for unit, lease in found.items() if lease is not None}
+
+
+def _newest(files: Files, node: str, layer: str, unit: int) -> tuple[int, Lease | None]:
+    prefix = f"{unit:05d}."
+    names = [n for n in files.names(layout.leases(node, layer)) if n.startswith(prefix)]
+    generation = max((int(name.split(".")[1]) for name in names), default=-1)
+    if generation < 0:
+        return -1, None
+    try:
+        return generation, Lease(**json.loads(files.read(layout.lease(node, layer, unit, generation))))
+    except FileNotFoundError:
+        return generation, None
+
+
+def _to_json(lease: Lease) -> bytes:
+    return json.dumps(asdict(lease), sort_keys=True).encode()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,99 @@
+"""Binary masks <-> COCO compressed run lengths, and arithmetic on the run lengths.
+
+Masks are (N, H, W) bool in original image pixels. Encoded they are a :class:`~pdstore.ragged.Ragged` of N
+strings, each the ``counts`` of a COCO RLE (column-major runs, as ``pycocotools.mask`` writes them).
+Area, union, intersection and IoU work on the runs and cost time in the number of runs, not of pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco
+
+from pdstore.ragged import Ragged
+
+__all__ = ["area", "boxes", "decode", "decode_one", "encode", "intersect", "iou", "resize_nearest", "union"]
+
+Bools = npt.NDArray[np.bool_]
+
+
+def encode(masks: npt.ArrayLike) -> Ragged:
+    """(N, H, W) bool -> N run-length strings. Any dtype is read as "not zero".
+
+    Raises:
+        ValueError: if ``masks`` does not have three dimensions, or H or W is 0 while N is not.
+    """
+    stack = np.asarray(masks)
+    if stack.ndim != 3:
+        raise ValueError(f"masks must be (N, H, W), got shape {stack.shape}")
+    if len(stack) == 0:
+        return Ragged.from_list([])
+    if 0 in stack.shape:
+        raise ValueError(f"masks must have at least one pixel, got shape {stack.shape}")
+    columns = np.asfortranarray((stack != 0).transpose(1, 2, 0).astype(np.uint8))
+    return Ragged.from_list(r["counts"] for r in coco.encode(columns))
+
+
+def decode(rle: Ragged, height: int, width: int) -> Bools:
+    """N run-length strings of one image -> (N, height, width) bool."""
+    if len(rle) == 0:
+        return np.zeros((0, height, width), bool)
+    return np.ascontiguousarray(coco.decode(_coco(rle, height, width)).transpose(2, 0, 1)).astype(bool)
+
+
+def decode_one(counts: bytes, height: int, width: int) -> Bools:
+    """One run-length string -> (height, width) bool."""
+    return np.ascontiguousarray(coco.decode({"size": [height, width], "counts": counts})).astype(bool)
+
+
+def area(rle: Ragged, height: int, width: int) -> npt.NDArray[np.int64]:
+    """(N,) int64, pixels that are set."""
+    if len(rle) == 0:
+        return np.zeros(0, np.int64)
+    return np.asarray(coco.area(_coco(rle, height, width)), np.int64)
+
+
+def boxes(rle: Ragged, height: int, width: int) -> npt.NDArray[np.float32]:
+    """(N, 4) float32, x0 y0 width height in pixels; zeros for an empty mask."""
+    if len(rle) == 0:
+        return np.zeros((0, 4), np.float32)
+    return np.asarray(coco.toBbox(_coco(rle, height, width)), np.float32)
+
+
+def iou(a: Ragged, b: Ragged, height: int, width: int) -> npt.NDArray[np.float64]:
+    """(A, B) float64: intersection over union of every pair; 0 where both are empty."""
+    if len(a) == 0 or len(b) == 0:
+        return np.zeros((len(a), len(b)))
+    return np.asarray(coco.iou(_coco(a, height, width), _coco(b, height, width), [0] * len(b)), np.float64)
+
+
+def union(rle: Iterable[bytes], height: int, width: int) -> bytes:
+    """The run-length string of the union; of nothing, the empty mask."""
+    return _merge(rle, height, width, intersect=False)
+
+
+def intersect(rle: Iterable[bytes], height: int, width: int) -> bytes:
+    """The run-length string of the intersection; of nothing, the empty mask."""
+    return _merge(rle, height, width, intersect=True)
+
+
+def resize_nearest(mask: Bools, height: int, width: int) -> Bools:
+    """(h, w) bool -> (height, width) bool: each target pixel takes the source pixel under its centre."""
+    rows = (np.arange(height) * 2 + 1) * mask.shape[0] // (2 * height)
+    columns = (np.arange(width) * 2 + 1) * mask.shape[1] // (2 * width)
+    return np.asarray(mask[rows[:, None], columns[None, :]], bool)
+
+
+def _merge(rle: Iterable[bytes], height: int, width: int, *, intersect: bool) -> bytes:
+    items = [{"size": [height, width], "counts": counts} for counts in rle]
+    if not items:
+        return encode(np.zeros((1, height, width), bool))[0]
+    return bytes(coco.merge(items, intersect=intersect)["counts"])
+
+
+def _coco(rle: Ragged, height: int, width: int) -> list[dict[str, Any]]:
+    return [{"size": [height, width], "counts": counts} for counts in rle]

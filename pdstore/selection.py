@@ -1,0 +1,69 @@
+"""Selections: rows chosen by SQL and frozen, so that every rank and every resumed run streams the same ones."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from pdstore import layout
+from pdstore.errors import UsageError
+from pdstore.store import Store
+
+__all__ = ["Selection", "freeze", "open_selection"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A frozen choice of images.
+
+    Attributes:
+        image_ids: (R,) int64, memory-mapped where the store is local.
+        block_size: images a block, which tells each row's block.
+    """
+
+    image_ids: npt.NDArray[np.int64]
+    block_size: int
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def block_of_row(self) -> npt.NDArray[np.int64]:
+        """(R,) int64, the block each row lies in."""
+        return self.image_ids // self.block_size
+
+
+def freeze(store: Store, name: str, query: Callable[[], pa.Table]) -> Selection:
+    """The selection ``name``: frozen from the result of ``query``, a column ``image_id``, unless it is frozen already.
+
+    Raises:
+        UsageError: the result has no column ``image_id``.
+    """
+    path = layout.selection(name)
+    if not store.files.exists(path):
+        found = query()
+        if "image_id" not in found.column_names:
+            raise UsageError("a column image_id", f"{found.column_names}", f"selection {name}", "Add it to the query")
+        chosen = pa.table({"image_id": found.column("image_id").cast(pa.int64()).combine_chunks()})
+        sink = io.BytesIO()
+        with ipc.new_file(sink, chosen.schema) as writer:
+            writer.write_table(chosen)
+        store.files.create(path, sink.getvalue())
+    return open_selection(store, name)
+
+
+def open_selection(store: Store, name: str) -> Selection:
+    """Raises FileNotFoundError if there is none of that name."""
+    path = layout.selection(name)
+    source = pa.memory_map(store.files.full(path)) if store.files.is_local else pa.BufferReader(store.files.read(path))
+    column = ipc.open_file(source).read_all().column("image_id")
+    chunk = column.chunk(0) if column.num_chunks else pa.array([], pa.int64())
+    return Selection(
+        chunk.to_numpy(zero_copy_only=True) if len(chunk) else np.zeros(0, np.int64), store.info.block_size
+    )

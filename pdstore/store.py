@@ -1,0 +1,275 @@
+"""Store and Layer: what a stage reads and writes.
+
+A store is a folder (or an fsspec URL) that holds layers. A layer is what one node wrote under one fingerprint;
+it consists of units, each committed whole or not there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pdstore import layout
+from pdstore.blockfile import ERRORS, files_of_columns, pack, parquet_bytes, parquet_table, unpack
+from pdstore.commit import Manifest, commit_attempt, read_manifest
+from pdstore.errors import CorruptData, InputMissing, UsageError
+from pdstore.files import Files
+from pdstore.fingerprint import Identity
+from pdstore.lease import Claim, Lease, claim, current_lease
+from pdstore.table import Rows, Table
+
+__all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """store.json. ``source`` says where the images come from; ``vocabulary`` is the digest of the class list."""
+
+    block_size: int
+    seed: int
+    source: Mapping[str, Any]
+    vocabulary: str = ""
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """layer.json: everything that says what the layer's content is."""
+
+    node: str
+    identity: Identity
+    table: Table
+    program: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "node": self.node,
+            "identity": self.identity.to_dict(),
+            "table": self.table.to_dict(),
+            "program": self.program,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LayerInfo:
+        identity, table = Identity.from_dict(values["identity"]), Table.from_dict(values["table"])
+        return cls(values["node"], identity, table, values["program"])
+
+
+class Store:
+    """An existing store.
+
+    Args:
+        url: a local folder or an fsspec URL.
+        options: for fsspec.
+
+    Raises:
+        UsageError: there is no store at ``url``.
+        CorruptData: store.json cannot be read, or is of a later format.
+    """
+
+    def __init__(self, url: str, **options: object) -> None:
+        self.files = Files(url, **options)
+        self.url = url
+        try:
+            values = json.loads(self.files.read(layout.STORE))
+        except FileNotFoundError:
+            fix = "Make one with: pd init STORE --images DIR. Or name yours: pd --store STORE …, or set PD_STORE"
+            raise UsageError("a store", f"no {layout.STORE}", where=url, fix=fix) from None
+        except ValueError as error:
+            raise CorruptData("JSON", str(error), where=f"{url}/{layout.STORE}", fix="Restore the file") from None
+        if values.get("format") != FORMAT:
+            raise CorruptData(
+                f"a store of format {FORMAT}", f"format {values.get('format')}", where=url, fix="Update the program"
+            )
+        self.info = StoreInfo(**values)
+
+    @classmethod
+    def create(cls, url: str, info: StoreInfo, **options: object) -> Store:
+        """Make a new store.
+
+        Raises:
+            UsageError: there is one already.
+        """
+        data = json.dumps(dict(vars(info)), sort_keys=True, indent=1).encode()
+        if not Files(url, **options).create(layout.STORE, data):
+            fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
+            raise UsageError("no store", "one that is already there", where=url, fix=fix)
+        return cls(url, **options)
+
+    def replace_info(self, info: StoreInfo) -> None:
+        self.files.write(layout.STORE, json.dumps(dict(vars(info)), sort_keys=True, indent=1).encode())
+        self.info = info
+
+    def current(self) -> dict[str, str]:
+        """Node -> fingerprint of the layer that the recorded pipeline leads to; empty before any is recorded."""
+        try:
+            return dict(json.loads(self.files.read(layout.PIPELINE))["current"])
+        except FileNotFoundError:
+            return {}
+
+    def nodes(self) -> list[str]:
+        return self.files.names(layout.nodes)
+
+    def layers(self, node: str) -> list[Layer]:
+        """Every layer of a node that has been declared, whatever its state."""
+        return [Layer(self, node, name) for name in self.files.names(layout.layers(node))]
+
+    def layer(self, node: str, fingerprint: str) -> Layer:
+        return Layer(self, node, fingerprint)
+
+    def declare(self, node: str, identity: Identity, table: Table, program: str) -> Layer:
+        """The layer of ``node`` with this identity, made if it is not there."""
+        layer = Layer(self, node, identity.fingerprint)
+        data = json.dumps(LayerInfo(node, identity, table, program).to_dict(), sort_keys=True, indent=1).encode()
+        self.files.create(layout.layer_info(node, layer.fingerprint), data)
+        return layer
+
+
+class Layer:
+    """What ``node`` wrote under ``fingerprint``. Cheap to make; nothing is read before it is asked for."""
+
+    def __init__(self, store: Store, node: str, fingerprint: str) -> None:
+        self.store, self.node, self.fingerprint = store, node, fingerprint
+        self._files = store.files
+        self._info: LayerInfo | None = None
+        self._manifests: dict[int, Manifest] = {}
+
+    @property
+    def info(self) -> LayerInfo:
+        """Raises InputMissing if the node has never been run under this fingerprint."""
+        if self._info is None:
+            path = layout.layer_info(self.node, self.fingerprint)
+            try:
+                self._info = LayerInfo.from_dict(json.loads(self._files.read(path)))
+            except FileNotFoundError:
+                raise InputMissing(
+                    f"the output of {self.node}", "nothing", self.node, f"Run: pd stage run {self.node}"
+                ) from None
+        return self._info
+
+    @property
+    def table(self) -> Table:
+        return self.info.table
+
+    def units(self) -> list[int]:
+        """Committed units, sorted. One listing."""
+        names = self._files.names(layout.commits(self.node, self.fingerprint))
+        return sorted(int(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+
+    def manifest(self, unit: int) -> Manifest:
+        """Raises InputMissing if the unit is not committed."""
+        if unit not in self._manifests:
+            manifest = read_manifest(self._files, self.node, self.fingerprint, unit)
+            if manifest is None:
+                raise InputMissing(
+                    "a committed unit", "none", f"{self.node} unit {unit}", f"Run: pd stage run {self.node}"
+                )
+            self._manifests[unit] = manifest
+        return self._manifests[unit]
+
+    def manifests(self) -> dict[int, Manifest]:
+        return {unit: self.manifest(unit) for unit in self.units()}
+
+    def read(self, unit: int, columns: Iterable[str] | None = None) -> Rows:
+        """Rows of a committed unit, all columns or those named, in one gathered read.
+
+        Raises:
+            InputMissing: the unit is not committed.
+            CorruptData: a file is missing, or fails its checksum.
+        """
+        names = list(self.table.names if columns is None else columns)
+        unknown = set(names) - set(self.table.names)
+        if unknown:
+            raise ValueError(f"{self.table.name} has no column {sorted(unknown)}; it has {list(self.table.names)}")
+        manifest = self.manifest(unit)
+        wanted = files_of_columns(self.table, names, manifest.files)
+        try:
+            found = self._files.read_many([f"{manifest.folder}/{name}" for name in wanted])
+            return unpack(self.table, names, {path[len(manifest.folder) + 1 :]: data for path, data in found.items()})
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            fix = "Run: pd verify, then pd verify --repair to have the block computed again"
+            raise CorruptData("the files of the manifest", str(error), f"{self.node} unit {unit}", fix) from error
+
+    def scan(self, columns: Iterable[str] | None = None, units: Iterable[int] | None = None) -> Iterator[Rows]:
+        """Rows unit by unit, so that one unit is in memory at a time."""
+        names = None if columns is None else list(columns)
+        for unit in self.units() if units is None else units:
+            yield self.read(unit, names)
+
+    def errors(self, unit: int) -> pa.Table | None:
+        """The error rows of a unit, or None if there are none."""
+        manifest = self.manifest(unit)
+        if ERRORS not in manifest.files:
+            return None
+        return parquet_table(lambda: self._files.read(f"{manifest.folder}/{ERRORS}"))
+
+    def file(self, unit: int, name: str) -> bytes:
+        """An extra file of a unit, such as a checkpoint.
+
+        Raises:
+            InputMissing: the unit is not committed, or has no such file.
+        """
+        manifest = self.manifest(unit)
+        if name not in manifest.files:
+            raise InputMissing(f"a file {name}", f"{sorted(manifest.files)}", f"{self.node} unit {unit}")
+        return self._files.read(f"{manifest.folder}/{name}")
+
+    def commit(
+        self,
+        unit: int,
+        rows: Rows,
+        *,
+        errors: Rows | None = None,
+        extra: Mapping[str, bytes] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        started: float | None = None,
+    ) -> Manifest:
+        """Write and commit a unit.
+
+        Args:
+            rows: of this layer's table. errors: of the errors table.
+            extra: further files, such as a checkpoint.
+            inputs: content digests of what was read.
+            started: when the work began, seconds since 1970.
+
+        Raises:
+            CommitConflict: somebody else committed the unit first.
+            StorageFailure: no space, or no permission.
+        """
+        content = {**pack(rows), **(extra or {})}
+        counts = {self.table.name: len(rows)}
+        if errors is not None and len(errors):
+            content[ERRORS] = parquet_bytes(errors.to_arrow())
+            counts["errors"] = len(errors)
+        return commit_attempt(
+            self._files,
+            self.node,
+            self.fingerprint,
+            unit,
+            content,
+            rows=counts,
+            inputs=inputs or {},
+            started=time.time() if started is None else started,
+        )
+
+    def withdraw(self, unit: int) -> None:
+        """Take a unit back, so that it is computed again. Its manifest and its files are kept until ``gc``."""
+        manifest = self.manifest(unit)
+        kept = layout.withdrawn(self.node, self.fingerprint, unit, manifest.attempt)
+        self._files.create(kept, manifest.to_json())
+        self._files.remove(layout.commit(self.node, self.fingerprint, unit))
+        self._manifests.pop(unit, None)
+
+    def claim(self, unit: int) -> Claim | None:
+        """A lease on a unit, or None if somebody alive holds one."""
+        return claim(self._files, self.node, self.fingerprint, unit)
+
+    def leases(self) -> dict[int, Lease]:
+        return current_lease(self._files, self.node, self.fingerprint)

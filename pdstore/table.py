@@ -1,0 +1,193 @@
+"""A table's declaration, and rows of it. One declaration drives Parquet, Zarr, the SQL views and the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pdstore.ragged import Ragged
+
+__all__ = ["Column", "Rows", "Table", "Values"]
+
+Values = npt.NDArray[Any] | Ragged
+
+_ARROW: dict[str, pa.DataType] = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        dtype: of a scalar one of int64, int32, float32, float64, bool, string; of a vector a numpy dtype.
+        doc: what it holds, with unit and coordinate frame.
+        layout: ``scalar`` goes to Parquet and SQL; ``vector`` is a 2-D Zarr array (rows, D);
+            ``ragged`` is a byte string a row, as two Zarr arrays ``name`` and ``name_offsets``.
+    """
+
+    name: str
+    dtype: str
+    doc: str
+    layout: Literal["scalar", "vector", "ragged"] = "scalar"
+
+    def __post_init__(self) -> None:
+        if self.layout == "scalar" and self.dtype not in _ARROW:
+            raise ValueError(f"column {self.name}: a scalar is one of {sorted(_ARROW)}, got {self.dtype}")
+
+    @property
+    def arrow(self) -> pa.DataType:
+        return _ARROW[self.dtype]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A name, what a row is, and the columns."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+
+    @property
+    def scalars(self) -> tuple[Column, ...]:
+        return tuple(c for c in self.columns if c.layout == "scalar")
+
+    @property
+    def arrays(self) -> tuple[Column, ...]:
+        return tuple(c for c in self.columns if c.layout != "scalar")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        return pa.schema([(c.name, c.arrow) for c in self.scalars])
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Table:
+        return cls(values["name"], values["doc"], tuple(Column(**c) for c in values["columns"]))
+
+
+class Rows:
+    """Rows of a table, column by column; valid once constructed.
+
+    Args:
+        table: the declaration.
+        columns: name -> (N,) values of a scalar, (N, D) of a vector, :class:`Ragged` of N of a ragged column.
+            A subset of the columns may be given with ``partial=True`` (what a read of some columns returns).
+
+    Raises:
+        ValueError: a column is missing or unknown, has another length, or cannot be cast without loss of kind.
+    """
+
+    def __init__(self, table: Table, columns: Mapping[str, Any], *, partial: bool = False) -> None:
+        self.table = table
+        unknown = set(columns) - set(table.names)
+        missing = set() if partial else set(table.names) - set(columns)
+        if unknown or missing:
+            raise ValueError(f"rows of {table.name}: unknown columns {sorted(unknown)}, missing {sorted(missing)}")
+        self.columns: dict[str, Values] = {
+            c.name: _checked(c, columns[c.name], table.name) for c in table.columns if c.name in columns
+        }
+        lengths = {name: len(values) for name, values in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"rows of {table.name}: columns of different length {lengths}")
+        self._length = next(iter(lengths.values()), 0)
+
+    @classmethod
+    def empty(cls, table: Table) -> Rows:
+        blank = {"scalar": [], "ragged": Ragged.from_list([]), "vector": np.zeros((0, 0))}
+        return cls(table, {c.name: blank[c.layout] for c in table.columns})
+
+    @classmethod
+    def from_records(cls, table: Table, records: Iterable[Mapping[str, Any]]) -> Rows:
+        """From a mapping a row: scalars, (D,) vectors, bytes."""
+        listed = list(records)
+        if not listed:
+            return cls.empty(table)
+        columns: dict[str, Any] = {}
+        for c in table.columns:
+            values = [record[c.name] for record in listed]
+            columns[c.name] = Ragged.from_list(values) if c.layout == "ragged" else values
+        return cls(table, columns)
+
+    @classmethod
+    def concat(cls, table: Table, items: Iterable[Rows]) -> Rows:
+        parts = [rows for rows in items if len(rows)]
+        if not parts:
+            return cls.empty(table)
+        joined: dict[str, Any] = {}
+        for name in parts[0].columns:
+            values = [rows.columns[name] for rows in parts]
+            ragged = [v for v in values if isinstance(v, Ragged)]
+            joined[name] = Ragged.concat(ragged) if ragged else np.concatenate([np.asarray(v) for v in values])
+        return cls(table, joined, partial=True)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        """A scalar or vector column."""
+        values = self.columns[name]
+        if isinstance(values, Ragged):
+            raise TypeError(f"{self.table.name}.{name} is ragged: read it with .ragged({name!r})")
+        return values
+
+    def ragged(self, name: str) -> Ragged:
+        values = self.columns[name]
+        if not isinstance(values, Ragged):
+            raise TypeError(f"{self.table.name}.{name} is not ragged")
+        return values
+
+    def take(self, index: npt.ArrayLike) -> Rows:
+        """The rows at ``index`` ((M,) int or (N,) bool)."""
+        picked = np.arange(len(self))[np.asarray(index)]
+        taken = {n: v.take(picked) if isinstance(v, Ragged) else v[picked] for n, v in self.columns.items()}
+        return Rows(self.table, taken, partial=True)
+
+    def by(self, name: str) -> dict[int, npt.NDArray[np.int64]]:
+        """Value of an integer column -> row numbers that have it, in order."""
+        values = self[name]
+        order = np.argsort(values, kind="stable")
+        keys, starts = np.unique(values[order], return_index=True)
+        return {int(k): rows for k, rows in zip(keys, np.split(order, starts[1:]), strict=True)} if len(keys) else {}
+
+    def to_arrow(self) -> pa.Table:
+        """The scalar columns."""
+        fields = [c for c in self.table.scalars if c.name in self.columns]
+        arrays = [pa.array(self[c.name].tolist() if c.dtype == "string" else self[c.name], c.arrow) for c in fields]
+        return pa.Table.from_arrays(arrays, schema=pa.schema([(c.name, c.arrow) for c in fields]))
+
+
+def _checked(column: Column, values: Any, table: str) -> Values:
+    if column.layout == "ragged":
+        if not isinstance(values, Ragged):
+            raise ValueError(f"{table}.{column.name} must be a Ragged, got {type(values).__name__}")
+        return values
+    array = np.asarray(values)
+    if column.dtype == "string":
+        if array.size and not all(isinstance(v, str) for v in array.ravel().tolist()):
+            raise ValueError(f"{table}.{column.name} must be strings, got {array.ravel()[:3]}")
+        return array.astype(object)
+    kind = np.dtype(column.dtype).kind
+    if array.size and array.dtype.kind not in {"i": "iub", "f": "fiu", "b": "b"}[kind]:
+        raise ValueError(f"{table}.{column.name} must be {column.dtype}, got {array.dtype}")
+    dimensions = 2 if column.layout == "vector" else 1
+    if array.ndim != dimensions:
+        raise ValueError(f"{table}.{column.name} must have {dimensions} dimensions, got shape {array.shape}")
+    return array.astype(column.dtype, copy=False)

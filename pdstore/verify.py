@@ -1,0 +1,118 @@
+"""Verify what is committed, withdraw what is damaged, and find garbage."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pdstore import layout
+from pdstore.commit import Manifest
+from pdstore.errors import CorruptData
+from pdstore.store import Layer, Store
+
+__all__ = ["Damage", "Garbage", "find_garbage", "repair", "verify"]
+
+WEEK_S = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A committed unit whose files are not what its manifest says."""
+
+    node: str
+    layer: str
+    unit: int
+    file: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A folder or file that no manifest names."""
+
+    path: str
+    size: int
+    age_s: float
+    reason: str
+
+
+def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
+    """Read every committed file and compare size and sha256: one item a unit, None where it is sound."""
+    for name in store.nodes() if node is None else [node]:
+        for layer in store.layers(name):
+            for unit in layer.units():
+                yield _check(layer, unit)
+
+
+def repair(store: Store, damage: Damage) -> None:
+    """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc."""
+    layer = store.layer(damage.node, damage.layer)
+    if damage.file == layout.commit(damage.node, damage.layer, damage.unit):
+        kept = layout.withdrawn(damage.node, damage.layer, damage.unit, "unreadable")
+        store.files.write(kept, store.files.read(damage.file))
+        store.files.remove(damage.file)
+    else:
+        layer.withdraw(damage.unit)
+
+
+def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None = None) -> list[Garbage]:
+    """Attempts that no manifest names and expired leases, older than ``older_than_s`` seconds.
+
+    Age is that of the newest file of an attempt, so that one which is being written is never old.
+    """
+    now = time.time() if now is None else now
+    found = []
+    for node in store.nodes():
+        for layer in store.layers(node):
+            found += [g for g in _loose_attempts(layer, now) if g.age_s > older_than_s]
+            found += [g for g in _dead_leases(layer, now) if g.age_s > older_than_s]
+    return found
+
+
+def _check(layer: Layer, unit: int) -> Damage | None:
+    try:
+        manifest = layer.manifest(unit)
+    except CorruptData as error:
+        path = layout.commit(layer.node, layer.fingerprint, unit)
+        return Damage(layer.node, layer.fingerprint, unit, path, error.found)
+    for name, entry in manifest.files.items():
+        path = f"{manifest.folder}/{name}"
+        problem = _file_problem(layer.store, path, entry.size, entry.sha256)
+        if problem:
+            return Damage(layer.node, layer.fingerprint, unit, path, problem)
+    return None
+
+
+def _file_problem(store: Store, path: str, size: int, sha256: str) -> str:
+    try:
+        data = store.files.read(path)
+    except FileNotFoundError:
+        return "missing"
+    if len(data) != size:
+        return f"{len(data)} bytes instead of {size}"
+    return "" if hashlib.sha256(data).hexdigest() == sha256 else "other content than was committed (sha256)"
+
+
+def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
+    folder = layout.attempts(layer.node, layer.fingerprint)
+    committed = {_folder_name(m) for m in layer.manifests().values()}
+    for name in layer.store.files.names(folder):
+        if name not in committed:
+            path = f"{folder}/{name}"
+            newest = layer.store.files.newest(path)
+            yield Garbage(path, sum(layer.store.files.sizes(path).values()), now - newest, "attempt never committed")
+
+
+def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:
+    for unit, lease in layer.leases().items():
+        if lease.is_expired(now):
+            prefix, folder = f"{unit:05d}.", layout.leases(layer.node, layer.fingerprint)
+            for name in layer.store.files.names(folder):
+                if name.startswith(prefix):
+                    yield Garbage(f"{folder}/{name}", 0, now - lease.beat, "lease of a worker that is gone")
+
+
+def _folder_name(manifest: Manifest) -> str:
+    return manifest.folder.rsplit("/", 1)[-1]

@@ -1,0 +1,52 @@
+"""A pipeline as it is written in YAML: nodes, their stages, inputs and settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from schemas.base import Settings
+
+__all__ = ["NodeSpec", "PipelineSpec", "SourceSpec"]
+
+
+class NodeSpec(Settings):
+    """One node.
+
+    Attributes:
+        stage: what computes it; the node's own name if it is left out.
+        inputs: role -> node or nodes that are read.
+        settings: of the stage; what is left out keeps its default.
+    """
+
+    stage: str = Field("", description="what computes the node; its own name unless set")
+    inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="role -> node or nodes that are read")
+    settings: dict[str, Any] = Field(default_factory=dict, description="settings of the stage")
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _single(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {role: (node,) if isinstance(node, str) else node for role, node in value.items()}
+
+
+class PipelineSpec(Settings):
+    """A whole pipeline: a preset or a user's own file."""
+
+    description: str = Field("", description="what the pipeline is for")
+    block_size: int = Field(1024, ge=1, description="images a block; fixed when the store is made")
+    seed: int = Field(0, ge=0, description="of the order of images; fixed when the store is made")
+    nodes: dict[str, NodeSpec] = Field(description="name -> node")
+
+
+class SourceSpec(Settings):
+    """Where a store's images come from."""
+
+    kind: str = Field("folder", description="folder, list or demo")
+    root: str = Field(description="folder that the keys are relative to")
+    list_file: str = Field("", description="list: a text file, 'key' or 'key<TAB>class' a line")
+    num_train: int = Field(900, ge=1, description="demo: training images that are drawn")
+    num_val: int = Field(180, ge=1, description="demo: held-out images that are drawn")
+    seed: int = Field(0, ge=0, description="demo: of the drawings")

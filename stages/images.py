@@ -1,0 +1,110 @@
+"""Image files -> upright RGB arrays, with a reason for each one that cannot be read."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+__all__ = ["ImageFault", "Picture", "decode", "decode_ahead"]
+
+Pixels = npt.NDArray[np.uint8]
+_ORIENTATION_TAG = 0x0112
+
+
+class ImageFault(Exception):
+    """An image that cannot be used. ``reason`` is a short code, ``detail`` says what was found."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, 0 to 255, EXIF orientation applied.
+        mode: format and mode of the file, such as ``JPEG/CMYK``.
+        orientation: the file's EXIF orientation, 1 to 8.
+    """
+
+    pixels: Pixels
+    mode: str
+    orientation: int
+
+
+def decode(data: bytes, max_pixels: int | None = None) -> Picture:
+    """Decode a file's bytes; the format is told by the content, never by the name.
+
+    Raises:
+        ImageFault: empty, not an image, truncated, or too large.
+    """
+    if not data:
+        raise ImageFault("empty_file", "expected an image, found 0 bytes")
+    try:
+        with warnings.catch_warnings():
+            # Our own limit below is an error row; Pillow's warning would only repeat it.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data))
+        if max_pixels is not None and image.width * image.height > max_pixels:
+            raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
+        mode = f"{image.format}/{image.mode}"
+        orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
+        pixels = _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise ImageFault("not_an_image", f"expected an image, found {data[:8]!r}…") from None
+    except Image.DecompressionBombError as error:
+        raise ImageFault("too_large", str(error)) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ImageFault("truncated" if "truncat" in str(error) else "damaged", str(error)) from None
+    return Picture(pixels, mode, orientation if 1 <= orientation <= 8 else 1)
+
+
+def decode_ahead(
+    items: Iterable[Any], load: Callable[[Any], Any], *, threads: int = 4, ahead: int = 32
+) -> Iterator[tuple[Any, Any | ImageFault]]:
+    """(item, what ``load`` returned or the fault it raised) in order, computed up to ``ahead`` items in advance."""
+    waiting: deque[tuple[Any, Future[Any]]] = deque()
+    source = iter(items)
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        try:
+            for item in source:
+                waiting.append((item, pool.submit(_caught, load, item)))
+                if len(waiting) >= ahead:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _caught(load: Callable[[Any], Any], item: Any) -> Any:
+    try:
+        return load(item)
+    except ImageFault as fault:
+        return fault
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    if image.mode.startswith("I") or image.mode == "F":
+        # 16-bit grey: Pillow would clip at 255, so the value range is scaled down instead.
+        values = np.asarray(image, np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 else 255.0
+        grey = np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))

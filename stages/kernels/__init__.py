@@ -1,0 +1,1 @@
+"""Pure computation: arrays in, arrays out. No file, no settings, no network."""

@@ -1,0 +1,266 @@
+"""The two evaluation protocols: average recall of proposals, and part segmentation after a majority vote.
+
+Source: the original's evaluators, as METHOD §2 states them. *Reference* is oracle-assisted (object masks given, poor
+predictions dropped, the vote on the images it scores); *honest* is not. Memory does not grow with the images: an
+:class:`Evaluation` holds counts, and two of them add, so workers can share the images out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore import masks
+from pdstore.ragged import Ragged
+from stages.kernels.confusion import ClassScores, class_scores, confusion, majority_vote
+from stages.kernels.recall import IOU_THRESHOLDS, recalled
+
+__all__ = ["HONEST", "RECALL_AT", "REFERENCE", "Evaluation", "ImageResult", "Protocol", "Scores", "evaluate"]
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+RECALL_AT = (1, 10, 20, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a protocol does to the predictions of an image before it counts them.
+
+    Attributes:
+        cuts_to_object: predictions are cut to the ground-truth object mask.
+        min_iou: for segmentation, predictions whose best IoU with a part is not above it are dropped.
+        min_iou_recall: the same for average recall.
+        empty_vote: what a cluster without votes becomes.
+        splits: the vote is taken on some images and the scores on the others.
+    """
+
+    name: str
+    cuts_to_object: bool
+    min_iou: float
+    min_iou_recall: float
+    empty_vote: Literal["first part", "background"]
+    splits: bool
+
+
+REFERENCE = Protocol("reference", True, 0.1, 0.001, "first part", splits=False)
+HONEST = Protocol("honest", False, -1.0, -1.0, "background", splits=True)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageResult:
+    """Ground truth and predictions of one image.
+
+    Attributes:
+        object_mask: (H, W) bool, or None where the protocol does not ask for it.
+        gt_masks: G parts in listed order, (G, H, W) bool or run lengths; later ones are painted over earlier ones.
+        gt_parts: (G,) int, 0..num_parts − 1.
+        pred_masks: N predictions likewise.
+        pred_clusters: (N,) int, 0..num_clusters − 1.
+        pred_scores: (N,) float, used by average recall only.
+        size: (H, W), needed when no mask is an array.
+    """
+
+    image_id: int
+    object_class: int
+    object_mask: Bools | None
+    gt_masks: Bools | Ragged
+    gt_parts: npt.ArrayLike
+    pred_masks: Bools | Ragged
+    pred_clusters: npt.ArrayLike
+    pred_scores: npt.ArrayLike
+    size: tuple[int, int] | None = None
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """(H, W) from ``size`` or the first mask that is an array.
+
+        Raises:
+            ValueError: if neither is there.
+        """
+        if self.size is not None:
+            return self.size
+        for array in (self.object_mask, self.gt_masks, self.pred_masks):
+            if isinstance(array, np.ndarray):
+                return int(array.shape[-2]), int(array.shape[-1])
+        raise ValueError(f"image {self.image_id}: run lengths alone do not tell H and W, give size=(H, W)")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What :meth:`Evaluation.scores` found, in percent (0..100); NaN where there was nothing to score.
+
+    Attributes:
+        metrics: ``C-mIoU``, ``A-mIoU``, ``C-mACC``, ``A-mACC``, ``C-mIoPred``, ``A-mIoPred`` and ``AR@n``. C- is the
+            mean over object classes, A- over (object class, part) pairs.
+        class_miou: object class -> its mIoU.
+        part_iou: (object class, part) -> IoU, of the pairs in the ground truth.
+        vote: object class -> (K,) part of each cluster, num_parts = background.
+        num_images: images that were scored.
+    """
+
+    metrics: dict[str, float]
+    class_miou: dict[int, float]
+    part_iou: dict[tuple[int, int], float]
+    vote: dict[int, Ints]
+    num_images: int
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """Counts over images: :meth:`add` each image once, ``+`` for counts of other images, then :meth:`scores`.
+
+    Args:
+        vote_images: ids that only vote; the others are scored. Needed by a protocol that splits, else refused.
+        recall_at: the n of AR@n.
+    """
+
+    num_parts: int
+    num_clusters: int
+    protocol: Protocol
+    vote_images: Collection[int] | None = None
+    recall_at: Sequence[int] = RECALL_AT
+    _voted: dict[int, Ints] = field(default_factory=dict, repr=False)
+    _scored: dict[int, Ints] = field(default_factory=dict, repr=False)
+    _recalled: Ints = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
+    _num_gt: int = 0
+    _num_images: int = 0
+
+    def __post_init__(self) -> None:
+        if self.protocol.splits != (self.vote_images is not None):
+            need = "needs the ids of the images that vote" if self.protocol.splits else "votes on all images"
+            raise ValueError(f"protocol {self.protocol.name} {need}, got vote_images={self.vote_images!r}")
+        if len(self._recalled) == 0:
+            self._recalled = np.zeros((len(self.recall_at), len(IOU_THRESHOLDS)), np.int64)
+
+    def add(self, image: ImageResult) -> None:
+        """Count one image.
+
+        Raises:
+            ValueError: if lengths differ, a part or cluster is out of range, or the protocol needs an object mask
+                that is not there.
+        """
+        height, width = image.frame
+        truth, predicted = _encoded(image.gt_masks), self._predicted(image)
+        parts = _ids(image.gt_parts, len(truth), self.num_parts, f"image {image.image_id}: gt_parts")
+        clusters = _ids(image.pred_clusters, len(predicted), self.num_clusters, f"image {image.image_id}: clusters")
+        iou = masks.iou(predicted, truth, height, width)
+        best = iou.max(1, initial=0.0)
+        kept = np.flatnonzero(best > self.protocol.min_iou)
+        cluster_map = _paint(predicted.take(kept), clusters[kept], self.num_clusters, height, width)
+        part_map = _paint(truth, parts, self.num_parts, height, width)
+        self._count(image, np.ravel(cluster_map * (self.num_parts + 1) + part_map))
+        if self.vote_images is None or image.image_id not in self.vote_images:
+            self._num_images += 1
+            self._num_gt += len(truth)
+            usable = best > self.protocol.min_iou_recall
+            confidence = np.asarray(image.pred_scores, np.float64)[usable]
+            self._recalled += [recalled(iou[usable], confidence, n) for n in self.recall_at]
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        """Counts of both. Their images must differ."""
+        mine, theirs = self._settings(), other._settings()
+        if mine != theirs:
+            raise ValueError(f"evaluations of different settings do not add: {mine} and {theirs}")
+        total = copy.deepcopy(self)
+        for counts, more in ((total._voted, other._voted), (total._scored, other._scored)):
+            for object_class, joint in more.items():
+                counts[object_class] = counts.get(object_class, 0) + joint
+        total._recalled = total._recalled + other._recalled
+        total._num_gt += other._num_gt
+        total._num_images += other._num_images
+        return total
+
+    def scores(self) -> Scores:
+        """Vote, then score every object class."""
+        empty = 0 if self.protocol.empty_vote == "first part" else self.num_parts
+        nothing = np.zeros((self.num_clusters + 1, self.num_parts + 1), np.int64)
+        voted = self._voted if self.protocol.splits else self._scored
+        vote = {c: majority_vote(voted.get(c, nothing), empty) for c in sorted({*voted, *self._scored})}
+        by_class = {c: class_scores(confusion(self._scored[c], vote[c])) for c in sorted(self._scored)}
+        part_iou = {(c, int(p)): 100 * float(s.iou[p]) for c, s in by_class.items() for p in _present(s.iou)}
+        recall = 100 * self._recalled.mean(1) / self._num_gt if self._num_gt else np.full(len(self.recall_at), np.nan)
+        metrics = _means(list(by_class.values()))
+        metrics |= {f"AR@{n}": float(value) for n, value in zip(self.recall_at, recall, strict=True)}
+        class_miou = {c: 100 * s.mean_iou for c, s in by_class.items()}
+        return Scores(metrics, class_miou, part_iou, vote, self._num_images)
+
+    def _settings(self) -> tuple[object, ...]:
+        votes = None if self.vote_images is None else frozenset(self.vote_images)
+        return self.num_parts, self.num_clusters, self.protocol, votes, tuple(self.recall_at)
+
+    def _predicted(self, image: ImageResult) -> Ragged:
+        predicted = _encoded(image.pred_masks)
+        if not self.protocol.cuts_to_object:
+            return predicted
+        if image.object_mask is None:
+            raise ValueError(f"image {image.image_id}: protocol {self.protocol.name} needs an object mask")
+        outline = masks.encode(image.object_mask[None])[0]
+        return Ragged.from_list(masks.intersect((counts, outline), *image.frame) for counts in predicted)
+
+    def _count(self, image: ImageResult, pair: Ints) -> None:
+        """Add an image's painted (cluster, part) pairs, each as cluster · (num_parts + 1) + part, one a pixel."""
+        shape = self.num_clusters + 1, self.num_parts + 1
+        joint = np.bincount(pair, minlength=shape[0] * shape[1]).reshape(shape)
+        votes = self.vote_images is not None and image.image_id in self.vote_images
+        counts = self._voted if votes else self._scored
+        counts[image.object_class] = counts.get(image.object_class, 0) + joint
+
+
+def evaluate(
+    images: Iterable[ImageResult],
+    protocol: Protocol,
+    *,
+    num_parts: int,
+    num_clusters: int,
+    vote_images: Collection[int] | None = None,
+    recall_at: Sequence[int] = RECALL_AT,
+) -> Scores:
+    """Scores of the images, read once and one at a time."""
+    evaluation = Evaluation(num_parts, num_clusters, protocol, vote_images, recall_at)
+    for image in images:
+        evaluation.add(image)
+    return evaluation.scores()
+
+
+def _means(classes: list[ClassScores]) -> dict[str, float]:
+    columns = {
+        "mIoU": ([s.mean_iou for s in classes], [s.iou for s in classes]),
+        "mACC": ([s.mean_accuracy for s in classes], [s.accuracy for s in classes]),
+        "mIoPred": ([s.mean_precision for s in classes], [s.precision for s in classes]),
+    }
+    means = {}
+    for name, (of_class, of_part) in columns.items():
+        pairs = np.concatenate(of_part) if of_part else np.zeros(0)
+        pairs = pairs[_present(pairs)]
+        means[f"C-{name}"] = 100 * float(np.mean(of_class)) if of_class else float("nan")
+        means[f"A-{name}"] = 100 * float(pairs.mean()) if len(pairs) else float("nan")
+    return means
+
+
+def _present(values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(~np.isnan(values))
+
+
+def _encoded(stack: Bools | Ragged) -> Ragged:
+    return stack if isinstance(stack, Ragged) else masks.encode(stack)
+
+
+def _ids(values: npt.ArrayLike, length: int, stop: int, what: str) -> Ints:
+    ids = np.asarray(values, np.int64).reshape(-1)
+    if len(ids) != length or (length and (ids.min() < 0 or ids.max() >= stop)):
+        raise ValueError(f"{what}: expected {length} numbers in 0..{stop - 1}, found {ids.tolist()}")
+    return ids
+
+
+def _paint(rle: Ragged, values: Ints, background: int, height: int, width: int) -> Ints:
+    """(H, W) int64, the value of the last mask over each pixel."""
+    painted = np.full((height, width), background, np.int64)
+    for counts, value in zip(rle, values, strict=True):
+        painted[masks.decode_one(counts, height, width)] = value
+    return painted

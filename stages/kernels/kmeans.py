@@ -1,0 +1,82 @@
+"""Seeded k-means on one thread: the same points and seed give the same centroids."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore.errors import PdError
+
+__all__ = ["Metric", "TooFewPoints", "closeness", "kmeans", "unit_length"]
+
+Metric = Literal["dot", "l2"]
+Floats = npt.NDArray[np.float32]
+
+
+class TooFewPoints(PdError, ValueError):
+    """There are fewer distinct points than clusters asked for. Never answered with made-up centroids."""
+
+
+def kmeans(points: npt.ArrayLike, k: int, seed: int, n_init: int = 1, max_iter: int = 300) -> Floats:
+    """Centroids (k, D) float32 of points (P, D): Lloyd's iterations from a k-means++ start.
+
+    Cost: O(n_init · iterations · P · k · D). Euclidean whatever metric is used with the centroids later.
+
+    Raises:
+        TooFewPoints: if fewer than k of the points are distinct.
+        ValueError: if a point is not finite.
+    """
+    data = np.ascontiguousarray(points, np.float32)
+    if data.ndim != 2:
+        raise ValueError(f"points must be (P, D), got shape {data.shape}")
+    if len(data) < k:
+        raise _too_few(k, data)
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with _threadpool().limit(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what it warns of is checked just below
+        fitted = KMeans(k, random_state=seed, n_init=n_init, max_iter=max_iter).fit(data)
+    if len(np.unique(fitted.labels_)) < k:
+        raise _too_few(k, data)
+    return np.asarray(fitted.cluster_centers_, np.float32)
+
+
+def closeness(points: Floats, centroids: Floats, metric: Metric) -> Floats:
+    """(P, k) float32, larger is nearer: x·c for ``dot``, 2x·c − |c|² for ``l2``.
+
+    The second is −|x − c|² + |x|²: the term that is the same for every centroid is left out, so rows compare but
+    values are no distances.
+    """
+    product: Floats = points @ centroids.T
+    if metric == "dot":
+        return product
+    return np.asarray(2 * product - np.square(centroids).sum(1), np.float32)
+
+
+def unit_length(points: npt.ArrayLike, axis: int = -1) -> Floats:
+    """Float32 vectors of length 1 along ``axis``; a zero vector stays zero."""
+    data = np.asarray(points, np.float32)
+    length = np.linalg.norm(data, axis=axis, keepdims=True)
+    return np.asarray(data / np.maximum(length, 1e-12), np.float32)
+
+
+def _too_few(k: int, data: Floats) -> TooFewPoints:
+    distinct = len(np.unique(data, axis=0))
+    return TooFewPoints(
+        expected=f"at least {k} distinct points for {k} clusters",
+        found=f"{distinct} distinct of {len(data)}",
+        fix="Ask for fewer clusters, or loosen the thresholds that leave so few points",
+    )
+
+
+@cache
+def _threadpool() -> Any:
+    """Looking up the loaded libraries takes milliseconds, as long as a small k-means: done once."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

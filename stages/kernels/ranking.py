@@ -1,0 +1,156 @@
+"""Part ranking: cluster the proposals of an object class, then label each proposal with its cluster.
+
+Source: paper §3.3; reference ``part_ranking_model.py``. P proposals, D feature size, k clusters, (H, W) image pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.kernels.kmeans import Metric, TooFewPoints, closeness, kmeans, unit_length
+
+__all__ = ["Clusters", "RankedParts", "TooFewPoints", "affinity", "cluster", "rank_parts", "unique_pixels"]
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Clusters of one object class.
+
+    Attributes:
+        centroids: (k, D) float32.
+        counts: (k,) int64, points whose nearest centroid (by the metric asked for) this is.
+        within: (k,) float32, mean Euclidean distance of those points to it; 0 where there is none.
+    """
+
+    centroids: Floats
+    counts: Ints
+    within: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class RankedParts:
+    """Labelled parts of one object, M ≤ k, by rising cluster.
+
+    Attributes:
+        masks: (M, H, W) bool.
+        clusters: (M,) int64, each at most once.
+        scores: (M,) float32, best affinity × confidence among the merged proposals.
+        areas: (M,) int64 pixels.
+        area_ratios: (M,) float32, area ÷ area of the object (of the image, without an object mask).
+    """
+
+    masks: Bools
+    clusters: Ints
+    scores: Floats
+    areas: Ints
+    area_ratios: Floats
+
+
+def cluster(
+    features: npt.ArrayLike,
+    k: int,
+    metric: Metric = "dot",
+    normalize: bool = False,
+    seed: int = 0,
+    *,
+    n_init: int = 1,
+    max_iter: int = 300,
+) -> Clusters:
+    """k-means over query features (P, D) of one object class.
+
+    Args:
+        metric: how members are counted, and later chosen (:func:`affinity`); the k-means is Euclidean.
+        normalize: bring each feature to unit length first.
+
+    Raises:
+        TooFewPoints: if fewer than k features are distinct.
+    """
+    points = _prepared(features, normalize)
+    centroids = kmeans(points, k, seed, n_init, max_iter)
+    member = closeness(points, centroids, metric).argmax(1)
+    counts = np.bincount(member, minlength=k)
+    distance = np.linalg.norm(points - centroids[member], axis=1)
+    within = np.bincount(member, distance, minlength=k) / np.maximum(counts, 1)
+    return Clusters(centroids, counts.astype(np.int64), within.astype(np.float32))
+
+
+def affinity(
+    features: npt.ArrayLike, centroids: npt.ArrayLike, metric: Metric = "dot", normalize: bool = False
+) -> Floats:
+    """(P, k) float32, rows sum to 1: softmax over x·c (``dot``) or −|x − c|² (``l2``)."""
+    logits = closeness(_prepared(features, normalize), np.asarray(centroids, np.float32), metric)
+    grown = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
+    return np.asarray(grown / grown.sum(1, keepdims=True), np.float32)
+
+
+def unique_pixels(masks: npt.NDArray[np.generic], scores: npt.ArrayLike) -> Bools:
+    """(P, H, W) bool, no two overlapping: each pixel stays with the proposal of the largest score × mask there.
+
+    Args:
+        masks: (P, H, W), bool or probabilities in 0..1; a pixel can only go to proposals that are > 0.5 on it.
+        scores: (P,) float. Of equal products the first proposal wins.
+    """
+    best = np.full(masks.shape[1:], -np.inf, np.float32)
+    owner = np.full(masks.shape[1:], -1, np.int32)
+    for index, (mask, score) in enumerate(zip(masks, np.asarray(scores, np.float32), strict=True)):
+        value = mask.astype(np.float32) * score
+        wins = (mask.astype(np.float32) > 0.5) & (value > best)
+        best[wins], owner[wins] = value[wins], index
+    unique: Bools = owner == np.arange(len(masks))[:, None, None]
+    return unique
+
+
+def rank_parts(
+    masks: Bools,
+    scores: npt.ArrayLike,
+    affinities: npt.ArrayLike,
+    *,
+    top: int = 200,
+    min_score: float = 0.0,
+    min_area_ratio: float = 0.0,
+    object_mask: Bools | None = None,
+    one_label_a_pixel: bool = True,
+) -> RankedParts:
+    """Label the proposals of one object with clusters and merge those of one cluster.
+
+    Pairs (proposal, cluster) are sorted by affinity × score and the best ``top`` kept. With ``one_label_a_pixel`` each
+    pixel belongs to its best pair alone, so a proposal's later pairs get nothing and are passed over.
+
+    Args:
+        masks: (P, H, W) bool; scores: (P,) confidence; affinities: (P, k) from :func:`affinity`.
+        min_score: pairs must be above it; a lower pair first takes its pixels, so it does not hand them to others.
+        min_area_ratio: merged parts must be above this share of the object.
+        object_mask: (H, W) bool; parts are cut to it.
+    """
+    frame = np.ones(masks.shape[1:], bool) if object_mask is None else object_mask
+    table = np.asarray(affinities, np.float32) * np.asarray(scores, np.float32)[:, None]
+    pairs = np.argsort(-table, axis=None, kind="stable")[:top]
+    free, seen = frame.copy(), np.zeros(len(masks), bool)
+    merged = np.zeros((table.shape[1], *masks.shape[1:]), bool)
+    best = np.zeros(table.shape[1], np.float32)
+    for proposal, part in zip(*np.unravel_index(pairs, table.shape), strict=True):
+        if one_label_a_pixel and seen[proposal]:
+            continue
+        seen[proposal] = True
+        mask = masks[proposal] & free
+        if one_label_a_pixel:
+            free &= ~mask
+        if table[proposal, part] > min_score and mask.any():
+            merged[part] |= mask
+            best[part] = max(best[part], table[proposal, part])
+    areas = merged.sum((1, 2), dtype=np.int64)
+    ratios = (areas / max(1, np.count_nonzero(frame))).astype(np.float32)
+    kept = np.flatnonzero((areas > 0) & (ratios > min_area_ratio))
+    return RankedParts(merged[kept], kept.astype(np.int64), best[kept], areas[kept], ratios[kept])
+
+
+def _prepared(features: npt.ArrayLike, normalize: bool) -> Floats:
+    points = np.asarray(features, np.float32)
+    return unit_length(points) if normalize else points

@@ -1,0 +1,108 @@
+"""Labels: the segments of every object, each with its cluster; segments of one cluster are merged.
+
+Source: paper §3.3; reference ``part_ranking_model.py``. Reads proposals and clusters; no network is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore import Rows, masks
+from schemas.stages import CrfSettings, LabelsSettings
+from schemas.tables import LABELS
+from stages.kernels.crf import dense_crf
+from stages.kernels.ranking import RankedParts, affinity, rank_parts
+from stages.segments import ObjectSegments, best_objects, object_segments
+from stages.unit import Output, Setup, Unit
+
+__all__ = ["start"]
+
+Bools = npt.NDArray[np.bool_]
+
+
+def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
+    """An image whose class has no clusters is a row of ``errors``."""
+
+    def run(unit: Unit) -> Output:
+        centroids = _centroids(unit)
+        objects = best_objects(unit.rows("objects"))
+        layer = unit.layer("segments")
+        columns = [n for n in ("image_id", "object_id", "score", "rle", "feature") if n in layer.table.names]
+        records: list[dict[str, Any]] = []
+        ranked: list[tuple[ObjectSegments, RankedParts]] = []
+        for found in object_segments(objects, layer.read(unit.number, columns)):
+            if found.category_id in centroids:
+                ranked.append((found, _rank(found, centroids[found.category_id], settings)))
+            else:
+                unit.reject(found.image_id, "no_clusters", f"class {found.category_id} has no clusters")
+        smooth = _smoothed(unit, ranked, settings.crf)
+        for found, parts in ranked:
+            records += _rows(found, parts, smooth.get(found.image_id, parts.masks))
+            unit.advance(settings.crf is None)
+        return Output(Rows.from_records(LABELS, records))
+
+    return run
+
+
+def _centroids(unit: Unit) -> dict[int, npt.NDArray[np.float32]]:
+    """Class -> (k, D) centroids, by cluster number."""
+    layer = unit.layer("clusters")
+    rows = Rows.concat(layer.table, layer.scan(["category_id", "centroid"]))
+    return {category: rows["centroid"][index] for category, index in rows.by("category_id").items()}
+
+
+def _rank(found: ObjectSegments, centroids: npt.NDArray[np.float32], settings: LabelsSettings) -> RankedParts:
+    kept = found.confident(settings.min_segment_score, settings.min_inside)
+    return rank_parts(
+        kept.masks,
+        kept.scores,
+        affinity(kept.features, centroids, settings.metric, settings.normalize),
+        top=settings.top,
+        min_score=settings.min_score,
+        min_area_ratio=settings.min_object_ratio,
+        object_mask=found.mask if settings.use_object_mask else None,
+        one_label_a_pixel=settings.unique_pixels,
+    )
+
+
+def _smoothed(
+    unit: Unit, ranked: list[tuple[ObjectSegments, RankedParts]], settings: CrfSettings | None
+) -> dict[int, Bools]:
+    """image_id -> (M, H, W) bool masks after the CRF; empty without one."""
+    if settings is None:
+        return {}
+    parts = {found.image_id: ranking.masks for found, ranking in ranked if len(ranking.masks)}
+    values = settings.model_dump() | {"long_side": settings.long_side or None}
+    smooth = {}
+    for image_id, pixels in unit.pictures(parts):
+        stack = parts[image_id]
+        numbers = np.arange(1, len(stack) + 1, dtype=np.int16)[:, None, None]
+        labels = dense_crf(pixels, (stack * numbers).max(0), len(stack) + 1, **values)
+        smooth[image_id] = labels == numbers
+    return smooth
+
+
+def _rows(found: ObjectSegments, parts: RankedParts, stack: Bools) -> list[dict[str, Any]]:
+    areas, rle = stack.sum((1, 2)), masks.encode(stack)
+    size = max(int(found.mask.sum()), 1)
+    return [
+        {
+            "image_id": found.image_id,
+            "object_id": 0,
+            "label_id": number,
+            "category_id": found.category_id,
+            "cluster": int(parts.clusters[number]),
+            "score": float(parts.scores[number]),
+            "object_ratio": float(areas[number]) / size,
+            "area": int(areas[number]),
+            "height": stack.shape[1],
+            "width": stack.shape[2],
+            "rle": rle[number],
+        }
+        for number in range(len(stack))
+        if areas[number]
+    ]

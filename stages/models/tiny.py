@@ -1,0 +1,161 @@
+"""A Mask2Former that can be built small and trained from nothing, with a plain or a class-specific class head.
+
+Shapes: B images, Q queries, C classes, D query width, (h, w) mask size = input size / stem stride.
+The parameter names are those of transformers' ``Mask2FormerForUniversalSegmentation``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Mask2FormerConfig, Mask2FormerModel, ResNetConfig
+
+from schemas.training import NetworkSettings
+
+__all__ = ["PartNetwork", "Queries", "SlicedHead", "build", "copy_body"]
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What the network says about a batch, after one decoder layer.
+
+    Attributes:
+        class_logits: (B, Q, C + 1) float, the last column is "no object".
+        mask_logits: (B, Q, h, w) float; above 0 is inside.
+        features: (B, Q, D) float, decoder output after its norm.
+        earlier: the same after each earlier layer, for deep supervision.
+    """
+
+    class_logits: Tensor
+    mask_logits: Tensor
+    features: Tensor
+    earlier: tuple[Queries, ...] = ()
+
+
+class SlicedHead(nn.Module):
+    """A class head of ``num_objects * num_parts + 1`` logits, of which an image sees its own object's slice.
+
+    Only the slice's rows are computed, so loss and inference cost the same for 6 or 22,000 object classes (paper §3.4).
+    """
+
+    def __init__(self, width: int, num_objects: int, num_parts: int) -> None:
+        super().__init__()
+        self.num_objects, self.num_parts = num_objects, num_parts
+        self.weight = nn.Parameter(torch.empty(num_objects, num_parts, width))
+        self.bias = nn.Parameter(torch.zeros(num_objects, num_parts))
+        self.no_object = nn.Linear(width, 1)
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, features: Tensor, object_class: Tensor) -> Tensor:
+        """features (B, Q, D), object_class (B,) int64 -> (B, Q, num_parts + 1) logits."""
+        own = torch.einsum("bqd,bpd->bqp", features, self.weight[object_class]) + self.bias[object_class, None]
+        return torch.cat([own, self.no_object(features)], -1)
+
+
+class PartNetwork(nn.Module):
+    """Images in, queries out. Takes RGB images as (B, 3, H, W), 0 to 255, any dtype; H and W multiples of 32.
+
+    Args:
+        settings: the architecture.
+        num_classes: classes of a mask, "no object" not counted.
+        num_objects: object classes of a class-specific head; 0 is a plain head.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, settings: NetworkSettings, num_classes: int, num_objects: int = 0) -> None:
+        super().__init__()
+        self.settings, self.num_classes, self.num_objects = settings, num_classes, num_objects
+        self.model = Mask2FormerModel(config(settings, num_classes))
+        if settings.stem_stride == 2:
+            self.model.pixel_level_module.encoder.embedder.pooler = nn.Identity()
+        width = settings.hidden_dim
+        self.class_predictor: nn.Module
+        if num_objects:
+            self.class_predictor = SlicedHead(width, num_objects, num_classes)
+        else:
+            self.class_predictor = nn.Linear(width, num_classes + 1)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor, object_class: Tensor | None = None) -> Queries:
+        """Queries of each image; ``object_class`` (B,) int64 chooses the slice of a class-specific head."""
+        pixels = self._normalised(images, self.settings.input_scale)
+        # "intermediate" states are already normed: one for the learnt queries, then one a layer
+        output = self.model(pixel_values=pixels, output_hidden_states=True)
+        states = output.transformer_decoder_intermediate_states
+        layers = [
+            self._queries(state.transpose(0, 1), mask_logits, object_class)
+            for state, mask_logits in zip(states, output.masks_queries_logits, strict=True)
+        ]
+        last = layers[-1]
+        return Queries(last.class_logits, last.mask_logits, last.features, tuple(layers[:-1]))
+
+    def _queries(self, features: Tensor, mask_logits: Tensor, object_class: Tensor | None) -> Queries:
+        if isinstance(self.class_predictor, SlicedHead):
+            if object_class is None:
+                raise ValueError("a class-specific head needs the images' object classes, got none")
+            return Queries(self.class_predictor(features, object_class), mask_logits, features)
+        return Queries(self.class_predictor(features), mask_logits, features)
+
+    def feature_maps(self, images: Tensor, scale: float = 1.0) -> list[Tensor]:
+        """The encoder's maps, finest first: [(B, channels, H * scale / stride, W * scale / stride) float]."""
+        return list(self.model.pixel_level_module.encoder(self._normalised(images, scale)).feature_maps)
+
+    def _normalised(self, images: Tensor, scale: float) -> Tensor:
+        pixels = (images.float() - self.mean) / self.std
+        if scale != 1:
+            pixels = functional.interpolate(pixels, scale_factor=scale, mode="bilinear", align_corners=False)
+        return pixels
+
+
+def config(settings: NetworkSettings, num_classes: int) -> Mask2FormerConfig:
+    """The transformers configuration of a network."""
+    backbone = ResNetConfig(
+        embedding_size=settings.embedding_size,
+        hidden_sizes=list(settings.hidden_sizes),
+        depths=list(settings.depths),
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    return Mask2FormerConfig(
+        backbone_config=backbone,
+        feature_size=settings.pixel_dim,
+        mask_feature_size=settings.pixel_dim,
+        hidden_dim=settings.hidden_dim,
+        encoder_feedforward_dim=settings.feedforward_dim,
+        dim_feedforward=settings.feedforward_dim,
+        encoder_layers=settings.encoder_layers,
+        decoder_layers=settings.decoder_layers + 1,  # transformers builds one fewer
+        num_attention_heads=settings.num_heads,
+        num_queries=settings.num_queries,
+        num_labels=num_classes,
+        dropout=0.0,
+        use_auxiliary_loss=True,
+    )
+
+
+def build(settings: NetworkSettings, num_classes: int, num_objects: int = 0, seed: int = 0) -> PartNetwork:
+    """A network with the initial weights of ``seed``; the caller's random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PartNetwork(settings, num_classes, num_objects)
+
+
+def copy_body(network: PartNetwork, weights: Mapping[str, Tensor]) -> None:
+    """Takes over all weights but the class predictor's.
+
+    Raises:
+        RuntimeError: (torch) a weight is missing or has another shape: the architectures differ.
+    """
+    body = {name: value for name, value in weights.items() if not name.startswith("class_predictor.")}
+    own = {name: value for name, value in network.state_dict().items() if name.startswith("class_predictor.")}
+    network.load_state_dict({**body, **own})

@@ -1,0 +1,75 @@
+"""Networks as files: ``model.safetensors`` beside ``config.json``. No pickle is written or read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from pdstore.errors import CorruptData, InputMissing
+from schemas.training import NetworkSettings
+from stages.models.tiny import PartNetwork
+
+__all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "load_network", "load_weights", "network_files", "save_network"]
+
+WEIGHTS_NAME = "model.safetensors"
+CONFIG_NAME = "config.json"
+
+
+def network_files(network: PartNetwork) -> dict[str, bytes]:
+    """The two files of a network: name -> content. Equal weights give equal bytes."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in sorted(network.state_dict().items())}
+    shape = {
+        "network": network.settings.model_dump(mode="json"),
+        "num_classes": network.num_classes,
+        "num_objects": network.num_objects,
+    }
+    return {WEIGHTS_NAME: save(weights), CONFIG_NAME: json.dumps(shape, indent=1, sort_keys=True).encode()}
+
+
+def save_network(network: PartNetwork, folder: Path) -> None:
+    """Writes the files into ``folder``, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in network_files(network).items():
+        temporary = folder / f".{name}.{uuid4().hex}"
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / name)
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Name -> tensor, on the CPU.
+
+    Raises:
+        InputMissing: there is no weights file.
+        CorruptData: the file is not safetensors.
+    """
+    path = folder / WEIGHTS_NAME
+    if not path.exists():
+        raise InputMissing("network weights", "no such file", str(path), "Run the training that writes them")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CorruptData("a safetensors file", str(error), str(path), "Delete it and run its training again") from None
+
+
+def load_network(folder: Path, device: str | torch.device = "cpu") -> PartNetwork:
+    """The network of ``folder``, ready for inference.
+
+    Raises:
+        InputMissing, CorruptData: see :func:`load_weights`.
+    """
+    weights = load_weights(folder)
+    shape = json.loads((folder / CONFIG_NAME).read_text())
+    settings = NetworkSettings.parse(shape["network"], str(folder / CONFIG_NAME))
+    network = PartNetwork(settings, shape["num_classes"], shape["num_objects"])
+    network.load_state_dict(weights)
+    return network.to(device).eval()

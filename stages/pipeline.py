@@ -1,0 +1,265 @@
+"""A pipeline: nodes in order, their settings, and the fingerprint of the layer that each leads to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pdstore import Identity, Store, layout
+from pdstore.errors import InputMissing, UsageError, nearest
+from schemas.base import Settings
+from schemas.pipeline import NodeSpec, PipelineSpec
+from stages.registry import MODEL, STAGES, Role, Stage
+
+__all__ = [
+    "Node",
+    "Pipeline",
+    "check_files",
+    "load_recorded",
+    "parse_override",
+    "preset_names",
+    "read_preset",
+    "record",
+]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node whose settings are valid and whose inputs exist.
+
+    Attributes:
+        files: file setting -> local path.
+        origin: setting -> where its value comes from (``override``; else the preset).
+    """
+
+    name: str
+    stage: Stage
+    settings: Settings
+    inputs: Mapping[str, tuple[str, ...]]
+    identity: Identity
+    files: Mapping[str, Path] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.identity.fingerprint
+
+    def upstream(self) -> list[str]:
+        return [name for names in self.inputs.values() for name in names]
+
+
+class Pipeline:
+    """Nodes in an order in which each comes after its inputs.
+
+    Args:
+        spec: as it is written.
+        overrides: node -> setting -> value, over those of ``spec``; ``a.b`` reaches into nested settings.
+        root: the image folder; ``{images}`` in a file setting stands for it.
+
+    Raises:
+        UsageError: unknown stage, node, role or setting, a wrong type, a cycle, or a table that does not fit.
+    """
+
+    def __init__(self, spec: PipelineSpec, overrides: Mapping[str, Mapping[str, Any]] | None = None, root: str = ""):
+        self.spec, self.overrides, self._root = spec, dict(overrides or {}), root
+        for name in self.overrides:
+            if name not in spec.nodes:
+                raise UsageError("a node of the pipeline", repr(name), "override", nearest(name, spec.nodes))
+        self.nodes: dict[str, Node] = {}
+        for name in _ordered(spec.nodes):
+            self.nodes[name] = self._resolve(name, spec.nodes[name])
+
+    def __getitem__(self, name: str) -> Node:
+        try:
+            return self.nodes[name]
+        except KeyError:
+            raise UsageError("a node of the pipeline", repr(name), "", nearest(name, self.nodes)) from None
+
+    def current(self) -> dict[str, str]:
+        """Node -> fingerprint."""
+        return {name: node.fingerprint for name, node in self.nodes.items()}
+
+    def downstream(self, name: str) -> list[str]:
+        """The nodes that read ``name``, directly or not, in order."""
+        reached = {name}
+        for node in self.nodes.values():
+            if reached & set(node.upstream()):
+                reached.add(node.name)
+        return [node for node in self.nodes if node in reached - {name}]
+
+    def _resolve(self, name: str, spec: NodeSpec) -> Node:
+        stage = _stage(spec.stage or name, name)
+        values, override = dict(spec.settings), self.overrides.get(name, {})
+        for path, value in override.items():
+            _place(values, path.split("."), value, f"{name}.{path}")
+        settings = stage.settings.parse(values, name)
+        inputs = self._inputs(name, stage, spec.inputs)
+        files = {key: Path(path.replace("{images}", self._root)) for key, path in settings.files().items()}
+        identity = Identity(
+            stage.name,
+            stage.version,
+            settings.identity(),
+            {key: _file_digest(str(path)) for key, path in files.items()},
+            {role: ",".join(self.nodes[n].fingerprint for n in names) for role, names in inputs.items()},
+        )
+        origin = {key: "preset" for key in spec.settings} | {key.split(".")[0]: "override" for key in override}
+        return Node(name, stage, settings, inputs, identity, files, origin)
+
+    def _inputs(self, name: str, stage: Stage, given: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for role in given:
+            if role not in stage.inputs:
+                raise UsageError(f"an input of {stage.name}", repr(role), name, nearest(role, stage.inputs))
+        for role, declared in stage.inputs.items():
+            if role not in given and not declared.is_optional:
+                fix = f"Add 'inputs: {{{role}: NODE}}'; the node must write {' or '.join(declared.tables)}"
+                raise UsageError(f"an input {role!r}", "none", name, fix)
+            if len(given.get(role, ())) > 1 and not declared.is_list:
+                raise UsageError("one node", f"{len(given[role])}", f"{name}, input {role}")
+            for source in given.get(role, ()):
+                self._check_fits(name, role, declared, source)
+        return {role: given[role] for role in stage.inputs if given.get(role)}
+
+    def _check_fits(self, name: str, role: str, declared: Role, source: str) -> None:
+        stage = self.nodes[source].stage
+        written = MODEL if stage.is_training else stage.output.name
+        if written not in declared.tables:
+            where = f"{name}, input {role}"
+            raise UsageError(f"a node that writes {' or '.join(declared.tables)}", f"{source} ({written})", where)
+
+
+def read_preset(name: str) -> PipelineSpec:
+    """A preset by its name, or a YAML file by its path.
+
+    Raises:
+        UsageError: neither is there, or its content is wrong.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise UsageError("a YAML file", "none", name)
+        text = path.read_text()
+    elif name in preset_names():
+        text = (resources.files("configs") / f"{name}.yaml").read_text()
+    else:
+        fix = f"{nearest(name, preset_names())}. Or give the path of a YAML file"
+        raise UsageError("a preset", repr(name), "--preset", fix)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError("YAML", " ".join(str(error).split()), name, "Mend the file") from None
+    if not isinstance(values, dict):
+        raise UsageError("a mapping with 'nodes'", type(values).__name__, name, "Mend the file")
+    return PipelineSpec.parse(values, "pipeline")
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the program."""
+    return sorted(p.name.removesuffix(".yaml") for p in resources.files("configs").iterdir() if p.name.endswith(".yaml"))
+
+
+def parse_override(text: str) -> tuple[str, str, Any]:
+    """``grouping.k=5`` -> (grouping, k, 5). The value is read as YAML.
+
+    Raises:
+        UsageError: it has not this form.
+    """
+    path, equals, value = text.partition("=")
+    node, dot, key = path.partition(".")
+    if not (equals and dot and node and key):
+        raise UsageError("node.setting=value", repr(text), "override", "For example: grouping.k=5")
+    try:
+        return node, key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError("a YAML value", repr(value), text, " ".join(str(error).split())) from None
+
+
+def record(store: Store, pipeline: Pipeline) -> None:
+    """Write the pipeline into the store: its layers become the current ones."""
+    values = {
+        "spec": pipeline.spec.model_dump(mode="json"),
+        "overrides": pipeline.overrides,
+        "current": pipeline.current(),
+    }
+    store.files.write(layout.PIPELINE, json.dumps(values, indent=1).encode())
+
+
+def load_recorded(store: Store, overrides: Iterable[str] = ()) -> Pipeline:
+    """The store's pipeline, with further overrides.
+
+    Raises:
+        UsageError: the store has no pipeline, or an override is wrong.
+    """
+    try:
+        values = json.loads(store.files.read(layout.PIPELINE))
+    except FileNotFoundError:
+        fix = "Run pd init again in a new folder"
+        raise UsageError("a recorded pipeline", f"no {layout.PIPELINE}", store.url, fix) from None
+    merged: dict[str, dict[str, Any]] = {node: dict(settings) for node, settings in values["overrides"].items()}
+    for text in overrides:
+        node, key, value = parse_override(text)
+        merged.setdefault(node, {})[key] = value
+    return Pipeline(PipelineSpec.parse(values["spec"], "pipeline"), merged, str(store.info.source.get("root", "")))
+
+
+def _stage(name: str, node: str) -> Stage:
+    if name not in STAGES:
+        raise UsageError("a stage", repr(name), f"node {node}", nearest(name, STAGES))
+    return STAGES[name]
+
+
+def _ordered(nodes: Mapping[str, NodeSpec]) -> list[str]:
+    done: list[str] = []
+    waiting = dict(nodes)
+    while waiting:
+        ready = []
+        for name, spec in waiting.items():
+            sources = [source for names in spec.inputs.values() for source in names]
+            for source in sources:
+                if source not in nodes:
+                    raise UsageError("a node of the pipeline", repr(source), f"{name}.inputs", nearest(source, nodes))
+            if all(source in done for source in sources):
+                ready.append(name)
+        if not ready:
+            raise UsageError("nodes without a cycle", " -> ".join(waiting), "pipeline", "Mend their inputs")
+        done += ready
+        waiting = {name: spec for name, spec in waiting.items() if name not in ready}
+    # As written where the order allows it: what is read first in the file runs first.
+    return done
+
+
+def _place(values: dict[str, Any], path: list[str], value: Any, where: str) -> None:
+    for part in path[:-1]:
+        inner = values.get(part)
+        values[part] = dict(inner) if isinstance(inner, dict) else {}
+        values = values[part]
+    values[path[-1]] = value
+
+
+def _file_digest(path: str) -> str:
+    """sha256 of a file; of one that is not there, a marker, so that a pipeline can be planned before it has come."""
+    if not Path(path).is_file():
+        return f"missing: {path}"
+    status = Path(path).stat()
+    return _cached_digest(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _cached_digest(path: str, size: int, mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_files(node: Node) -> None:
+    """Raises InputMissing if a file that a node's settings name is not there."""
+    for key, path in node.files.items():
+        if not path.is_file():
+            fix = f"Bring the file, or set another: {node.name}.{key}=PATH"
+            raise InputMissing("a file", "none", f"{node.name}.{key} = {path}", fix)

@@ -1,0 +1,40 @@
+"""What a run tells about itself while it works. The command line draws it; here is only what can be told."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Progress", "Silent"]
+
+
+class Progress(Protocol):
+    """Where a run reports to. Methods may be called from several threads."""
+
+    def start(self, node: str, units: int, done: int, images_a_unit: int) -> None:
+        """Work on a node begins: ``units`` in all, of which ``done`` are committed already."""
+
+    def advance(self, images: int) -> None:
+        """So many images (or training steps) are done."""
+
+    def unit_done(self, unit: int) -> None:
+        """A unit was committed, by us or by another worker."""
+
+    def note(self, text: str) -> None:
+        """One line about what is going on."""
+
+    def finish(self) -> None:
+        """Work on the node has ended."""
+
+
+class Silent:
+    """Reports to nobody."""
+
+    def start(self, node: str, units: int, done: int, images_a_unit: int) -> None: ...
+
+    def advance(self, images: int) -> None: ...
+
+    def unit_done(self, unit: int) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def finish(self) -> None: ...

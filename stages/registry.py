@@ -1,0 +1,200 @@
+"""Every stage, declared: its settings, its inputs, the table it writes, the unit it commits, where its code is.
+
+The code is imported only when a stage runs, so that ``pd --help`` loads neither torch nor Zarr.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pdstore.table import Table
+from schemas import stages as settings
+from schemas import tables
+from schemas.base import Settings
+
+if TYPE_CHECKING:
+    from stages.unit import Output, Setup, Unit
+
+__all__ = ["CLASS_NAMES", "MODEL", "STAGES", "Role", "Stage"]
+
+MODEL = "model"
+"""The pseudo-table of an input that is a trained network."""
+
+
+CLASS_NAMES = "classes.json"
+"""The file beside a segmenter's weights that names its output classes."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """An input: the tables that fit, whether it may be left out, and whether it may be several nodes."""
+
+    tables: tuple[str, ...]
+    is_optional: bool = False
+    is_list: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A declaration.
+
+    Attributes:
+        version: rises when the same settings would give other results.
+        unit: ``block``; ``bucket`` of 64 classes; or ``whole``.
+        entry: module with ``start(settings, setup) -> (unit -> output)``.
+        is_training: its output is a network, at its one unit's extra files.
+    """
+
+    name: str
+    doc: str
+    settings: type[Settings]
+    output: Table
+    entry: str
+    inputs: Mapping[str, Role] = field(default_factory=dict)
+    unit: Literal["block", "bucket", "whole"] = "block"
+    version: int = 1
+    is_training: bool = False
+
+    @property
+    def is_barrier(self) -> bool:
+        """True if a unit needs all of its input."""
+        return self.unit != "block"
+
+    def load(self) -> Callable[[Any, Setup], Callable[[Unit], Output]]:
+        """Import the code. Raises ImportError if a package is missing."""
+        start: Callable[[Any, Setup], Callable[[Unit], Output]] = importlib.import_module(self.entry).start
+        return start
+
+
+_IMAGES = Role(("images",))
+_NETWORK = Role((MODEL,), is_optional=True)
+_SEGMENTS = Role(("proposals", "parts"))
+_MASKED = Role(("objects", "labels", "predictions"), is_optional=True)
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("ingest", "read the image files", settings.IngestSettings, tables.IMAGES, "stages.ingest"),
+        Stage(
+            "annotated-objects",
+            "object masks that people drew",
+            settings.AnnotationsSettings,
+            tables.OBJECTS,
+            "stages.annotated_objects",
+            {"images": _IMAGES},
+        ),
+        Stage(
+            "annotated-parts",
+            "part masks that people drew",
+            settings.AnnotationsSettings,
+            tables.PARTS,
+            "stages.annotated_parts",
+            {"images": _IMAGES},
+        ),
+        Stage(
+            "segmenter-train",
+            "train a small object segmenter",
+            settings.SegmenterTrainSettings,
+            tables.METRICS,
+            "stages.segmenter_train",
+            {"images": _IMAGES, "objects": Role(("objects",))},
+            unit="whole",
+            is_training=True,
+        ),
+        Stage(
+            "detic",
+            "find object masks",
+            settings.DeticSettings,
+            tables.OBJECTS,
+            "stages.detic",
+            {"images": _IMAGES, "model": _NETWORK},
+        ),
+        Stage(
+            "grouping",
+            "group the pixels of objects into parts",
+            settings.GroupingSettings,
+            tables.PARTS,
+            "stages.grouping",
+            {"images": _IMAGES, "objects": Role(("objects",)), "model": _NETWORK},
+        ),
+        Stage(
+            "crf",
+            "smooth parts with a dense CRF",
+            settings.CrfSettings,
+            tables.PARTS,
+            "stages.crf",
+            {"images": _IMAGES, "parts": Role(("parts",))},
+        ),
+        Stage(
+            "proposal-train",
+            "train the class-agnostic part-proposal model",
+            settings.ProposalTrainSettings,
+            tables.METRICS,
+            "stages.proposal_train",
+            {"images": _IMAGES, "parts": Role(("parts",), is_list=True), "model": _NETWORK},
+            unit="whole",
+            is_training=True,
+        ),
+        Stage(
+            "proposals",
+            "store the proposals of every image",
+            settings.ProposalsSettings,
+            tables.PROPOSALS,
+            "stages.proposals",
+            {"images": _IMAGES, "model": Role((MODEL,))},
+        ),
+        Stage(
+            "ranking",
+            "cluster the segments of each object class",
+            settings.RankingSettings,
+            tables.CLUSTERS,
+            "stages.ranking",
+            {"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS},
+            unit="bucket",
+        ),
+        Stage(
+            "labels",
+            "label the segments of every object with clusters",
+            settings.LabelsSettings,
+            tables.LABELS,
+            "stages.labels",
+            {"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS, "clusters": Role(("clusters",))},
+        ),
+        Stage(
+            "distill-train",
+            "train the final model on the labels",
+            settings.DistillTrainSettings,
+            tables.METRICS,
+            "stages.distill_train",
+            {"images": _IMAGES, "labels": Role(("labels",)), "model": _NETWORK},
+            unit="whole",
+            is_training=True,
+        ),
+        Stage(
+            "predict",
+            "find the parts of every image with the final model",
+            settings.PredictSettings,
+            tables.PREDICTIONS,
+            "stages.predict",
+            {"images": _IMAGES, "model": Role((MODEL,))},
+        ),
+        Stage(
+            "eval",
+            "score parts against ground truth",
+            settings.EvalSettings,
+            tables.METRICS,
+            "stages.evaluate",
+            {
+                "images": _IMAGES,
+                "truth": Role(("parts",)),
+                "truth_objects": Role(("objects",), is_optional=True),
+                "predicted": _MASKED,
+                "segments": Role(("proposals", "parts"), is_optional=True),
+            },
+            unit="whole",
+        ),
+    )
+}

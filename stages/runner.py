@@ -1,0 +1,290 @@
+"""The runner: which units of a node are computed now, by whom, and what becomes of their output.
+
+It owns shards, leases, retries, commits and signals, so that a stage is only a function from a unit to rows.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pdstore import Layer, PdError, Rows, Store, __version__, layout
+from pdstore.errors import CommitConflict, InputMissing, PartlyFailed, Preempted, StorageFailure, UsageError
+from pdstore.lease import Claim
+from stages.listing import Listing
+from stages.pipeline import Node, Pipeline
+from stages.preflight import check_inputs, check_settings, prepare
+from stages.progress import Progress, Silent
+from stages.shard import Shard
+from stages.state import Inputs, units_of
+from stages.unit import Output, Unit
+
+__all__ = ["Report", "RunOptions", "run_node"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a node is run; none of it changes what is computed.
+
+    Attributes:
+        limit: at most so many units in this run; 0 is no limit.
+        retries: further tries for a unit that failed.
+        max_error_rate: the run fails if a larger share of its images became error rows.
+        allow_partial: a barrier takes what there is of its input.
+        new_layer: write under changed settings beside the layer that is there.
+        refresh: compute stale units again.
+        wait: wait for units that other workers hold, until they are committed.
+    """
+
+    shard: Shard | None = None
+    limit: int = 0
+    retries: int = 1
+    max_error_rate: float = 0.5
+    allow_partial: bool = False
+    new_layer: bool = False
+    refresh: bool = False
+    wait: bool = False
+    dry_run: bool = False
+    poll_s: float = 1.0
+
+
+@dataclass
+class Report:
+    """What a run did. ``images`` and ``rejected`` count images of the units this run committed."""
+
+    node: str
+    todo: list[int] = field(default_factory=list)
+    committed: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    held: list[int] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
+    images: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+
+
+def run_node(
+    store: Store,
+    pipeline: Pipeline,
+    name: str,
+    options: RunOptions = RunOptions(),
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Compute the units of a node that are missing.
+
+    Raises:
+        StaleSettings: units exist under other settings (and ``new_layer`` is not set).
+        InputMissing: nothing of the input is there, or a barrier's input is not complete.
+        PartlyFailed: some units failed, or wait for input; the others are committed.
+        Preempted: a signal asked to stop.
+        PdError: more images than ``max_error_rate`` became error rows; all units are committed.
+    """
+    node, listing = pipeline[name], Listing(store)
+    check_settings(store, node, options.new_layer)
+    inputs = Inputs(store, pipeline, node)
+    report = Report(name)
+    report.todo, report.waiting = _plan(store, pipeline, node, listing, inputs, options)
+    if options.dry_run or not report.todo:
+        _raise_waiting(report, pipeline)
+        return report
+    started = time.monotonic()
+    layer = store.declare(name, node.identity, node.stage.output, __version__)
+    run = _Run(store, pipeline, node, listing, layer, inputs, options, progress or Silent(), should_stop, report)
+    try:
+        run.work()
+    finally:
+        report.seconds = time.monotonic() - started
+    _raise_failures(report, options)
+    _raise_waiting(report, pipeline)
+    return report
+
+
+def _plan(
+    store: Store, pipeline: Pipeline, node: Node, listing: Listing, inputs: Inputs, options: RunOptions
+) -> tuple[list[int], list[int]]:
+    """(units to compute, units whose input is not there)."""
+    layer = store.layer(node.name, node.fingerprint)
+    committed = layer.units()
+    if options.refresh and not options.dry_run:
+        for unit in committed:
+            seen = inputs.seen_by(unit)
+            if seen is not None and seen != dict(layer.manifest(unit).inputs):
+                layer.withdraw(unit)
+        committed = layer.units()
+    wanted = list(range(units_of(node, listing)))
+    if options.shard is not None:
+        wanted = options.shard.units(wanted)
+    missing = sorted(set(wanted) - set(committed))
+    ready, waiting = check_inputs(store, pipeline, node, listing, missing, options.allow_partial)
+    return (ready[: options.limit] if options.limit else ready), waiting
+
+
+class _Run:
+    """One run of one node in one process."""
+
+    def __init__(
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        node: Node,
+        listing: Listing,
+        layer: Layer,
+        inputs: Inputs,
+        options: RunOptions,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+        report: Report,
+    ) -> None:
+        self.store, self.node, self.listing, self.layer, self.inputs = store, node, listing, layer, inputs
+        self.options, self.progress, self.should_stop, self.report = options, progress, should_stop, report
+        self.images, self.process = prepare(store, pipeline, node, listing)
+        self.behind: Future[None] | None = None
+
+    def work(self) -> None:
+        """Compute every unit that is free, then, if asked to, wait for those that others hold."""
+        todo = list(self.report.todo)
+        if self.options.shard is None:
+            # Workers without a shard start at different places, so that they seldom reach for the same unit.
+            start = random.SystemRandom().randrange(len(todo))
+            todo = todo[start:] + todo[:start]
+        size = self.store.info.block_size if self.node.stage.unit == "block" else 1
+        self.progress.start(self.node.name, len(todo), 0, size)
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:
+                self._pass(todo, writer)
+                while self.options.wait and self.report.held:
+                    time.sleep(self.options.poll_s)
+                    self._check_stop()
+                    self._pass(self.report.held, writer)
+        finally:
+            self.progress.finish()
+
+    def _pass(self, todo: list[int], writer: ThreadPoolExecutor) -> None:
+        self.report.held = []
+        try:
+            for unit in todo:
+                self._check_stop()
+                claim = self.layer.claim(unit)
+                if claim is None:
+                    self.report.held.append(unit)
+                elif unit in self.layer.units():
+                    with claim:
+                        self.progress.unit_done(unit)
+                else:
+                    self._attempt(unit, claim, writer)
+        finally:
+            self._settle()
+
+    def _attempt(self, unit: int, claim: Claim, writer: ThreadPoolExecutor) -> None:
+        """Compute a unit and hand it to the writer, which also releases the claim."""
+        claim.__enter__()
+        try:
+            started = time.time()
+            work, output = self._compute(unit)
+        except BaseException:
+            claim.__exit__(None, None, None)
+            raise
+        self._settle()
+        if output is None:
+            claim.__exit__(None, None, None)
+        else:
+            self.behind = writer.submit(self._commit, work, output, started, claim)
+
+    def _compute(self, unit: int) -> tuple[Unit, Output | None]:
+        for left in range(self.options.retries, -1, -1):
+            work = self._unit(unit)
+            try:
+                return work, self.process(work)
+            except (Preempted, StorageFailure, UsageError, KeyboardInterrupt, MemoryError):
+                raise
+            except Exception as error:
+                if left and not isinstance(error, PdError):
+                    self.progress.note(f"{self.node.name} unit {unit}: {error!r}; trying again")
+                    continue
+                self._record_failure(unit, error)
+                return work, None
+        raise AssertionError("unreachable")
+
+    def _unit(self, unit: int) -> Unit:
+        is_listed = not self.node.inputs
+        return Unit(
+            number=unit,
+            store=self.store,
+            images=self.images,
+            layers=self.inputs.layers,
+            listed=self.listing.read(unit) if is_listed else (),
+            checkpoints=layout.checkpoints(self.node.name, self.node.fingerprint),
+            should_stop=self.should_stop,
+            advance=self.progress.advance,
+            note=self.progress.note,
+        )
+
+    def _commit(self, unit: Unit, output: Output, started: float, claim: Claim) -> None:
+        try:
+            seen, errors = self.inputs.seen_by(unit.number) or {}, unit.errors()
+            try:
+                self.layer.commit(
+                    unit.number, output.rows, errors=errors, extra=output.files, inputs=seen, started=started
+                )
+            except CommitConflict:
+                return
+            self.store.files.remove(layout.failure(self.node.name, self.node.fingerprint, unit.number))
+            self._count(unit, output.rows, errors)
+        finally:
+            claim.__exit__(None, None, None)
+            self.progress.unit_done(unit.number)
+
+    def _count(self, unit: Unit, rows: Rows, errors: Rows) -> None:
+        self.report.committed.append(unit.number)
+        if self.node.stage.unit == "block":
+            self.report.images += len(unit.listed) or len(unit.keys)
+            self.report.rejected += len({i for i in errors["image_id"].tolist() if i >= 0})
+
+    def _record_failure(self, unit: int, error: Exception) -> None:
+        text = str(error) if isinstance(error, PdError) else f"{type(error).__name__}: {error}"
+        self.report.failed[unit] = text
+        entry = {"error": text, "trace": traceback.format_exc(), "time": time.time()}
+        path = layout.failure(self.node.name, self.node.fingerprint, unit)
+        self.store.files.write(path, json.dumps(entry, indent=1).encode())
+        self.progress.note(f"{self.node.name} unit {unit} failed: {text}")
+
+    def _settle(self) -> None:
+        behind, self.behind = self.behind, None
+        if behind is not None:
+            behind.result()
+
+    def _check_stop(self) -> None:
+        if self.should_stop():
+            done = f"{len(self.report.committed)} of {len(self.report.todo)} units committed"
+            fix = "Run the same command again to go on"
+            raise Preempted("to finish", f"a request to stop; {done}", self.node.name, fix)
+
+
+def _raise_failures(report: Report, options: RunOptions) -> None:
+    if report.failed:
+        unit, why = next(iter(report.failed.items()))
+        found = f"{len(report.failed)} that failed; the first, unit {unit}: {why}"
+        fix = "Mend the cause and run the same command again: only what is missing is computed"
+        error = PartlyFailed if report.committed else PdError
+        raise error(f"{len(report.todo)} units", found, report.node, fix)
+    if report.images and report.rejected / report.images > options.max_error_rate:
+        found = f"{report.rejected} of {report.images} images left out"
+        fix = (
+            f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{report.node}' GROUP BY 1\". "
+            "Or allow more: --max-error-rate"
+        )
+        raise PdError(f"at most {options.max_error_rate:.0%} of the images in errors", found, report.node, fix)
+
+
+def _raise_waiting(report: Report, pipeline: Pipeline) -> None:
+    if report.waiting:
+        shown = ", ".join(map(str, report.waiting[:8])) + (", …" if len(report.waiting) > 8 else "")
+        sources = " and ".join(dict.fromkeys(pipeline[report.node].upstream()))
+        fix = f"Run {sources} for them first, or everything: pd run"
+        raise InputMissing("the input of all units", f"none for units {shown}", report.node, fix)

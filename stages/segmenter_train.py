@@ -1,0 +1,47 @@
+"""Train a small object segmenter on object masks. It stands for published detector and backbone weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+
+from pdstore import Rows
+from schemas.stages import SegmenterTrainSettings
+from stages.registry import CLASS_NAMES
+from stages.train.node import run_training
+from stages.train.source import Choice
+from stages.unit import Output, Setup, Unit
+
+__all__ = ["start"]
+
+
+def start(settings: SegmenterTrainSettings, setup: Setup) -> Callable[[Unit], Output]:
+    """One output class a name: the vocabulary, then whatever else the masks are of."""
+
+    def run(unit: Unit) -> Output:
+        names = [c.name for c in setup.classes]
+        layer = unit.layer("objects")
+        names += sorted({name for rows in layer.scan(["category_name"]) for name in rows["category_name"]} - set(names))
+
+        def label(rows: Rows) -> np.ndarray:
+            return np.array([names.index(name) for name in rows["category_name"]], np.int64)
+
+        def keep(rows: Rows) -> np.ndarray:
+            frame = rows["height"].astype(np.int64) * rows["width"]
+            return rows["area"] > settings.min_object_ratio * frame
+
+        condition = f"m.area > {settings.min_object_ratio} * m.height * m.width"
+        return run_training(
+            unit,
+            setup,
+            settings,
+            settings.network,
+            settings.split,
+            Choice("objects", condition, keep, label),
+            num_classes=len(names),
+            extra={CLASS_NAMES: json.dumps(names).encode()},
+        )
+
+    return run

@@ -1,0 +1,125 @@
+"""A training as a node of the pipeline: from a selection to a network and the rows of its losses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pdstore import Rows
+from pdstore.errors import UsageError
+from schemas.tables import METRICS
+from schemas.training import NetworkSettings, TrainSettings
+from stages.models.tiny import build, copy_body
+from stages.models.weights import load_network, load_weights, network_files
+from stages.train.loop import train
+from stages.train.source import Choice, StoreSource, select
+from stages.unit import Output, Setup, Unit
+
+__all__ = ["part_choice", "run_training"]
+
+LOGGED = 200
+"""Rows of ``metrics`` a training leaves; the full log is beside its checkpoints."""
+
+
+def part_choice(role: str, settings: TrainSettings, labelled: bool) -> Choice:
+    """Part masks that are large and sure enough; ``labelled``: each has its cluster as label, else all are 0."""
+    object_ratio = "m.area / m.object_ratio / (m.height * m.width)"
+    condition = (
+        f"m.object_ratio > {settings.min_part_ratio} AND m.score >= {settings.min_score} "
+        f"AND {object_ratio} >= {settings.min_object_ratio}"
+    )
+
+    def keep(rows: Rows) -> np.ndarray:
+        frame = rows["height"].astype(np.float64) * rows["width"]
+        is_large = rows["area"] / np.maximum(rows["object_ratio"], 1e-9) / frame >= settings.min_object_ratio
+        return (rows["object_ratio"] > settings.min_part_ratio) & (rows["score"] >= settings.min_score) & is_large
+
+    def label(rows: Rows) -> np.ndarray:
+        return rows["cluster"].astype(np.int64) if labelled else np.zeros(len(rows), np.int64)
+
+    return Choice(role, condition, keep, label, has_object_class=labelled)
+
+
+def run_training(
+    unit: Unit,
+    setup: Setup,
+    settings: TrainSettings,
+    shape: NetworkSettings,
+    split: str,
+    choice: Choice,
+    *,
+    num_classes: int,
+    num_objects: int = 0,
+    extra: Mapping[str, bytes] | None = None,
+) -> Output:
+    """Train, from the newest checkpoint if there is one.
+
+    Args:
+        num_classes: classes of a mask. num_objects: object classes of a class-specific head, 0 for a plain one.
+        extra: further files of the network.
+
+    Raises:
+        UsageError: the network of input ``model`` has another architecture.
+        Preempted: a signal asked to stop; a checkpoint was written.
+    """
+    folder = _folder(unit)
+    selection = select(unit, settings, split, choice, unit.checkpoints.replace("/", "-"))
+    unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {folder}")
+    network = build(shape, num_classes, num_objects, settings.seed)
+    if "model" in setup.models:
+        _start_from(network, setup.models["model"])
+    network = train(
+        StoreSource(unit, selection, choice, settings.window),
+        settings,
+        network,
+        folder,
+        on_step=lambda step, values: unit.advance(1),
+        should_stop=unit.should_stop,
+        device=setup.device,
+    )
+    return Output(_losses(folder / "log.jsonl", unit), {**network_files(network), **(extra or {})})
+
+
+def _start_from(network: object, folder: Path) -> None:
+    source = load_network(folder)
+    if source.settings != network.settings:  # type: ignore[attr-defined]
+        fix = "Give both nodes the same network settings"
+        raise UsageError("a model of the same architecture", "another", str(folder), fix)
+    copy_body(network, load_weights(folder))  # type: ignore[arg-type]
+
+
+def _folder(unit: Unit) -> Path:
+    if unit.store.files.is_local:
+        return unit.store.files.local(unit.checkpoints)
+    # Checkpoints are rewritten in place, which object stores are slow at: they stay on this machine until the end.
+    name = hashlib.sha256(f"{unit.store.url}/{unit.checkpoints}".encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"pd-checkpoints-{name}"
+
+
+def _losses(log: Path, unit: Unit) -> Rows:
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    every = max(1, len(lines) // LOGGED)
+    chosen = [line for line in lines if line["step"] % every == 0 or line is lines[-1]]
+    node = unit.checkpoints.split("/")[1]
+    return Rows.from_records(
+        METRICS,
+        [
+            {
+                "evaluated": node,
+                "protocol": "train",
+                "metric": name,
+                "class_name": "",
+                "part_name": "",
+                "step": line["step"],
+                "value": float(value),
+            }
+            for line in chosen
+            for name, value in line.items()
+            if name != "step"
+        ],
+    )

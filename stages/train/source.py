@@ -1,0 +1,126 @@
+"""Samples from the store: images and masks of a frozen selection, a window of blocks in memory at a time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore import Catalog, Layer, Rows, masks
+from pdstore.errors import CorruptData, InputMissing
+from pdstore.selection import Selection, freeze
+from schemas.tables import TABLES
+from schemas.training import TrainSettings
+from stages.images import ImageFault
+from stages.train.samples import Sample
+from stages.unit import Unit
+
+__all__ = ["Choice", "StoreSource", "select"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows of a role become masks of a sample, and what their labels are.
+
+    Attributes:
+        role: input role of the training node.
+        condition: SQL over the role's table ``m`` and the table of images ``i``.
+        keep: rows of a block -> (N,) bool, the same condition on rows that were read.
+        label: rows -> (N,) int64.
+        has_object_class: samples carry the image's class_id, for a class-specific head.
+    """
+
+    role: str
+    condition: str
+    keep: Callable[[Rows], npt.NDArray[np.bool_]]
+    label: Callable[[Rows], npt.NDArray[np.int64]]
+    has_object_class: bool = False
+
+
+def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name: str) -> Selection:
+    """The images of a split that have at least one chosen mask, frozen under ``name``.
+
+    Raises:
+        InputMissing: there is none.
+    """
+    layers = ", ".join(f"'{layer.fingerprint}'" for layer in unit.layers[choice.role])
+    table = unit.layer(choice.role).table.name
+    sql = f"""
+        SELECT DISTINCT image_id FROM {table}_all m JOIN images_all i USING (image_id)
+        WHERE m.layer IN ({layers}) AND i.layer = '{unit.layer("images").fingerprint}'
+        AND i.split = '{split}' AND ({choice.condition}) ORDER BY image_id"""
+    found = freeze(unit.store, name, lambda: Catalog(unit.store, TABLES.values(), {}).query(sql))
+    if not len(found):
+        fix = "Lower min_score, min_object_ratio or min_part_ratio, or look at what the input holds with pd sql"
+        raise InputMissing("images to train on", f"none of split {split!r} with {choice.condition}", name, fix)
+    return found
+
+
+class StoreSource:
+    """A selection as a trainer reads it.
+
+    The rows of a block are read once while the block is in the window; memory grows with ``window``, not with the
+    number of images.
+    """
+
+    def __init__(self, unit: Unit, selection: Selection, choice: Choice, window: int) -> None:
+        self._unit, self._selection, self._choice = unit, selection, choice
+        self._blocks: OrderedDict[int, _Block] = OrderedDict()
+        self._capacity = 2 * window
+
+    @property
+    def block_of_row(self) -> npt.NDArray[np.int64]:
+        return self._selection.block_of_row
+
+    def __len__(self) -> int:
+        return len(self._selection)
+
+    def read(self, rows: npt.NDArray[np.int64]) -> list[Sample]:
+        """The samples of ``rows``, in that order.
+
+        Raises:
+            CorruptData: an image that was readable at ingest no longer is.
+        """
+        image_ids = self._selection.image_ids[rows]
+        return [self._block(int(i) // self._selection.block_size).sample(int(i)) for i in image_ids]
+
+    def _block(self, number: int) -> _Block:
+        if number in self._blocks:
+            self._blocks.move_to_end(number)
+        else:
+            # The next window is read while batches of the present one wait, hence twice the window.
+            while len(self._blocks) >= self._capacity:
+                self._blocks.popitem(last=False)
+            unit = replace(self._unit, number=number, faults=[])
+            self._blocks[number] = _Block(unit, self._choice)
+        return self._blocks[number]
+
+
+class _Block:
+    """One block of the window: its images' keys, and its chosen masks by image."""
+
+    def __init__(self, unit: Unit, choice: Choice) -> None:
+        self._choice, self._load, self._keys = choice, unit.loader(), unit.keys
+        self._category = unit.category()
+        rows = _rows_of(unit.layers[choice.role], unit.number)
+        self._rows = rows.take(choice.keep(rows))
+        self._by_image = self._rows.by("image_id")
+
+    def sample(self, image_id: int) -> Sample:
+        try:
+            pixels = self._load(image_id).pixels
+        except ImageFault as fault:
+            fix = "Bring the file back: a training must see the images that were ingested"
+            raise CorruptData("the image that was ingested", str(fault), self._keys[image_id], fix) from None
+        own = self._rows.take(self._by_image[image_id])
+        stack = masks.decode(own.ragged("rle"), *pixels.shape[:2])
+        object_class = self._category[image_id][0] if self._choice.has_object_class else 0
+        return Sample(image_id, pixels, stack, self._choice.label(own), object_class)
+
+
+def _rows_of(layers: Sequence[Layer], block: int) -> Rows:
+    columns = [c.name for c in layers[0].table.columns if c.name != "feature"]
+    return Rows.concat(layers[0].table, (layer.read(block, columns) for layer in layers))

@@ -1,0 +1,30 @@
+"""What every test runs under: no network, no settings from outside, the same examples every time."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Hypothesis: equal runs give equal results, and a slow machine is not a failure.
+settings.register_profile(
+    "deterministic",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    # Our fixtures are read-only or make a fresh folder per example.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("deterministic")
+
+# Set before any test module imports these libraries: nothing is fetched, nothing is sent.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["WANDB_MODE"] = "disabled"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store of whoever runs the tests is never touched."""
+    monkeypatch.delenv("PD_STORE", raising=False)

@@ -1,0 +1,186 @@
+"""Both protocols against the golden numbers, and the counts behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pdstore import masks
+from pdstore.ragged import Ragged
+from stages.kernels.evaluation import HONEST, REFERENCE, Evaluation, ImageResult, Protocol, evaluate
+
+GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "evaluation.json").read_text())
+NUM_PARTS, NUM_CLUSTERS = len(GOLDEN["part_classes"]), GOLDEN["num_clusters"]
+
+
+def golden_images(*, dense: bool = False) -> Iterator[ImageResult]:
+    for image in GOLDEN["images"]:
+        size = image["height"], image["width"]
+        truth = [g for g in GOLDEN["ground_truth"] if g["image_id"] == image["id"]]
+        found = [p for p in GOLDEN["predictions"] if p["image_id"] == image["id"]]
+        true_rle, found_rle = encoded(truth), encoded(found)
+        yield ImageResult(
+            image["id"],
+            image["object_class"],
+            masks.decode_one(image["object_mask"]["counts"].encode(), *size),
+            masks.decode(true_rle, *size) if dense else true_rle,
+            [g["part_class"] for g in truth],
+            masks.decode(found_rle, *size) if dense else found_rle,
+            [p["cluster"] for p in found],
+            [p["score"] for p in found],
+        )
+
+
+def encoded(rows: list[Any]) -> Ragged:
+    return Ragged.from_list(row["segmentation"]["counts"].encode() for row in rows)
+
+
+def new(protocol: Protocol) -> Evaluation:
+    vote_images = GOLDEN["expected"]["honest_protocol"]["vote_images"] if protocol.splits else None
+    return Evaluation(NUM_PARTS, NUM_CLUSTERS, protocol, vote_images)
+
+
+def expected(protocol: Protocol) -> tuple[dict[str, float], dict[int, list[int]]]:
+    numbers: dict[str, Any] = GOLDEN["expected"][f"{protocol.name}_protocol"]
+    vote = numbers["vote"] if protocol.splits else GOLDEN["expected"]["reference_vote"]
+    return {k: v for k, v in numbers.items() if isinstance(v, float)}, {int(c): v for c, v in vote.items()}
+
+
+@pytest.mark.parametrize("protocol", [REFERENCE, HONEST], ids=lambda p: p.name)
+@pytest.mark.parametrize("dense", [False, True], ids=["run lengths", "arrays"])
+def test_golden(protocol: Protocol, dense: bool) -> None:
+    """Every golden number comes out to 1e-3 and every vote exactly, from run lengths and from arrays."""
+    evaluation = new(protocol)
+    for image in golden_images(dense=dense):
+        evaluation.add(image)
+    scores = evaluation.scores()
+    metrics, vote = expected(protocol)
+    assert {k: scores.metrics[k] for k in metrics} == pytest.approx(metrics, abs=1e-3)
+    assert {c: v.tolist() for c, v in scores.vote.items()} == vote
+
+
+@pytest.mark.parametrize("protocol", [REFERENCE, HONEST], ids=lambda p: p.name)
+def test_counts_of_shares_add_up(protocol: Protocol) -> None:
+    """Evaluations of shares of the images add to the evaluation of all, in any order."""
+    whole, odd, even = new(protocol), new(protocol), new(protocol)
+    for image in golden_images():
+        whole.add(image)
+        (odd if image.image_id % 2 else even).add(image)
+    for total in (odd + even, even + odd):
+        assert total.scores().metrics == whole.scores().metrics
+        assert total.scores().num_images == whole.scores().num_images
+
+
+def test_different_settings_do_not_add() -> None:
+    """Adding evaluations of different protocols is refused."""
+    with pytest.raises(ValueError, match="different settings"):
+        new(REFERENCE) + new(HONEST)
+
+
+def test_memory_is_constant() -> None:
+    """What an evaluation holds does not grow when the same classes come again."""
+    evaluation = new(REFERENCE)
+
+    def held() -> int:
+        return sum(a.nbytes for a in (*evaluation._scored.values(), *evaluation._voted.values(), evaluation._recalled))
+
+    for image in golden_images():
+        evaluation.add(image)
+    before = held()
+    for image in golden_images():
+        evaluation.add(image)
+    assert held() == before
+
+
+def square(top: int, left: int, side: int = 4) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    mask = np.zeros((12, 12), bool)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def one_image(image_id: int = 0, clusters: tuple[int, ...] = (1, 0), **changes: Any) -> ImageResult:
+    stack = np.stack([square(0, 0), square(6, 6)])
+    values: dict[str, Any] = dict(
+        image_id=image_id,
+        object_class=5,
+        object_mask=stack.any(0),
+        gt_masks=stack,
+        gt_parts=[0, 1],
+        pred_masks=stack,
+        pred_clusters=clusters,
+        pred_scores=[0.9, 0.8],
+    )
+    return ImageResult(**values | changes)
+
+
+def test_perfect_prediction_scores_100() -> None:
+    """Predictions equal to the parts, under any naming of clusters, score 100 in every number."""
+    scores = evaluate([one_image()], REFERENCE, num_parts=2, num_clusters=3, recall_at=(2,))
+    assert set(scores.metrics.values()) == {100.0}
+    assert scores.vote[5].tolist() == [1, 0, 0]
+    assert scores.part_iou == {(5, 0): 100.0, (5, 1): 100.0}
+    assert scores.class_miou == {5: 100.0}
+
+
+def test_one_proposal_finds_one_part() -> None:
+    """AR@1 counts a single proposal an image."""
+    scores = evaluate([one_image()], REFERENCE, num_parts=2, num_clusters=2, recall_at=(1, 2))
+    assert scores.metrics["AR@1"] == 50
+    assert scores.metrics["AR@2"] == 100
+
+
+def test_image_without_predictions_counts() -> None:
+    """An image whose predictions are all gone lowers recall and IoU instead of vanishing."""
+    empty = one_image(1, (), pred_masks=np.zeros((0, 12, 12), bool), pred_scores=[])
+    scores = evaluate([one_image(), empty], REFERENCE, num_parts=2, num_clusters=2, recall_at=(10,))
+    assert scores.metrics["AR@10"] == 50
+    assert scores.metrics["C-mIoU"] == 50
+    assert scores.num_images == 2
+
+
+def test_honest_votes_and_scores_are_apart() -> None:
+    """A cluster that no voting image holds is background in the scored ones, and voting images are not scored."""
+    voting = one_image(0, (0, 0), pred_masks=np.stack([square(0, 0), square(0, 0)]))
+    scores = evaluate([voting, one_image(1, (0, 1))], HONEST, num_parts=2, num_clusters=2, vote_images={0})
+    assert scores.vote[5].tolist() == [0, 2]
+    assert scores.part_iou == {(5, 0): 100.0, (5, 1): 0.0}
+    assert scores.num_images == 1
+
+
+def test_nothing_to_score_is_nan() -> None:
+    """No image gives NaN, not zero and not an error."""
+    scores = evaluate([], REFERENCE, num_parts=2, num_clusters=2)
+    assert all(np.isnan(v) for v in scores.metrics.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gt_parts": [0, 2]}, "gt_parts: expected 2 numbers in 0..1"),
+        ({"pred_clusters": [0]}, "clusters: expected 2 numbers"),
+        ({"object_mask": None}, "needs an object mask"),
+    ],
+)
+def test_wrong_images_are_refused(changes: dict[str, Any], message: str) -> None:
+    """An image with ids out of range, wrong lengths or a missing object mask is named in the error."""
+    with pytest.raises(ValueError, match=message):
+        evaluate([one_image(7, **changes)], REFERENCE, num_parts=2, num_clusters=2)
+
+
+def test_votes_must_fit_the_protocol() -> None:
+    """The honest protocol wants voting images and the reference protocol refuses them."""
+    for protocol, votes in ((HONEST, None), (REFERENCE, {1})):
+        with pytest.raises(ValueError, match="vote"):
+            evaluate([], protocol, num_parts=2, num_clusters=2, vote_images=votes)
+
+
+def test_size_of_run_lengths_must_be_known() -> None:
+    """Run lengths without an array and without a size are refused."""
+    image = one_image(object_mask=None, gt_masks=Ragged.from_list([]), pred_masks=Ragged.from_list([]))
+    with pytest.raises(ValueError, match="give size"):
+        _ = image.frame

@@ -1,0 +1,148 @@
+"""Ranking: clusters of proposals, affinities, and the labels made from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from stages.kernels.kmeans import Metric
+from stages.kernels.ranking import TooFewPoints, affinity, cluster, rank_parts, unique_pixels
+
+masks_and_scores = st.integers(0, 6).flatmap(
+    lambda n: st.tuples(
+        hnp.arrays(bool, (n, 5, 6)),
+        hnp.arrays(np.float32, n, elements=st.floats(0, 1, width=32)),
+        hnp.arrays(np.float32, (n, 3), elements=st.floats(0.0625, 1, width=32)),
+    )
+)
+
+
+@pytest.mark.parametrize("metric", ["dot", "l2"])
+def test_clusters_of_separate_clouds(metric: Metric) -> None:
+    """Clouds in different directions become the clusters, with their sizes and spread, whatever the metric."""
+    rng = np.random.default_rng(0)
+    centres = np.eye(3, 8, dtype=np.float32) * 10
+    points = np.repeat(centres, [20, 30, 50], 0) + rng.normal(size=(100, 8)).astype(np.float32) * 0.01
+    found = cluster(points, 3, metric, seed=0)
+    order = np.argsort(found.counts)
+    assert found.counts[order].tolist() == [20, 30, 50]
+    np.testing.assert_allclose(found.centroids[order], centres, atol=0.02)
+    assert np.all(found.within < 0.1)
+    best = affinity(points, found.centroids, metric).argmax(1)
+    assert np.array_equal(np.bincount(best), found.counts)
+
+
+def test_within_is_the_mean_distance() -> None:
+    """Two points 2 apart in one cluster are at mean distance 1 from its centroid."""
+    found = cluster([[0.0, 0.0], [2.0, 0.0]], 1, "l2")
+    assert found.counts.tolist() == [2]
+    assert found.within == pytest.approx([1.0])
+    assert (found.centroids.dtype, found.counts.dtype, found.within.dtype) == (np.float32, np.int64, np.float32)
+
+
+def test_normalized_features_lose_their_length() -> None:
+    """With normalisation, points in one direction fall together; half precision is accepted."""
+    points = np.array([[1, 0], [50, 0], [0, 1], [0, 70]], np.float16)
+    found = cluster(points, 2, "l2", normalize=True)
+    np.testing.assert_allclose(np.linalg.norm(found.centroids, axis=1), 1, atol=1e-5)
+    assert found.counts.tolist() == [2, 2]
+
+
+def test_too_few_points() -> None:
+    """Fewer distinct features than clusters is an error with both counts, never a random centroid."""
+    with pytest.raises(TooFewPoints, match=r"at least 3 distinct points.*2 distinct of 4"):
+        cluster([[0.0], [0.0], [1.0], [1.0]], 3)
+    with pytest.raises(TooFewPoints, match="0 distinct of 0"):
+        cluster(np.zeros((0, 4)), 3)
+
+
+def test_affinity_is_a_softmax() -> None:
+    """l2: softmax over minus squared distance; dot: over the product."""
+    points, centroids = np.array([[1.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 0.0]])
+    l2, dot = np.exp([0.0, -1.0]), np.exp([1.0, 0.0])
+    np.testing.assert_allclose(affinity(points, centroids, "l2")[0], l2 / l2.sum(), rtol=1e-5)
+    np.testing.assert_allclose(affinity(points, centroids, "dot")[0], dot / dot.sum(), rtol=1e-5)
+    assert affinity(np.zeros((0, 2)), centroids).shape == (0, 2)
+
+
+def test_affinity_of_huge_features_is_finite() -> None:
+    """Products beyond the range of exp give 0 and 1, not NaN."""
+    rows = affinity(np.full((2, 4), 1e4), np.eye(4) * 1e3, "dot")
+    assert np.all(np.isfinite(rows))
+
+
+@given(masks_and_scores)
+def test_unique_pixels_partition_the_union(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Binary masks: no overlap, the union is kept, and each pixel stays with a best-scored proposal covering it."""
+    masks, scores, _ = drawn
+    unique = unique_pixels(masks, scores)
+    assert unique.sum(0).max(initial=0) <= 1
+    assert np.array_equal(unique.any(0), masks.any(0))
+    for index, y, x in np.argwhere(unique):
+        assert scores[index] == scores[masks[:, y, x]].max()
+
+
+def test_unique_pixels_of_probabilities() -> None:
+    """A pixel goes to the largest score × probability among the proposals above one half."""
+    probabilities = np.array([[[0.9, 0.6, 0.2]], [[0.6, 0.9, 0.4]]])
+    unique = unique_pixels(probabilities, [1.0, 0.9])
+    assert unique.tolist() == [[[True, False, False]], [[False, True, False]]]
+
+
+@given(masks_and_scores)
+def test_ranked_parts_do_not_overlap(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """One label a pixel: parts are disjoint, non-empty, of different clusters, and areas are their pixels."""
+    masks, scores, affinities = drawn
+    parts = rank_parts(masks, scores, affinities)
+    assert parts.masks.sum(0).max(initial=0) <= 1
+    assert len(set(parts.clusters.tolist())) == len(parts.clusters)
+    assert np.array_equal(parts.areas, parts.masks.sum((1, 2)))
+    assert np.all(parts.areas > 0)
+    np.testing.assert_allclose(parts.area_ratios, parts.areas / 30)
+    covered = masks[scores > 0].any(0)
+    assert np.array_equal(parts.masks.any(0), covered)
+
+
+def strip(*columns: int) -> np.ndarray:
+    mask = np.zeros((1, 10), bool)
+    mask[0, list(columns)] = True
+    return mask
+
+
+def test_proposals_of_one_cluster_merge() -> None:
+    """Two proposals nearest to one cluster become one part with the better score."""
+    masks = np.stack([strip(0, 1), strip(4, 5), strip(8)])
+    parts = rank_parts(masks, [0.9, 0.8, 0.5], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    assert parts.clusters.tolist() == [0, 1]
+    assert parts.masks[0].tolist() == strip(0, 1, 4, 5).tolist()
+    assert parts.scores == pytest.approx([0.81, 0.35])
+
+
+def test_thresholds_come_after_the_pixels_are_shared_out() -> None:
+    """Scores and area ratios must be above the limits; ratios are of the object, and parts are cut to it."""
+    masks = np.stack([strip(0, 1, 2, 3), strip(3, 4), strip(9)])
+    affinities = np.eye(3)
+    kept = rank_parts(masks, [0.9, 0.8, 0.2], affinities, min_score=0.5).clusters
+    assert kept.tolist() == [0, 1]
+    inside = rank_parts(masks, [0.9, 0.8, 0.2], affinities, object_mask=strip(0, 1, 2, 3, 4), min_area_ratio=0.5)
+    assert inside.clusters.tolist() == [0]
+    assert inside.area_ratios == pytest.approx([0.8])
+
+
+def test_only_the_top_pairs_count() -> None:
+    """With top=1 only the best (proposal, cluster) pair is left."""
+    masks = np.stack([strip(0), strip(1)])
+    parts = rank_parts(masks, [0.5, 0.9], [[1.0, 0.0], [0.4, 0.6]], top=1)
+    assert parts.clusters.tolist() == [1]
+    assert parts.masks[0].tolist() == strip(1).tolist()
+
+
+def test_overlapping_labels_keep_every_pair() -> None:
+    """Without one label a pixel, a proposal counts for each cluster whose pair is above min_score."""
+    masks = np.stack([strip(0, 1), strip(1, 2)])
+    parts = rank_parts(masks, [1.0, 1.0], [[0.6, 0.4], [0.1, 0.9]], min_score=0.3, one_label_a_pixel=False)
+    assert parts.clusters.tolist() == [0, 1]
+    assert parts.masks[1].tolist() == strip(0, 1, 2).tolist()

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from schemas.training import NetworkSettings
+from stages.models.tiny import SlicedHead, build, copy_body
+
+SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
+
+
+def images(count: int = 2) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_queries_have_a_mask_at_the_stem_stride_and_one_logit_more_than_classes(stride: int) -> None:
+    """Class logits (B, Q, C + 1), masks at stride 2 or 4, features of the decoder's width, one set a layer."""
+    network = build(SMALL.model_copy(update={"stem_stride": stride}), num_classes=3).eval()
+    queries = network(images())
+    assert queries.class_logits.shape == (2, 5, 4)
+    assert queries.mask_logits.shape == (2, 5, 64 // stride, 64 // stride)
+    assert queries.features.shape == (2, 5, 32)
+    assert len(queries.earlier) == SMALL.decoder_layers
+
+
+def test_features_are_the_decoder_output_after_its_norm() -> None:
+    """The class predictor applied to the features gives the class logits."""
+    network = build(SMALL, num_classes=3).eval()
+    queries = network(images())
+    assert torch.allclose(network.class_predictor(queries.features), queries.class_logits)
+    assert torch.allclose(queries.features.mean(-1), torch.zeros(2, 5), atol=1e-4)
+
+
+def test_feature_maps_come_finest_first_and_scale_with_the_image() -> None:
+    """Four maps at strides 4 to 32; an image enlarged twice doubles their sides."""
+    network = build(SMALL, num_classes=3).eval()
+    shapes = [tuple(found.shape[1:]) for found in network.feature_maps(images())]
+    assert shapes == [(8, 16, 16), (8, 8, 8), (16, 4, 4), (16, 2, 2)]
+    assert network.feature_maps(images(), scale=2)[0].shape[-1] == 32
+
+
+def test_a_sliced_head_gives_the_rows_of_the_full_head() -> None:
+    """The logits of an image are those of its own object class, and "no object" is shared."""
+    torch.manual_seed(0)
+    head = SlicedHead(8, num_objects=4, num_parts=3)
+    features = torch.randn(2, 5, 8)
+    logits = head(features, torch.tensor([3, 1]))
+    full = torch.einsum("bqd,opd->boqp", features, head.weight) + head.bias[None, :, None]
+    assert torch.allclose(logits[0, :, :3], full[0, 3], atol=1e-6)
+    assert torch.allclose(logits[1, :, :3], full[1, 1], atol=1e-6)
+    assert torch.allclose(logits[..., 3:], head.no_object(features))
+
+
+def test_only_the_own_slice_learns() -> None:
+    """The gradient of an image's logits is zero on the rows of other object classes."""
+    head = SlicedHead(8, num_objects=4, num_parts=3)
+    head(torch.randn(1, 5, 8), torch.tensor([2])).sum().backward()
+    assert head.weight.grad is not None
+    assert head.weight.grad.abs().sum((1, 2)).nonzero().flatten().tolist() == [2]
+
+
+def test_a_class_specific_network_needs_object_classes() -> None:
+    """Leaving them out is refused in words."""
+    network = build(SMALL, num_classes=3, num_objects=2).eval()
+    assert network(images(), torch.tensor([0, 1])).class_logits.shape == (2, 5, 4)
+    with pytest.raises(ValueError, match="object classes"):
+        network(images())
+
+
+def test_copy_body_takes_everything_but_the_class_predictor() -> None:
+    """After it, masks are those of the other network whatever its number of classes."""
+    teacher, student = build(SMALL, 7, seed=1).eval(), build(SMALL, 3, num_objects=2, seed=2).eval()
+    copy_body(student, teacher.state_dict())
+    with torch.no_grad():
+        mine, theirs = student(images(), torch.tensor([0, 1])), teacher(images())
+    assert torch.equal(mine.mask_logits, theirs.mask_logits)
+    with pytest.raises(RuntimeError):
+        copy_body(build(SMALL.model_copy(update={"num_queries": 6}), 3), teacher.state_dict())
+
+
+def test_a_seed_fixes_the_initial_weights_and_leaves_the_random_state() -> None:
+    """Equal seeds, equal weights; torch's own generator is not moved."""
+    before = torch.get_rng_state()
+    one, two, other = build(SMALL, 3, seed=5), build(SMALL, 3, seed=5), build(SMALL, 3, seed=6)
+    assert torch.equal(before, torch.get_rng_state())
+    weights = two.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in one.state_dict().items())
+    assert not torch.equal(one.class_predictor.weight, other.class_predictor.weight)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from schemas.training import AugmentSettings
+from stages.train.augment import augment
+
+OFF = AugmentSettings(size_px=64, flip_ratio=0, crop_min_ratio=1, scale_min=1, scale_max=1)
+ALL = AugmentSettings(
+    size_px=64, crop_min_ratio=0.7, scale_min=0.5, scale_max=1.5, rotation_rad=0.4, shift_ratio=0.2, colour=0.3
+)
+
+
+def square(size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    masks = np.zeros((2, size, size), bool)
+    masks[0, 5:20, 8:40] = masks[1, 30:60, 30:50] = True
+    return image, masks
+
+
+def test_all_off_leaves_the_image_as_it_is() -> None:
+    """No change asked for, no pixel resampled."""
+    image, masks = square()
+    same_image, same_masks = augment(image, masks, OFF, 0, 0, 0)
+    assert np.array_equal(same_image, image) and np.array_equal(same_masks, masks)
+
+
+def test_a_flip_mirrors_image_and_masks_exactly() -> None:
+    """Flipping is left to right and loses nothing."""
+    image, masks = square()
+    settings = OFF.model_copy(update={"flip_ratio": 1.0})
+    flipped_image, flipped_masks = augment(image, masks, settings, 0, 0, 0)
+    assert np.array_equal(flipped_image, image[:, ::-1]) and np.array_equal(flipped_masks, masks[:, :, ::-1])
+
+
+def test_changes_depend_on_seed_epoch_and_image_alone() -> None:
+    """The same three numbers give the same bytes; any other gives other bytes."""
+    image, masks = square()
+    first = augment(image, masks, ALL, 1, 2, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(first, augment(image, masks, ALL, 1, 2, 3), strict=True))
+    for key in ((0, 2, 3), (1, 0, 3), (1, 2, 0)):
+        assert not np.array_equal(first[0], augment(image, masks, ALL, *key)[0])
+
+
+@pytest.mark.parametrize("image_id", range(8))
+def test_masks_move_with_the_image(image_id: int) -> None:
+    """A mask painted into the image is found where the changed mask says, up to the resampled border."""
+    masks = square()[1][:1]
+    image = np.where(masks[0][..., None], np.uint8(255), np.uint8(0)) * np.ones(3, np.uint8)
+    settings = ALL.model_copy(update={"colour": 0.0, "shift_ratio": 0.0, "crop_min_ratio": 1.0, "scale_max": 0.9})
+    changed, moved = augment(image, masks, settings, 0, 0, image_id)
+    bright = changed.min(-1) > 200
+    assert (bright & ~moved[0]).sum() <= 0.1 * moved.sum()
+    assert (moved[0] & ~bright).sum() <= 0.25 * moved.sum()
+
+
+def test_any_frame_is_brought_to_the_square_and_large_ones_are_averaged() -> None:
+    """A wide image fits by its long side; shrinking keeps its mean instead of picking pixels."""
+    image = np.zeros((200, 400, 3), np.uint8)
+    image[:, ::2] = 200
+    pixels, masks = augment(image, np.ones((1, 200, 400), bool), OFF, 0, 0, 0)
+    assert pixels.shape == (64, 64, 3) and masks.shape == (1, 64, 64)
+    assert masks.sum() == 64 * 32
+    assert abs(pixels[masks[0]].mean() - 100) < 3
+
+
+def test_no_masks_stay_no_masks() -> None:
+    """An image without parts can be augmented."""
+    assert augment(square()[0], np.zeros((0, 64, 64), bool), ALL, 0, 0, 0)[1].shape == (0, 64, 64)
