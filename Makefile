@@ -17,9 +17,10 @@ help: ## list the targets
 install: $(INSTALLED) ## make .venv with everything the other targets need
 
 $(INSTALLED): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) install --quiet -c constraints.txt torch
-	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (once; a few minutes) …" >&2
+	$(PIP) install -qq -c constraints.txt torch
+	$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: $(INSTALLED) ## run the whole pipeline on drawn images (minutes, no downloads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,8 +13,8 @@ import click
 from cli.launchers import run_workers, slurm_script, submit, worker_command
 from cli.main import INTERRUPTED
 from cli.options import Request
-from cli.output import say, seconds_text
-from cli.progress import progress_of
+from cli.output import say
+from cli.progress import WORKER, progress_for
 from pdstore import Store
 from pdstore.errors import Preempted
 from stages.listing import Listing
@@ -71,8 +72,10 @@ def execute(
     elif (request.launch.workers or request.launch.gpus) and not request.options.dry_run:
         _launch(store, pipeline, node, request, overrides, stop)
     else:
-        report = run_node(store, pipeline, name, request.options, progress_of(node), stop)
-        say(_planned(node, report) if request.options.dry_run else _done(node, report))
+        report = run_node(store, pipeline, name, request.options, progress_for(pipeline), stop)
+        text = _planned(node, report) if request.options.dry_run else _done(node, report)
+        if text:
+            say(text)
 
 
 def _launch(
@@ -111,15 +114,15 @@ def _planned(node: Node, report: Report) -> str:
 
 
 def _done(node: Node, report: Report) -> str:
-    held = f"; {_units(node, len(report.held))} held by other workers" if report.held else ""
+    """What the progress has not said already."""
+    parts = []
     if not report.committed:
-        return f"{node.name}: done already" if not held else f"{node.name}: nothing free{held}"
-    images, rate = "", report.images / max(report.seconds, 1e-3)
-    if report.images:
-        images = f", {report.images} images at {rate:.3g}/s"
-    rejected = f", {report.rejected} left out (see the table errors)" if report.rejected else ""
-    took = seconds_text(report.seconds)
-    return f"{node.name}: {_units(node, len(report.committed))} in {took}{images}{rejected}{held}"
+        parts.append("nothing is free" if report.held else "done already")
+    if report.rejected:
+        parts.append(f"{report.rejected} images left out, with the reason in the table errors")
+    if report.held and WORKER not in os.environ:
+        parts.append(f"{_units(node, len(report.held))} held by other workers")
+    return f"{node.name}: {'; '.join(parts)}" if parts else ""
 
 
 def _units(node: Node, count: int) -> str:

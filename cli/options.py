@@ -51,7 +51,7 @@ class Request:
         shard = values.get("shard")
         options = RunOptions(
             shard=Shard.parse(shard) if shard else None,
-            limit=values.get("limit", 0),
+            limit=values.get("limit") or 0,
             retries=values["retries"],
             max_error_rate=values["max_error_rate"],
             allow_partial=values["allow_partial"],
@@ -62,9 +62,9 @@ class Request:
         )
         launch = Launch(
             values.get("launcher", "local"),
-            values["workers"],
-            values["gpus"],
-            values.get("jobs", 0),
+            values["workers"] or 0,
+            values["gpus"] or 0,
+            values.get("jobs") or 0,
             tuple(values.get("slurm_arg", ())),
         )
         _check(options, launch)
@@ -93,15 +93,15 @@ _SHARED = (
     click.option("--allow-partial", is_flag=True, help="Let a training, ranking or evaluation take what there is."),
     click.option("--new-layer", is_flag=True, help="Write changed settings as a second layer beside the first."),
     click.option("--refresh", is_flag=True, help="Compute units again whose input has changed."),
-    click.option("--workers", type=click.IntRange(1), default=0, metavar="N", help="N processes on this machine."),
-    click.option("--gpus", type=click.IntRange(1), default=0, metavar="N", help="A process for each of N GPUs."),
+    click.option("--workers", type=click.IntRange(1), metavar="N", help="N processes on this machine."),
+    click.option("--gpus", type=click.IntRange(1), metavar="N", help="A process for each of N GPUs."),
 )  # fmt: skip
 _NODE = (
     click.option("--shard", metavar="K/N", help="Only part K of N, counted from 1."),
-    click.option("--limit", type=click.IntRange(1), default=0, metavar="N", help="At most N units in this run."),
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N units in this run."),
     click.option("--wait", is_flag=True, help="Wait for units that other workers hold."),
     click.option("--launcher", type=click.Choice(["local", "slurm"]), default="local", show_default=True),
-    click.option("--jobs", type=click.IntRange(1), default=0, metavar="N", help="slurm: tasks of the array job."),
+    click.option("--jobs", type=click.IntRange(1), metavar="N", help="slurm: tasks of the array job."),
     click.option("--slurm-arg", multiple=True, metavar="ARG", help="slurm: passed to sbatch, such as --partition=gpu."),
 )
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -13,10 +14,10 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from cli.output import seconds_text
-from stages.pipeline import Node
+from stages.pipeline import Pipeline
 from stages.progress import Progress
 
-__all__ = ["WORKER", "Bar", "Lines", "Tally", "progress_of"]
+__all__ = ["WORKER", "Bar", "Lines", "Tally", "progress_for"]
 
 WORKER = "PD_WORKER"
 """Environment variable with the name of a launched worker, which stands before each of its lines."""
@@ -24,9 +25,10 @@ WORKER = "PD_WORKER"
 EVERY_S = 10.0
 
 
-def progress_of(node: Node) -> Progress:
+def progress_for(pipeline: Pipeline) -> Progress:
     """A bar if stderr is a terminal that nobody else writes to, else lines."""
-    steps = int(getattr(node.settings, "steps", 0)) if node.stage.is_training else 0
+    nodes = pipeline.nodes.values()
+    steps = {n.name: int(getattr(n.settings, "steps", 0)) for n in nodes if n.stage.is_training}
     worker = os.environ.get(WORKER, "")
     return Lines(steps, worker) if worker or not sys.stderr.isatty() else Bar(steps)
 
@@ -71,24 +73,34 @@ class Tally:
     def text(self) -> str:
         """``384/1080 images, 42.1/s, 16.5 s left``."""
         parts = [f"{self.done}/{self.total} {self.noun}"]
-        if self.rate > 0 and self.advanced + self.units_done:
+        if self.done:
             parts.append(f"{self.rate:.3g}/s")
-        if self.rate > 0 and self.done < self.total:
-            parts.append(f"{seconds_text((self.total - self.done) / self.rate)} left")
+            if self.done < self.total:
+                parts.append(f"{seconds_text((self.total - self.done) / self.rate)} left")
         return ", ".join(parts)
+
+    def last_text(self) -> str:
+        """``1080/1080 images in 25.6 s, 42.1/s``."""
+        took = seconds_text(time.monotonic() - self.started)
+        return f"{self.done}/{self.total} {self.noun} in {took}" + (f", {self.rate:.3g}/s" if self.done > 1 else "")
 
 
 class Lines:
-    """A line on stderr every ten seconds, for logs."""
+    """A line on stderr every ten seconds and one at the end, for logs.
 
-    def __init__(self, steps: int = 0, worker: str = "", every_s: float = EVERY_S) -> None:
-        self._tally, self._every_s, self._lock = Tally(steps), every_s, threading.Lock()
+    Args:
+        steps: training node -> its steps.
+        worker: stands before each line.
+    """
+
+    def __init__(self, steps: Mapping[str, int], worker: str = "", every_s: float = EVERY_S) -> None:
+        self._steps, self._every_s, self._lock = steps, every_s, threading.Lock()
         self._prefix = f"[{worker}] " if worker else ""
-        self._node, self._last = "", time.monotonic()
+        self._node, self._tally, self._last = "", Tally(), time.monotonic()
 
     def start(self, node: str, units: int, done: int, images_a_unit: int) -> None:
         self._node, self._last = node, time.monotonic()
-        self._tally = Tally(self._tally.steps, units, done, images_a_unit)
+        self._tally = Tally(self._steps.get(node, 0), units, done, images_a_unit)
 
     def advance(self, images: int) -> None:
         with self._lock:
@@ -101,29 +113,32 @@ class Lines:
             self._tick()
 
     def note(self, text: str) -> None:
-        self._print(text)
+        print(f"{self._prefix}{text}", file=sys.stderr, flush=True)
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        self.note(f"{self._node}: {self._tally.last_text()}")
 
     def _tick(self) -> None:
         if time.monotonic() - self._last >= self._every_s:
             self._last = time.monotonic()
-            self._print(f"{self._node}: {self._tally.text()}")
-
-    def _print(self, text: str) -> None:
-        print(f"{self._prefix}{text}", file=sys.stderr, flush=True)
+            self.note(f"{self._node}: {self._tally.text()}")
 
 
 class Bar:
-    """One bar on a terminal; it is gone when the node is finished."""
+    """A bar on a terminal; when the node is finished one line takes its place.
 
-    def __init__(self, steps: int = 0) -> None:
-        self._tally, self._lock = Tally(steps), threading.Lock()
-        columns = (TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[state]}"))
-        self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    Args:
+        steps: training node -> its steps.
+    """
+
+    def __init__(self, steps: Mapping[str, int]) -> None:
+        self._steps, self._lock, self._console = steps, threading.Lock(), Console(stderr=True)
+        self._node, self._tally = "", Tally()
 
     def start(self, node: str, units: int, done: int, images_a_unit: int) -> None:
-        self._tally = Tally(self._tally.steps, units, done, images_a_unit)
+        self._node, self._tally = node, Tally(self._steps.get(node, 0), units, done, images_a_unit)
+        columns = (TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[state]}"))
+        self._bars = Bars(*columns, console=self._console, transient=True)
         self._task = self._bars.add_task(node, total=self._tally.total, state="starting")
         self._bars.start()
 
@@ -138,10 +153,11 @@ class Bar:
             self._draw()
 
     def note(self, text: str) -> None:
-        self._bars.console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def finish(self) -> None:
         self._bars.stop()
+        self.note(f"{self._node}: {self._tally.last_text()}")
 
     def _draw(self) -> None:
         self._bars.update(self._task, completed=self._tally.done, state=self._tally.text())

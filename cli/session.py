@@ -13,7 +13,12 @@ from pdstore.errors import UsageError
 from stages.create import ensure_listing
 from stages.pipeline import Pipeline, load_recorded
 
-__all__ = ["open_pipeline", "open_store", "split_words", "store_argument"]
+__all__ = ["has_store", "open_pipeline", "open_store", "split_words", "store_argument"]
+
+
+def has_store() -> bool:
+    """Whether a store is named, or the present folder is one."""
+    return bool(_named()) or Path(layout.STORE).is_file()
 
 
 def open_store() -> Store:
@@ -22,11 +27,10 @@ def open_store() -> Store:
     Raises:
         UsageError: none is named and the present folder is none, or there is none at that place.
     """
-    named = str(click.get_current_context().find_root().obj["store"])
-    if not named and not Path(layout.STORE).is_file():
+    if not has_store():
         fix = "Name yours: pd --store STORE …, or set PD_STORE, or make one: pd init STORE --images DIR"
         raise UsageError("a store", f"no --store, no PD_STORE, and no {layout.STORE} here", os.getcwd(), fix)
-    return Store(named or ".")
+    return Store(_named() or ".")
 
 
 def open_pipeline(overrides: Iterable[str] = ()) -> tuple[Store, Pipeline]:
@@ -47,3 +51,7 @@ def store_argument(store: Store) -> list[str]:
     if store.files.is_local and Path(store.files.root) == Path.cwd():
         return []
     return ["--store", store.url]
+
+
+def _named() -> str:
+    return str(click.get_current_context().find_root().obj["store"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,8 +9,7 @@ import click
 from cli.execution import adopt, execute, interruptible
 from cli.options import Request, node_options, shared_options
 from cli.output import print_table
-from cli.session import open_pipeline, split_words
-from pdstore import layout
+from cli.session import has_store, open_pipeline, split_words
 from pdstore.errors import UsageError
 from stages.registry import MODEL, STAGES, Stage
 from stages.state import states
@@ -25,15 +23,14 @@ def command() -> None:
 
 
 @command.command("list")
-@click.pass_context
-def list_nodes(ctx: click.Context) -> None:
+def list_nodes() -> None:
     """The nodes of the store's pipeline; outside a store, the stages there are.
 
     \b
     Example:
       pd stage list
     """
-    if not ctx.find_root().obj["store"] and not Path(layout.STORE).is_file():
+    if not has_store():
         rows = [(s.name, s.doc, _inputs(s), _written(s), s.unit) for s in STAGES.values()]
         print_table(("stage", "what it does", "reads", "writes", "unit"), rows)
         return

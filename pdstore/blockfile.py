@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from zarr.storage import MemoryStore
 from pdstore.ragged import Ragged
 from pdstore.table import Rows, Table
 
-__all__ = ["ERRORS", "ROWS", "files_of_columns", "pack", "parquet_bytes", "parquet_table", "unpack"]
+__all__ = ["ERRORS", "ROWS", "files_of_columns", "is_chunk", "pack", "parquet_bytes", "parquet_table", "unpack"]
 
 ROWS = "rows.parquet"
 ERRORS = "errors.parquet"
@@ -64,6 +64,11 @@ def files_of_columns(table: Table, names: Iterable[str], available: Iterable[str
     return [file for file in available if file in is_wanted or (prefixes and file.startswith(prefixes))]
 
 
+def is_chunk(name: str) -> bool:
+    """True for a file of array values, which Zarr checks by its crc32c as it decodes it."""
+    return name.startswith(f"{GROUP}/") and not name.endswith("zarr.json")
+
+
 def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Rows:
     """The columns ``names`` from the files that :func:`files_of_columns` named."""
     wanted = [c for c in table.columns if c.name in set(names)]
@@ -94,8 +99,8 @@ def parquet_bytes(frame: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def parquet_table(read: Callable[[], bytes]) -> pa.Table:
-    return pq.read_table(io.BytesIO(read()))
+def parquet_table(data: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(data))
 
 
 def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from pdstore import layout
-from pdstore.errors import CommitConflict, CorruptData
+from pdstore.errors import CommitConflict, CorruptData, StorageFailure
 from pdstore.files import Files
 from pdstore.fingerprint import digest
 
@@ -32,6 +32,16 @@ class FileEntry:
 
     size: int
     sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> FileEntry:
+        return cls(len(data), hashlib.sha256(data).hexdigest())
+
+    def problem(self, data: bytes) -> str:
+        """How ``data`` differs from what was committed; empty if it does not."""
+        if len(data) != self.size:
+            return f"{len(data)} bytes instead of {self.size}"
+        return "" if FileEntry.of(data) == self else "other content than was committed (sha256)"
 
 
 @dataclass(frozen=True)
@@ -78,15 +88,14 @@ class Manifest:
     def from_json(cls, data: bytes, where: str) -> Manifest:
         try:
             values = json.loads(data)
-            values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
-            manifest = cls(**values)
-        except (ValueError, KeyError, TypeError) as error:
+            if values["format"] == FORMAT:
+                values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
+                return cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             fix = "Run pd verify --repair"
-            raise CorruptData("a manifest", f"something else ({error})", where, fix) from None
-        if manifest.format != FORMAT:
-            fix = "Update the program"
-            raise CorruptData(f"a manifest of format {FORMAT}", f"format {manifest.format}", where, fix)
-        return manifest
+            raise CorruptData("a manifest", f"something else ({error!r})", where, fix) from None
+        found = f"format {values['format']}"
+        raise CorruptData(f"a manifest of format {FORMAT}", found, where, "Update the program")
 
 
 def new_attempt() -> str:
@@ -119,7 +128,7 @@ def commit_attempt(
         layer=layer,
         unit=unit,
         attempt=attempt,
-        files={n: FileEntry(len(data), hashlib.sha256(data).hexdigest()) for n, data in sorted(content.items())},
+        files={name: FileEntry.of(data) for name, data in sorted(content.items())},
         rows=dict(rows),
         inputs=dict(inputs),
         host=socket.gethostname(),
@@ -151,8 +160,8 @@ def _create(files: Files, manifest: Manifest) -> None:
     try:
         if files.create(path, manifest.to_json()):
             return
-        cause: OSError | None = None
-    except OSError as error:
+        cause: Exception | None = None
+    except (OSError, StorageFailure) as error:
         cause = error
     # A put that failed on the way may still have arrived, also under a retry of our own: the stored attempt decides.
     winner = read_manifest(files, manifest.node, manifest.layer, manifest.unit)

@@ -40,8 +40,8 @@ class PdError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        remedy = f" {self.fix.rstrip('.')}." if self.fix else ""
-        return f"{place}expected {self.expected}, found {self.found}.{remedy}"
+        found = self.found if self.found.endswith("\n") else f"{self.found}. "
+        return f"{place}expected {self.expected}, found {found}{_sentence(self.fix)}".rstrip()
 
 
 class UsageError(PdError, ValueError):
@@ -82,6 +82,11 @@ class CommitConflict(PdError):
 
 class StorageFailure(PdError):
     """The file system refused: disk full, no permission, connection lost."""
+
+
+def _sentence(text: str) -> str:
+    text = text.rstrip(".")
+    return text if not text or text.endswith("?") else f"{text}."
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -69,7 +69,10 @@ class Files:
     def read(self, path: str) -> bytes:
         """Raises FileNotFoundError if it is not there."""
         with self._storage(path):
-            return bytes(self.fs.cat_file(self.full(path)))
+            try:
+                return bytes(self.fs.cat_file(self.full(path)))
+            except NotADirectoryError as error:
+                raise FileNotFoundError(self.full(path)) from error
 
     def read_many(self, paths: list[str]) -> dict[str, bytes]:
         """All of them in one gathered read; raises FileNotFoundError if one is not there."""
@@ -81,7 +84,7 @@ class Files:
 
     def write(self, path: str, data: bytes) -> None:
         """Write or replace, atomically."""
-        with self._storage(path):
+        with self._storage(path, is_writing=True):
             if self.is_local:
                 temporary = self._write_beside(path, data)
                 os.replace(temporary, self.full(path))
@@ -92,18 +95,18 @@ class Files:
     def write_many(self, files: Mapping[str, bytes]) -> None:
         """Write files that nobody reads before a later commit names them."""
         if self.is_local:
-            with self._storage(next(iter(files), "")):
+            with self._storage(next(iter(files), ""), is_writing=True):
                 for path, data in files.items():
                     _write_synced(self.full(path), data)
                 for folder in {os.path.dirname(self.full(path)) for path in files}:
                     _sync_folder(folder)
         else:
-            with self._storage(next(iter(files), "")), ThreadPoolExecutor(8) as pool:
+            with self._storage(next(iter(files), ""), is_writing=True), ThreadPoolExecutor(8) as pool:
                 list(pool.map(lambda item: self.fs.pipe_file(self.full(item[0]), item[1]), files.items()))
 
     def create(self, path: str, data: bytes) -> bool:
         """Write only if nothing is there. False: something was there, and stays as it is."""
-        with self._storage(path):
+        with self._storage(path, is_writing=True):
             if self.is_local:
                 temporary = self._write_beside(path, data)
                 try:
@@ -171,27 +174,47 @@ class Files:
         return temporary
 
     @contextlib.contextmanager
-    def _storage(self, path: str) -> Iterator[None]:
+    def _storage(self, path: str, *, is_writing: bool = False) -> Iterator[None]:
+        """Name what the file system refused. A read that failed on the way stays an OSError: it can be tried again."""
         try:
             yield
         except (FileNotFoundError, FileExistsError):
             raise
-        except OSError as error:
+        except Exception as error:
+            if not isinstance(error, OSError):
+                # s3fs passes on errors of the connection as botocore raises them, and those are not OSErrors.
+                if type(error).__module__.startswith(("botocore.", "aiobotocore.")):
+                    error = ConnectionError(str(error))
+                else:
+                    raise
             if error.errno in _FULL:
                 fix = "Free some space and run the same command again; what was committed is safe"
                 raise StorageFailure("room to write", "no space left", self.full(path), fix) from error
             if isinstance(error, PermissionError):
                 fix = "Check the permissions of the folder"
                 raise StorageFailure("permission to read and write", "none", self.full(path), fix) from error
-            raise
+            if is_writing:
+                fix = "Run the same command again when it answers; what was committed is safe"
+                raise StorageFailure("storage that can be written", str(error), self.full(path), fix) from error
+            raise error
 
 
 def _write_synced(path: str, data: bytes) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    _make_folder(os.path.dirname(path))
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _make_folder(folder: str) -> None:
+    """Make a folder and those above it, each one's name on disk before anything in it is named by a commit."""
+    if not os.path.isdir(folder):
+        parent = os.path.dirname(folder)
+        _make_folder(parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+        _sync_folder(parent)
 
 
 def _sync_folder(folder: str) -> None:

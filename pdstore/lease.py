@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from pdstore import layout
+from pdstore.errors import StorageFailure
 from pdstore.files import Files
 
 __all__ = ["Claim", "Lease", "claim", "current_lease"]
@@ -60,14 +61,14 @@ class Claim:
         self._stop.set()
         self._thread.join()
         # A lease that cannot be removed expires: leaving must not hide the error that made us leave.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StorageFailure):
             self._files.remove(self._path)
 
     def _beat(self) -> None:
         while not self._stop.wait(self._heartbeat_s):
             fresh = Lease(self._lease.host, self._lease.pid, time.time(), self._lease.started)
             # One lost heartbeat is made good by the next, well before the lease expires.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, StorageFailure):
                 self._files.write(self._path, _to_json(fresh))
 
 
@@ -109,7 +110,8 @@ def _newest(files: Files, node: str, layer: str, unit: int) -> tuple[int, Lease 
         return -1, None
     try:
         return generation, Lease(**json.loads(files.read(layout.lease(node, layer, unit, generation))))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):
+        # Released since it was listed, or not a lease at all: nobody alive holds it.
         return generation, None
 
 

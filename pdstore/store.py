@@ -9,57 +9,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from pdstore import layout
-from pdstore.blockfile import ERRORS, files_of_columns, pack, parquet_bytes, parquet_table, unpack
+from pdstore.blockfile import ERRORS, files_of_columns, is_chunk, pack, parquet_bytes, parquet_table, unpack
 from pdstore.commit import Manifest, commit_attempt, read_manifest
 from pdstore.errors import CorruptData, InputMissing, UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import Identity
+from pdstore.info import FORMAT, LayerInfo, StoreInfo, read_record
 from pdstore.lease import Claim, Lease, claim, current_lease
 from pdstore.table import Rows, Table
 
 __all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
-
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class StoreInfo:
-    """store.json. ``source`` says where the images come from; ``vocabulary`` is the digest of the class list."""
-
-    block_size: int
-    seed: int
-    source: Mapping[str, Any]
-    vocabulary: str = ""
-    format: int = FORMAT
-
-
-@dataclass(frozen=True)
-class LayerInfo:
-    """layer.json: everything that says what the layer's content is."""
-
-    node: str
-    identity: Identity
-    table: Table
-    program: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "node": self.node,
-            "identity": self.identity.to_dict(),
-            "table": self.table.to_dict(),
-            "program": self.program,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> LayerInfo:
-        identity, table = Identity.from_dict(values["identity"]), Table.from_dict(values["table"])
-        return cls(values["node"], identity, table, values["program"])
 
 
 class Store:
@@ -78,17 +41,10 @@ class Store:
         self.files = Files(url, **options)
         self.url = url
         try:
-            values = json.loads(self.files.read(layout.STORE))
+            self.info = read_record(self.files, layout.STORE, StoreInfo.from_dict)
         except FileNotFoundError:
             fix = "Make one with: pd init STORE --images DIR. Or name yours: pd --store STORE …, or set PD_STORE"
             raise UsageError("a store", f"no {layout.STORE}", where=url, fix=fix) from None
-        except ValueError as error:
-            raise CorruptData("JSON", str(error), where=f"{url}/{layout.STORE}", fix="Restore the file") from None
-        if values.get("format") != FORMAT:
-            raise CorruptData(
-                f"a store of format {FORMAT}", f"format {values.get('format')}", where=url, fix="Update the program"
-            )
-        self.info = StoreInfo(**values)
 
     @classmethod
     def create(cls, url: str, info: StoreInfo, **options: object) -> Store:
@@ -110,7 +66,7 @@ class Store:
     def current(self) -> dict[str, str]:
         """Node -> fingerprint of the layer that the recorded pipeline leads to; empty before any is recorded."""
         try:
-            return dict(json.loads(self.files.read(layout.PIPELINE))["current"])
+            return read_record(self.files, layout.PIPELINE, lambda values: dict(values["current"]))
         except FileNotFoundError:
             return {}
 
@@ -147,7 +103,7 @@ class Layer:
         if self._info is None:
             path = layout.layer_info(self.node, self.fingerprint)
             try:
-                self._info = LayerInfo.from_dict(json.loads(self._files.read(path)))
+                self._info = read_record(self._files, path, LayerInfo.from_dict)
             except FileNotFoundError:
                 raise InputMissing(
                     f"the output of {self.node}", "nothing", self.node, f"Run: pd stage run {self.node}"
@@ -189,13 +145,11 @@ class Layer:
         if unknown:
             raise ValueError(f"{self.table.name} has no column {sorted(unknown)}; it has {list(self.table.names)}")
         manifest = self.manifest(unit)
-        wanted = files_of_columns(self.table, names, manifest.files)
+        found = self._read_files(manifest, files_of_columns(self.table, names, manifest.files))
         try:
-            found = self._files.read_many([f"{manifest.folder}/{name}" for name in wanted])
-            return unpack(self.table, names, {path[len(manifest.folder) + 1 :]: data for path, data in found.items()})
+            return unpack(self.table, names, found)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            fix = "Run: pd verify, then pd verify --repair to have the block computed again"
-            raise CorruptData("the files of the manifest", str(error), f"{self.node} unit {unit}", fix) from error
+            raise _corrupt(manifest, str(error)) from error
 
     def scan(self, columns: Iterable[str] | None = None, units: Iterable[int] | None = None) -> Iterator[Rows]:
         """Rows unit by unit, so that one unit is in memory at a time."""
@@ -208,18 +162,19 @@ class Layer:
         manifest = self.manifest(unit)
         if ERRORS not in manifest.files:
             return None
-        return parquet_table(lambda: self._files.read(f"{manifest.folder}/{ERRORS}"))
+        return parquet_table(self._read_files(manifest, [ERRORS])[ERRORS])
 
     def file(self, unit: int, name: str) -> bytes:
         """An extra file of a unit, such as a checkpoint.
 
         Raises:
             InputMissing: the unit is not committed, or has no such file.
+            CorruptData: it is missing, or not what was committed.
         """
         manifest = self.manifest(unit)
         if name not in manifest.files:
             raise InputMissing(f"a file {name}", f"{sorted(manifest.files)}", f"{self.node} unit {unit}")
-        return self._files.read(f"{manifest.folder}/{name}")
+        return self._read_files(manifest, [name])[name]
 
     def commit(
         self,
@@ -273,3 +228,22 @@ class Layer:
 
     def leases(self) -> dict[int, Lease]:
         return current_lease(self._files, self.node, self.fingerprint)
+
+    def _read_files(self, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
+        """Name -> content, in one gathered read. What has no checksum of its own is held against the manifest's."""
+        paths = {f"{manifest.folder}/{name}": name for name in names}
+        try:
+            found = {paths[path]: data for path, data in self._files.read_many(list(paths)).items()}
+        except FileNotFoundError as error:
+            raise _corrupt(manifest, f"no {error}") from None
+        for name, data in found.items():
+            problem = "" if is_chunk(name) else manifest.files[name].problem(data)
+            if problem:
+                raise _corrupt(manifest, f"{problem} in {name}")
+        return found
+
+
+def _corrupt(manifest: Manifest, found: str) -> CorruptData:
+    where = f"{manifest.node} unit {manifest.unit}"
+    fix = "Run: pd verify, then pd verify --repair to have the block computed again"
+    return CorruptData("the files of the manifest", found, where, fix)

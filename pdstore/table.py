@@ -92,7 +92,7 @@ class Rows:
             A subset of the columns may be given with ``partial=True`` (what a read of some columns returns).
 
     Raises:
-        ValueError: a column is missing or unknown, has another length, or cannot be cast without loss of kind.
+        ValueError: a column is missing or unknown, has another length, another kind, or integers out of range.
     """
 
     def __init__(self, table: Table, columns: Mapping[str, Any], *, partial: bool = False) -> None:
@@ -190,4 +190,7 @@ def _checked(column: Column, values: Any, table: str) -> Values:
     dimensions = 2 if column.layout == "vector" else 1
     if array.ndim != dimensions:
         raise ValueError(f"{table}.{column.name} must have {dimensions} dimensions, got shape {array.shape}")
-    return array.astype(column.dtype, copy=False)
+    cast = array.astype(column.dtype, copy=False)
+    if kind == "i" and not np.array_equal(cast, array):
+        raise ValueError(f"{table}.{column.name} must fit {column.dtype}, got values up to {array.max()}")
+    return cast

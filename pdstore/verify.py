@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pdstore import layout
-from pdstore.commit import Manifest
+from pdstore.commit import FileEntry, Manifest, new_attempt
 from pdstore.errors import CorruptData
 from pdstore.store import Layer, Store
 
@@ -50,7 +49,7 @@ def repair(store: Store, damage: Damage) -> None:
     """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc."""
     layer = store.layer(damage.node, damage.layer)
     if damage.file == layout.commit(damage.node, damage.layer, damage.unit):
-        kept = layout.withdrawn(damage.node, damage.layer, damage.unit, "unreadable")
+        kept = layout.withdrawn(damage.node, damage.layer, damage.unit, new_attempt())
         store.files.write(kept, store.files.read(damage.file))
         store.files.remove(damage.file)
     else:
@@ -79,20 +78,17 @@ def _check(layer: Layer, unit: int) -> Damage | None:
         return Damage(layer.node, layer.fingerprint, unit, path, error.found)
     for name, entry in manifest.files.items():
         path = f"{manifest.folder}/{name}"
-        problem = _file_problem(layer.store, path, entry.size, entry.sha256)
+        problem = _file_problem(layer.store, path, entry)
         if problem:
             return Damage(layer.node, layer.fingerprint, unit, path, problem)
     return None
 
 
-def _file_problem(store: Store, path: str, size: int, sha256: str) -> str:
+def _file_problem(store: Store, path: str, entry: FileEntry) -> str:
     try:
-        data = store.files.read(path)
+        return entry.problem(store.files.read(path))
     except FileNotFoundError:
         return "missing"
-    if len(data) != size:
-        return f"{len(data)} bytes instead of {size}"
-    return "" if hashlib.sha256(data).hexdigest() == sha256 else "other content than was committed (sha256)"
 
 
 def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:

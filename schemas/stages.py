@@ -39,7 +39,7 @@ class IngestSettings(Settings):
 class AnnotationsSettings(Settings):
     """Masks that people drew, from a COCO JSON file; category names read '<Object> <part>' as in PartImageNet."""
 
-    file: str = file_setting("", description="COCO JSON: file_name is an image's key")
+    file: str = file_setting(..., min_length=1, description="COCO JSON: file_name is an image's key")
 
 
 class DeticSettings(Settings):

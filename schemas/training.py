@@ -17,7 +17,7 @@ class NetworkSettings(Settings):
     embedding_size: int = Field(24, ge=8, description="channels of the stem")
     hidden_sizes: tuple[int, int, int, int] = Field((24, 48, 96, 128), description="channels of the four stages")
     depths: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="residual blocks in each stage")
-    stem_stride: Literal[2, 4] = Field(4, description="stride of the first feature map, and so of the masks")
+    detail_dim: int = Field(0, ge=0, description="channels of a branch that brings masks to stride 2; 0 is stride 4")
     pixel_dim: int = Field(64, ge=32, multiple_of=32, description="width of the pixel decoder and of its mask features")
     hidden_dim: int = Field(64, ge=32, multiple_of=32, description="width of the queries")
     num_heads: int = Field(4, ge=1, description="attention heads")

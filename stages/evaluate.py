@@ -82,14 +82,14 @@ def _results(
     if "object_id" in found.columns:
         found = found.take(found["object_id"] == 0)
     outlines = unit.layer("truth_objects").read(block) if "truth_objects" in unit.layers else None
-    true_rows, found_rows = truth.by("image_id"), found.by("image_id")
+    true_rows, found_rows, none = truth.by("image_id"), found.by("image_id"), np.zeros(0, np.int64)
     for i in range(len(images)):
         image_id, name = int(images["image_id"][i]), images["class_name"][i].lower()
-        own = truth.take(true_rows.get(image_id, []))
+        own = truth.take(true_rows.get(image_id, none))
         own = own.take(own["category_name"] == name)
         if not len(own) or (voters is not None and images["split"][i] not in (settings.vote_split, settings.test_split)):
             continue
-        predicted = found.take(found_rows.get(image_id, []))
+        predicted = found.take(found_rows.get(image_id, none))
         height, width = int(images["height"][i]), int(images["width"][i])
         clusters = predicted["cluster"] if "cluster" in predicted.columns else np.zeros(len(predicted), np.int64)
         yield ImageResult(

@@ -12,12 +12,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 __all__ = ["ImageFault", "Picture", "decode", "decode_ahead"]
 
 Pixels = npt.NDArray[np.uint8]
 _ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what brings the image upright; 1 is upright."""
 
 
 class ImageFault(Exception):
@@ -53,21 +63,22 @@ def decode(data: bytes, max_pixels: int | None = None) -> Picture:
         raise ImageFault("empty_file", "expected an image, found 0 bytes")
     try:
         with warnings.catch_warnings():
-            # Our own limit below is an error row; Pillow's warning would only repeat it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Of large images, which our own limit tells of, and of damaged metadata, which nobody reads.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
             image = Image.open(io.BytesIO(data))
-        if max_pixels is not None and image.width * image.height > max_pixels:
-            raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
-        mode = f"{image.format}/{image.mode}"
-        orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
-        pixels = _to_rgb(ImageOps.exif_transpose(image))
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                found = f"{image.width}x{image.height}"
+                raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {found}")
+            mode, orientation = f"{image.format}/{image.mode}", _orientation(image)
+            # Not exif_transpose: it writes the metadata anew, and so fails where they are damaged.
+            pixels = _to_rgb(image.transpose(_UPRIGHT[orientation]) if orientation > 1 else image)
     except UnidentifiedImageError:
         raise ImageFault("not_an_image", f"expected an image, found {data[:8]!r}…") from None
     except Image.DecompressionBombError as error:
         raise ImageFault("too_large", str(error)) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageFault("truncated" if "truncat" in str(error) else "damaged", str(error)) from None
-    return Picture(pixels, mode, orientation if 1 <= orientation <= 8 else 1)
+    return Picture(pixels, mode, orientation)
 
 
 def decode_ahead(
@@ -96,6 +107,12 @@ def _caught(load: Callable[[Any], Any], item: Any) -> Any:
         return load(item)
     except ImageFault as fault:
         return fault
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where it is not given or makes no sense."""
+    value = image.getexif().get(_ORIENTATION_TAG, 1)
+    return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
 def _to_rgb(image: Image.Image) -> Pixels:

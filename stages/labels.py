@@ -57,10 +57,12 @@ def _centroids(unit: Unit) -> dict[int, npt.NDArray[np.float32]]:
 
 def _rank(found: ObjectSegments, centroids: npt.NDArray[np.float32], settings: LabelsSettings) -> RankedParts:
     kept = found.confident(settings.min_segment_score, settings.min_inside)
+    # A block without any segment does not know how long a feature is.
+    features = kept.features if len(kept.scores) else np.zeros((0, centroids.shape[1]), np.float16)
     return rank_parts(
         kept.masks,
         kept.scores,
-        affinity(kept.features, centroids, settings.metric, settings.normalize),
+        affinity(features, centroids, settings.metric, settings.normalize),
         top=settings.top,
         min_score=settings.min_score,
         min_area_ratio=settings.min_object_ratio,

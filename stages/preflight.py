@@ -28,8 +28,8 @@ def check_settings(store: Store, node: Node, new_layer: bool) -> None:
     newest = max(older, key=lambda layer: max(m.created for m in layer.manifests().values()))
     changed = "; ".join(difference(newest.info.identity, node.identity)) or "nothing but the layer's name"
     fix = (
-        "Three ways on: (1) leave the settings as they were; (2) write a second layer beside the first, "
-        f"which stays for comparison in SQL: add --new-layer; (3) remove the old layer with "
+        "Three ways on: (1) leave the settings as they were; (2) write a second layer beside the first, which stays "
+        f"for comparison in SQL: add --new-layer; (3) keep only the new one: pd config set {node.name}.KEY=VALUE, then "
         f"pd gc --layer {newest.fingerprint} --yes, then run again"
     )
     found = f"{len(newest.units())} committed under others: {changed}"

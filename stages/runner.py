@@ -22,7 +22,7 @@ from stages.preflight import check_inputs, check_settings, prepare
 from stages.progress import Progress, Silent
 from stages.shard import Shard
 from stages.state import Inputs, units_of
-from stages.unit import Output, Unit
+from stages.unit import Output, Unit, selection_name
 
 __all__ = ["Report", "RunOptions", "run_node"]
 
@@ -116,6 +116,7 @@ def _plan(
             seen = inputs.seen_by(unit)
             if seen is not None and seen != dict(layer.manifest(unit).inputs):
                 layer.withdraw(unit)
+                _forget_training(store, node)
         committed = layer.units()
     wanted = list(range(units_of(node, listing)))
     if options.shard is not None:
@@ -123,6 +124,14 @@ def _plan(
     missing = sorted(set(wanted) - set(committed))
     ready, waiting = check_inputs(store, pipeline, node, listing, missing, options.allow_partial)
     return (ready[: options.limit] if options.limit else ready), waiting
+
+
+def _forget_training(store: Store, node: Node) -> None:
+    """A training that is computed again chooses its images anew and starts from its first step."""
+    if node.stage.is_training:
+        state = layout.checkpoints(node.name, node.fingerprint)
+        store.files.remove(layout.selection(selection_name(state)))
+        store.files.remove_tree(state)
 
 
 class _Run:
@@ -153,7 +162,8 @@ class _Run:
             # Workers without a shard start at different places, so that they seldom reach for the same unit.
             start = random.SystemRandom().randrange(len(todo))
             todo = todo[start:] + todo[:start]
-        size = self.store.info.block_size if self.node.stage.unit == "block" else 1
+        # The mean: the last block of a listing is often shorter.
+        size = round(self.listing.images / self.listing.blocks) if self.node.stage.unit == "block" else 1
         self.progress.start(self.node.name, len(todo), 0, size)
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:
@@ -187,10 +197,10 @@ class _Run:
         try:
             started = time.time()
             work, output = self._compute(unit)
+            self._settle()
         except BaseException:
             claim.__exit__(None, None, None)
             raise
-        self._settle()
         if output is None:
             claim.__exit__(None, None, None)
         else:

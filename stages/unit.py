@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 
 from pdstore import Layer, Rows, Store
-from pdstore.errors import Preempted
+from pdstore.errors import Preempted, StorageFailure
 from pdstore.files import Files
 from schemas.tables import ERRORS
 from stages.images import ImageFault, Picture, decode, decode_ahead
 from stages.listing import ImageClass, Listed
 
-__all__ = ["Output", "Setup", "Unit"]
+__all__ = ["Output", "Setup", "Unit", "selection_name"]
+
+
+def selection_name(checkpoints: str) -> str:
+    """The selection of the training whose state is in ``checkpoints``."""
+    return checkpoints.replace("/", "-")
 
 
 @dataclass(frozen=True)
@@ -151,5 +156,5 @@ class Unit:
             return self.images.read(key)
         except FileNotFoundError:
             raise ImageFault("missing_file", f"expected a file at {self.images.full(key)}, found none") from None
-        except OSError as error:
+        except (OSError, StorageFailure) as error:
             raise ImageFault("unreadable", str(error)) from None

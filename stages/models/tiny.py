@@ -1,6 +1,6 @@
 """A Mask2Former that can be built small and trained from nothing, with a plain or a class-specific class head.
 
-Shapes: B images, Q queries, C classes, D query width, (h, w) mask size = input size / stem stride.
+Shapes: B images, Q queries, C classes, D query width, (h, w) mask size = input size / 4, or / 2 with a detail branch.
 The parameter names are those of transformers' ``Mask2FormerForUniversalSegmentation``.
 """
 
@@ -15,6 +15,7 @@ from torch.nn import functional
 from transformers import Mask2FormerConfig, Mask2FormerModel, ResNetConfig
 
 from schemas.training import NetworkSettings
+from stages.models.detail import DetailedPixels
 
 __all__ = ["PartNetwork", "Queries", "SlicedHead", "build", "copy_body"]
 
@@ -75,8 +76,8 @@ class PartNetwork(nn.Module):
         super().__init__()
         self.settings, self.num_classes, self.num_objects = settings, num_classes, num_objects
         self.model = Mask2FormerModel(config(settings, num_classes))
-        if settings.stem_stride == 2:
-            self.model.pixel_level_module.encoder.embedder.pooler = nn.Identity()
+        if settings.detail_dim:
+            self.model.pixel_level_module = DetailedPixels(self.model.config, settings.detail_dim)
         width = settings.hidden_dim
         self.class_predictor: nn.Module
         if num_objects:

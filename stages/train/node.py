@@ -18,7 +18,7 @@ from stages.models.tiny import build, copy_body
 from stages.models.weights import load_network, load_weights, network_files
 from stages.train.loop import train
 from stages.train.source import Choice, StoreSource, select
-from stages.unit import Output, Setup, Unit
+from stages.unit import Output, Setup, Unit, selection_name
 
 __all__ = ["part_choice", "run_training"]
 
@@ -68,7 +68,7 @@ def run_training(
         Preempted: a signal asked to stop; a checkpoint was written.
     """
     folder = _folder(unit)
-    selection = select(unit, settings, split, choice, unit.checkpoints.replace("/", "-"))
+    selection = select(unit, settings, split, choice, selection_name(unit.checkpoints))
     unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {folder}")
     network = build(shape, num_classes, num_objects, settings.seed)
     if "model" in setup.models:

@@ -11,10 +11,10 @@ def images(count: int = 2) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("stride", [2, 4])
-def test_queries_have_a_mask_at_the_stem_stride_and_one_logit_more_than_classes(stride: int) -> None:
-    """Class logits (B, Q, C + 1), masks at stride 2 or 4, features of the decoder's width, one set a layer."""
-    network = build(SMALL.model_copy(update={"stem_stride": stride}), num_classes=3).eval()
+@pytest.mark.parametrize(("detail_dim", "stride"), [(0, 4), (8, 2)])
+def test_queries_have_a_mask_and_one_logit_more_than_classes(detail_dim: int, stride: int) -> None:
+    """Class logits (B, Q, C + 1), masks at stride 4 or with detail 2, features of the decoder's width, one set a layer."""
+    network = build(SMALL.model_copy(update={"detail_dim": detail_dim}), num_classes=3).eval()
     queries = network(images())
     assert queries.class_logits.shape == (2, 5, 4)
     assert queries.mask_logits.shape == (2, 5, 64 // stride, 64 // stride)

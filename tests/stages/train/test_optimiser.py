@@ -34,7 +34,7 @@ def test_norms_biases_and_embeddings_do_not_decay_and_the_backbone_learns_slower
     for name, parameter in network.named_parameters():
         decay, lr = found[id(parameter)]
         assert lr == pytest.approx(0.1 if "pixel_level_module.encoder" in name else 1.0)
-        plain = parameter.ndim == 1 or "queries_" in name or "level_embed" in name
+        plain = parameter.ndim == 1 or "queries_" in name or "transformer_module.level_embed" in name
         assert decay == (0.0 if plain else 0.05), name
 
 

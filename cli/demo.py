@@ -1,0 +1,68 @@
+"""``pd demo``: the whole pipeline on drawn images, from nothing to a trained model and its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.execution import interruptible
+from cli.output import print_json, print_table, say
+from cli.progress import progress_for
+from stages.demo.run import DemoResult, open_demo, run_demo
+from stages.overlays import picture_of, sample_images
+from stages.pipeline import load_recorded
+
+__all__ = ["command"]
+
+SHEET = "contact-sheet.png"
+SHEET_NODES = ("truth-parts", "detic", "detic-human", "grouping", "crf", "labels", "distill")
+SHEET_IMAGES, SHEET_PX = 8, 160
+
+
+@click.command("demo")
+@click.option("--store", "url", default="pd-demo", show_default=True, metavar="DIR", help="Where the demo is made.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the drawings and the trainings.")
+@click.option("--json", "is_json", is_flag=True, help="Print the numbers as JSON.")
+def command(url: str, seed: int, is_json: bool) -> None:
+    """Draw 1080 images, run the whole pipeline on them, and print what each stage is worth.
+
+    A demo that was killed goes on where it was: run it again, or go on with pd run.
+
+    \b
+    Examples:
+      pd demo
+      pd demo --store /tmp/demo --seed 1 --json
+    """
+    store = open_demo(url, seed)
+    pipeline = load_recorded(store)
+    with interruptible() as stop:
+        result = run_demo(url, seed, progress_for(pipeline), stop)
+    ids = sample_images(store, pipeline, SHEET_IMAGES, seed)
+    picture_of(store, pipeline, ids, SHEET_NODES, SHEET_PX).save(Path(url) / SHEET, "PNG")
+    if is_json:
+        print_json(result.to_dict())
+    else:
+        _print(result)
+    say(f"pictures: {Path(url) / SHEET}")
+
+
+def _print(result: DemoResult) -> None:
+    rows = [
+        (score.name.replace("_", " "), _cell(score.ar), _cell(score.miou), f"{score.seconds:.1f}")
+        for score in result.scores
+    ]
+    title = f"{result.images} drawn images, seed {result.seed}: honest protocol, held-out images, percent"
+    print_table(("stage", "AR@20", "mIoU", "seconds"), rows, title)
+    print(f"{result.seconds:.0f} s in all. What to try next:\n")
+    for words in (
+        "show --sheet 6 --out sheet.png",
+        "status",
+        'sql "SELECT class_name, count(*) n, avg(score) FROM labels JOIN images USING (image_id) GROUP BY 1"',
+        "stage run grouping grouping.k=3 --new-layer",
+    ):
+        print(f"  pd --store {result.store} {words}")
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

@@ -1,0 +1,10 @@
+"""Print ``docs/tables.md``: ``python -m schemas > docs/tables.md``."""
+
+from __future__ import annotations
+
+from pdstore.catalog import COMMITS, LAYERS
+from schemas.markdown import tables_page
+from schemas.tables import TABLES
+
+if __name__ == "__main__":
+    print(tables_page([*TABLES.values(), COMMITS, LAYERS]), end="")

@@ -1,0 +1,52 @@
+"""Masks at stride 2 for little: the pixel decoder's stride-4 mask features, sharpened by what a shallow branch sees.
+
+The branch works on the image itself at half its size, so borders come from pixels and meaning from the deep maps.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.models.mask2former.modeling_mask2former import (
+    Mask2FormerPixelLevelModule,
+    Mask2FormerPixelLevelModuleOutput,
+)
+
+__all__ = ["DetailedPixels"]
+
+
+class DetailedPixels(Mask2FormerPixelLevelModule):
+    """A pixel level module whose mask features lie at stride 2 instead of 4.
+
+    Args:
+        config: of the network.
+        detail_dim: channels of the branch.
+    """
+
+    def __init__(self, config: object, detail_dim: int) -> None:
+        super().__init__(config)
+        width = self.decoder.mask_projection.out_channels
+        self.detail = nn.Sequential(
+            nn.Conv2d(3, detail_dim, 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(detail_dim),
+            nn.ReLU(),
+        )
+        self.reduce = nn.Conv2d(width, detail_dim, 1)
+        self.fuse = nn.Sequential(
+            nn.Conv2d(2 * detail_dim, detail_dim, 3, padding=1, bias=False),
+            nn.BatchNorm2d(detail_dim),
+            nn.ReLU(),
+            nn.Conv2d(detail_dim, width, 1),
+        )
+
+    def forward(self, pixel_values: Tensor, output_hidden_states: bool = False) -> Mask2FormerPixelLevelModuleOutput:
+        """As the base class, with ``decoder_last_hidden_state`` (B, D, H / 2, W / 2)."""
+        output = super().forward(pixel_values, output_hidden_states)
+        coarse = output.decoder_last_hidden_state
+        detail = self.detail(pixel_values)
+        size = detail.shape[-2:]
+        context = functional.interpolate(self.reduce(coarse), size=size, mode="bilinear", align_corners=False)
+        deep = functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
+        output.decoder_last_hidden_state = deep + self.fuse(torch.cat([detail, context], 1))
+        return output

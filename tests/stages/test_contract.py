@@ -1,0 +1,151 @@
+"""The contract that every stage keeps, on the nodes of the demo pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pdstore import Layer, Store, layout, masks
+from pdstore.blockfile import ERRORS, pack, parquet_bytes
+from pdstore.errors import UsageError
+from pdstore.fingerprint import digest
+from stages.listing import Listing
+from stages.pipeline import Node, Pipeline, load_recorded, read_preset
+from stages.preflight import prepare
+from stages.registry import MODEL, STAGES
+from stages.state import Inputs, units_of
+from stages.unit import Output, Setup, Unit
+
+NODES = list(read_preset("demo").nodes)
+ROLES = [(name, role) for name, stage in STAGES.items() for role, r in stage.inputs.items() if not r.is_optional]
+
+@pytest.fixture(params=NODES)
+def node(request: pytest.FixtureRequest, finished: Store) -> Node:
+    return load_recorded(finished)[request.param]
+
+
+@pytest.fixture
+def layer(finished: Store, node: Node) -> Layer:
+    return finished.layer(node.name, node.fingerprint)
+
+
+def snapshot(store: Store) -> dict[str, tuple[int, int]]:
+    """Every file of the store: size and time of its last change."""
+    files = (path for path in Path(store.url).rglob("*") if path.is_file())
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def unit_of(store: Store, node: Node, number: int) -> tuple[Callable[[Unit], Output], Unit]:
+    """What the runner hands to a stage."""
+    pipeline, listing = load_recorded(store), Listing(store)
+    images, process = prepare(store, pipeline, node, listing)
+    layers = Inputs(store, pipeline, node).layers
+    listed = () if node.inputs else listing.read(number)
+    folder = layout.checkpoints(node.name, node.fingerprint)
+    return process, Unit(number, store, images, layers, listed, folder)
+
+
+def test_the_demo_has_every_stage(finished: Store) -> None:
+    """This suite leaves no stage out."""
+    assert {node.stage.name for node in load_recorded(finished).nodes.values()} == set(STAGES)
+
+
+def test_every_unit_is_committed_as_the_declared_table(finished: Store, node: Node, layer: Layer) -> None:
+    """A node commits all its units, and their rows have the columns that its stage declares."""
+    assert layer.units() == list(range(units_of(node, Listing(finished))))
+    assert layer.table == node.stage.output
+    for rows in layer.scan():
+        assert tuple(rows.columns) == node.stage.output.names
+    assert sum(len(rows) for rows in layer.scan([layer.table.names[0]])) > 0
+
+
+def test_rows_are_of_the_blocks_own_images(finished: Store, node: Node, layer: Layer) -> None:
+    """A block's rows are of its own ingested images, by rising image; every id within an image comes once."""
+    if node.stage.unit != "block":
+        pytest.skip("its units are not blocks of images")
+    ingested = finished.layer("ingest", finished.current()["ingest"])
+    ids = [n for n in ("image_id", "object_id", "part_id", "proposal_id", "label_id") if n in layer.table.names]
+    for unit in layer.units():
+        rows = layer.read(unit, ids)
+        assert set(rows["image_id"].tolist()) <= set(ingested.read(unit, ["image_id"])["image_id"].tolist())
+        assert (np.diff(rows["image_id"]) >= 0).all()
+        assert (rows["image_id"] // finished.info.block_size == unit).all()
+        keys = list(zip(*(rows[name].tolist() for name in ids), strict=True))
+        assert len(set(keys)) == len(keys)
+
+
+def test_masks_fit_their_images(finished: Store, node: Node, layer: Layer) -> None:
+    """Masks decode to the image's size, areas are those of the masks and never 0, scores lie in 0..1."""
+    if "rle" not in layer.table.names:
+        pytest.skip("it writes no masks")
+    ingested = finished.layer("ingest", finished.current()["ingest"])
+    for unit in layer.units():
+        rows, images = layer.read(unit), ingested.read(unit, ["image_id", "height", "width"])
+        sizes = {int(i): (int(h), int(w)) for i, h, w in zip(*(images[n] for n in images.columns), strict=True)}
+        for row in range(len(rows)):
+            height, width = int(rows["height"][row]), int(rows["width"][row])
+            assert (height, width) == sizes[int(rows["image_id"][row])]
+            area = int(masks.decode_one(rows.ragged("rle")[row], height, width).sum())
+            assert area == rows["area"][row] > 0
+        assert ((rows["score"] >= 0) & (rows["score"] <= 1)).all()
+        if "object_ratio" in rows.columns:
+            assert (rows["object_ratio"] > 0).all() and np.isfinite(rows["object_ratio"]).all()
+            bound = np.inf if layer.table.name == "labels" and not node.settings.use_object_mask else 1.0  # type: ignore[attr-defined]
+            assert (rows["object_ratio"] <= bound).all()
+
+
+def test_error_rows_say_what_was_left_out(layer: Layer) -> None:
+    """Every row of errors names its subject, a short reason, and what was found."""
+    for unit in layer.units():
+        errors = layer.errors(unit)
+        for row in errors.to_pylist() if errors is not None else []:
+            assert row["subject"] and row["detail"]
+            assert row["reason"].replace("_", "").isalpha()
+
+
+def test_a_stage_is_a_pure_function(finished: Store, node: Node, layer: Layer) -> None:
+    """The same unit gives the same bytes again, and the stage writes no file of the store by itself."""
+    if node.stage.is_training:
+        pytest.skip("a training keeps its checkpoints in the store")
+    process, unit = unit_of(finished, node, layer.units()[-1])
+    before = snapshot(finished)
+    output = process(unit)
+    assert snapshot(finished) == before
+    files = {**pack(output.rows), **output.files}
+    if unit.faults:
+        files[ERRORS] = parquet_bytes(unit.errors().to_arrow())
+    again = digest({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    assert again == layer.manifest(unit.number).content
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_running_a_node_again_gives_equal_checksums(
+    name: str, copy_store: Callable[..., Store], run_all: Callable[..., None], finished: Store, contents: Callable
+) -> None:
+    """A node whose layer is gone is computed again, trainings from their first step, to the same content digests."""
+    store = copy_store(name)
+    run_all(store, [name])
+    assert contents(store, [name]) == contents(finished, [name])
+
+
+@pytest.mark.parametrize(("stage", "role"), ROLES)
+def test_a_node_without_an_input_is_refused(stage: str, role: str) -> None:
+    """A required input that is not given is an error that names the node, the input, and what must write it."""
+    preset = read_preset("demo")
+    name, spec = next((n, node) for n, node in preset.nodes.items() if (node.stage or n) == stage)
+    inputs = {r: nodes for r, nodes in spec.inputs.items() if r != role}
+    broken = preset.model_copy(update={"nodes": {**preset.nodes, name: spec.model_copy(update={"inputs": inputs})}})
+    with pytest.raises(UsageError, match=rf"{name}: expected an input '{role}', found none.*the node must write"):
+        Pipeline(broken, root="images")
+
+
+@pytest.mark.parametrize("stage", ["detic", "grouping"])
+def test_a_backend_without_its_network_is_refused(stage: str) -> None:
+    """An optional network that the chosen backend needs is asked for, with the backend that does without."""
+    assert STAGES[stage].inputs["model"].tables == (MODEL,)
+    with pytest.raises(UsageError, match=r"expected a model for backend .*, found none.*or choose backend"):
+        STAGES[stage].load()(STAGES[stage].settings(), Setup((), {}, {}))
