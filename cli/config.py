@@ -59,7 +59,11 @@ def show(words: tuple[str, ...], preset: str | None, as_json: bool) -> None:
     if as_json:
         print_json({name: {s.pop("setting"): s for s in listed} for name, listed in settings.items()})
         return
-    rows = [(f"{name}.{s['setting']}", _text(s["value"]), s["origin"], s["doc"]) for name in settings for s in settings[name]]
+    rows = [
+        (f"{name}.{s['setting']}", _text(s["value"]), s["origin"], s["doc"])
+        for name in settings
+        for s in settings[name]
+    ]
     print_table(("setting", "value", "from", "meaning"), rows)
 
 

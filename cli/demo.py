@@ -21,11 +21,13 @@ SHEET_IMAGES, SHEET_PX = 8, 160
 
 
 @click.command("demo")
+@click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
 @click.option("--store", "url", default="pd-demo", show_default=True, metavar="DIR", help="Where the demo is made.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the drawings and the trainings.")
+@click.option("--images", type=click.IntRange(12), default=1080, show_default=True, help="How many are drawn.")
 @click.option("--json", "is_json", is_flag=True, help="Print the numbers as JSON.")
-def command(url: str, seed: int, is_json: bool) -> None:
-    """Draw 1080 images, run the whole pipeline on them, and print what each stage is worth.
+def command(overrides: tuple[str, ...], url: str, seed: int, images: int, is_json: bool) -> None:
+    """Draw images, run the whole pipeline on them, and print what each stage is worth.
 
     A demo that was killed goes on where it was: run it again, or go on with pd run.
 
@@ -34,10 +36,10 @@ def command(url: str, seed: int, is_json: bool) -> None:
       pd demo
       pd demo --store /tmp/demo --seed 1 --json
     """
-    store = open_demo(url, seed)
+    store = open_demo(url, seed, images, overrides)
     pipeline = load_recorded(store)
     with interruptible() as stop:
-        result = run_demo(url, seed, progress_for(pipeline), stop)
+        result = run_demo(store, progress_for(pipeline), stop)
     ids = sample_images(store, pipeline, SHEET_IMAGES, seed)
     picture_of(store, pipeline, ids, SHEET_NODES, SHEET_PX).save(Path(url) / SHEET, "PNG")
     if is_json:

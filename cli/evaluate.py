@@ -77,4 +77,6 @@ def _print(numbers: list[dict[str, Any]]) -> None:
     rows: dict[tuple[str, str, str], dict[str, float]] = {}
     for n in whole:
         rows.setdefault((n["node"], n["evaluated"], n["protocol"]), {})[n["metric"]] = n["value"]
-    print_table(("node", "evaluated", "protocol", *metrics), [(*k, *(v.get(m) for m in metrics)) for k, v in rows.items()])
+    print_table(
+        ("node", "evaluated", "protocol", *metrics), [(*k, *(v.get(m) for m in metrics)) for k, v in rows.items()]
+    )

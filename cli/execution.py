@@ -26,6 +26,8 @@ from stages.state import units_of
 
 __all__ = ["adopt", "execute", "interruptible"]
 
+AGAIN = "Run the same command again to go on"
+
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[StopRequest]:
@@ -34,6 +36,7 @@ def interruptible() -> Iterator[StopRequest]:
         try:
             yield stop
         except Preempted as error:
+            error.fix = error.fix or AGAIN
             if stop.signal == signal.SIGINT:
                 error.exit_code = INTERRUPTED
             raise

@@ -58,9 +58,7 @@ def _layer_garbage(store: Store, fingerprint: str) -> list[Garbage]:
     layer = _find_layer(store, fingerprint)
     if store.current().get(layer.node) == layer.fingerprint:
         settings = ", ".join(f"{key}={value}" for key, value in layer.info.identity.settings.items())
-        fix = (
-            f"The recorded settings lead to it ({settings}). Change them first with pd config set {layer.node}.KEY=VALUE"
-        )
+        fix = f"The recorded settings lead to it ({settings}). Change them first: pd config set {layer.node}.KEY=VALUE"
         raise UsageError("a layer that is not the current one", f"the current layer of {layer.node}", fingerprint, fix)
     now = time.time()
     running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(now)]

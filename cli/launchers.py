@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,18 +134,13 @@ def _wait(workers: Sequence[_Worker], stop: StopRequest) -> int:
     while any(worker.process.poll() is None for worker in workers):
         if stop.signal and stop.signal != forwarded:
             forwarded = stop.signal
-            _each(workers, lambda process: process.send_signal(forwarded))
+            for worker in workers:
+                if worker.process.poll() is None:
+                    worker.process.send_signal(forwarded)
         time.sleep(POLL_S)
     if stop.signal:
-        number = signal.Signals(stop.signal)
-        raise Preempted("to finish", f"{number.name}", "workers", "Run the same command again to go on")
+        raise Preempted("to finish", signal.Signals(stop.signal).name, "workers")
     return max((worker.process.returncode for worker in workers), key=_badness)
-
-
-def _each(workers: Sequence[_Worker], act: Callable[[subprocess.Popen[bytes]], None]) -> None:
-    for worker in workers:
-        if worker.process.poll() is None:
-            act(worker.process)
 
 
 def _badness(code: int) -> int:

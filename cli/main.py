@@ -1,4 +1,4 @@
-"""The command ``pd``: finds the verb, loads its module alone, and turns every failure into one line and an exit code."""
+"""The command ``pd``: finds the verb, loads its module alone, and makes of every failure one line and an exit code."""
 
 from __future__ import annotations
 

@@ -112,7 +112,9 @@ def _check(options: RunOptions, launch: Launch) -> None:
             raise UsageError("a number of tasks", "none", "--launcher slurm", "Add --jobs N")
         if options.shard or launch.workers:
             found = "--shard" if options.shard else "--workers"
-            raise UsageError("--jobs and --gpus alone", found, "--launcher slurm", "Each task takes one shard of --jobs")
+            raise UsageError(
+                "--jobs and --gpus alone", found, "--launcher slurm", "Each task takes one shard of --jobs"
+            )
     elif launch.jobs or launch.slurm_args:
         found = "--jobs" if launch.jobs else "--slurm-arg"
         raise UsageError("--launcher slurm beside it", "--launcher local", found, "Or use --workers N on this machine")

@@ -62,4 +62,3 @@ def _cell(value: Any) -> Text:
         value = f"{value:.4g}" if abs(value) < 1e6 else f"{value:.0f}"
     text = "" if value is None else str(value)
     return Text(text, style=STYLES.get(text, ""))
-

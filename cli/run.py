@@ -39,7 +39,7 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     with interruptible() as stop:
         for name in chosen:
             if stop():
-                raise Preempted("to finish", "a request to stop", name, "Run the same command again to go on")
+                raise Preempted("to finish", "a request to stop", name)
             try:
                 execute(store, pipeline, name, request, overrides, stop)
             except InputMissing as error:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS
 from pdstore.commit import Manifest
-from pdstore.errors import StorageFailure, UsageError, nearest
+from pdstore.errors import CorruptData, StorageFailure, UsageError, nearest
 from pdstore.fingerprint import canonical, digest
 from pdstore.store import Layer, Store
 from pdstore.table import Column, Table
@@ -93,6 +93,7 @@ class Catalog:
 
         Raises:
             UsageError: the SQL is wrong, or would write.
+            CorruptData: a committed file cannot be read.
         """
         with contextlib.closing(self.connect()) as connection:
             try:
@@ -100,32 +101,54 @@ class Catalog:
                 _refuse_writing(statements)
                 return connection.sql(statements[0].query).to_arrow_table()
             except duckdb.Error as error:
-                raise UsageError("a valid query", str(error).strip(), "pd sql", self._hint(str(error))) from None
+                message = str(error).strip()
+                if f"{self._store.files.uri(layout.nodes)}/" in message:
+                    raise _unreadable(self._store, message) from None
+                raise UsageError("a valid query", message, "pd sql", self._hint(message)) from None
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A connection on which every view can be read. Close it after use."""
+        """A connection on which every view can be read. Close it after use.
+
+        Raises:
+            StorageFailure: the catalog cannot be written.
+            CorruptData: a committed file cannot be read.
+        """
         signature = self._signature()
-        if not self._store.files.is_local:
-            connection = duckdb.connect(":memory:")
+        try:
+            if not self._store.files.is_local:
+                return self._in_memory(signature)
+            path = self._store.files.full(layout.CATALOG)
+            if not _has_signature(path, signature):
+                self._rebuild(path, signature)
+            return _open(path)
+        except duckdb.Error as error:
+            raise _unreadable(self._store, str(error).strip()) from error
+
+    def _in_memory(self, signature: str) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(":memory:")
+        try:
             connection.register_filesystem(self._store.files.fs)
             self._build(connection, signature)
-            return connection
-        path = self._store.files.full(layout.CATALOG)
-        if not _has_signature(path, signature):
-            self._rebuild(path, signature)
-        return duckdb.connect(path, read_only=True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _rebuild(self, path: str, signature: str) -> None:
-        temporary = f"{path}.{secrets.token_hex(4)}"
+        temporary = self._store.files.full(f"{layout.TEMPORARY}{secrets.token_hex(6)}")
         try:
             with contextlib.closing(duckdb.connect(temporary)) as connection:
                 self._build(connection, signature)
             os.replace(temporary, path)
-        except OSError as error:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+        except (OSError, duckdb.IOException) as error:
+            if f"{self._store.files.uri(layout.nodes)}/" in str(error):
+                raise
             fix = "Check the permissions and the free space of the store's folder"
             raise StorageFailure("a catalog that can be written", str(error), path, fix) from error
+        finally:
+            for left in (temporary, f"{temporary}.wal"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(left)
 
     def _build(self, connection: duckdb.DuckDBPyConnection, signature: str) -> None:
         found = self._found()
@@ -146,14 +169,16 @@ class Catalog:
         writers = [f for f in found if is_errors or f.layer.table.name == table.name]
         for name, members in ((table.name, [f for f in writers if f.is_current]), (f"{table.name}_all", writers)):
             selects = [s for f in members if (s := self._select(f, table, ERRORS if is_errors else ROWS))]
-            body = " UNION ALL BY NAME ".join(selects) or _nothing(table, ("node", "layer"))
+            # First the declared columns without a row: a layer of an earlier program may lack some of them.
+            body = " UNION ALL BY NAME ".join([_nothing(table, ("node", "layer")), *selects])
             connection.execute(f"CREATE VIEW {name} AS {body}")
 
     def _select(self, found: _Found, table: Table, file: str) -> str:
         paths = [self._store.files.uri(f"{m.folder}/{file}") for m in found.manifests.values() if file in m.files]
         if not paths:
             return ""
-        columns = ", ".join(f'"{c.name}"' for c in table.scalars)
+        own = {c.name for c in (table if file == ERRORS else found.layer.table).scalars}
+        columns = ", ".join(f'"{c.name}"' for c in table.scalars if c.name in own)
         node, layer = found.layer.node, found.layer.fingerprint
         return f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet({_list(paths)})"
 
@@ -225,11 +250,27 @@ def _withdrawn(layer: Layer) -> str:
     return f"{layout.layer(layer.node, layer.fingerprint)}/withdrawn"
 
 
+def _open(path: str) -> duckdb.DuckDBPyConnection:
+    """A reading connection. Attached, because DuckDB shares what one process opens at a path, also after a rename."""
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute(f"ATTACH {_quoted(path)} AS store (READ_ONLY)")
+        connection.execute("USE store")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _unreadable(store: Store, found: str) -> CorruptData:
+    return CorruptData("committed files that can be read", found, store.url, "Run: pd verify, then pd verify --repair")
+
+
 def _has_signature(path: str, signature: str) -> bool:
     if not os.path.exists(path):
         return False
     try:
-        with contextlib.closing(duckdb.connect(path, read_only=True)) as connection:
+        with contextlib.closing(_open(path)) as connection:
             row = connection.execute("SELECT value FROM _signature").fetchone()
     except duckdb.Error:
         # Another version of DuckDB, or a file that is damaged: it is a cache, so it is made again.
@@ -238,8 +279,11 @@ def _has_signature(path: str, signature: str) -> bool:
 
 
 def _list(paths: list[str]) -> str:
-    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    return f"[{quoted}]"
+    return f"[{', '.join(map(_quoted, paths))}]"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _nothing(table: Table, extra: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import fsspec
 
+from pdstore import layout
 from pdstore.errors import StorageFailure, UsageError
 
 __all__ = ["Files"]
@@ -128,7 +129,7 @@ class Files:
         self._forget(folder)
         if self.is_local:
             try:
-                return sorted(name for name in os.listdir(self.full(folder)) if not name.startswith(".tmp-"))
+                return sorted(name for name in os.listdir(self.full(folder)) if not name.startswith(layout.TEMPORARY))
             except FileNotFoundError:
                 return []
         try:
@@ -144,9 +145,16 @@ class Files:
         return {name[len(self.root) + 1 :]: int(info["size"]) for name, info in found.items()}
 
     def newest(self, folder: str) -> float:
-        """When the newest file below ``folder`` was written, seconds since 1970; 0 if there is none."""
-        stamps = [self.fs.modified(self.full(path)).timestamp() for path in self.sizes(folder)]
-        return float(max(stamps, default=0.0))
+        """When the newest file below ``folder``, or an empty folder itself, was written, seconds since 1970."""
+        stamps = [self.fs.modified(self.full(path)).timestamp() for path in self.sizes(folder) or [folder]]
+        return float(max(stamps))
+
+    def leftovers(self, folder: str) -> list[str]:
+        """Names of temporary files directly in ``folder``, which a killed process leaves in a local store."""
+        try:
+            return sorted(n for n in os.listdir(self.full(folder)) if n.startswith(layout.TEMPORARY)) if self.is_local else []
+        except FileNotFoundError:
+            return []
 
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens if it is not there."""
@@ -164,7 +172,7 @@ class Files:
 
     def _write_beside(self, path: str, data: bytes) -> str:
         folder = os.path.dirname(self.full(path))
-        temporary = os.path.join(folder, f".tmp-{secrets.token_hex(6)}")
+        temporary = os.path.join(folder, f"{layout.TEMPORARY}{secrets.token_hex(6)}")
         try:
             _write_synced(temporary, data)
         except OSError:

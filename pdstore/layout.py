@@ -8,6 +8,7 @@ __all__ = [
     "LISTINGS",
     "PIPELINE",
     "STORE",
+    "TEMPORARY",
     "attempt",
     "attempts",
     "checkpoints",
@@ -31,6 +32,8 @@ STORE = "store.json"
 PIPELINE = "pipeline.json"
 CATALOG = "catalog.duckdb"
 LISTINGS = "listings"
+# What a file is called until it is whole; listings pass over it.
+TEMPORARY = ".tmp-"
 CLASSES = "classes.parquet"
 nodes = "layers"
 

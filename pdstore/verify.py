@@ -57,7 +57,7 @@ def repair(store: Store, damage: Damage) -> None:
 
 
 def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None = None) -> list[Garbage]:
-    """Attempts that no manifest names and expired leases, older than ``older_than_s`` seconds.
+    """Attempts that no manifest names, expired leases and temporary files, older than ``older_than_s`` seconds.
 
     Age is that of the newest file of an attempt, so that one which is being written is never old.
     """
@@ -67,7 +67,9 @@ def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None =
         for layer in store.layers(node):
             found += [g for g in _loose_attempts(layer, now) if g.age_s > older_than_s]
             found += [g for g in _dead_leases(layer, now) if g.age_s > older_than_s]
-    return found
+            for folder in (layout.commits(node, layer.fingerprint), layout.leases(node, layer.fingerprint)):
+                found += [g for g in _leftovers(store, folder, now) if g.age_s > older_than_s]
+    return found + [g for g in _leftovers(store, "", now) if g.age_s > older_than_s]
 
 
 def _check(layer: Layer, unit: int) -> Damage | None:
@@ -108,6 +110,12 @@ def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:
             for name in layer.store.files.names(folder):
                 if name.startswith(prefix):
                     yield Garbage(f"{folder}/{name}", 0, now - lease.beat, "lease of a worker that is gone")
+
+
+def _leftovers(store: Store, folder: str, now: float) -> Iterator[Garbage]:
+    for name in store.files.leftovers(folder):
+        path = f"{folder}/{name}".lstrip("/")
+        yield Garbage(path, 0, now - store.files.newest(path), "temporary file of a process that was killed")
 
 
 def _folder_name(manifest: Manifest) -> str:

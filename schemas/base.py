@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -81,7 +81,6 @@ def _describe(cls: type[BaseModel], fault: ErrorDetails, where: str) -> str:
 def _known(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
         field = cls.model_fields.get(str(part))
-        inner = field.annotation if field else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            cls = inner
+        options = (get_args(field.annotation) or (field.annotation,)) if field else ()
+        cls = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), cls)
     return [field.alias or name for name, field in cls.model_fields.items()]

@@ -40,8 +40,8 @@ def read_coco(path: Path) -> dict[str, list[Annotation]]:
         images = {image["id"]: image for image in content["images"]}
         categories = {c["id"]: _names(c) for c in content["categories"]}
         found: dict[str, list[Annotation]] = {image["file_name"]: [] for image in images.values()}
-        annotations = content["annotations"]
-    except (ValueError, KeyError, TypeError) as error:
+        annotations = list(content["annotations"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         expected = "COCO JSON with images, categories and annotations"
         raise CorruptData(expected, f"{type(error).__name__}: {error}", str(path), "Mend the file") from None
     for number, annotation in enumerate(annotations):
@@ -50,9 +50,10 @@ def read_coco(path: Path) -> dict[str, list[Annotation]]:
             names = categories[annotation["category_id"]]
             height, width = int(image["height"]), int(image["width"])
             counts = _counts(annotation["segmentation"], height, width)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             found_text = f"{type(error).__name__}: {error}"
-            where = f"{path}, annotation {annotation.get('id', number)}"
+            name = annotation.get("id", number) if isinstance(annotation, dict) else number
+            where = f"{path}, annotation {name}"
             raise CorruptData("an annotation of a listed image", found_text, where, "Mend the file") from None
         found[image["file_name"]].append(Annotation(*names, height, width, counts))
     return found
@@ -74,5 +75,23 @@ def _counts(segmentation: Any, height: int, width: int) -> bytes:
         raise ValueError(f"mask of size {segmentation['size']} in an image of {[height, width]}")
     counts = segmentation["counts"]
     if isinstance(counts, list):
-        return bytes(coco.frPyObjects(segmentation, height, width)["counts"])
-    return counts.encode() if isinstance(counts, str) else bytes(counts)
+        counts = coco.frPyObjects(segmentation, height, width)["counts"]
+    encoded = counts.encode() if isinstance(counts, str) else bytes(counts)
+    if _pixels(encoded) != height * width:
+        # pycocotools would fill what is missing with whatever is in memory.
+        raise ValueError(f"run lengths of {_pixels(encoded)} pixels in an image of {[height, width]}")
+    return encoded
+
+
+def _pixels(counts: bytes) -> int:
+    """Sum of compressed run lengths: groups of 5 bits, each run from the third on relative to the one before last."""
+    runs: list[int] = []
+    value = shift = 0
+    for byte in counts:
+        value |= (byte - 48 & 31) << shift
+        shift += 5
+        if not byte - 48 & 32:
+            value -= (byte - 48 & 16) << shift - 4
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return sum(runs)

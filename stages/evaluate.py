@@ -64,7 +64,8 @@ def _score(unit: Unit, role: str, protocol: Protocol, parts: Parts, settings: Ev
     has_clusters = "cluster" in layer.table.names
     last = max((int(r["cluster"].max(initial=0)) for r in layer.scan(["cluster"])), default=0) if has_clusters else 0
     evaluation = Evaluation(len(parts), last + 1, protocol, voters, settings.ar_limits)
-    for block in layer.units():
+    read = [name for name in ("images", "truth", "truth_objects", role) if name in unit.layers]
+    for block in unit.blocks(*read):
         if unit.should_stop():
             raise Preempted("to finish the evaluation", "a request to stop", layer.node)
         for result in _results(unit, role, block, parts, settings, voters):

@@ -88,7 +88,7 @@ def _read_image(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.nda
     rows = layer.read(block)
     rows = rows.take(rows["image_id"] == image_id)
     if not len(rows):
-        fix = f"See why: pd sql \"SELECT reason, detail FROM errors WHERE image_id = {image_id}\""
+        fix = f'See why: pd sql "SELECT reason, detail FROM errors WHERE image_id = {image_id}"'
         raise InputMissing("an image that could be read", "none", f"image {image_id}", fix)
     key, name = str(rows["key"][0]), str(rows["class_name"][0])
     packed = rows.ragged("encoded")[0]

@@ -66,7 +66,7 @@ def _clusters(one: ImageClass, features: npt.NDArray[np.float16], settings: Rank
 def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path) -> int:
     """Append the features of every wanted class to its file; the width of a feature, 0 if there is none."""
     width = 0
-    for block in unit.layer("segments").units():
+    for block in unit.blocks("images", "objects", "segments"):
         if unit.should_stop():
             raise Preempted("to finish the bucket", "a request to stop", f"bucket {unit.number}")
         for found in _chosen(unit, block, wanted, settings):

@@ -21,7 +21,7 @@ from stages.pipeline import Node, Pipeline
 from stages.preflight import check_inputs, check_settings, prepare
 from stages.progress import Progress, Silent
 from stages.shard import Shard
-from stages.state import Inputs, units_of
+from stages.state import Inputs, stale_units, units_of
 from stages.unit import Output, Unit, selection_name
 
 __all__ = ["Report", "RunOptions", "run_node"]
@@ -110,20 +110,17 @@ def _plan(
 ) -> tuple[list[int], list[int]]:
     """(units to compute, units whose input is not there)."""
     layer = store.layer(node.name, node.fingerprint)
-    committed = layer.units()
-    if options.refresh and not options.dry_run:
-        for unit in committed:
-            seen = inputs.seen_by(unit)
-            if seen is not None and seen != dict(layer.manifest(unit).inputs):
-                layer.withdraw(unit)
-                _forget_training(store, node)
-        committed = layer.units()
     wanted = list(range(units_of(node, listing)))
     if options.shard is not None:
         wanted = options.shard.units(wanted)
-    missing = sorted(set(wanted) - set(committed))
+    stale = set(stale_units(inputs, layer.manifests()) if options.refresh else ()) & set(wanted)
+    missing = sorted(stale | set(wanted) - set(layer.units()))
     ready, waiting = check_inputs(store, pipeline, node, listing, missing, options.allow_partial)
-    return (ready[: options.limit] if options.limit else ready), waiting
+    chosen = ready[: options.limit] if options.limit else ready
+    for unit in () if options.dry_run else sorted(stale & set(chosen)):
+        layer.withdraw(unit)
+        _forget_training(store, node)
+    return chosen, waiting
 
 
 def _forget_training(store: Store, node: Node) -> None:

@@ -14,7 +14,17 @@ from pdstore.fingerprint import difference
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline
 
-__all__ = ["BUCKET", "Inputs", "NodeState", "node_state", "older_layers", "read_failures", "states", "units_of"]
+__all__ = [
+    "BUCKET",
+    "Inputs",
+    "NodeState",
+    "node_state",
+    "older_layers",
+    "read_failures",
+    "stale_units",
+    "states",
+    "units_of",
+]
 
 BUCKET = 64
 """Classes a unit of ranking."""
@@ -135,7 +145,7 @@ def node_state(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -
         layer=node.fingerprint,
         units=total,
         done=sorted(manifests),
-        stale=_stale(Inputs(store, pipeline, node), manifests),
+        stale=stale_units(Inputs(store, pipeline, node), manifests),
         failed=failed,
         running=sorted(leases - set(manifests)),
         waiting=_waiting(store, pipeline, node, listing, missing),
@@ -167,7 +177,8 @@ def read_failures(layer: Layer) -> dict[int, str]:
     return found
 
 
-def _stale(inputs: Inputs, manifests: Mapping[int, Manifest]) -> list[int]:
+def stale_units(inputs: Inputs, manifests: Mapping[int, Manifest]) -> list[int]:
+    """The committed units that were computed from other input than is there now."""
     seen = {unit: inputs.seen_by(unit) for unit in manifests}
     return [unit for unit, digests in seen.items() if digests is not None and digests != dict(manifests[unit].inputs)]
 

@@ -84,6 +84,11 @@ class Unit:
     def layer(self, role: str) -> Layer:
         return self.layers[role][0]
 
+    def blocks(self, *roles: str) -> list[int]:
+        """The blocks that all nodes of these roles have committed; under ``--allow-partial`` not each has each."""
+        held = [set(layer.units()) for role in roles for layer in self.layers[role]]
+        return sorted(set.intersection(*held))
+
     @cached_property
     def image_rows(self) -> Rows:
         """The block's rows of ``images``, without the packed files."""

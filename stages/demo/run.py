@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pdstore import Catalog, Store, layout
@@ -61,8 +60,11 @@ class DemoResult:
         return {"nodes": rows, "one_part": one_part, "seed": self.seed, "seconds": round(self.seconds, 1)}
 
 
-def open_demo(url: str, seed: int) -> Store:
+def open_demo(url: str, seed: int, images: int = 1080, overrides: Sequence[str] = ()) -> Store:
     """The demo's store: a new one, or the one that an earlier call made and perhaps did not finish.
+
+    Args:
+        images: how many are drawn, five of six for training. overrides: as of ``pd init``; both of a new store only.
 
     Raises:
         UsageError: there is a store at ``url`` that is not the demo of this seed.
@@ -70,8 +72,11 @@ def open_demo(url: str, seed: int) -> Store:
     if not Files(url).exists(layout.STORE):
         spec = read_preset("demo")
         seeded = [f"{name}.seed={seed}" for name in ("segmenter", "proposal-train", "distill-train")]
-        source = SourceSpec(kind="demo", root=str(Path(Files(url).local("images"))), seed=seed)
-        return create_store(url, source, spec, seeded)
+        held_out = max(1, images // 6)
+        source = SourceSpec(
+            kind="demo", root=str(Files(url).local("images")), seed=seed, num_train=images - held_out, num_val=held_out
+        )
+        return create_store(url, source, spec, [*seeded, *overrides])
     store = Store(url)
     if (store.info.source.get("kind"), store.info.source.get("seed")) != ("demo", seed):
         found = f"{store.info.source.get('kind')}, seed {store.info.source.get('seed')}"
@@ -79,19 +84,18 @@ def open_demo(url: str, seed: int) -> Store:
     return store
 
 
-def run_demo(url: str, seed: int, progress: Progress, should_stop: Callable[[], bool]) -> DemoResult:
+def run_demo(store: Store, progress: Progress, should_stop: Callable[[], bool]) -> DemoResult:
     """Run what is missing of the demo.
 
     Raises:
         PdError: see :func:`stages.runner.run_node`.
     """
     started = time.monotonic()
-    store = open_demo(url, seed)
     images = ensure_listing(store).images
     pipeline = load_recorded(store)
     for name in pipeline.nodes:
         run_node(store, pipeline, name, RunOptions(wait=True), progress, should_stop)
-    return DemoResult(url, seed, images, demo_scores(store), time.monotonic() - started)
+    return DemoResult(store.url, int(store.info.source["seed"]), images, demo_scores(store), time.monotonic() - started)
 
 
 def demo_scores(store: Store) -> tuple[StageScore, ...]:

@@ -13,11 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Mask2FormerConfig, Mask2FormerModel, ResNetConfig
+from transformers.utils import logging as transformers_logging
 
 from schemas.training import NetworkSettings
 from stages.models.detail import DetailedPixels
 
 __all__ = ["PartNetwork", "Queries", "SlicedHead", "build", "copy_body"]
+
+# It warns that Mask2Former was published with Swin backbones only; a ResNet is what this network is meant to have.
+transformers_logging.set_verbosity_error()
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -86,6 +90,8 @@ class PartNetwork(nn.Module):
             self.class_predictor = nn.Linear(width, num_classes + 1)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+        # transformers leaves these as the memory was: whatever lay there would end in the weights file.
+        nn.init.normal_(self.model.pixel_level_module.decoder.level_embed)
 
     def forward(self, images: Tensor, object_class: Tensor | None = None) -> Queries:
         """Queries of each image; ``object_class`` (B,) int64 chooses the slice of a class-specific head."""
@@ -130,7 +136,7 @@ def config(settings: NetworkSettings, num_classes: int) -> Mask2FormerConfig:
     return Mask2FormerConfig(
         backbone_config=backbone,
         feature_size=settings.pixel_dim,
-        mask_feature_size=settings.pixel_dim,
+        mask_feature_size=settings.mask_dim,
         hidden_dim=settings.hidden_dim,
         encoder_feedforward_dim=settings.feedforward_dim,
         dim_feedforward=settings.feedforward_dim,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Catalog, Layer, Rows, masks
+from pdstore import Catalog, Layer, Rows, layout, masks
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.selection import Selection, freeze
 from schemas.tables import TABLES
@@ -54,6 +54,8 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
         AND i.split = '{split}' AND ({choice.condition}) ORDER BY image_id"""
     found = freeze(unit.store, name, lambda: Catalog(unit.store, TABLES.values(), {}).query(sql))
     if not len(found):
+        # Not frozen: the images may still come, where the input was taken in part.
+        unit.store.files.remove(layout.selection(name))
         fix = "Lower min_score, min_object_ratio or min_part_ratio, or look at what the input holds with pd sql"
         raise InputMissing("images to train on", f"none of split {split!r} with {choice.condition}", name, fix)
     return found
@@ -123,4 +125,5 @@ class _Block:
 
 def _rows_of(layers: Sequence[Layer], block: int) -> Rows:
     columns = [c.name for c in layers[0].table.columns if c.name != "feature"]
-    return Rows.concat(layers[0].table, (layer.read(block, columns) for layer in layers))
+    held = [layer for layer in layers if block in layer.units()]
+    return Rows.concat(layers[0].table, (layer.read(block, columns) for layer in held))

@@ -56,7 +56,7 @@ _CLASSICAL = PipelineSpec.parse(
             "ingest": {},
             "detic": {"inputs": {"images": "ingest"}, "settings": {"backend": "saliency"}},
             "grouping": {"inputs": {"images": "ingest", "objects": "detic"}, "settings": {"backend": "pixels"}},
-            "crf": {"inputs": {"images": "ingest", "parts": "grouping"}, "settings": {"iterations": 2}},
+            "crf": {"inputs": {"images": "ingest", "parts": "grouping"}, "settings": {"iterations": 2, "long_side": 0}},
             "ranking": {
                 "inputs": {"images": "ingest", "objects": "detic", "segments": "crf"},
                 "settings": {"k": 2, "min_score": 0},
@@ -69,8 +69,13 @@ _CLASSICAL = PipelineSpec.parse(
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """pycocotools has not followed NumPy 2 in one place; what it warns of works."""
-    item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
+    """Warnings of libraries that are known and harmless, and that filters inside threads cannot catch."""
+    for text in (
+        "__array__ implementation",  # pycocotools under NumPy 2
+        "Consolidated metadata",  # Zarr: other readers may not know it, and then read array by array
+        "Number of distinct clusters",  # scikit-learn: answered by TooFewPoints
+    ):
+        item.add_marker(pytest.mark.filterwarnings(f"ignore:{text}"))
 
 
 def run_all(store: Store, nodes: Iterable[str] = (), **options: Any) -> None:
@@ -110,16 +115,20 @@ def copy_store(finished: Store, tmp_path: Path) -> Callable[..., Store]:
     """``copy_store(*nodes)``: a copy of the finished store, without what these nodes have written."""
 
     def copy(*without: str) -> Store:
-        target = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(finished.url, target)
-        for node in without:
-            for folder in (layout.layers(node), f"leases/{node}", f"checkpoints/{node}"):
-                shutil.rmtree(target / folder, ignore_errors=True)
-            for selection in (target / "selections").glob(f"*-{node}-*"):
-                selection.unlink()
-        return Store(str(target))
+        return _copy(finished, tmp_path, without)
 
     return copy
+
+
+def _copy(store: Store, folder: Path, without: Iterable[str] = ()) -> Store:
+    target = folder / f"copy{len(list(folder.iterdir()))}"
+    shutil.copytree(store.url, target)
+    for node in without:
+        for part in (layout.layers(node), f"leases/{node}", f"checkpoints/{node}"):
+            shutil.rmtree(target / part, ignore_errors=True)
+        for selection in (target / "selections").glob(f"*-{node}-*"):
+            selection.unlink()
+    return Store(str(target))
 
 
 @pytest.fixture(name="run_all")
@@ -142,15 +151,18 @@ def picture(seed: int, size: int = 40) -> np.ndarray:
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An image folder: 12 pictures in two class folders."""
-    root = tmp_path / "images"
+def _photographs(root: Path) -> Path:
     for number in range(12):
         path = root / ("cats" if number % 2 else "dogs") / f"{number:02d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(number)).save(path, quality=95)
     return root
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An image folder: 12 pictures in two class folders."""
+    return _photographs(tmp_path / "images")
 
 
 @pytest.fixture
@@ -162,6 +174,21 @@ def classical(tmp_path: Path, folder: Path) -> Callable[..., Store]:
         return create_store(str(url), source or SourceSpec(root=str(folder)), spec, overrides)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _grouped(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("grouped")
+    source = SourceSpec(root=str(_photographs(folder / "images")))
+    store = create_store(str(folder / "store"), source, _CLASSICAL)
+    run_all(store, ["ingest", "detic", "grouping"])
+    return store
+
+
+@pytest.fixture
+def grouped(_grouped: Store, tmp_path: Path) -> Store:
+    """Twelve photographs in four blocks, grouped without a network; CRF, ranking and labels have not run."""
+    return _copy(_grouped, tmp_path)
 
 
 class Bench:

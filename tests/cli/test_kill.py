@@ -1,0 +1,63 @@
+"""Kill -9 at random moments, and go on: the end is that of a run nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pdstore import Store
+from stages.pipeline import load_recorded
+
+KILLS = 10
+SMALL = ["segmenter.steps=12", "proposal-train.steps=12", "distill-train.steps=12", "segmenter.checkpoint_every=3"]
+# Networks of so few steps are not sure of anything: take all they say.
+SMALL += ["proposals.min_score=0", "ranking.min_score=0", "ranking.min_inside=0", "ranking.min_object_ratio=0"]
+SMALL += ["labels.min_segment_score=0", "labels.min_inside=0"]
+SMALL += ["proposal-train.checkpoint_every=3", "distill-train.checkpoint_every=3"]
+
+
+def pd(*words: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, "-m", "cli", *words], stdout=quiet, stderr=quiet, env=environment)
+
+
+def demo(folder: Path) -> list[str]:
+    return ["demo", "--store", str(folder), "--images", "72", *SMALL]
+
+
+def contents(folder: Path) -> dict[str, dict[int, str]]:
+    """Node -> unit -> digest of what was committed, network weights included."""
+    store = Store(str(folder))
+    nodes = load_recorded(store).nodes.values()
+    return {n.name: {u: m.content for u, m in store.layer(n.name, n.fingerprint).manifests().items()} for n in nodes}
+
+
+@pytest.mark.slow
+def test_a_demo_that_is_killed_ten_times_ends_like_one_that_is_not(tmp_path: Path) -> None:
+    """All tables and all final weights are equal, to the byte."""
+    started = time.monotonic()
+    assert pd(*demo(tmp_path / "calm")).wait() == 0
+    seconds = time.monotonic() - started
+    chance = random.Random(0)
+    command, kills = demo(tmp_path / "killed"), 0
+    while kills < KILLS:
+        process = pd(*command)
+        try:
+            process.wait(chance.uniform(0.08, 0.2) * seconds)
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+        if (tmp_path / "killed" / "store.json").exists():
+            command = ["--store", str(tmp_path / "killed"), "run"]
+    assert pd("--store", str(tmp_path / "killed"), "run").wait() == 0
+    assert kills == KILLS
+    assert contents(tmp_path / "killed") == contents(tmp_path / "calm")

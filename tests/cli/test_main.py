@@ -1,0 +1,60 @@
+"""The command itself: fast help, lazy verbs, unexpected failures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.main import VERBS
+from tests.cli.conftest import Pd
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("duckdb", "numpy", "pyarrow", "pydantic", "torch", "zarr", "rich")
+
+
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
+    """`pd --help` needs under half a second, for it loads no verb."""
+    code = f"import sys, cli.main as m; m.run_command(['--help']); print([n for n in {HEAVY} if n in sys.modules])"
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        )
+        seconds.append(time.perf_counter() - started)
+        assert done.stdout.splitlines()[-1] == "[]"
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("verb", list(VERBS))
+def test_every_verb_has_help_with_an_example(pd: Pd, verb: str) -> None:
+    """Each verb is found, and its help shows how it is used."""
+    result = pd(verb, "--help")
+    assert result.code == 0
+    if verb not in ("stage", "config"):
+        assert f"  pd {verb}" in result.out and "Example" in result.out
+
+
+@pytest.mark.parametrize("words", [("stage", "list"), ("stage", "run"), ("config", "show"), ("config", "set")])
+def test_every_second_verb_has_help_with_an_example(pd: Pd, words: tuple[str, ...]) -> None:
+    """As above, for `pd stage` and `pd config`."""
+    assert f"  pd {' '.join(words)}" in pd(*words, "--help").out
+
+
+def test_an_unexpected_failure_is_one_line(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1 and no trace, unless --debug or PD_DEBUG asks for it."""
+
+    def broken(*given: object) -> None:
+        raise RuntimeError("the wheel came off")
+
+    monkeypatch.setattr("cli.status.states", broken)
+    result = pd("status")
+    assert result.code == 1 and "Traceback" not in result.err
+    assert result.err.startswith("error: RuntimeError: the wheel came off") and "--debug" in result.err
+    assert "Traceback" in pd("--debug", "status").err
+    monkeypatch.setenv("PD_DEBUG", "1")
+    assert "Traceback" in pd("status").err

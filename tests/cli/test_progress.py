@@ -1,0 +1,67 @@
+"""What a run says about itself on stderr."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.output import seconds_text
+from cli.progress import Bar, Lines, Tally
+
+
+def test_lines_come_at_intervals_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line whenever the interval is over, with rate and time left, and one when the node is finished."""
+    lines = Lines({}, every_s=0.0)
+    lines.start("grouping", 4, 0, 10)
+    lines.advance(10)
+    lines.finish()
+    captured = capsys.readouterr()
+    first, last = captured.err.splitlines()
+    assert first.startswith("grouping: 10/40 images, ") and first.endswith(" left") and "/s, " in first
+    assert last.startswith("grouping: 10/40 images in ")
+    assert captured.out == ""
+
+
+def test_lines_of_a_worker_bear_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines of several workers in one log are told apart."""
+    Lines({}, "2/4").note("something")
+    assert capsys.readouterr().err == "[2/4] something\n"
+
+
+def test_nothing_is_said_between_the_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log does not get a line an image."""
+    lines = Lines({})
+    lines.start("grouping", 4, 0, 10)
+    for _ in range(30):
+        lines.advance(1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_training_is_counted_in_steps() -> None:
+    """Its total is that of its settings."""
+    tally = Tally(steps=400, units=1, advanced=100)
+    assert tally.text().startswith("100/400 steps, ")
+
+
+def test_done_never_exceeds_the_total() -> None:
+    """A unit that is tried twice, or by another worker, is not counted twice."""
+    assert Tally(units=2, size=10, advanced=35).done == 20
+    assert Tally(units=2, size=10, units_done=1).done == 10
+    assert Tally(units=3, units_done=2, advanced=90).text().startswith("2/3 units")
+
+
+def test_a_bar_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal the bar goes and a line stays; the bar can be used for the next node."""
+    bar = Bar({"train": 5})
+    for node in ("detic", "train"):
+        bar.start(node, 1, 0, 5)
+        bar.advance(5)
+        bar.unit_done(0)
+        bar.note("a word")
+        bar.finish()
+    err = capsys.readouterr().err
+    assert "detic: 5/5 images in" in err and "train: 5/5 steps in" in err and err.count("a word") == 2
+
+
+def test_durations_read_well() -> None:
+    """Seconds, minutes, hours."""
+    assert [seconds_text(s) for s in (4.21, 185, 60, 7205)] == ["4.2 s", "3:05 min", "1:00 min", "2:00:05 h"]

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdstore import Column, Ragged, Rows, Table, blockfile
+from pdstore.blockfile import files_of_columns, is_chunk, pack, unpack
+from tests.pdstore.example import PARTS, assert_equal, parts
+
+
+@given(st.integers(0, 9), st.integers(0, 3))
+def test_unpack_undoes_pack(count: int, seed: int) -> None:
+    """All columns come back, also of no rows."""
+    rows = parts(count, seed)
+    assert_equal(unpack(PARTS, PARTS.names, pack(rows)), rows)
+
+
+@given(st.integers(0, 9), st.sets(st.sampled_from(PARTS.names), min_size=1))
+def test_some_columns_need_only_their_files(count: int, names: set[str]) -> None:
+    """The files that ``files_of_columns`` names suffice, and hold no array that was not asked for."""
+    files = pack(parts(count, 1))
+    wanted = files_of_columns(PARTS, names, files)
+    found = unpack(PARTS, names, {name: files[name] for name in wanted})
+    assert set(found.columns) == names
+    assert len(found) == count
+    assert ("rows.parquet" in wanted) == bool(names - {"rle", "feature"})
+    assert any("/rle/" in name for name in wanted if is_chunk(name)) == ("rle" in names and count > 0)
+
+
+@given(st.integers(0, 9))
+def test_equal_rows_give_equal_bytes(count: int) -> None:
+    """Packing twice gives the same files, so a digest of them says whether the content is the same."""
+    assert pack(parts(count, 2)) == pack(parts(count, 2))
+
+
+def test_long_arrays_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An array above the chunk size is several files, and is read as one."""
+    monkeypatch.setattr(blockfile, "CHUNK_BYTES", 64)
+    rows = parts(40, 3)
+    files = pack(rows)
+    assert sum(name.startswith("data.zarr/feature/c/") for name in files) > 3
+    assert_equal(unpack(PARTS, PARTS.names, files), rows)
+
+
+def test_a_table_of_scalars_has_one_file() -> None:
+    """No Zarr group is made for nothing."""
+    table = Table("labels", "", (Column("x", "int64", ""),))
+    assert list(pack(Rows(table, {"x": [1, 2]}))) == ["rows.parquet"]
+
+
+def test_empty_strings_and_zero_values_are_kept() -> None:
+    """A chunk of zeros is written like any other, so that a missing one is never taken for zeros."""
+    table = Table("t", "", (Column("v", "float32", "", "vector"), Column("r", "uint8", "", "ragged")))
+    rows = Rows(table, {"v": np.zeros((3, 2)), "r": Ragged.from_list([b"", b"\0", b""])})
+    files = pack(rows)
+    assert sum(map(is_chunk, files)) == 3
+    found = unpack(table, table.names, files)
+    assert list(found.ragged("r")) == [b"", b"\0", b""]
+    assert found["v"].tolist() == [[0, 0]] * 3

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import pytest
+
+from pdstore import layout
+from pdstore.commit import FileEntry, Manifest, commit_attempt, inputs_digest, new_attempt, read_manifest
+from pdstore.errors import CommitConflict, CorruptData, StorageFailure
+from pdstore.files import Files
+from tests.pdstore.conftest import Place
+
+
+def commit(files: Files, content: dict[str, bytes], unit: int = 3, attempt: str | None = None) -> Manifest:
+    return commit_attempt(
+        files, "crf", "f00d", unit, content, rows={"parts": 2}, inputs={"x": "y"}, started=time.time(), attempt=attempt
+    )
+
+
+class TestContract:
+    """How a unit is committed, wherever the store is."""
+
+    @pytest.fixture
+    def files(self, place: Place) -> Files:
+        return Files(place.url, **place.options)
+
+    def test_a_commit_says_all_about_its_attempt(self, files: Files) -> None:
+        """The manifest that is read is the one that was returned, and names every file with size and checksum."""
+        made = commit(files, {"a": b"1", "z/b": b"22"})
+        found = read_manifest(files, "crf", "f00d", 3)
+        assert found == made
+        assert (made.node, made.layer, made.unit) == ("crf", "f00d", 3)
+        assert (made.rows, made.inputs) == ({"parts": 2}, {"x": "y"})
+        assert made.size == 3
+        assert {name: files.read(f"{made.folder}/{name}") for name in made.files} == {"a": b"1", "z/b": b"22"}
+        assert made.files["a"] == FileEntry.of(b"1")
+
+    def test_the_second_commit_loses_and_changes_nothing(self, files: Files) -> None:
+        """It is told who won; the first attempt stays the unit's content."""
+        first = commit(files, {"a": b"1"})
+        with pytest.raises(CommitConflict, match=first.attempt):
+            commit(files, {"a": b"2"})
+        assert read_manifest(files, "crf", "f00d", 3) == first
+        assert files.read(f"{first.folder}/a") == b"1"
+
+    def test_a_commit_that_arrived_counts_whatever_the_answer_was(self, files: Files, monkeypatch: Any) -> None:
+        """If the manifest was created but the answer was lost, the stored attempt id decides: it is committed."""
+        create = files.create
+
+        def lost(path: str, data: bytes) -> bool:
+            create(path, data)
+            raise ConnectionResetError("answer lost")
+
+        monkeypatch.setattr(files, "create", lost)
+        made = commit(files, {"a": b"1"})
+        assert read_manifest(files, "crf", "f00d", 3) == made
+
+    def test_a_repeated_request_of_our_own_is_no_conflict(self, files: Files, monkeypatch: Any) -> None:
+        """If the client repeats a create that had arrived, "exists" means our own attempt: it is committed."""
+        create = files.create
+        monkeypatch.setattr(files, "create", lambda path, data: create(path, data) and create(path, data))
+        made = commit(files, {"a": b"1"})
+        assert read_manifest(files, "crf", "f00d", 3) == made
+
+    def test_a_lost_answer_to_a_lost_race_is_a_conflict(self, files: Files, monkeypatch: Any) -> None:
+        """The transport failed and somebody else is committed: this attempt lost."""
+        commit(files, {"a": b"1"})
+
+        def lost(path: str, data: bytes) -> bool:
+            raise StorageFailure("an answer", "none")
+
+        monkeypatch.setattr(files, "create", lost)
+        with pytest.raises(CommitConflict):
+            commit(files, {"a": b"2"})
+
+    def test_a_commit_that_did_not_arrive_is_a_storage_failure(self, files: Files, monkeypatch: Any) -> None:
+        """Nothing is committed, and the error is the storage's own."""
+
+        def refuse(path: str, data: bytes) -> bool:
+            raise StorageFailure("room to write", "no space left")
+
+        monkeypatch.setattr(files, "create", refuse)
+        with pytest.raises(StorageFailure, match="no space"):
+            commit(files, {"a": b"1"})
+        assert read_manifest(files, "crf", "f00d", 3) is None
+
+
+def test_a_disk_that_fills_up_commits_nothing(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever write of an attempt hits the full disk, no manifest is there; the next try commits."""
+    sync, files = os.fsync, Files(str(tmp_path))
+    for allowed in range(20):
+        left = iter(range(allowed))
+
+        def full(descriptor: int, left: Any = left) -> None:
+            if next(left, None) is None:
+                raise OSError(28, "No space left on device")
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", full)
+        try:
+            commit(files, {"a": b"1", "b/c": b"2"}, unit=allowed)
+        except StorageFailure:
+            manifest = read_manifest(files, "crf", "f00d", allowed)
+            # Only the very last sync, of the folder of the manifest, may fail behind the commit.
+            assert manifest is None or files.read(f"{manifest.folder}/b/c") == b"2"
+            monkeypatch.setattr(os, "fsync", sync)
+            if manifest is None:
+                commit(files, {"a": b"1", "b/c": b"2"}, unit=allowed)
+        else:
+            break
+    else:
+        pytest.fail("never enough space")
+
+
+def test_attempts_have_names_of_their_own() -> None:
+    """Two attempts never share a folder; a folder's name gives the unit and the attempt back."""
+    names = {new_attempt() for _ in range(100)}
+    assert len(names) == 100
+    assert layout.parse_attempt(layout.attempt("n", "f", 12, "ab34").rsplit("/", 1)[-1]) == (12, "ab34")
+
+
+def test_content_is_what_was_written_not_who_wrote_it() -> None:
+    """Two attempts with the same bytes have one content digest; another byte, or another name, has another."""
+    files = Files("memory://content")
+    same = [commit(files, {"a": b"1"}, unit) for unit in (1, 2)]
+    other = [commit(files, {"a": b"2"}, 3), commit(files, {"b": b"1"}, 4)]
+    assert same[0].content == same[1].content
+    assert len({manifest.content for manifest in [*same, *other]}) == 3
+    assert inputs_digest({0: same[0]}) == inputs_digest({0: same[1]})
+    assert inputs_digest({0: same[0]}) != inputs_digest({1: same[0]})
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b'{"format": 1}', b'{"format": 1, "files": []}'])
+def test_a_damaged_manifest_is_named(data: bytes) -> None:
+    """Whatever stands in the file, the error is CorruptData with its path and the way to repair it."""
+    with pytest.raises(CorruptData, match="here.*pd verify --repair"):
+        Manifest.from_json(data, "here")
+
+
+def test_a_later_format_asks_for_a_later_program() -> None:
+    """A manifest of format 2 may have other fields: it is not called damaged."""
+    with pytest.raises(CorruptData, match="format 2.*Update the program"):
+        Manifest.from_json(json.dumps({"format": 2, "new": True}).encode(), "here")

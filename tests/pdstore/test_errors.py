@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pdstore import errors
+from pdstore.errors import PdError, UsageError, nearest
+
+CLASSES = [getattr(errors, name) for name in errors.__all__ if isinstance(getattr(errors, name), type)]
+
+
+def test_a_message_has_four_parts() -> None:
+    """Where, expected, found, and what to do."""
+    error = UsageError("a shard k/n", "0/10", "--shard", "Shards are counted from 1.")
+    assert str(error) == "--shard: expected a shard k/n, found 0/10. Shards are counted from 1."
+    assert str(PdError("x", "y")) == "expected x, found y."
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_error_crosses_processes(kind: type[PdError]) -> None:
+    """A worker's error arrives whole, with its class and parts."""
+    error = pickle.loads(pickle.dumps(kind("a", "b", "c", "d")))
+    assert (type(error), error.expected, error.found, error.where, error.fix) == (kind, "a", "b", "c", "d")
+
+
+def test_exit_codes_are_those_of_the_manual() -> None:
+    """1 failed, 2 usage, 3 stale settings, 4 partly failed, 75 preempted."""
+    codes = {kind.__name__: kind.exit_code for kind in CLASSES}
+    special = {"UsageError": 2, "StaleSettings": 3, "PartlyFailed": 4, "Preempted": 75}
+    assert codes == {name: special.get(name, 1) for name in codes}
+    assert issubclass(UsageError, ValueError)
+
+
+def test_the_nearest_name_is_suggested() -> None:
+    """A slip of the finger gets the name that was meant; anything else the list of names."""
+    assert nearest("gruoping", ["grouping", "crf"]) == "Did you mean 'grouping'?"
+    assert nearest("zzz", ["grouping", "crf"]) == "Known: crf, grouping"

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdstore.errors import StorageFailure, UsageError
+from pdstore.files import Files
+from tests.pdstore.conftest import Place
+
+
+@pytest.fixture
+def files(place: Place) -> Files:
+    return Files(place.url, **place.options)
+
+
+class TestContract:
+    """What the engine relies on, on every file system."""
+
+    def test_what_is_written_is_read(self, files: Files) -> None:
+        """Content comes back byte for byte, and a later write replaces it whole."""
+        files.write("a/b.bin", b"\0\xff" * 1000)
+        assert files.read("a/b.bin") == b"\0\xff" * 1000
+        files.write("a/b.bin", b"")
+        assert files.read("a/b.bin") == b""
+
+    def test_create_never_replaces(self, files: Files) -> None:
+        """The first create wins and the second says no; what is there stays as it is."""
+        assert files.create("c/1.json", b"first")
+        assert not files.create("c/1.json", b"second")
+        assert files.read("c/1.json") == b"first"
+
+    def test_one_of_many_creators_wins(self, files: Files) -> None:
+        """Of eight threads that create one path exactly one succeeds, and its content is what is read."""
+        barrier, won = threading.Barrier(8), []
+
+        def run(number: int) -> None:
+            barrier.wait()
+            if files.create("race", str(number).encode()):
+                won.append(number)
+
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
+        assert files.read("race") == str(won[0]).encode()
+
+    def test_many_files_are_read_in_one_request(self, files: Files) -> None:
+        """Every path asked for is a key of the answer; nothing asked for, nothing read."""
+        content = {f"d/{i}/x y.bin": bytes([i]) * i for i in range(5)}
+        files.write_many(content)
+        assert files.read_many(list(content)) == content
+        assert files.read_many(["d/3/x y.bin"]) == {"d/3/x y.bin": b"\3\3\3"}
+        assert files.read_many([]) == {}
+
+    def test_what_is_not_there_is_not_found(self, files: Files) -> None:
+        """A read of nothing is FileNotFoundError, alone or among others; existence, listings and removals say so."""
+        files.write("here", b"1")
+        for read in (lambda: files.read("not/here"), lambda: files.read_many(["here", "not/here"])):
+            with pytest.raises(FileNotFoundError):
+                read()
+        assert files.exists("here")
+        assert not files.exists("not/here")
+        assert files.names("not") == []
+        assert files.sizes("not") == {}
+        files.remove("not/here")
+        files.remove_tree("not")
+
+    def test_listings_see_what_was_just_written(self, files: Files) -> None:
+        """Names are sorted and direct children only; a write or removal after a listing shows in the next."""
+        assert files.names("e") == []
+        files.write("e/2", b"22")
+        files.write("e/1", b"1")
+        files.write("e/sub/3", b"333")
+        assert files.names("e") == ["1", "2", "sub"]
+        assert files.sizes("e") == {"e/1": 1, "e/2": 2, "e/sub/3": 3}
+        files.remove("e/1")
+        assert files.names("e") == ["2", "sub"]
+        files.remove_tree("e")
+        assert files.names("e") == []
+
+    def test_the_age_of_a_folder_is_that_of_its_newest_file(self, files: Files) -> None:
+        """The time is in seconds since 1970, UTC."""
+        files.write("f/1", b"1")
+        assert abs(files.newest("f") - time.time()) < 60
+
+
+class TestLocal:
+    """What only a folder has."""
+
+    def test_no_temporary_file_stays(self, tmp_path: Path) -> None:
+        """Neither a write, nor a create that wins, nor one that loses leaves anything but the files."""
+        files = Files(str(tmp_path / "root"))
+        files.write("a", b"1")
+        files.create("b", b"2")
+        files.create("b", b"3")
+        assert sorted(os.listdir(tmp_path / "root")) == ["a", "b"]
+
+    def test_temporary_files_are_not_listed(self, tmp_path: Path) -> None:
+        """What a killed writer left is no file of the store; only ``leftovers`` names it."""
+        files = Files(str(tmp_path))
+        (tmp_path / ".tmp-abc").write_bytes(b"half")
+        assert files.names("") == []
+        assert files.leftovers("") == [".tmp-abc"]
+        assert files.leftovers("nothing") == []
+
+    def test_an_empty_folder_has_an_age(self, tmp_path: Path) -> None:
+        """A folder that was just made for an attempt is young, not without age."""
+        (tmp_path / "new").mkdir()
+        assert Files(str(tmp_path)).newest("new") == pytest.approx(os.stat(tmp_path / "new").st_mtime)
+
+    def test_a_path_below_a_file_is_not_found(self, tmp_path: Path) -> None:
+        """Reading ``file/x`` finds nothing; writing there is a storage failure that names the path."""
+        (tmp_path / "file").write_bytes(b"")
+        files = Files(str(tmp_path / "file"))
+        with pytest.raises(FileNotFoundError):
+            files.read("x")
+        with pytest.raises(StorageFailure, match="file/x"):
+            files.write_many({"x": b"1"})
+
+    def test_local_paths_only_on_local_stores(self, tmp_path: Path) -> None:
+        """``local`` gives a Path in a folder and says what to do on another file system."""
+        assert Files(str(tmp_path)).local("a/b") == tmp_path / "a" / "b"
+        with pytest.raises(UsageError, match="local"):
+            Files("memory://x").local("a")
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+    @pytest.mark.parametrize("verb", ["write", "create", "write_many"])
+    def test_a_full_disk_is_named(self, tmp_path: Path, monkeypatch: Any, verb: str, number: int) -> None:
+        """No space is a StorageFailure that says so and what to do; nothing is there, not even a temporary file."""
+        files = Files(str(tmp_path))
+
+        def full(descriptor: int) -> None:
+            raise OSError(number, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        call: dict[str, Any] = {
+            "write": lambda: files.write("a", b"1"),
+            "create": lambda: files.create("a", b"1"),
+            "write_many": lambda: files.write_many({"a": b"1"}),
+        }
+        with pytest.raises(StorageFailure, match="no space left.*Free some space"):
+            call[verb]()
+        if verb != "write_many":
+            assert os.listdir(tmp_path) == []
+
+    def test_a_forbidden_folder_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No permission is a StorageFailure with the path."""
+
+        def refuse(*arguments: object, **named: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(os, "replace", refuse)
+        with pytest.raises(StorageFailure, match="permissions of the folder"):
+            Files(str(tmp_path)).write("a", b"1")
+
+
+class TestConnection:
+    """What happens when the other side does not answer."""
+
+    def test_a_read_that_failed_on_the_way_can_be_tried_again(self, tmp_path: Path, monkeypatch: Any) -> None:
+        """It stays an OSError, for a caller that retries."""
+        files = Files("memory://connection")
+
+        def reset(path: str) -> bytes:
+            raise ConnectionResetError("reset by peer")
+
+        monkeypatch.setattr(files.fs, "cat_file", reset)
+        with pytest.raises(OSError, match="reset"):
+            files.read("a")
+
+    def test_an_unreachable_server_is_a_storage_failure(self, s3_options: dict[str, Any]) -> None:
+        """Writing to a server that does not answer names the path; reading from it is an OSError."""
+        unreachable = {
+            **s3_options,
+            "client_kwargs": {"endpoint_url": "http://127.0.0.1:9"},
+            "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1},
+        }
+        files = Files("s3://pdstore/x", **unreachable)
+        files.fs.retries = 1
+        with pytest.raises(StorageFailure, match="pdstore/x/a"):
+            files.create("a", b"1")
+        with pytest.raises(OSError, match="connect"):
+            files.read("a")
+
+    def test_an_error_of_the_program_is_passed_on(self, monkeypatch: Any) -> None:
+        """Only what the file system says is translated."""
+        files = Files("memory://program")
+
+        def wrong(path: str) -> bytes:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(files.fs, "cat_file", wrong)
+        with pytest.raises(ZeroDivisionError):
+            files.read("a")
+
+
+def test_an_unknown_protocol_says_what_to_install() -> None:
+    """A URL that no package reads is a usage error with the extra's name."""
+    with pytest.raises(UsageError, match=r"pdstore\[s3\]"):
+        Files("nosuch://bucket/x")

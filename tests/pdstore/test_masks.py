@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pycocotools import mask as coco
+
+from pdstore import masks
+from pdstore.ragged import Ragged
+
+Bools = npt.NDArray[np.bool_]
+
+
+@st.composite
+def stacks(draw: st.DrawFn, least: int = 0) -> Bools:
+    """(N, H, W) bool; whole, empty and one-pixel masks among them."""
+    shape = draw(st.tuples(st.integers(least, 4), st.integers(1, 9), st.integers(1, 9)))
+    return draw(arrays(bool, shape, elements=st.booleans(), fill=st.booleans()))
+
+
+@given(stacks())
+def test_decode_undoes_encode(stack: Bools) -> None:
+    """Every stack comes back, all together and one by one."""
+    rle = masks.encode(stack)
+    assert len(rle) == len(stack)
+    decoded = masks.decode(rle, *stack.shape[1:])
+    assert decoded.dtype == bool
+    np.testing.assert_array_equal(decoded, stack)
+    for counts, mask in zip(rle, stack, strict=True):
+        np.testing.assert_array_equal(masks.decode_one(counts, *mask.shape), mask)
+
+
+@given(stacks(least=1))
+def test_the_strings_are_those_of_coco(stack: Bools) -> None:
+    """Each string is the ``counts`` that pycocotools writes for the mask alone."""
+    for counts, mask in zip(masks.encode(stack), stack, strict=True):
+        assert counts == coco.encode(np.asfortranarray(mask, np.uint8))["counts"]
+
+
+@given(stacks())
+def test_area_and_boxes_are_those_of_the_pixels(stack: Bools) -> None:
+    """Arithmetic on the runs agrees with the pixels; an empty mask has area 0 and a box of zeros."""
+    rle, size = masks.encode(stack), stack.shape[1:]
+    np.testing.assert_array_equal(masks.area(rle, *size), stack.sum((1, 2)))
+    for box, mask in zip(masks.boxes(rle, *size), stack, strict=True):
+        ys, xs = np.nonzero(mask)
+        x0, y0 = (xs.min(), ys.min()) if len(xs) else (0, 0)
+        extent = (xs.max() - x0 + 1, ys.max() - y0 + 1) if len(xs) else (0, 0)
+        assert box.tolist() == [x0, y0, *extent]
+
+
+@given(stacks(), st.integers(0, 4), st.data())
+def test_iou_is_that_of_the_pixels(first: Bools, count: int, data: st.DataObject) -> None:
+    """Every pair's intersection over union; 0 where both are empty."""
+    second = data.draw(arrays(bool, (count, *first.shape[1:]), elements=st.booleans(), fill=st.booleans()))
+    found = masks.iou(masks.encode(first), masks.encode(second), *first.shape[1:])
+    both = (first[:, None] & second[None]).sum((2, 3))
+    either = (first[:, None] | second[None]).sum((2, 3))
+    np.testing.assert_allclose(found, both / np.maximum(either, 1))
+
+
+@given(stacks())
+def test_union_and_intersection_are_those_of_the_pixels(stack: Bools) -> None:
+    """Of nothing both are the empty mask."""
+    rle, size = masks.encode(stack), stack.shape[1:]
+    np.testing.assert_array_equal(masks.decode_one(masks.union(rle, *size), *size), stack.any(0))
+    common = stack.all(0) if len(stack) else np.zeros(size, bool)
+    np.testing.assert_array_equal(masks.decode_one(masks.intersect(rle, *size), *size), common)
+
+
+@given(stacks(least=1), st.integers(1, 12), st.integers(1, 12))
+def test_resize_takes_the_pixel_under_the_centre(stack: Bools, height: int, width: int) -> None:
+    """Every target pixel has the value of the source pixel under its centre; the own size changes nothing."""
+    mask = stack[0]
+    found = masks.resize_nearest(mask, height, width)
+    assert found.shape == (height, width)
+    for y in range(height):
+        for x in range(width):
+            assert found[y, x] == mask[int((y + 0.5) * mask.shape[0] / height), int((x + 0.5) * mask.shape[1] / width)]
+    np.testing.assert_array_equal(masks.resize_nearest(mask, *mask.shape), mask)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 0, 5), (1, 5, 0)])
+def test_a_stack_without_pixels_is_refused(shape: tuple[int, ...]) -> None:
+    """Two dimensions, or a side of 0, are an error that shows the shape."""
+    with pytest.raises(ValueError, match=rf"got shape \({shape[0]}, {shape[1]}"):
+        masks.encode(np.zeros(shape, bool))
+
+
+def test_any_number_but_zero_is_inside() -> None:
+    """Float and integer masks count as "not zero"."""
+    stack = np.array([[[0.0, 0.2], [-1.0, 0.0]]])
+    assert masks.decode(masks.encode(stack), 2, 2).tolist() == [[[False, True], [True, False]]]
+
+
+def test_nothing_has_no_area_and_no_box() -> None:
+    """No masks give arrays with no rows and the right columns."""
+    nothing = Ragged.from_list([])
+    assert masks.area(nothing, 3, 3).shape == (0,)
+    assert masks.boxes(nothing, 3, 3).shape == (0, 4)
+    assert masks.iou(nothing, nothing, 3, 3).shape == (0, 0)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdstore.ragged import Ragged
+
+STRINGS = st.lists(st.binary(max_size=8), max_size=8)
+
+
+@given(STRINGS)
+def test_strings_come_back(strings: list[bytes]) -> None:
+    """Iteration, positive and negative indices give the strings; empty ones too."""
+    ragged = Ragged.from_list(strings)
+    assert list(ragged) == strings
+    assert [ragged[i - len(strings)] for i in range(len(strings))] == strings
+    assert ragged.data.dtype == np.uint8
+    assert ragged.offsets.dtype == np.uint64
+
+
+@given(STRINGS, st.data())
+def test_take_picks_by_number_and_by_flag(strings: list[bytes], data: st.DataObject) -> None:
+    """The same selection as on the list, in its order, with repeats."""
+    ragged = Ragged.from_list(strings)
+    flags = data.draw(st.lists(st.booleans(), min_size=len(strings), max_size=len(strings)))
+    assert list(ragged.take(np.array(flags, bool))) == [s for s, f in zip(strings, flags, strict=True) if f]
+    if strings:
+        index = data.draw(st.lists(st.integers(0, len(strings) - 1)))
+        assert list(ragged.take(np.array(index, int))) == [strings[i] for i in index]
+
+
+@given(st.lists(STRINGS, max_size=4))
+def test_concat_joins_in_order(lists: list[list[bytes]]) -> None:
+    """The strings of all, first to last."""
+    joined = Ragged.concat([Ragged.from_list(strings) for strings in lists])
+    assert list(joined) == [string for strings in lists for string in strings]
+
+
+def test_equality_is_that_of_the_strings() -> None:
+    """The same bytes cut elsewhere are another value; another type is never equal."""
+    assert Ragged.from_list([b"ab", b"c"]) == Ragged.from_list([b"ab", b"c"])
+    assert Ragged.from_list([b"ab", b"c"]) != Ragged.from_list([b"a", b"bc"])
+    assert Ragged.from_list([b"ab"]) != [b"ab"]
+
+
+@pytest.mark.parametrize("index", [2, -3])
+def test_an_index_outside_is_an_error(index: int) -> None:
+    """As for a list."""
+    with pytest.raises(IndexError, match="2 strings"):
+        Ragged.from_list([b"a", b"b"])[index]
+
+
+@pytest.mark.parametrize("offsets", [[], [1, 3], [0, 2], [[0, 3]], [0, 2, 1, 3]])
+def test_offsets_that_do_not_describe_the_data_are_refused(offsets: list[int]) -> None:
+    """They run from 0 to the number of bytes and never fall."""
+    with pytest.raises(ValueError, match="offsets must"):
+        Ragged(np.zeros(3, np.uint8), np.array(offsets, np.uint64))

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdstore import Column, Ragged, Rows, Table
+from tests.pdstore.example import PARTS, assert_equal, parts
+
+ONE = Table("one", "One column.", (Column("x", "int32", "a number"),))
+RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "image_id": st.integers(-(2**63), 2**63 - 1),
+            "part": st.integers(-(2**31), 2**31 - 1),
+            "score": st.floats(width=32),
+            "area_ratio": st.floats(),
+            "is_good": st.booleans(),
+            "name": st.text(),
+            "feature": st.lists(st.floats(width=16, allow_nan=False), min_size=3, max_size=3),
+            "rle": st.binary(max_size=6),
+        }
+    ),
+    max_size=5,
+)
+
+
+@given(RECORDS)
+def test_records_become_columns(records: list[dict[str, Any]]) -> None:
+    """Every value is found again in its column and row, in the declared dtype."""
+    rows = Rows.from_records(PARTS, records)
+    assert len(rows) == len(records)
+    for i, record in enumerate(records):
+        assert rows.ragged("rle")[i] == record["rle"]
+        for name in ("image_id", "part", "is_good", "name"):
+            assert rows[name][i] == record[name]
+        np.testing.assert_array_equal(rows["score"][i], np.float32(record["score"]))
+        np.testing.assert_array_equal(rows["feature"][i], np.float16(record["feature"]))
+    for column in PARTS.columns:
+        if column.layout != "ragged" and column.dtype != "string":
+            assert rows[column.name].dtype == column.dtype
+
+
+@given(RECORDS)
+def test_arrow_holds_the_scalars(records: list[dict[str, Any]]) -> None:
+    """The Arrow table has the declared schema, which leaves out vectors and ragged columns."""
+    frame = Rows.from_records(PARTS, records).to_arrow()
+    assert frame.schema == PARTS.arrow_schema
+    assert frame.column_names == ["image_id", "part", "score", "area_ratio", "is_good", "name"]
+    assert frame.column("name").to_pylist() == [record["name"] for record in records]
+
+
+@given(st.lists(st.integers(0, 4), max_size=4))
+def test_concat_and_take_undo_each_other(counts: list[int]) -> None:
+    """Rows of several blocks joined, and taken apart again, are the same rows."""
+    pieces = [parts(count, seed=i) for i, count in enumerate(counts)]
+    joined = Rows.concat(PARTS, pieces)
+    start = 0
+    for piece in pieces:
+        assert_equal(joined.take(np.arange(start, start + len(piece))), piece) if len(piece) else None
+        start += len(piece)
+    assert len(joined) == start
+
+
+@given(st.lists(st.integers(-3, 3), max_size=20))
+def test_by_groups_the_row_numbers(values: list[int]) -> None:
+    """Every row number stands once, under its value, in order."""
+    groups = Rows(ONE, {"x": values}).by("x")
+    assert {key: rows.tolist() for key, rows in groups.items()} == {
+        key: [i for i, value in enumerate(values) if value == key] for key in set(values)
+    }
+
+
+def test_a_declaration_survives_its_record() -> None:
+    """``from_dict`` undoes ``to_dict``, which is JSON."""
+    assert Table.from_dict(PARTS.to_dict()) == PARTS
+    assert PARTS.names[0] == "image_id"
+
+
+def test_an_unknown_scalar_type_is_refused() -> None:
+    """The message lists those that there are."""
+    with pytest.raises(ValueError, match="float32.*got uint8"):
+        Column("x", "uint8", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": [1]}, "unknown columns"),
+        ({"part": [1]}, "different length"),
+        ({"part": [0.5, 1.5]}, "must be int32"),
+        ({"part": [2**40, 0]}, "must fit int32"),
+        ({"image_id": np.array([2**63, 0], np.uint64)}, "must fit int64"),
+        ({"part": [[1], [2]]}, "must have 1 dimensions"),
+        ({"feature": [1.0, 2.0]}, "must have 2 dimensions"),
+        ({"score": ["a", "b"]}, "must be float32"),
+        ({"is_good": [1, 0]}, "must be bool"),
+        ({"name": [1, None]}, "must be strings"),
+        ({"rle": [b"a", b"b"]}, "must be a Ragged"),
+    ],
+)
+def test_wrong_columns_are_refused(change: dict[str, Any], message: str) -> None:
+    """Rows that exist are valid: name, length, kind, range and dimensions are checked at construction."""
+    with pytest.raises(ValueError, match=message):
+        Rows(PARTS, {**parts(2).columns, **change})
+
+
+def test_a_missing_column_is_refused_unless_a_part_is_meant() -> None:
+    """``partial=True`` is what a read of some columns returns."""
+    with pytest.raises(ValueError, match="missing"):
+        Rows(PARTS, {"part": [1]})
+    assert len(Rows(PARTS, {"part": [1]}, partial=True)) == 1
+
+
+def test_each_layout_has_its_reader() -> None:
+    """Brackets give arrays and ``ragged`` gives ragged columns; the other way round is a TypeError that says so."""
+    rows = parts(2)
+    assert isinstance(rows.ragged("rle"), Ragged)
+    with pytest.raises(TypeError, match="read it with"):
+        rows["rle"]
+    with pytest.raises(TypeError, match="not ragged"):
+        rows.ragged("part")
+
+
+def test_no_rows_are_rows_too() -> None:
+    """An empty table has every column with its dtype, also from no records and from nothing joined."""
+    for rows in (Rows.empty(PARTS), Rows.from_records(PARTS, []), Rows.concat(PARTS, [])):
+        assert len(rows) == 0
+        assert rows["part"].dtype == np.int32
+        assert rows.to_arrow().schema == PARTS.arrow_schema
+    assert isinstance(PARTS.arrow_schema, pa.Schema)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import Field, ValidationError
+
+from pdstore.errors import UsageError
+from schemas.base import Settings, file_setting, operational
+
+
+class Inner(Settings):
+    size: int = Field(3, ge=1)
+
+
+class Outer(Settings):
+    k: int = Field(4, ge=2, description="clusters")
+    inner: Inner = Field(default_factory=Inner)
+    batch_size: int = operational(16, ge=1)
+    weights: str = file_setting("")
+    copy_files: bool = Field(False, alias="copy")
+
+
+def test_settings_are_frozen() -> None:
+    """What was validated stays as it is."""
+    settings = Outer()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.k = 5  # type: ignore[misc]
+
+
+def test_identity_holds_what_changes_results() -> None:
+    """Operational and file settings stay out; names are those that a user writes."""
+    assert Outer(k=5).identity() == {"k": 5, "inner": {"size": 3}, "copy": False}
+    assert Outer(batch_size=1).identity() == Outer().identity()
+
+
+def test_files_are_those_that_are_set() -> None:
+    """A file setting that is empty names no file."""
+    assert Outer().files() == {}
+    assert Outer(weights="a.bin").files() == {"weights": "a.bin"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kk": 5}, "node.kk: unknown setting. Did you mean 'k'"),
+        ({"zzz": 5}, "node.zzz: unknown setting. Known: batch_size, copy, inner, k, weights"),
+        ({"inner": {"sise": 5}}, "node.inner.sise: unknown setting. Did you mean 'size'"),
+        ({"inner": {"size": 0}}, "node.inner.size: input should be greater than or equal to 1, found 0"),
+        ({"inner": 3}, "node.inner: "),
+        ({"k": "four"}, "node.k: input should be a valid integer.*found 'four'"),
+        ({"copy_file": True}, "node.copy_file: unknown setting"),
+    ],
+)
+def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:
+    """Path, what was expected, what was found; the nearest name for an unknown key."""
+    with pytest.raises(UsageError, match=message):
+        Outer.parse(values, "node")
+
+
+def test_all_faults_come_in_one_error() -> None:
+    """One error lists every fault."""
+    with pytest.raises(UsageError) as caught:
+        Outer.parse({"k": 1, "kk": 2, "inner": {"size": 0, "x": 1}}, "node")
+    text = str(caught.value)
+    assert "4 faults" in text and text.count("\n  node.") == 4 and "pd config show node" in text

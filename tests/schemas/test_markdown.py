@@ -1,0 +1,24 @@
+"""The tables' page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pdstore.catalog import COMMITS, LAYERS
+from schemas.markdown import tables_page
+from schemas.tables import TABLES
+
+PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+
+
+def test_the_page_says_what_the_code_says() -> None:
+    """docs/tables.md is what the declarations print; if not: python -m schemas > docs/tables.md."""
+    assert PAGE.read_text() == tables_page([*TABLES.values(), COMMITS, LAYERS])
+
+
+def test_every_column_of_every_table_stands_on_the_page() -> None:
+    """No column is left out."""
+    text = PAGE.read_text()
+    for table in TABLES.values():
+        section = text.split(f"\n## {table.name}\n")[1].split("\n## ")[0]
+        assert all(f"`{column.name}`" in section for column in table.columns)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from schemas import stages
+from schemas.base import Settings
+from schemas.training import AugmentSettings, NetworkSettings, TrainSettings
+
+CLASSES = [getattr(stages, name) for name in stages.__all__] + [AugmentSettings, NetworkSettings, TrainSettings]
+
+
+@pytest.mark.parametrize("settings", CLASSES, ids=lambda c: c.__name__)
+def test_every_setting_says_what_it_is(settings: type[Settings]) -> None:
+    """``pd config show`` prints a sentence for every setting."""
+    assert settings.__doc__
+    assert [name for name, field in settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("settings", CLASSES, ids=lambda c: c.__name__)
+def test_settings_survive_json(settings: type[Settings]) -> None:
+    """What is recorded in a store reads back as the same settings."""
+    required = {name: "x" for name, field in settings.model_fields.items() if field.is_required()}
+    made = settings.parse(required, "x")
+    assert settings.parse(json.loads(json.dumps(made.model_dump(mode="json"))), "x") == made
+    json.dumps(made.identity(), allow_nan=False)
+
+
+def test_defaults_are_the_published_ones() -> None:
+    """A pipeline that sets nothing computes what the 1K guide computes."""
+    assert stages.GroupingSettings().k == 4 and stages.GroupingSettings().metric == "dot"
+    crf = stages.CrfSettings()
+    assert (crf.gt_prob, crf.gaussian_sxy, crf.bilateral_sxy, crf.bilateral_srgb, crf.bilateral_compat) == (0.7, 3, 20, 13, 10)
+    assert (crf.gaussian_compat, crf.iterations, crf.long_side) == (3, 10, 640)
+    ranking = stages.RankingSettings()
+    assert (ranking.k, ranking.min_score, ranking.metric, ranking.normalize) == (8, 0.7, "dot", False)
+    training = stages.ProposalTrainSettings()
+    assert (training.steps, training.batch_size, training.lr, training.milestones) == (90_000, 64, 1e-5, (75_000, 85_000))
+    assert (training.class_weight, training.mask_weight, training.dice_weight, training.no_object_weight) == (2, 5, 5, 0.1)
+    assert (training.num_points, training.oversample_ratio, training.importance_ratio) == (12_544, 3.0, 0.75)
+    assert (training.min_object_ratio, training.min_part_ratio) == (0.01, 0.05)
+    distill = stages.DistillTrainSettings()
+    assert (distill.batch_size, distill.parts_per_class, distill.min_object_ratio) == (32, 8, 0.001)
+
+
+def test_scales_are_ordered() -> None:
+    """A least scale above the largest is refused."""
+    with pytest.raises(ValidationError, match="scale_min must not exceed scale_max"):
+        AugmentSettings(scale_min=2.0, scale_max=1.0)

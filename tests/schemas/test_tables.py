@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pdstore import Rows, Table
+from pdstore.blockfile import pack, unpack
+from schemas.tables import TABLES
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
+def test_every_column_says_what_it_holds(table: Table) -> None:
+    """Tables and columns carry their documentation, and no name comes twice."""
+    assert table.doc.endswith(".")
+    assert all(column.doc for column in table.columns)
+    assert len(set(table.names)) == len(table.names)
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
+def test_a_declaration_survives_json(table: Table) -> None:
+    """What layer.json holds reads back as the same declaration."""
+    assert Table.from_dict(table.to_dict()) == table
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
+def test_no_rows_are_rows(table: Table) -> None:
+    """An empty block is written and read like any other."""
+    files = pack(Rows.empty(table))
+    read = unpack(table, table.names, files)
+    assert len(read) == 0 and tuple(read.columns) == table.names
+
+
+@pytest.mark.parametrize("table", [t for t in TABLES.values() if "rle" in t.names], ids=lambda t: t.name)
+def test_a_mask_has_its_size_beside_it(table: Table) -> None:
+    """A block of masks can be read without its images."""
+    assert {"image_id", "area", "height", "width"} <= set(table.names)
+
+
+def test_the_page_is_what_the_declarations_say() -> None:
+    """``docs/tables.md`` is printed from the tables, and up to date."""
+    printed = subprocess.run([sys.executable, "-m", "schemas"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert printed.stdout.rstrip("\n") == (ROOT / "docs" / "tables.md").read_text().rstrip("\n")
