@@ -152,7 +152,11 @@ class Files:
     def leftovers(self, folder: str) -> list[str]:
         """Names of temporary files directly in ``folder``, which a killed process leaves in a local store."""
         try:
-            return sorted(n for n in os.listdir(self.full(folder)) if n.startswith(layout.TEMPORARY)) if self.is_local else []
+            return (
+                sorted(n for n in os.listdir(self.full(folder)) if n.startswith(layout.TEMPORARY))
+                if self.is_local
+                else []
+            )
         except FileNotFoundError:
             return []
 

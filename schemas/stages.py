@@ -52,7 +52,9 @@ class DeticSettings(Settings):
     words: tuple[str, ...] = Field(HUMAN_WORDS, description="human-only: the words for people")
     max_objects: int = Field(10, ge=1, description="objects kept an image, best first")
     min_score: float = Field(0.0, ge=0, le=1, description="an object needs a higher score than this")
-    long_side: int = Field(640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them")
+    long_side: int = Field(
+        640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them"
+    )
     batch_size: int = operational(16, ge=1, description="images at once in the network")
 
 
@@ -69,7 +71,9 @@ class GroupingSettings(Settings):
     stride: int = Field(4, ge=1, description="pixels: image pixels a feature cell")
     seed: int = Field(0, ge=0, description="of k-means")
     objects_per_image: int = Field(1, ge=1, description="best objects of an image that are grouped")
-    long_side: int = Field(640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them")
+    long_side: int = Field(
+        640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them"
+    )
     batch_size: int = operational(16, ge=1, description="images at once in the network")
 
 
@@ -118,7 +122,9 @@ class ProposalsSettings(Settings):
 
     min_score: float = Field(0.05, ge=0, le=1, description="a proposal needs a higher score than this")
     max_proposals: int = Field(200, ge=1, description="proposals an image, best first")
-    long_side: int = Field(640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them")
+    long_side: int = Field(
+        640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them"
+    )
     batch_size: int = operational(16, ge=1, description="images at once in the network")
 
 
@@ -158,7 +164,9 @@ class PredictSettings(Settings):
     threshold: float = Field(0.5, ge=0, le=1, description="a pixel needs a part of higher summed probability")
     min_area_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of the image")
     flip: bool = Field(False, description="average with the mirrored image")
-    long_side: int = Field(640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them")
+    long_side: int = Field(
+        640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them"
+    )
     batch_size: int = operational(16, ge=1, description="images at once in the network")
 
 

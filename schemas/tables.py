@@ -65,9 +65,7 @@ CLASSES = Table(
         Column("class_name", "string", "name"),
     ),
 )
-OBJECTS = Table(
-    "objects", "One row an object mask.", (_IMAGE_ID, _OBJECT_ID, _CATEGORY_ID, _CATEGORY, _SCORE, *_MASK)
-)
+OBJECTS = Table("objects", "One row an object mask.", (_IMAGE_ID, _OBJECT_ID, _CATEGORY_ID, _CATEGORY, _SCORE, *_MASK))
 PARTS = Table(
     "parts",
     "One row a part segment of an object.",

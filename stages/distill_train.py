@@ -19,7 +19,9 @@ def start(settings: DistillTrainSettings, setup: Setup) -> Callable[[Unit], Outp
     """Raises UsageError if the labels have more clusters than ``parts_per_class``."""
 
     def run(unit: Unit) -> Output:
-        clusters = max((int(rows["cluster"].max(initial=-1)) for rows in unit.layer("labels").scan(["cluster"])), default=-1)
+        clusters = max(
+            (int(rows["cluster"].max(initial=-1)) for rows in unit.layer("labels").scan(["cluster"])), default=-1
+        )
         if clusters >= settings.parts_per_class:
             fix = f"Set parts_per_class={clusters + 1}, as in ranking.k"
             raise UsageError(f"at most {settings.parts_per_class} clusters a class", f"{clusters + 1}", "labels", fix)

@@ -88,7 +88,9 @@ def _results(
         image_id, name = int(images["image_id"][i]), images["class_name"][i].lower()
         own = truth.take(true_rows.get(image_id, none))
         own = own.take(own["category_name"] == name)
-        if not len(own) or (voters is not None and images["split"][i] not in (settings.vote_split, settings.test_split)):
+        if not len(own) or (
+            voters is not None and images["split"][i] not in (settings.vote_split, settings.test_split)
+        ):
             continue
         predicted = found.take(found_rows.get(image_id, none))
         height, width = int(images["height"][i]), int(images["width"][i])

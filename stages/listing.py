@@ -208,4 +208,3 @@ def _parse_labels(path: Path) -> dict[str, str]:
             raise UsageError("each class once", f"{wnid} again", f"{path}, line {number}", "Remove one of the lines")
         named[wnid] = name
     return named
-

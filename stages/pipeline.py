@@ -162,7 +162,9 @@ def read_preset(name: str) -> PipelineSpec:
 
 def preset_names() -> list[str]:
     """The presets that come with the program."""
-    return sorted(p.name.removesuffix(".yaml") for p in resources.files("configs").iterdir() if p.name.endswith(".yaml"))
+    return sorted(
+        p.name.removesuffix(".yaml") for p in resources.files("configs").iterdir() if p.name.endswith(".yaml")
+    )
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:

@@ -62,9 +62,7 @@ def check_inputs(
     return sorted(ready), sorted(set(missing) - ready)
 
 
-def prepare(
-    store: Store, pipeline: Pipeline, node: Node, listing: Listing
-) -> tuple[Files, Callable[[Unit], Output]]:
+def prepare(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -> tuple[Files, Callable[[Unit], Output]]:
     """The image folder, and the stage's function, ready for its first unit.
 
     Raises:

@@ -1,4 +1,7 @@
-"""Train the part-proposal model: a Mask2Former with one class, "part". Source: paper §3.2; reference ``proposal_model.py``."""
+"""Train the part-proposal model: a Mask2Former with one class, "part".
+
+Source: paper §3.2; reference ``proposal_model.py``.
+"""
 
 from __future__ import annotations
 

@@ -48,9 +48,7 @@ def start(settings: RankingSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 
 def _clusters(one: ImageClass, features: npt.NDArray[np.float16], settings: RankingSettings) -> list[dict[str, Any]]:
-    found = cluster(
-        features, settings.k, settings.metric, settings.normalize, settings.seed, n_init=settings.n_init
-    )
+    found = cluster(features, settings.k, settings.metric, settings.normalize, settings.seed, n_init=settings.n_init)
     return [
         {
             "category_id": one.class_id,

@@ -32,13 +32,29 @@ def test_defaults_are_the_published_ones() -> None:
     """A pipeline that sets nothing computes what the 1K guide computes."""
     assert stages.GroupingSettings().k == 4 and stages.GroupingSettings().metric == "dot"
     crf = stages.CrfSettings()
-    assert (crf.gt_prob, crf.gaussian_sxy, crf.bilateral_sxy, crf.bilateral_srgb, crf.bilateral_compat) == (0.7, 3, 20, 13, 10)
+    assert (crf.gt_prob, crf.gaussian_sxy, crf.bilateral_sxy, crf.bilateral_srgb, crf.bilateral_compat) == (
+        0.7,
+        3,
+        20,
+        13,
+        10,
+    )
     assert (crf.gaussian_compat, crf.iterations, crf.long_side) == (3, 10, 640)
     ranking = stages.RankingSettings()
     assert (ranking.k, ranking.min_score, ranking.metric, ranking.normalize) == (8, 0.7, "dot", False)
     training = stages.ProposalTrainSettings()
-    assert (training.steps, training.batch_size, training.lr, training.milestones) == (90_000, 64, 1e-5, (75_000, 85_000))
-    assert (training.class_weight, training.mask_weight, training.dice_weight, training.no_object_weight) == (2, 5, 5, 0.1)
+    assert (training.steps, training.batch_size, training.lr, training.milestones) == (
+        90_000,
+        64,
+        1e-5,
+        (75_000, 85_000),
+    )
+    assert (training.class_weight, training.mask_weight, training.dice_weight, training.no_object_weight) == (
+        2,
+        5,
+        5,
+        0.1,
+    )
     assert (training.num_points, training.oversample_ratio, training.importance_ratio) == (12_544, 3.0, 0.75)
     assert (training.min_object_ratio, training.min_part_ratio) == (0.01, 0.05)
     distill = stages.DistillTrainSettings()

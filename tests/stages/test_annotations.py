@@ -72,7 +72,7 @@ def test_masks_of_every_notation_are_read(file: Path) -> None:
         assert (masks.decode_one(annotation.counts, HEIGHT, WIDTH) == mask).all()
 
 
-def test_objects_are_unions_with_the_images_own_class_first(file: Path, bench) -> None:  # noqa: ANN001
+def test_objects_are_unions_with_the_images_own_class_first(file: Path, bench) -> None:
     """An image's objects: its own class is number 0, an object outside the vocabulary has class -1."""
     images = bench.images(np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     settings, setup = AnnotationsSettings(file=str(file)), bench.setup(files={"file": file})
@@ -84,7 +84,7 @@ def test_objects_are_unions_with_the_images_own_class_first(file: Path, bench) -
     assert rows["area"].tolist() == [46, 9] and rows["image_id"].tolist() == [0, 0]
 
 
-def test_parts_carry_their_names_and_their_share(file: Path, bench) -> None:  # noqa: ANN001
+def test_parts_carry_their_names_and_their_share(file: Path, bench) -> None:
     """Each part names its object and itself; object_ratio is its share of the object."""
     images = bench.images(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     settings, setup = AnnotationsSettings(file=str(file)), bench.setup(files={"file": file})
@@ -103,19 +103,33 @@ def test_parts_carry_their_names_and_their_share(file: Path, bench) -> None:  # 
         ({"annotations": [{"id": 5, "image_id": 7, "category_id": 9}]}, r"annotation 5: .* found KeyError: 9"),
         ({"annotations": [{"image_id": 7, "category_id": 1}]}, r"annotation 0: .* found KeyError: 'segmentation'"),
         (
-            {"annotations": [{"id": 5, "image_id": 7, "category_id": 1,
-                              "segmentation": {"size": [3, 3], "counts": [9]}}]},
+            {
+                "annotations": [
+                    {"id": 5, "image_id": 7, "category_id": 1, "segmentation": {"size": [3, 3], "counts": [9]}}
+                ]
+            },
             r"annotation 5: .*mask of size \[3, 3\] in an image of \[12, 16\]",
         ),
         ({"annotations": [{"id": 5, "image_id": 7, "category_id": 1, "segmentation": []}]}, r"annotation 5"),
         (
-            {"annotations": [{"id": 5, "image_id": 7, "category_id": 1,
-                              "segmentation": {"size": [HEIGHT, WIDTH], "counts": [5]}}]},
+            {
+                "annotations": [
+                    {"id": 5, "image_id": 7, "category_id": 1, "segmentation": {"size": [HEIGHT, WIDTH], "counts": [5]}}
+                ]
+            },
             r"annotation 5: .*run lengths of 5 pixels in an image of \[12, 16\]",
         ),
         (
-            {"annotations": [{"id": 5, "image_id": 7, "category_id": 1,
-                              "segmentation": {"size": [HEIGHT, WIDTH], "counts": "999"}}]},
+            {
+                "annotations": [
+                    {
+                        "id": 5,
+                        "image_id": 7,
+                        "category_id": 1,
+                        "segmentation": {"size": [HEIGHT, WIDTH], "counts": "999"},
+                    }
+                ]
+            },
             r"annotation 5: .*run lengths of 27 pixels",
         ),
         ({"annotations": ["x"]}, r"annotation 0"),

@@ -20,8 +20,13 @@ from stages.registry import MODEL, STAGES
 from stages.state import Inputs, units_of
 from stages.unit import Output, Setup, Unit
 
-NODES = list(read_preset("demo").nodes)
+DEMO = Pipeline(read_preset("demo"), root="images")
+NODES = list(DEMO.nodes)
+BLOCK_NODES = [name for name, node in DEMO.nodes.items() if node.stage.unit == "block"]
+MASK_NODES = [name for name, node in DEMO.nodes.items() if "rle" in node.stage.output.names]
+PURE_NODES = [name for name, node in DEMO.nodes.items() if not node.stage.is_training]
 ROLES = [(name, role) for name, stage in STAGES.items() for role, r in stage.inputs.items() if not r.is_optional]
+
 
 @pytest.fixture(params=NODES)
 def node(request: pytest.FixtureRequest, finished: Store) -> Node:
@@ -63,10 +68,9 @@ def test_every_unit_is_committed_as_the_declared_table(finished: Store, node: No
     assert sum(len(rows) for rows in layer.scan([layer.table.names[0]])) > 0
 
 
+@pytest.mark.parametrize("node", BLOCK_NODES, indirect=True)
 def test_rows_are_of_the_blocks_own_images(finished: Store, node: Node, layer: Layer) -> None:
     """A block's rows are of its own ingested images, by rising image; every id within an image comes once."""
-    if node.stage.unit != "block":
-        pytest.skip("its units are not blocks of images")
     ingested = finished.layer("ingest", finished.current()["ingest"])
     ids = [n for n in ("image_id", "object_id", "part_id", "proposal_id", "label_id") if n in layer.table.names]
     for unit in layer.units():
@@ -78,10 +82,9 @@ def test_rows_are_of_the_blocks_own_images(finished: Store, node: Node, layer: L
         assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.parametrize("node", MASK_NODES, indirect=True)
 def test_masks_fit_their_images(finished: Store, node: Node, layer: Layer) -> None:
     """Masks decode to the image's size, areas are those of the masks and never 0, scores lie in 0..1."""
-    if "rle" not in layer.table.names:
-        pytest.skip("it writes no masks")
     ingested = finished.layer("ingest", finished.current()["ingest"])
     for unit in layer.units():
         rows, images = layer.read(unit), ingested.read(unit, ["image_id", "height", "width"])
@@ -107,10 +110,9 @@ def test_error_rows_say_what_was_left_out(layer: Layer) -> None:
             assert row["reason"].replace("_", "").isalpha()
 
 
+@pytest.mark.parametrize("node", PURE_NODES, indirect=True)
 def test_a_stage_is_a_pure_function(finished: Store, node: Node, layer: Layer) -> None:
     """The same unit gives the same bytes again, and the stage writes no file of the store by itself."""
-    if node.stage.is_training:
-        pytest.skip("a training keeps its checkpoints in the store")
     process, unit = unit_of(finished, node, layer.units()[-1])
     before = snapshot(finished)
     output = process(unit)

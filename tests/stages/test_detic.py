@@ -49,13 +49,13 @@ class Detector:
 
 
 @pytest.fixture
-def detect(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN001, ANN201
+def detect(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """``detect(queries, **settings)``: the unit and its rows, for one image of a cat."""
     (tmp_path / CLASS_NAMES).write_text(json.dumps(NAMES))
     monkeypatch.setattr(inference, "Inference", Detector)
     images = bench.images(np.zeros((SIZE, SIZE, 3), np.uint8))
 
-    def run(queries: list[tuple[np.ndarray, np.ndarray]], **settings: Any):  # noqa: ANN202
+    def run(queries: list[tuple[np.ndarray, np.ndarray]], **settings: Any):
         monkeypatch.setattr(Detector, "queries_of", queries)
         unit = bench.unit(images=images)
         process = detic.start(DeticSettings(**settings), bench.setup(models={"model": tmp_path}))
@@ -64,7 +64,7 @@ def detect(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN
     return run
 
 
-def test_the_images_own_class_comes_first(detect) -> None:  # noqa: ANN001
+def test_the_images_own_class_comes_first(detect) -> None:
     """max-gt-label keeps the objects of the image's class, best first, though others score higher."""
     _, rows = detect([query(1, dog=0.9), query(2, cat=0.3), query(3, cat=0.6)], min_score=0.1)
     assert rows_of(rows) == [3, 2]
@@ -72,7 +72,7 @@ def test_the_images_own_class_comes_first(detect) -> None:  # noqa: ANN001
     assert rows["score"].tolist() == pytest.approx([0.6, 0.3])
 
 
-def test_any_class_stands_in_where_the_own_is_missing(detect) -> None:  # noqa: ANN001
+def test_any_class_stands_in_where_the_own_is_missing(detect) -> None:
     """Without one of its own class, the best objects of any class are taken to be the image's object."""
     unit, rows = detect([query(1, dog=0.4), query(2, person=0.7), query(3, cat=0.05)], min_score=0.1)
     assert rows_of(rows) == [2, 1]
@@ -80,7 +80,7 @@ def test_any_class_stands_in_where_the_own_is_missing(detect) -> None:  # noqa: 
     assert unit.faults == []
 
 
-def test_human_only_keeps_people_above_the_threshold(detect) -> None:  # noqa: ANN001
+def test_human_only_keeps_people_above_the_threshold(detect) -> None:
     """human-only adds the chances of all words for people, keeps those above min_score, and rejects no image."""
     queries = [query(1, cat=0.9), query(2, person=0.2, woman=0.2), query(3, person=0.25), query(4, woman=0.8)]
     unit, rows = detect(queries, mode="human-only", min_score=0.3)
@@ -90,27 +90,27 @@ def test_human_only_keeps_people_above_the_threshold(detect) -> None:  # noqa: A
     assert len(rows) == 0 and unit.faults == []
 
 
-def test_at_most_so_many_objects_are_kept(detect) -> None:  # noqa: ANN001
+def test_at_most_so_many_objects_are_kept(detect) -> None:
     """``max_objects`` bounds an image's objects; the score counts how sure the mask is."""
     _, rows = detect([query(i, 0.6 + i / 100, cat=0.5) for i in range(8)], max_objects=3)
     assert rows_of(rows) == [7, 6, 5]
     assert rows["score"][0] == pytest.approx(0.5 * 0.67)
 
 
-def test_an_image_without_any_object_is_an_error_row(detect) -> None:  # noqa: ANN001
+def test_an_image_without_any_object_is_an_error_row(detect) -> None:
     """Nothing above the score, or only empty masks: reason ``no_object``."""
     unit, rows = detect([query(1, cat=0.2), query(2, 0.4, cat=0.9)], min_score=0.3)
     assert len(rows) == 0
     assert [(f["subject"], f["reason"]) for f in unit.faults] == [("0_0.png", "no_object")]
 
 
-def test_words_that_the_network_does_not_know_are_refused(detect) -> None:  # noqa: ANN001
+def test_words_that_the_network_does_not_know_are_refused(detect) -> None:
     """human-only needs one of its words among the network's classes."""
     with pytest.raises(UsageError, match=r"a segmenter that knows one of \['robot'\]"):
         detect([query(1)], mode="human-only", words=["robot"])
 
 
-def test_saliency_finds_one_object_without_a_network(bench) -> None:  # noqa: ANN001
+def test_saliency_finds_one_object_without_a_network(bench) -> None:
     """A bright thing on a dark ground is the one object; a uniform image is an error row."""
     picture = np.zeros((48, 48, 3), np.uint8)
     picture[14:34, 12:32] = (220, 180, 60)
@@ -124,7 +124,7 @@ def test_saliency_finds_one_object_without_a_network(bench) -> None:  # noqa: AN
     assert [f["reason"] for f in unit.faults] == ["no_object"]
 
 
-def test_saliency_knows_no_people(bench) -> None:  # noqa: ANN001
+def test_saliency_knows_no_people(bench) -> None:
     """human-only with backend saliency is refused when the node starts."""
     with pytest.raises(UsageError, match="mode max-gt-label with backend saliency"):
         detic.start(DeticSettings(backend="saliency", mode="human-only"), bench.setup())

@@ -46,7 +46,7 @@ def values(rows: Rows, **where: str) -> dict[str, float]:
 
 
 @pytest.fixture
-def roles(bench):  # noqa: ANN001, ANN201
+def roles(bench):
     """Two training and two held-out cats of a head and a tail; clusters 1 and 0 find them exactly."""
     bench.images(BLANK, BLANK)
     images = bench.images(BLANK, BLANK, unit=1, split="val")
@@ -62,12 +62,12 @@ def roles(bench):  # noqa: ANN001, ANN201
     return {"images": images, **layers}
 
 
-def score(bench, roles, **settings: Any) -> Rows:  # noqa: ANN001
+def score(bench, roles, **settings: Any) -> Rows:
     process = evaluate.start(EvalSettings(**settings), bench.setup())
     return process(bench.unit(**roles)).rows
 
 
-def test_perfect_parts_score_a_hundred(bench, roles) -> None:  # noqa: ANN001
+def test_perfect_parts_score_a_hundred(bench, roles) -> None:
     """Clusters are named on the vote split and scored on the test split alone."""
     rows = score(bench, roles)
     assert values(rows)["C-mIoU"] == values(rows)["A-mIoU"] == values(rows)["AR@10"] == pytest.approx(100)
@@ -76,7 +76,7 @@ def test_perfect_parts_score_a_hundred(bench, roles) -> None:  # noqa: ANN001
     assert set(rows["evaluated"]) == {"labels"} and set(rows["protocol"]) == {"honest"}
 
 
-def test_an_image_without_predictions_counts_as_missed(bench, roles) -> None:  # noqa: ANN001
+def test_an_image_without_predictions_counts_as_missed(bench, roles) -> None:
     """A held-out image of which nothing was found halves the recall, and does not stop the evaluation."""
     bench.store.layers("labels")[0].withdraw(1)
     bench.put("labels", LABELS, [label(4, 1, HEAD), label(4, 0, TAIL)], 1)
@@ -84,7 +84,7 @@ def test_an_image_without_predictions_counts_as_missed(bench, roles) -> None:  #
     assert values(rows)["AR@10"] == pytest.approx(50) and values(rows)["C-mIoU"] == pytest.approx(50)
 
 
-def test_no_predictions_at_all_score_nothing(bench, roles) -> None:  # noqa: ANN001
+def test_no_predictions_at_all_score_nothing(bench, roles) -> None:
     """Nothing found anywhere is 0, not an error."""
     empty = bench.put("empty", LABELS, [])
     bench.put("empty", LABELS, [], 1)
@@ -92,13 +92,13 @@ def test_no_predictions_at_all_score_nothing(bench, roles) -> None:  # noqa: ANN
     assert values(rows)["C-mIoU"] == 0 and values(rows)["AR@10"] == 0
 
 
-def test_whole_objects_are_one_part(bench, roles) -> None:  # noqa: ANN001
+def test_whole_objects_are_one_part(bench, roles) -> None:
     """Objects are scored as the part that most of their pixels are."""
     rows = score(bench, roles | {"predicted": roles["truth_objects"]})
     assert values(rows)["C-mIoU"] == pytest.approx(100 * (5 / 9) / 2)
 
 
-def test_recall_is_that_of_the_segments(bench, roles) -> None:  # noqa: ANN001
+def test_recall_is_that_of_the_segments(bench, roles) -> None:
     """With input ``segments`` their recall stands under their own node."""
     for unit, ids in ((0, (0, 1)), (1, (4, 5))):
         records = [masked(i, HEAD) | {"proposal_id": 0, "feature": np.zeros(2)} for i in ids]
@@ -109,7 +109,7 @@ def test_recall_is_that_of_the_segments(bench, roles) -> None:  # noqa: ANN001
     assert values(rows, evaluated="labels")["AR@10"] == pytest.approx(100)
 
 
-def test_the_published_protocol_scores_every_image(bench, roles) -> None:  # noqa: ANN001
+def test_the_published_protocol_scores_every_image(bench, roles) -> None:
     """``both`` gives both; the reference protocol votes and scores on all images, and needs the true objects."""
     rows = score(bench, roles, protocol="both")
     assert values(rows, protocol="reference")["images"] == 4 and values(rows, protocol="honest")["images"] == 2
@@ -118,7 +118,7 @@ def test_the_published_protocol_scores_every_image(bench, roles) -> None:  # noq
         score(bench, without, protocol="reference")
 
 
-def test_other_objects_of_the_image_are_left_out(bench, roles) -> None:  # noqa: ANN001
+def test_other_objects_of_the_image_are_left_out(bench, roles) -> None:
     """Truth of a person in a cat's image changes nothing."""
     bench.store.layers("truth")[0].withdraw(1)
     parts = [truth(i, name, mask) for i in (4, 5) for name, mask in (("head", HEAD), ("tail", TAIL))]
@@ -126,7 +126,7 @@ def test_other_objects_of_the_image_are_left_out(bench, roles) -> None:  # noqa:
     assert values(score(bench, roles))["C-mIoU"] == pytest.approx(100)
 
 
-def test_an_image_whose_true_object_is_missing_is_scored(bench, roles) -> None:  # noqa: ANN001
+def test_an_image_whose_true_object_is_missing_is_scored(bench, roles) -> None:
     """Ground truth from two files may disagree: without an outline the image's predictions lie outside of it."""
     bench.store.layers("outline")[0].withdraw(1)
     bench.put("outline", OBJECTS, [masked(4, HEAD | TAIL) | {"category_name": "cat"}], 1)
@@ -134,7 +134,7 @@ def test_an_image_whose_true_object_is_missing_is_scored(bench, roles) -> None: 
     assert values(score(bench, roles, protocol="reference"), protocol="reference")["AR@10"] == pytest.approx(75)
 
 
-def test_nothing_to_score_is_refused(bench, roles) -> None:  # noqa: ANN001
+def test_nothing_to_score_is_refused(bench, roles) -> None:
     """Without predictions and segments, or without any truth, the error says what to add."""
     with pytest.raises(UsageError, match="an input predicted or segments"):
         score(bench, {name: layer for name, layer in roles.items() if name != "predicted"})
@@ -143,7 +143,7 @@ def test_nothing_to_score_is_refused(bench, roles) -> None:  # noqa: ANN001
         score(bench, roles | {"truth": empty})
 
 
-def test_part_of_the_input_is_scored_when_asked_for(bench, roles) -> None:  # noqa: ANN001
+def test_part_of_the_input_is_scored_when_asked_for(bench, roles) -> None:
     """Blocks that not every input has are left out: what --allow-partial takes."""
     bench.store.layers("outline")[0].withdraw(1)
     rows = score(bench, roles, protocol="reference")

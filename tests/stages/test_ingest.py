@@ -242,7 +242,11 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, classical: Callable[
     """Missing, a file, or empty: one error, and no store is made."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    for name, found in (("nowhere", "found nothing"), ("file", "found a file"), ("empty", "expected images, found none")):
+    for name, found in (
+        ("nowhere", "found nothing"),
+        ("file", "found a file"),
+        ("empty", "expected images, found none"),
+    ):
         with pytest.raises(UsageError, match=found):
             classical(source=SourceSpec(root=str(tmp_path / name)))
     assert list(tmp_path.glob("store*")) == []
@@ -257,7 +261,9 @@ def test_an_imagenet_tree_needs_its_names(tmp_path: Path, classical: Callable[..
     (root / "val" / "n01503061").mkdir(parents=True)
     (root / "val" / "n01503061" / "v.JPEG").write_bytes(JPEG)
     source = SourceSpec(root=str(root))
-    with pytest.raises(UsageError, match=r"labels.txt beside folders named by WordNet codes, found none.*n02958343,car"):
+    with pytest.raises(
+        UsageError, match=r"labels.txt beside folders named by WordNet codes, found none.*n02958343,car"
+    ):
         classical(source=source)
     (root / "labels.txt").write_text("n02958343,car\n")
     with pytest.raises(UsageError, match=r"found no line for \['n01503061'\]"):

@@ -48,7 +48,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
     return image, mask
 
 
-def test_grouping_divides_an_object(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:  # noqa: ANN001
+def test_grouping_divides_an_object(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
     """The parts share out the object's pixels; with two colours and k=2 they are its halves."""
     image, mask = scene
     images, objects = bench.images(image), bench.put("objects", OBJECTS, [thing(0, mask), thing(0, mask, 1)])
@@ -63,7 +63,7 @@ def test_grouping_divides_an_object(bench, scene: tuple[np.ndarray, np.ndarray])
     assert np.isfinite(rows["feature"]).all()
 
 
-def test_an_object_of_too_few_points_is_an_error_row(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:  # noqa: ANN001
+def test_an_object_of_too_few_points_is_an_error_row(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
     """Fewer feature cells than k: reason ``too_few_points``, and the block's other objects are grouped."""
     image, mask = scene
     speck = np.zeros((SIZE, SIZE), bool)
@@ -77,7 +77,7 @@ def test_an_object_of_too_few_points_is_an_error_row(bench, scene: tuple[np.ndar
     assert "at least 4 distinct points" in unit.faults[0]["detail"]
 
 
-def test_a_picture_that_is_gone_is_an_error_row(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:  # noqa: ANN001
+def test_a_picture_that_is_gone_is_an_error_row(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
     """A file that vanished after ingest costs its own image only."""
     image, mask = scene
     images = bench.images(image, image)
@@ -89,7 +89,7 @@ def test_a_picture_that_is_gone_is_an_error_row(bench, scene: tuple[np.ndarray, 
     assert [f["reason"] for f in unit.faults] == ["missing_file"]
 
 
-def test_crf_moves_borders_to_the_edges(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:  # noqa: ANN001
+def test_crf_moves_borders_to_the_edges(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
     """Parts whose border is off by a few pixels follow the colours; number and feature stay with each part."""
     image, mask = scene
     left, right = mask.copy(), mask.copy()
@@ -105,7 +105,7 @@ def test_crf_moves_borders_to_the_edges(bench, scene: tuple[np.ndarray, np.ndarr
     assert rows["area"].tolist() == stack.sum((1, 2)).tolist()
 
 
-def test_a_part_that_loses_all_pixels_is_gone(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:  # noqa: ANN001
+def test_a_part_that_loses_all_pixels_is_gone(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
     """A speck on a uniform ground is smoothed away; what is left is still one row a part."""
     image, mask = scene
     speck = np.zeros_like(mask)
@@ -115,7 +115,7 @@ def test_a_part_that_loses_all_pixels_is_gone(bench, scene: tuple[np.ndarray, np
     assert rows["part_id"].tolist() == [0]
 
 
-def test_a_block_without_objects_gives_no_rows(bench) -> None:  # noqa: ANN001
+def test_a_block_without_objects_gives_no_rows(bench) -> None:
     """Nothing in, nothing out: an empty block is a block."""
     images = bench.images(np.zeros((SIZE, SIZE, 3), np.uint8))
     objects, parts = bench.put("objects", OBJECTS, []), bench.put("parts", PARTS, [])

@@ -84,18 +84,29 @@ def test_a_text_that_is_no_override_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ({"detic": {**DETIC, "settings": {"bakend": "tiny"}}}, r"detic.bakend: unknown setting. Did you mean 'backend'"),
+        (
+            {"detic": {**DETIC, "settings": {"bakend": "tiny"}}},
+            r"detic.bakend: unknown setting. Did you mean 'backend'",
+        ),
         ({"detic": {**DETIC, "settings": {"max_objects": "many"}}}, r"detic.max_objects: .*integer.*found 'many'"),
-        ({"detic": {**DETIC, "settings": {"max_objects": 0}}}, r"detic.max_objects: .*greater than or equal to 1, found 0"),
+        (
+            {"detic": {**DETIC, "settings": {"max_objects": 0}}},
+            r"detic.max_objects: .*greater than or equal to 1, found 0",
+        ),
         ({"detik": DETIC}, r"node detik: expected a stage, found 'detik'. Did you mean 'detic'"),
         ({"detic": {"inputs": {"image": "ingest"}}}, r"detic: expected an input of detic, found 'image'. .*'images'"),
         ({"detic": {"inputs": {"images": "ingst"}}}, r"detic.inputs: .*found 'ingst'. Did you mean 'ingest'"),
         ({"detic": {}}, r"detic: expected an input 'images', found none"),
         ({"detic": {"inputs": {"images": ["ingest", "ingest"]}}}, r"detic, input images: expected one node, found 2"),
-        ({"detic": DETIC, "crf": {"inputs": {"images": "ingest", "parts": "detic"}}}, r"a node that writes parts, found"),
         (
-            {"a": {**CRF, "stage": "crf", "inputs": {"images": "ingest", "parts": "b"}},
-             "b": {**CRF, "stage": "crf", "inputs": {"images": "ingest", "parts": "a"}}},
+            {"detic": DETIC, "crf": {"inputs": {"images": "ingest", "parts": "detic"}}},
+            r"a node that writes parts, found",
+        ),
+        (
+            {
+                "a": {**CRF, "stage": "crf", "inputs": {"images": "ingest", "parts": "b"}},
+                "b": {**CRF, "stage": "crf", "inputs": {"images": "ingest", "parts": "a"}},
+            },
             "nodes without a cycle, found a -> b",
         ),
     ],
@@ -136,8 +147,14 @@ def test_settings_that_change_no_result_change_no_fingerprint(override: str) -> 
 
 @pytest.mark.parametrize(
     ("override", "first"),
-    [("grouping.k=5", "grouping"), ("ingest.copy=true", "ingest"), ("segmenter.lr=0.1", "segmenter"),
-     ("detic.min_score=0.2", "detic"), ("crf.gt_prob=0.7", "crf"), ("segmenter.augment.size_px=64", "segmenter")],
+    [
+        ("grouping.k=5", "grouping"),
+        ("ingest.copy=true", "ingest"),
+        ("segmenter.lr=0.1", "segmenter"),
+        ("detic.min_score=0.2", "detic"),
+        ("crf.gt_prob=0.7", "crf"),
+        ("segmenter.augment.size_px=64", "segmenter"),
+    ],
 )
 def test_settings_that_change_results_change_all_that_follows(override: str, first: str) -> None:
     """The node's fingerprint and those of all nodes after it change, and no others."""
@@ -171,7 +188,11 @@ def test_a_pipeline_file_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("nodes:\n  ingest: {}\n")
     assert list(Pipeline(read_preset(str(path))).nodes) == ["ingest"]
-    for text, message in (("nodes: [", "expected YAML"), ("- 1", "a mapping with 'nodes'"), ("x: 1", "unknown setting")):
+    for text, message in (
+        ("nodes: [", "expected YAML"),
+        ("- 1", "a mapping with 'nodes'"),
+        ("x: 1", "unknown setting"),
+    ):
         path.write_text(text)
         with pytest.raises(UsageError, match=message):
             read_preset(str(path))

@@ -38,7 +38,7 @@ def proposal(image_id: int, number: int, mask: np.ndarray, feature: Any, score: 
 
 
 @pytest.fixture
-def many(bench):  # noqa: ANN001, ANN201
+def many(bench):
     """Three blocks of four cats, each with three segments of 5-dimensional features; the one dog has one segment."""
     rng = np.random.default_rng(0)
     features = []
@@ -46,7 +46,9 @@ def many(bench):  # noqa: ANN001, ANN201
         ids = range(4 * block, 4 * block + 4)
         images = bench.images(*[BLANK] * 4, unit=block, classes=[0, 0, 0, int(block == 2)])
         own = [int(i == 11) for i in ids]
-        objects = bench.put("objects", OBJECTS, [thing(i, rows_of(0, 9), c) for i, c in zip(ids, own, strict=True)], block)
+        objects = bench.put(
+            "objects", OBJECTS, [thing(i, rows_of(0, 9), c) for i, c in zip(ids, own, strict=True)], block
+        )
         records = []
         for i, category in zip(ids, own, strict=True):
             for number in range(1 if category else 3):
@@ -57,7 +59,7 @@ def many(bench):  # noqa: ANN001, ANN201
     return {"images": images, "objects": objects, "segments": segments}, np.stack(features)
 
 
-def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:  # noqa: ANN001
+def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:
     """The centroids of a class equal scikit-learn's on its features gathered in one array."""
     roles, features = many
     settings = RankingSettings(k=3, n_init=4, metric="l2", seed=3)
@@ -68,7 +70,7 @@ def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:  # n
     assert rows["cluster"].tolist() == [0, 1, 2] and set(rows["category_id"].tolist()) == {0}
 
 
-def test_a_class_with_too_few_segments_is_an_error_row(bench, many) -> None:  # noqa: ANN001
+def test_a_class_with_too_few_segments_is_an_error_row(bench, many) -> None:
     """It has no clusters, never random ones; the row names the class."""
     unit = bench.unit(**many[0])
     ranking.start(RankingSettings(k=3), bench.setup())(unit)
@@ -76,23 +78,25 @@ def test_a_class_with_too_few_segments_is_an_error_row(bench, many) -> None:  # 
     assert "expected at least 3 distinct points for 3 clusters" in unit.faults[0]["detail"]
 
 
-def test_one_class_is_in_memory_at_a_time(bench, many, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+def test_one_class_is_in_memory_at_a_time(bench, many, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each clustering gets the features of its own class alone, and each block is read once."""
     sizes, reads = [], []
     cluster, read = ranking.cluster, type(many[0]["segments"]).read
 
-    def counted(self, unit, columns=None):  # noqa: ANN001, ANN202
+    def counted(self, unit, columns=None):
         reads.append((self.node, unit))
         return read(self, unit, columns)
 
-    monkeypatch.setattr(ranking, "cluster", lambda features, *a, **k: sizes.append(len(features)) or cluster(features, *a, **k))
+    monkeypatch.setattr(
+        ranking, "cluster", lambda features, *a, **k: sizes.append(len(features)) or cluster(features, *a, **k)
+    )
     monkeypatch.setattr(type(many[0]["segments"]), "read", counted)
     ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(**many[0]))
     assert sizes == [33, 1]
     assert sorted(r for r in reads if r[0] == "segments") == [("segments", 0), ("segments", 1), ("segments", 2)]
 
 
-def test_only_sure_segments_of_the_split_are_clustered(bench) -> None:  # noqa: ANN001
+def test_only_sure_segments_of_the_split_are_clustered(bench) -> None:
     """Score, share inside the object, share of the object and split decide which segments count."""
     images = bench.images(BLANK, BLANK)
     bench.images(BLANK, BLANK, unit=1, split="val")
@@ -115,10 +119,12 @@ def test_only_sure_segments_of_the_split_are_clustered(bench) -> None:  # noqa: 
 
 
 @pytest.fixture
-def labelled(bench):  # noqa: ANN001, ANN201
+def labelled(bench):
     """``labelled(**settings)``: labels of one cat with overlapping segments, and of a dog without clusters."""
     images = bench.images(BLANK, BLANK, classes=[0, 1])
-    objects = bench.put("objects", OBJECTS, [thing(0, rows_of(0, 9)), thing(0, rows_of(9, 12), 0, 1), thing(1, rows_of(0, 9), 1)])
+    objects = bench.put(
+        "objects", OBJECTS, [thing(0, rows_of(0, 9)), thing(0, rows_of(9, 12), 0, 1), thing(1, rows_of(0, 9), 1)]
+    )
     records = [
         proposal(0, 0, rows_of(0, 4), [1, 0], 0.9),
         proposal(0, 1, rows_of(2, 6), [0, 1], 0.5),
@@ -127,9 +133,11 @@ def labelled(bench):  # noqa: ANN001, ANN201
     ]
     segments = bench.put("segments", PROPOSALS, records)
     centroid = [{"category_id": 0, "cluster": n, "size": 1, "mean_distance": 0.0} for n in (0, 1)]
-    clusters = bench.put("clusters", CLUSTERS, [c | {"centroid": np.eye(2, dtype=np.float32)[c["cluster"]]} for c in centroid])
+    clusters = bench.put(
+        "clusters", CLUSTERS, [c | {"centroid": np.eye(2, dtype=np.float32)[c["cluster"]]} for c in centroid]
+    )
 
-    def run(**settings: Any):  # noqa: ANN202
+    def run(**settings: Any):
         unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters)
         rows = labels.start(LabelsSettings(**{"metric": "l2", **settings}), bench.setup())(unit).rows
         return unit, rows, masks.decode(rows.ragged("rle"), SIZE, SIZE)
@@ -137,7 +145,7 @@ def labelled(bench):  # noqa: ANN001, ANN201
     return run
 
 
-def test_segments_of_one_cluster_are_merged_on_the_object(labelled) -> None:  # noqa: ANN001
+def test_segments_of_one_cluster_are_merged_on_the_object(labelled) -> None:
     """One row a cluster of the best object: merged, cut to the object, each pixel with its surest segment."""
     _, rows, stack = labelled(min_segment_score=0.1)
     assert rows["cluster"].tolist() == [0, 1] and rows["object_id"].tolist() == [0, 0]
@@ -148,20 +156,20 @@ def test_segments_of_one_cluster_are_merged_on_the_object(labelled) -> None:  # 
     assert rows["area"].tolist() == stack.sum((1, 2)).tolist()
 
 
-def test_the_object_mask_can_be_left_out(labelled) -> None:  # noqa: ANN001
+def test_the_object_mask_can_be_left_out(labelled) -> None:
     """Without ``use_object_mask`` segments keep what lies outside the object."""
     _, _, stack = labelled(min_segment_score=0.1, use_object_mask=False)
     assert (stack[0] == rows_of(0, 4) | rows_of(7, 12)).all()
 
 
-def test_a_class_without_clusters_is_an_error_row(labelled) -> None:  # noqa: ANN001
+def test_a_class_without_clusters_is_an_error_row(labelled) -> None:
     """An image whose class was not clustered is in ``errors``, and has no labels."""
     unit, rows, _ = labelled()
     assert set(rows["image_id"].tolist()) == {0}
     assert [(f["subject"], f["reason"]) for f in unit.faults] == [("0_1.png", "no_clusters")]
 
 
-def test_an_object_without_segments_has_no_labels(labelled, bench) -> None:  # noqa: ANN001
+def test_an_object_without_segments_has_no_labels(labelled, bench) -> None:
     """Neither a block whose segments are all too unsure nor one without any segment is a failure."""
     _, rows, _ = labelled(min_segment_score=0.95)
     assert len(rows) == 0
@@ -171,7 +179,7 @@ def test_an_object_without_segments_has_no_labels(labelled, bench) -> None:  # n
     assert len(labels.start(LabelsSettings(), bench.setup())(unit).rows) == 0
 
 
-def test_part_of_the_input_is_enough_when_asked_for(bench, many) -> None:  # noqa: ANN001
+def test_part_of_the_input_is_enough_when_asked_for(bench, many) -> None:
     """Blocks that not every input has are left out: what --allow-partial takes."""
     roles, _ = many
     bench.store.layers("objects")[0].withdraw(1)

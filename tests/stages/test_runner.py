@@ -25,7 +25,7 @@ def run(store: Store, name: str, *overrides: str, should_stop: Callable[[], bool
     return run_node(store, load_recorded(store, overrides), name, RunOptions(**options), should_stop=should_stop)
 
 
-def state(store: Store, name: str, *overrides: str):  # noqa: ANN201
+def state(store: Store, name: str, *overrides: str):
     pipeline = load_recorded(store, overrides)
     return node_state(store, pipeline, pipeline[name], Listing(store))
 
@@ -40,10 +40,10 @@ class Flaky:
     def __init__(self, units: set[int], times: int) -> None:
         self.units, self.left, self.tries = units, times, []
 
-    def start(self, settings, setup):  # noqa: ANN001, ANN201
+    def start(self, settings, setup):
         process = REAL(settings, setup)
 
-        def run(unit):  # noqa: ANN001, ANN202
+        def run(unit):
             self.tries.append(unit.number)
             if unit.number in self.units and self.left > 0:
                 self.left -= 1
@@ -141,7 +141,9 @@ def test_a_lasting_fault_is_recorded_and_the_rest_is_committed(ready: Store, mon
     """A unit that keeps failing is PartlyFailed with its error, shows as failed, and a later success clears it."""
     flaky = Flaky({1}, times=3)
     monkeypatch.setattr(crf, "start", flaky.start)
-    with pytest.raises(PartlyFailed, match=r"1 that failed; the first, unit 1: ZeroDivisionError: a fault in the stage"):
+    with pytest.raises(
+        PartlyFailed, match=r"1 that failed; the first, unit 1: ZeroDivisionError: a fault in the stage"
+    ):
         run(ready, "crf", retries=2)
     failed = state(ready, "crf")
     assert failed.word == "failed" and failed.done == [0, 2, 3]

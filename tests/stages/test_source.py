@@ -44,7 +44,7 @@ def test_a_selection_is_what_sql_says(copy_store: Callable[..., Store]) -> None:
     )
     expected = Catalog(store, TABLES.values(), store.current()).query(sql).column(0).to_pylist()
     found = choose(store, min_part_ratio=0.1)
-    assert 0 < len(found) and found.image_ids.tolist() == expected
+    assert len(found) > 0 and found.image_ids.tolist() == expected
     assert found.block_of_row.tolist() == [i // 8 for i in expected]
 
 
@@ -73,9 +73,7 @@ def test_small_and_unsure_masks_are_no_targets(copy_store: Callable[..., Store])
     choice, selection = choice_of(min_part_ratio=ratio), choose(store, min_part_ratio=ratio)
     source = StoreSource(unit_of(store), selection, choice, window=2)
     samples = source.read(np.arange(len(source)))
-    expected = sum(
-        int((r["object_ratio"] > ratio)[np.isin(r["image_id"], selection.image_ids)].sum()) for r in rows
-    )
+    expected = sum(int((r["object_ratio"] > ratio)[np.isin(r["image_id"], selection.image_ids)].sum()) for r in rows)
     assert sum(len(sample.labels) for sample in samples) == expected > 0
     assert all(len(sample.labels) for sample in samples)
 
@@ -132,7 +130,7 @@ def test_nothing_to_train_on_is_refused(copy_store: Callable[..., Store]) -> Non
     assert not store.files.exists(layout.selection("empty"))
 
 
-def test_an_image_that_went_away_stops_the_training(copy_store: Callable[..., Store], tmp_path) -> None:  # noqa: ANN001
+def test_an_image_that_went_away_stops_the_training(copy_store: Callable[..., Store], tmp_path) -> None:
     """A training must see what was ingested: a missing file is CorruptData with its key."""
     store = copy_store()
     unit = unit_of(store)

@@ -42,7 +42,7 @@ def stop_after(process: subprocess.Popen[str], steps: int, delay_s: float, numbe
     seen = 0
     for line in process.stdout:
         seen += line == "step\n"
-        if line == "ready\n" and not steps or seen == steps > 0:
+        if (line == "ready\n" and not steps) or seen == steps > 0:
             break
     time.sleep(delay_s)
     process.send_signal(number)

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pdstore import Catalog, Column, Identity, Layer, Rows, Store, Table, blockfile, layout
+from pdstore.errors import CorruptData, StorageFailure, UsageError
+from tests.pdstore.conftest import Place
+from tests.pdstore.example import PARTS, TABLES, filled, new_layer, new_store, parts
+
+COUNT = "SELECT count(*) AS n, sum(image_id)::BIGINT AS total FROM parts"
+
+
+def catalog(store: Store, *current: Layer) -> Catalog:
+    return Catalog(store, TABLES, {layer.node: layer.fingerprint for layer in current})
+
+
+def asked(layer: Layer, sql: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = catalog(layer.store, layer).query(sql).to_pylist()
+    return found
+
+
+class TestContract:
+    """SQL over a store, wherever it is."""
+
+    @pytest.fixture
+    def layer(self, place: Place) -> Layer:
+        return filled(place.url, **place.options)
+
+    def test_a_view_shows_the_committed_rows(self, layer: Layer) -> None:
+        """Scalars of every committed unit, with the node and the layer they are from."""
+        assert asked(layer, COUNT) == [{"n": 9, "total": 6 + 510}]
+        (row,) = asked(layer, "SELECT * FROM parts WHERE image_id = 102")
+        expected = parts(5, seed=1).to_arrow().to_pylist()[2]
+        assert row == {"node": "grouping", "layer": layer.fingerprint, **expected}
+
+    def test_a_new_commit_is_seen_at_once(self, layer: Layer) -> None:
+        """And so is one that was withdrawn, and one that took its place."""
+        assert asked(layer, COUNT)[0]["n"] == 9
+        layer.commit(2, parts(2, seed=2))
+        assert asked(layer, COUNT)[0]["n"] == 11
+        layer.withdraw(1)
+        assert asked(layer, COUNT)[0]["n"] == 6
+        layer.commit(1, parts(1, seed=3))
+        assert asked(layer, COUNT) == [{"n": 7, "total": 6 + 401 + 300}]
+
+    def test_attempts_that_are_not_committed_are_not_seen(self, layer: Layer) -> None:
+        """A Parquet file that no manifest names is no row."""
+        stray = layout.attempt("grouping", layer.fingerprint, 7, "dead")
+        layer.store.files.write(f"{stray}/rows.parquet", blockfile.parquet_bytes(parts(3).to_arrow()))
+        assert asked(layer, COUNT)[0]["n"] == 9
+
+    def test_the_current_layer_is_shown_and_all_are_at_hand(self, layer: Layer) -> None:
+        """``parts`` has the layer that the pipeline leads to, ``parts_all`` every layer."""
+        other = new_layer(layer.store, k=5)
+        other.commit(0, parts(3, seed=7))
+        assert asked(layer, "SELECT count(*) AS n FROM parts") == [{"n": 9}]
+        assert asked(other, "SELECT count(*) AS n FROM parts") == [{"n": 3}]
+        by_layer = asked(layer, "SELECT layer, count(*) AS n FROM parts_all GROUP BY 1 ORDER BY n")
+        assert by_layer == [{"layer": other.fingerprint, "n": 3}, {"layer": layer.fingerprint, "n": 9}]
+
+    def test_errors_of_every_node_are_one_view(self, layer: Layer) -> None:
+        """With the node that left the thing out."""
+        assert asked(layer, "SELECT node, reason, count(*) AS n FROM errors GROUP BY ALL") == [
+            {"node": "grouping", "reason": "truncated", "n": 2}
+        ]
+
+    def test_commits_and_layers_are_tables(self, layer: Layer) -> None:
+        """One row a unit with its counts, one row a layer with its state."""
+        manifest = layer.manifest(1)
+        (row,) = asked(layer, "SELECT * FROM commits WHERE unit = 1")
+        assert (row["rows"], row["errors"], row["bytes"]) == (5, 2, manifest.size)
+        assert (row["attempt"], row["content"], row["host"]) == (manifest.attempt, manifest.content, manifest.host)
+        (row,) = asked(layer, "SELECT stage, is_current, units, table_name, identity->'settings' AS s FROM layers")
+        assert row == {"stage": "grouping", "is_current": True, "units": 2, "table_name": "parts", "s": '{"k":4}'}
+
+    def test_views_of_an_empty_store_have_no_rows(self, place: Place) -> None:
+        """Every declared table can be asked before anything was computed, with its columns."""
+        store = new_store(place.url, **place.options)
+        for name in ("parts", "parts_all", "errors", "errors_all", "classes", "commits", "layers"):
+            assert catalog(store).query(f"SELECT * FROM {name}").num_rows == 0
+        expected = pa.schema([("node", pa.string()), ("layer", pa.string()), *PARTS.arrow_schema])
+        assert catalog(store).query("SELECT * FROM parts").schema == expected
+
+    def test_classes_are_one_file(self, place: Place) -> None:
+        """They belong to the store, not to a node."""
+        store = new_store(place.url, **place.options)
+        store.files.write(layout.CLASSES, blockfile.parquet_bytes(pa.table({"category_id": [4, 2]})))
+        assert catalog(store).query("SELECT max(category_id) AS m FROM classes").to_pylist() == [{"m": 4}]
+
+
+class TestQuestions:
+    """What may be asked."""
+
+    @pytest.fixture
+    def layer(self, tmp_path: Path) -> Layer:
+        return filled(str(tmp_path))
+
+    @pytest.mark.parametrize("sql", ["SHOW TABLES", "DESCRIBE parts", "EXPLAIN SELECT 1", "FROM parts", "SELECT 1;"])
+    def test_whatever_reads_is_answered(self, layer: Layer, sql: str) -> None:
+        """Also what tells of the tables themselves."""
+        assert catalog(layer.store, layer).query(sql).num_rows > 0
+
+    @pytest.mark.parametrize(
+        ("sql", "message"),
+        [
+            ("DROP VIEW parts", "reads.*DROP"),
+            ("INSERT INTO commits SELECT * FROM commits", "reads.*INSERT"),
+            ("COPY parts TO 'x.csv'", "reads.*COPY"),
+            ("SELECT 1; SELECT 2", "one statement, found 2"),
+            ("", "one statement, found 0"),
+            ("SELEC 1", "valid query.*syntax"),
+            ("SELECT * FROM partz", "Did you mean 'parts'"),
+            ("SELECT scor FROM parts", "valid query.*scor"),
+            ("SELECT 'x'::INTEGER", "valid query.*Conver"),
+            ("SELECT * FROM 'nothing.parquet'", "valid query.*nothing.parquet"),
+        ],
+    )
+    def test_the_rest_is_a_usage_error(self, layer: Layer, sql: str, message: str) -> None:
+        """Writing, several statements and wrong SQL say what is wrong; afterwards everything is as it was."""
+        with pytest.raises(UsageError, match=f"(?s){message}"):
+            catalog(layer.store, layer).query(sql)
+        assert asked(layer, COUNT)[0]["n"] == 9
+
+    def test_a_damaged_file_is_corrupt_data(self, layer: Layer) -> None:
+        """Noticed while asking or while the views are made: the file is named, and how to repair it."""
+        path = layout.attempt("grouping", layer.fingerprint, 0, layer.manifest(0).attempt) + "/rows.parquet"
+        assert asked(layer, COUNT)[0]["n"] == 9
+        layer.store.files.write(path, b"not Parquet at all")
+        with pytest.raises(CorruptData, match=r"(?s)rows\.parquet.*pd verify"):
+            asked(layer, COUNT)
+        os.unlink(layer.store.files.local(layout.CATALOG))
+        with pytest.raises(CorruptData, match=r"(?s)rows\.parquet.*pd verify"):
+            asked(layer, COUNT)
+
+
+class TestCache:
+    """The file ``catalog.duckdb``."""
+
+    @pytest.fixture
+    def layer(self, tmp_path: Path) -> Layer:
+        return filled(str(tmp_path))
+
+    def test_it_is_made_again_only_when_commits_changed(self, layer: Layer, tmp_path: Path) -> None:
+        """Asking twice does not write; deleting it loses nothing; nothing else is left beside it."""
+        path, before = tmp_path / "catalog.duckdb", set(os.listdir(tmp_path))
+        assert asked(layer, COUNT)[0]["n"] == 9
+        made = path.stat().st_ino
+        assert asked(layer, COUNT)[0]["n"] == 9
+        assert path.stat().st_ino == made
+        path.unlink()
+        assert asked(layer, COUNT)[0]["n"] == 9
+        assert set(os.listdir(tmp_path)) == before | {"catalog.duckdb"}
+
+    def test_a_damaged_one_is_made_again(self, layer: Layer, tmp_path: Path) -> None:
+        """It is a cache: whatever stands in it, the answer is right."""
+        (tmp_path / "catalog.duckdb").write_bytes(b"not a database")
+        assert asked(layer, COUNT)[0]["n"] == 9
+
+    def test_open_connections_keep_their_view_and_new_ones_see_more(self, layer: Layer) -> None:
+        """A connection that is held open does not hide later commits from others in its process."""
+        with contextlib.closing(catalog(layer.store, layer).connect()) as old:
+            layer.commit(2, parts(2, seed=2))
+            assert asked(layer, COUNT)[0]["n"] == 11
+            assert old.execute(COUNT).fetchone() == (9, 516)
+
+    def test_nothing_can_be_written_through_a_connection(self, layer: Layer) -> None:
+        """It is attached for reading."""
+        with contextlib.closing(catalog(layer.store, layer).connect()) as connection:
+            with pytest.raises(duckdb.Error, match="read-only"):
+                connection.execute("CREATE TABLE store.x AS SELECT 1")
+
+    def test_a_folder_that_cannot_be_written_is_named(self, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """StorageFailure, with the place and what to check."""
+
+        def refuse(source: str, target: str) -> None:
+            raise PermissionError("Permission denied")
+
+        monkeypatch.setattr(os, "replace", refuse)
+        with pytest.raises(StorageFailure, match=r"catalog\.duckdb.*permissions"):
+            asked(layer, COUNT)
+
+    def test_a_moved_store_is_asked_at_its_new_place(self, layer: Layer, tmp_path: Path) -> None:
+        """The catalog holds full paths, and is made again."""
+        assert asked(layer, COUNT)[0]["n"] == 9
+        moved = tmp_path.with_name("moved it's")
+        tmp_path.rename(moved)
+        assert catalog(Store(str(moved)), layer).query(COUNT).to_pylist()[0]["n"] == 9
+
+
+def test_a_layer_of_an_earlier_program_may_lack_columns(tmp_path: Path) -> None:
+    """Its rows have NULL there, and the other layers are not disturbed."""
+    store = new_store(str(tmp_path))
+    less = Table("parts", "", (Column("image_id", "int64", ""), Column("part", "int32", "")))
+    old = store.declare("grouping", Identity("grouping", 0), less, "pdstore 0.0.1")
+    old.commit(0, Rows(less, {"image_id": [1, 2], "part": [0, 0]}))
+    new = new_layer(store)
+    new.commit(0, parts(4))
+    found = catalog(store, new).query("SELECT count(*) AS n, count(score) AS s FROM parts_all").to_pylist()
+    assert found == [{"n": 6, "s": 4}]
+    only = catalog(store, old).query("SELECT score, name FROM parts").to_pylist()
+    assert only == [{"score": None, "name": None}] * 2
+
+
+def test_the_rows_are_plain_parquet(tmp_path: Path) -> None:
+    """What SQL sees is also what any Parquet reader sees."""
+    layer = filled(str(tmp_path), units=[1])
+    frame = pq.read_table(tmp_path / layer.manifest(1).folder / "rows.parquet")
+    assert frame.equals(parts(5, seed=1).to_arrow())
