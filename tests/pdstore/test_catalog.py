@@ -173,9 +173,9 @@ class TestCache:
 
     def test_nothing_can_be_written_through_a_connection(self, layer: Layer) -> None:
         """It is attached for reading."""
-        with contextlib.closing(catalog(layer.store, layer).connect()) as connection:
-            with pytest.raises(duckdb.Error, match="read-only"):
-                connection.execute("CREATE TABLE store.x AS SELECT 1")
+        connection = catalog(layer.store, layer).connect()
+        with contextlib.closing(connection), pytest.raises(duckdb.Error, match="read-only"):
+            connection.execute("CREATE TABLE store.x AS SELECT 1")
 
     def test_a_folder_that_cannot_be_written_is_named(self, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
         """StorageFailure, with the place and what to check."""

@@ -1,4 +1,4 @@
-"""What the tests of stages share: one finished store of drawn images, a folder of small photographs, a bench for layers."""
+"""What the tests of stages share: a finished store, a folder of small photographs, a bench for hand-made layers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,6 @@ _CLASSICAL = PipelineSpec.parse(
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Warnings of libraries that are known and harmless, and that filters inside threads cannot catch."""
     for text in (
-        "__array__ implementation",  # pycocotools under NumPy 2
         "Consolidated metadata",  # Zarr: other readers may not know it, and then read array by array
         "Number of distinct clusters",  # scikit-learn: answered by TooFewPoints
     ):

@@ -55,7 +55,7 @@ def unit_of(store: Store, node: Node, number: int) -> tuple[Callable[[Unit], Out
 
 
 def test_the_demo_has_every_stage(finished: Store) -> None:
-    """This suite leaves no stage out."""
+    """No stage is left out of the suite."""
     assert {node.stage.name for node in load_recorded(finished).nodes.values()} == set(STAGES)
 
 

@@ -216,7 +216,7 @@ def test_a_recorded_pipeline_comes_back(classical: Callable[..., Store]) -> None
 
 @pytest.mark.parametrize("module", ["stages.registry", "stages.pipeline", "stages.runner", "stages.state"])
 def test_planning_loads_no_network_library(module: str) -> None:
-    """Reading a pipeline and its state loads neither torch nor scikit-learn: ``pd --help`` and ``pd plan`` are quick."""
+    """Reading a pipeline and its state loads neither torch nor scikit-learn: ``pd plan`` is quick."""
     heavy = ("torch", "transformers", "sklearn", "skimage", "scipy")
     program = f"import sys, {module}; print(*[m for m in {heavy!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -179,7 +179,7 @@ def test_a_full_disk_commits_nothing(ready: Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_changed_settings_over_existing_blocks_are_refused(ready: Store) -> None:
-    """Another setting is StaleSettings: the difference, and three ways on; with ``new_layer`` both stand side by side."""
+    """StaleSettings shows the difference and three ways on; with ``new_layer`` both layers stand side by side."""
     run(ready, "crf")
     old = ready.current()["crf"]
     with pytest.raises(StaleSettings) as caught:

@@ -13,7 +13,7 @@ def images(count: int = 2) -> torch.Tensor:
 
 @pytest.mark.parametrize(("detail_dim", "stride"), [(0, 4), (8, 2)])
 def test_queries_have_a_mask_and_one_logit_more_than_classes(detail_dim: int, stride: int) -> None:
-    """Class logits (B, Q, C + 1), masks at stride 4 or with detail 2, features of the decoder's width, one set a layer."""
+    """Class logits (B, Q, C + 1), masks at stride 4, or 2 with detail, features of the decoder's width."""
     network = build(SMALL.model_copy(update={"detail_dim": detail_dim}), num_classes=3).eval()
     queries = network(images())
     assert queries.class_logits.shape == (2, 5, 4)

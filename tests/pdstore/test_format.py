@@ -1,0 +1,83 @@
+"""The format is open and stays readable: stores are read without the engine, and as earlier versions wrote them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pdstore import Catalog, Layer, Store
+from pdstore.verify import verify
+from tests.pdstore.example import TABLES, assert_equal, drawn, errors, filled, identity, parts
+
+V1 = Path(__file__).parent.parent / "data" / "store_v1"
+
+# What the README's section on the format says, as a program of its own. It imports no engine.
+READER = """
+import json, pathlib, sys
+import duckdb, numpy, pycocotools.mask, zarr
+
+root = pathlib.Path(sys.argv[1])
+assert json.loads((root / "store.json").read_text())["format"] == 1
+for layer in sorted(root.glob("layers/*/*")):
+    commits = [json.loads(path.read_text()) for path in sorted(layer.glob("commits/*.json"))]
+    folders = [layer / "blocks" / f"{c['unit']:05d}.{c['attempt']}" for c in commits]
+    files = [str(folder / "rows.parquet") for folder in folders]
+    count, score = duckdb.execute("SELECT count(*), sum(score) FROM read_parquet(?)", [files]).fetchone()
+    pixels, total = 0, 0.0
+    for folder in folders:
+        group = zarr.open_group(folder / "data.zarr", mode="r", zarr_format=3)
+        data, offsets = group["rle"][:], group["rle_offsets"][:]
+        total += float(group["feature"][:].astype("float64").sum())
+        for start, end in zip(offsets[:-1], offsets[1:]):
+            pixels += int(pycocotools.mask.decode({"size": [12, 9], "counts": data[start:end].tobytes()}).sum())
+    print(layer.parent.name, count, round(score, 4), pixels, round(total, 3))
+assert not any(name.split(".")[0] == "pdstore" for name in sys.modules)
+"""
+
+
+def test_zarr_duckdb_and_pycocotools_suffice(tmp_path: Path) -> None:
+    """A program that imports only these three finds every row, vector and mask."""
+    filled(str(tmp_path))
+    found = subprocess.run(
+        [sys.executable, "-c", READER, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    blocks = [parts(4, 0), parts(5, 1)]
+    score = round(sum(float(rows["score"].astype(float).sum()) for rows in blocks), 4)
+    total = round(sum(float(rows["feature"].astype(float).sum()) for rows in blocks), 3)
+    pixels = int(drawn(4, 0).sum() + drawn(5, 1).sum())
+    assert found.stdout.split() == ["grouping", "9", str(score), str(pixels), str(total)]
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Layer:
+    """The layer of a store that version 0.1.0 wrote (tests/data/make_store.py), in a place of its own."""
+    shutil.copytree(V1, tmp_path / "store")
+    return Store(str(tmp_path / "store")).layer("grouping", identity(k=4).fingerprint)
+
+
+def test_a_store_of_format_1_is_read(first: Layer) -> None:
+    """Settings, rows, errors and checksums are those that were written."""
+    assert first.info.identity == identity(k=4)
+    assert first.units() == [0, 1]
+    for unit in first.units():
+        assert_equal(first.read(unit), parts(4 + unit, seed=unit))
+    found = first.errors(1)
+    assert found is not None
+    assert found.equals(errors(2).to_arrow())
+    assert list(verify(first.store)) == [None, None]
+
+
+def test_a_store_of_format_1_is_asked(first: Layer) -> None:
+    """SQL sees its rows."""
+    catalog = Catalog(first.store, TABLES, {"grouping": first.fingerprint})
+    assert catalog.query("SELECT count(*) AS n, max(name) AS m FROM parts").to_pylist() == [{"n": 9, "m": "part «4»"}]
+
+
+def test_a_store_of_format_1_is_continued(first: Layer) -> None:
+    """New units stand beside the old ones."""
+    first.commit(2, parts(6, seed=2))
+    assert [len(rows) for rows in first.scan()] == [4, 5, 6]
