@@ -1,7 +1,7 @@
 """What the stages of the demo are worth over several seeds, beside two controls.
 
-``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless told), then two controls on the
-same store, each as a second layer beside the first:
+``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless told), then two controls on
+the same store, each as a second layer beside the first:
 
 - ``longer proposals``: the proposal model trained for the steps of both trainings, ranked and labelled as before, and
   no distillation. What distillation adds beyond these steps is its own.

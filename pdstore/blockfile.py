@@ -7,7 +7,7 @@ gathered request whatever the file system.
 from __future__ import annotations
 
 import io
-import warnings
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
-from zarr.errors import ZarrUserWarning
 from zarr.storage import MemoryStore
 
 from pdstore.ragged import Ragged
@@ -115,10 +114,16 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _consolidate(memory: dict[str, Any]) -> None:
-    with warnings.catch_warnings():
-        # Zarr warns that other implementations may ignore consolidated metadata: they then read array by array.
-        warnings.simplefilter("ignore", ZarrUserWarning)
-        zarr.consolidate_metadata(MemoryStore(memory), zarr_format=3)
+    """Put the metadata of all arrays into the group's own, as Zarr does, so that one read opens them.
+
+    Written here because Zarr's function warns, and a warning filter in the commit thread would race with others.
+    """
+    buffer = default_buffer_prototype().buffer
+    group = json.loads(memory["zarr.json"].to_bytes())
+    names = sorted(name.removesuffix("/zarr.json") for name in memory if name.endswith("/zarr.json"))
+    arrays = {name: json.loads(memory[f"{name}/zarr.json"].to_bytes()) for name in names}
+    group["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": arrays}
+    memory["zarr.json"] = buffer.from_bytes(json.dumps(group, indent=2).encode())
 
 
 def _read(group: zarr.Group, name: str) -> np.ndarray[Any, Any]:

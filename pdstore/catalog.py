@@ -156,7 +156,8 @@ class Catalog:
             self._views(connection, table, found)
         self._load(connection, COMMITS, [_commit_row(m) for f in found for m in f.manifests.values()])
         self._load(connection, LAYERS, [_layer_row(f) for f in found])
-        connection.execute("CREATE TABLE _signature AS SELECT ? AS value", [signature])
+        connection.execute("CREATE SCHEMA internal")
+        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
     def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, found: list[_Found]) -> None:
         if table.name == "classes":
@@ -271,7 +272,7 @@ def _has_signature(path: str, signature: str) -> bool:
         return False
     try:
         with contextlib.closing(_open(path)) as connection:
-            row = connection.execute("SELECT value FROM _signature").fetchone()
+            row = connection.execute("SELECT value FROM internal.signature").fetchone()
     except duckdb.Error:
         # Another version of DuckDB, or a file that is damaged: it is a cache, so it is made again.
         return False

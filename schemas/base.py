@@ -13,6 +13,7 @@ S = TypeVar("S", bound=BaseModel)
 
 __all__ = ["Settings", "file_setting", "operational", "parse_settings"]
 
+_NOT_NODES = {"pipeline", "source"}
 _NOT_IDENTITY = {"operational", "file"}
 
 
@@ -63,7 +64,7 @@ def parse_settings(cls: type[S], values: dict[str, Any], where: str) -> S:
             expected=f"valid settings of {where}",
             found=f"{len(faults)} fault{'s' * (len(faults) > 1)}:\n  " + "\n  ".join(faults) + "\n",
             where=where,
-            fix=f"See them all with: pd config show {where}",
+            fix="Mend them" if where in _NOT_NODES else f"See them all with: pd config show {where}",
         ) from None
 
 

@@ -30,12 +30,6 @@ nodes:
 SIZE_PX = 48
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Warnings of libraries that are known and harmless, and that filters inside threads cannot catch."""
-    for text in ("__array__ implementation", "Consolidated metadata", "Number of distinct clusters"):
-        item.add_marker(pytest.mark.filterwarnings(f"ignore:{text}"))
-
-
 @dataclass(frozen=True)
 class Result:
     """What a command gave back."""

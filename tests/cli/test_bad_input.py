@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -255,70 +252,3 @@ class TestState:
         result = pd("stage", "run", "detic")
         assert result.code == 1 and "found 6 of 6 images left out" in result.err
         assert_error(pd("show", "0"), 1, "the image's file, found none", photos, "Bring the file back")
-
-
-class TestSignals:
-    def test_ctrl_c_once_stops_after_the_batch(self, store: Path) -> None:
-        """Exit code 130, one line, and what was committed stays; SIGTERM is 75."""
-        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)):
-            process = _start(store, "run", "ingest")
-            process.send_signal(number)
-            _, err = process.communicate(timeout=30)
-            assert process.returncode == code and "Traceback" not in err
-            assert "Run the same command again to go on" in err
-
-    def test_ctrl_c_twice_stops_at_once(self, store: Path) -> None:
-        """Exit code 130, no trace, and the next run goes on."""
-        process = _start(store, "run", "ingest")
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
-        assert process.returncode == 130 and "Traceback" not in err and "interrupted" in err
-        done = subprocess.run(
-            _words(store, "run", "ingest"), capture_output=True, text=True, timeout=60, check=False, env=_environment()
-        )
-        assert done.returncode == 0, done.stderr
-
-    def test_a_reader_that_has_seen_enough(self, store: Path) -> None:
-        """`pd sql … | head -1` is quiet."""
-        query = "SELECT repeat('x', 1000) FROM range(20000)"
-        words = " ".join(_words(store, "sql", f'"{query}"', "--format", "csv"))
-        command = ["bash", "-c", f"{words} | head -1"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=_environment())
-        assert done.stderr == "" and len(done.stdout.splitlines()) == 1
-
-
-_SLOW_CLI = r"""
-import os, sys, time
-import stages.images as images
-import stages.ingest as ingest
-
-slow = images.decode
-def decode(*given, **named):
-    os.write(1, b"working\n")
-    time.sleep(1.0)
-    return slow(*given, **named)
-
-ingest.decode = decode
-from cli.main import main
-main()
-"""
-
-
-def _start(store: Path, *words: str) -> subprocess.Popen[str]:
-    """``pd`` with an ingest that takes a second an image, once it has begun to work."""
-    command = [sys.executable, "-c", _SLOW_CLI, "--store", str(store), *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment())
-    assert process.stdout is not None
-    if process.stdout.readline() != "working\n":
-        raise AssertionError(process.communicate()[1])
-    return process
-
-
-def _words(store: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "cli", "--store", str(store), *words]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

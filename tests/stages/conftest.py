@@ -68,15 +68,6 @@ _CLASSICAL = PipelineSpec.parse(
 )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Warnings of libraries that are known and harmless, and that filters inside threads cannot catch."""
-    for text in (
-        "Consolidated metadata",  # Zarr: other readers may not know it, and then read array by array
-        "Number of distinct clusters",  # scikit-learn: answered by TooFewPoints
-    ):
-        item.add_marker(pytest.mark.filterwarnings(f"ignore:{text}"))
-
-
 def run_all(store: Store, nodes: Iterable[str] = (), **options: Any) -> None:
     """Run the nodes named, or all, in the pipeline's order."""
     pipeline = load_recorded(store)
