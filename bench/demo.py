@@ -1,7 +1,7 @@
 """What the stages of the demo are worth over several seeds, beside two controls.
 
-``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless told), then two controls on
-the same store, each as a second layer beside the first:
+``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless told), and on the store of
+the first seed two controls, each as a second layer beside the first:
 
 - ``longer proposals``: the proposal model trained for the steps of both trainings, ranked and labelled as before, and
   no distillation. What distillation adds beyond these steps is its own.
@@ -37,36 +37,38 @@ def control(store: Store, name: str, overrides: list[str]) -> StageScore:
         record(store, own)
 
 
-def scores_of(folder: str, seed: int) -> list[StageScore]:
-    """The rows of the demo, then those of the controls."""
-    store = open_demo(f"{folder}/seed-{seed}", seed)
-    result = run_demo(store, Silent(), lambda: False)
-    print(f"seed {seed}: {result.seconds:.0f} s", file=sys.stderr, flush=True)
+def controls(store: Store) -> list[StageScore]:
+    """The rows of the controls."""
     pipeline = load_recorded(store)
-    steps = sum(pipeline[node].settings.steps for node in ("proposal-train", "distill-train"))
+    steps = sum(pipeline[node].settings.model_dump()["steps"] for node in ("proposal-train", "distill-train"))
     return [
-        *result.scores,
         control(store, "longer proposals", [f"proposal-train.steps={steps}"]),
         control(store, "labels + CRF", [f"labels.crf={CRF}"]),
     ]
 
 
 def main() -> None:
-    """Print a table: a row a stage, mIoU and AR@20 of every seed, and their means."""
+    """Print a table: a row a stage, mIoU / AR@20 of every seed, and their means."""
     folder = sys.argv[1] if len(sys.argv) > 1 else "pd-demo-bench"
     seeds = [int(word) for word in sys.argv[2:]] or [0, 1, 2]
-    table = {seed: scores_of(folder, seed) for seed in seeds}
+    stores = {seed: open_demo(f"{folder}/seed-{seed}", seed) for seed in seeds}
+    results = []
+    for seed, store in stores.items():
+        results.append(run_demo(store, Silent(), lambda: False))
+        print(f"seed {seed}: {results[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     print("| stage | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean |\n" + "|---" * (len(seeds) + 2) + "|")
-    for row in zip(*table.values(), strict=True):
-        mious = [score.miou for score in row if score.miou is not None]
-        ars = [score.ar for score in row if score.ar is not None]
-        cells = [f"{_text(score.miou)} / {_text(score.ar)}" for score in row]
-        average = f"{_text(mean(mious) if mious else None)} / {_text(mean(ars) if ars else None)}"
-        print(f"| {row[0].name} | " + " | ".join(cells) + f" | {average} |")
+    for row in zip(*(result.scores for result in results), strict=True):
+        cells = [f"{_text([score.miou])} / {_text([score.ar])}" for score in row]
+        cells.append(f"{_text([score.miou for score in row])} / {_text([score.ar for score in row])}")
+        print(f"| {row[0].name} | " + " | ".join(cells) + " |", flush=True)
+    print(f"\nControls, seed {seeds[0]}:\n")
+    for score in controls(stores[seeds[0]]):
+        print(f"- {score.name}: {_text([score.miou])} / {_text([score.ar])}", flush=True)
 
 
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _text(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{mean(known):.1f}" if known else "-"
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ def _print(result: DemoResult) -> None:
         (score.name.replace("_", " "), _cell(score.ar), _cell(score.miou), f"{score.seconds:.1f}")
         for score in result.scores
     ]
-    title = f"{result.images} drawn images, seed {result.seed}: honest protocol, held-out images, percent"
-    print_table(("stage", "AR@20", "mIoU", "seconds"), rows, title)
+    print(f"{result.images} drawn images, seed {result.seed}: honest protocol, held-out images, percent")
+    print_table(("stage", "AR@20", "mIoU", "seconds"), rows)
     print(f"{result.seconds:.0f} s in all. What to try next:\n")
     for words in (
         "show --sheet 6 --out sheet.png",

@@ -6,6 +6,7 @@ gathered request whatever the file system.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import Iterable, Mapping
@@ -15,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zarr
+from zarr.api.asynchronous import open_group
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from pdstore.ragged import Ragged
-from pdstore.table import Rows, Table
+from pdstore.table import Column, Rows, Table
 
 __all__ = ["ERRORS", "ROWS", "files_of_columns", "is_chunk", "pack", "parquet_bytes", "parquet_table", "unpack"]
 
@@ -55,7 +58,7 @@ def pack(rows: Rows) -> dict[str, bytes]:
 def files_of_columns(table: Table, names: Iterable[str], available: Iterable[str]) -> list[str]:
     """Which of the ``available`` files hold the columns ``names``."""
     wanted = [c for c in table.columns if c.name in set(names)]
-    arrays = [n for c in wanted if c.layout != "scalar" for n in (c.name, f"{c.name}_offsets")]
+    arrays = [n for c in wanted for n in _arrays_of(c)]
     prefixes = tuple(f"{GROUP}/{name}/" for name in arrays)
     is_wanted = {ROWS} if any(c.layout == "scalar" for c in wanted) or not wanted else set()
     if arrays:
@@ -83,12 +86,14 @@ def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Ro
             for name, data in files.items()
             if name.startswith(GROUP)
         }
-        group = zarr.open_group(MemoryStore(memory), mode="r", zarr_format=3, use_consolidated=True)
+        names_of = [n for c in wanted for n in _arrays_of(c)]
+        # One hand-over to Zarr's event loop for all arrays: each costs as much as decoding a small one.
+        arrays = dict(zip(names_of, sync(_read(MemoryStore(memory), names_of)), strict=True))
         for c in wanted:
             if c.layout == "vector":
-                columns[c.name] = _read(group, c.name)
+                columns[c.name] = arrays[c.name]
             elif c.layout == "ragged":
-                columns[c.name] = Ragged(_read(group, c.name), _read(group, f"{c.name}_offsets"))
+                columns[c.name] = Ragged(arrays[c.name], arrays[f"{c.name}_offsets"])
     return Rows(table, columns, partial=True)
 
 
@@ -126,7 +131,18 @@ def _consolidate(memory: dict[str, Any]) -> None:
     memory["zarr.json"] = buffer.from_bytes(json.dumps(group, indent=2).encode())
 
 
-def _read(group: zarr.Group, name: str) -> np.ndarray[Any, Any]:
-    array = group[name]
-    assert isinstance(array, zarr.Array)
-    return np.asarray(array[...])
+def _arrays_of(column: Column) -> tuple[str, ...]:
+    """Names of the Zarr arrays that hold a column."""
+    by_layout = {"scalar": (), "vector": (column.name,), "ragged": (column.name, f"{column.name}_offsets")}
+    return by_layout[column.layout]
+
+
+async def _read(store: MemoryStore, names: Iterable[str]) -> list[np.ndarray[Any, Any]]:
+    group = await open_group(store, mode="r", zarr_format=3, use_consolidated=True)
+
+    async def one(name: str) -> np.ndarray[Any, Any]:
+        array = await group.getitem(name)
+        assert isinstance(array, zarr.AsyncArray)
+        return np.asarray(await array.getitem(...))
+
+    return await asyncio.gather(*map(one, names))
