@@ -1,0 +1,73 @@
+"""How long torch's threads should spin while they wait: a training step of the demo's network, alone and in company.
+
+Run: ``python -m bench.threads [STEPS]``. Each setting runs in a process of its own, first alone, then two at once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "libgomp's default": {},
+    "no spinning": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "20000 rounds": {"GOMP_SPINCOUNT": "20000"},
+    "6000 rounds": {"GOMP_SPINCOUNT": "6000"},
+}
+_NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+
+def step_seconds(steps: int) -> float:
+    """Mean seconds of a step of the segmenter's training, batch 8 at 96 px, two threads."""
+    import torch
+
+    from schemas.training import NetworkSettings, TrainSettings
+    from stages.models.tiny import build
+    from stages.train.loss import PartLoss
+
+    torch.set_num_threads(2)
+    network = build(NetworkSettings(detail_dim=32, mask_dim=32), 7).train()
+    loss = PartLoss(network, TrainSettings(num_points=256, batch_size=8))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    images = torch.randint(0, 255, (8, 3, 96, 96), dtype=torch.uint8)
+    masks = [(torch.rand(3, 96, 96) > 0.7).float() for _ in range(8)]
+    labels = [torch.arange(3)] * 8
+    started = 0.0
+    for number in range(steps + 3):
+        if number == 3:
+            started = time.perf_counter()
+        value = loss(network(images), masks, labels)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+    return (time.perf_counter() - started) / steps
+
+
+def measured(environment: dict[str, str], processes: int, steps: int) -> float:
+    """Seconds a step, the mean over ``processes`` that run at once."""
+    base = {name: value for name, value in os.environ.items() if name not in _NAMES}
+    # What the package would set is kept out, so that libgomp's own default can be seen.
+    own = {"GOMP_SPINCOUNT": "", **environment} if "GOMP_SPINCOUNT" not in environment else environment
+    command = [sys.executable, "-m", "bench.threads", "--one", str(steps)]
+    running = [
+        subprocess.Popen(command, env={**base, **own}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(processes)
+    ]
+    return sum(float(process.communicate()[0]) for process in running) / processes
+
+
+def main() -> None:
+    """Print a line a setting."""
+    if sys.argv[1:2] == ["--one"]:
+        print(step_seconds(int(sys.argv[2])))
+        return
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    print("| threads wait by | seconds a step, alone | two processes at once |\n|---|---|---|")
+    for name, environment in SETTINGS.items():
+        print(f"| {name} | {measured(environment, 1, steps):.3f} | {measured(environment, 2, steps):.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
