@@ -52,7 +52,7 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
         SELECT DISTINCT image_id FROM {table}_all m JOIN images_all i USING (image_id)
         WHERE m.layer IN ({layers}) AND i.layer = '{unit.layer("images").fingerprint}'
         AND i.split = '{split}' AND ({choice.condition}) ORDER BY image_id"""
-    found = freeze(unit.store, name, lambda: Catalog(unit.store, TABLES.values(), {}).query(sql))
+    found = freeze(unit.store, name, lambda: Catalog(unit.store, TABLES.values(), unit.store.current()).query(sql))
     if not len(found):
         # Not frozen: the images may still come, where the input was taken in part.
         unit.store.files.remove(layout.selection(name))
