@@ -1,18 +1,22 @@
-"""Pixel grouping: the swapped order of upsampling and product against the naive one.
+"""Pixel grouping: the swapped order of upsampling and product against the naive one, and the network in batches.
 
 Run: ``python -m bench.grouping [--channels 1152 --stride 8 --height 480 --width 640 -k 4 --repeats 3]``.
-Both orders assign the pixels of one random object to the same random centroids.
+Both orders assign the pixels of one random object to the same random centroids. The network is a DINOv2 ViT-S of
+random weights at long side 322, on the GPU if there is one.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from schemas.stages import GroupingSettings
 from stages.kernels.grouping import assign
 from stages.kernels.kmeans import Metric, closeness
 from stages.kernels.resize import resize_bilinear
@@ -41,8 +45,30 @@ def best_of(repeats: int, order: Assign, *arguments: Any) -> tuple[float, Array]
     return min(seconds), result
 
 
+def network_in_batches(repeats: int, pictures: int = 16) -> None:
+    """Print milliseconds an image in the network at several batch sizes."""
+    import torch
+    from transformers import Dinov2Config, Dinov2Model
+
+    from stages.features.auto import AutoFeatures
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pixels = np.random.default_rng(0).integers(0, 256, (pictures, 240, 320, 3), dtype=np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6)).save_pretrained(folder)
+        network = AutoFeatures(Path(folder), GroupingSettings(backend="auto", weights=folder, long_side=322), device)
+    network.maps(pixels[:1])
+    for size in (1, 4, 16):
+
+        def run(size: int = size) -> Array:
+            return np.stack([m[0] for i in range(0, pictures, size) for m in network.maps(list(pixels[i : i + size]))])
+
+        seconds, _ = best_of(repeats, run)
+        print(f"network on {device}, {size:2d} images at once: {seconds / pictures * 1e3:6.1f} ms an image")
+
+
 def main() -> None:
-    """Print milliseconds an image of both orders, their ratio and the share of equal labels."""
+    """Print milliseconds an image of both orders, their ratio and the share of equal labels; then the network's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("channels", 1152), ("stride", 8), ("height", 480), ("width", 640), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -61,6 +87,7 @@ def main() -> None:
         fast, labels = best_of(options.repeats, assign, features, mask, centroids, metric)
         speed = f"naive {slow * 1e3:8.1f} ms  swapped {fast * 1e3:6.1f} ms  {slow / fast:5.0f} x"
         print(f"{metric:>3}: {speed}  equal {np.mean(labels == expected):.6f}")
+    network_in_batches(options.repeats)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def step_seconds(steps: int) -> float:
     import torch
 
     from schemas.training import NetworkSettings, TrainSettings
-    from stages.models.tiny import build
+    from stages.models.network import build
     from stages.train.loss import PartLoss
 
     torch.set_num_threads(2)

@@ -18,6 +18,9 @@ from stages.state import older_layers
 
 __all__ = ["command"]
 
+_NETWORK = "preset"
+"""The setting of a network that fills in others."""
+
 
 @click.group("config")
 def command() -> None:
@@ -43,8 +46,9 @@ def list_presets() -> None:
 def show(words: tuple[str, ...], preset: str | None, as_json: bool) -> None:
     """Every setting of every node, or of one, with where its value comes from.
 
-    default: the program; preset: the pipeline's file; override: pd init, pd config set or a run; an operational
-    setting changes no result and stays out of the fingerprint.
+    default: the program; preset: the pipeline's file; network NAME: the preset of the network, which the pipeline's
+    file names; implied: another setting; override: pd init, pd config set or a run. An operational setting changes no
+    result and stays out of the fingerprint.
 
     \b
     Examples:
@@ -118,8 +122,15 @@ def _settings(pipeline: Pipeline, node: Node) -> Iterator[dict[str, Any]]:
     """One a setting, nested ones by their path: value, origin, whether it is operational, what it means."""
     given = dict(_leaves(pipeline.spec.nodes[node.name].settings))
     overrides = dict(_leaves(pipeline.overrides.get(node.name, {})))
-    for path, value, is_operational, doc in _fields(node.settings):
+    for path, value, is_set, is_operational, doc in _fields(node.settings):
         origin = "override" if path in overrides else "preset" if path in given else "default"
+        if path.endswith(f".{_NETWORK}"):
+            value = overrides.get(path, given.get(path, value))
+        elif is_set and origin == "default":
+            # Not written anywhere: the network's own preset gives it, or the setting beside it implies it.
+            network = f"{path.rpartition('.')[0]}.{_NETWORK}"
+            chosen = overrides.get(network, given.get(network))
+            origin = f"network {chosen}" if chosen else "implied"
         yield {
             "setting": path,
             "value": value,
@@ -128,7 +139,8 @@ def _settings(pipeline: Pipeline, node: Node) -> Iterator[dict[str, Any]]:
         }
 
 
-def _fields(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, bool, str]]:
+def _fields(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, bool, bool, str]]:
+    """(path, value, whether it was set, whether it is operational, what it means) of every setting."""
     for name, field in type(settings).model_fields.items():
         path, value = f"{prefix}{field.alias or name}", getattr(settings, name)
         if isinstance(value, BaseModel):
@@ -136,7 +148,7 @@ def _fields(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, b
         else:
             extra = field.json_schema_extra
             is_operational = isinstance(extra, dict) and bool(extra.get("operational"))
-            yield path, value, is_operational, field.description or ""
+            yield path, value, name in settings.model_fields_set, is_operational, field.description or ""
 
 
 def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import click
 
-from cli.launchers import run_workers, slurm_script, submit, worker_command
+from cli.launchers import devices_for, run_workers, slurm_script, submit, worker_command
 from cli.main import INTERRUPTED
 from cli.options import Request
 from cli.output import say
 from cli.progress import WORKER, progress_for
+from cli.torchrun import run_ranks
 from pdstore import Store
 from pdstore.errors import Preempted
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline, record
 from stages.preflight import check_inputs, check_settings
-from stages.runner import Report, run_node
+from stages.ranked import is_first_rank
+from stages.report import Report
+from stages.runner import run_node
 from stages.signals import StopRequest, stop_on_signals
 from stages.state import units_of
 
@@ -51,6 +54,8 @@ def adopt(store: Store, pipeline: Pipeline, names: Sequence[str], request: Reque
     Raises:
         StaleSettings: one of them has committed units under other settings, and ``--new-layer`` is not given.
     """
+    if not is_first_rank():
+        return
     current = store.current()
     changed = [n for n in pipeline.nodes.values() if n.fingerprint != current.get(n.name)]
     looked_at = [n for n in changed if overrides or n.name in names]
@@ -77,7 +82,7 @@ def execute(
     else:
         report = run_node(store, pipeline, name, request.options, progress_for(pipeline), stop)
         text = _planned(node, report) if request.options.dry_run else _done(node, report)
-        if text:
+        if text and is_first_rank():
             say(text)
 
 
@@ -94,7 +99,13 @@ def _launch(
     if not (ready or waiting):
         say(f"{node.name}: done already")
         return
-    code = run_workers(worker_command(store, node.name, request, overrides), request.launch, max(1, len(ready)), stop)
+    command, launch = worker_command(store, node.name, request, overrides), request.launch
+    count = launch.gpus or launch.workers
+    if node.stage.is_training and count > 1:
+        devices_for(launch.gpus)
+        code = run_ranks(command, count, on_gpus=bool(launch.gpus))
+    else:
+        code = run_workers(command, launch, max(1, len(ready)), stop)
     if code:
         raise click.exceptions.Exit(code)
 
@@ -130,5 +141,5 @@ def _done(node: Node, report: Report) -> str:
 
 def _units(node: Node, count: int) -> str:
     if node.stage.unit == "whole":
-        return "training" if node.stage.is_training else "evaluation"
+        return "training" if node.stage.is_training else "network" if node.stage.writes_model else "evaluation"
     return f"{count} {node.stage.unit}{'s' * (count != 1)}"

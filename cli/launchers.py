@@ -19,7 +19,7 @@ from pdstore import Store
 from pdstore.errors import PartlyFailed, PdError, Preempted, StaleSettings, UsageError
 from stages.signals import StopRequest
 
-__all__ = ["run_workers", "slurm_script", "submit", "worker_command"]
+__all__ = ["devices_for", "run_workers", "slurm_script", "submit", "worker_command"]
 
 _WORST_LAST = (0, Preempted.exit_code, PartlyFailed.exit_code, StaleSettings.exit_code, UsageError.exit_code)
 POLL_S = 0.1
@@ -55,7 +55,7 @@ def run_workers(command: Sequence[str], launch: Launch, units: int, stop: StopRe
     Raises:
         UsageError: fewer GPUs than asked for.
     """
-    devices = _devices(launch.gpus) if launch.gpus else []
+    devices = devices_for(launch.gpus)
     count = min(units, launch.gpus or launch.workers)
     threads = str(max(1, (os.cpu_count() or 1) // count))
     workers = []
@@ -118,7 +118,10 @@ def submit(script: str, path: Path) -> str:
     return done.stdout.strip().split(";")[0]
 
 
-def _devices(gpus: int) -> list[str]:
+def devices_for(gpus: int) -> list[str]:
+    """The names of ``gpus`` GPUs; raises UsageError if there are fewer."""
+    if not gpus:
+        return []
     import torch
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("cli.verify", "Check every committed file."),
     "gc": ("cli.gc", "List or delete what no commit names."),
     "config": ("cli.config", "Show or change the settings."),
+    "weights": ("cli.weights", "Check published weights, or convert them."),
     "demo": ("cli.demo", "Run the whole pipeline on drawn images."),
 }
 """Verb -> (module with a command of the verb's name, help text). The module is loaded when the verb is called."""
@@ -117,12 +118,15 @@ def _usage(error: click.ClickException) -> int:
 
 def _failed(error: Exception, is_debug: bool) -> int:
     # Imported here: `pd --help` must not wait for DuckDB and Zarr.
-    from pdstore.errors import PdError
+    from pdstore.errors import PdError, Preempted, UsageError
 
     if is_debug:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, PdError):
-        _say(str(error))
+        # What every rank of a training finds, the first one says.
+        is_shared = type(error) in (PdError, Preempted, UsageError) and int(os.environ.get("RANK", "0")) > 0
+        if not is_shared:
+            _say(str(error))
         return error.exit_code
     text = str(error).strip() or "no message"
     _say(f"{type(error).__name__}: {text} (unexpected; pd --debug VERB … shows the trace)")

@@ -22,8 +22,8 @@ class Launch:
     """Who computes: this process unless one of these is set.
 
     Attributes:
-        workers: processes on this machine.
-        gpus: one process for each of so many GPUs; with ``slurm``, GPUs of a task.
+        workers: processes on this machine, ranks of a training.
+        gpus: one process (of a training, one rank) for each of so many GPUs; with ``slurm``, GPUs of a task.
         jobs: tasks of the array job.
     """
 
@@ -93,8 +93,8 @@ _SHARED = (
     click.option("--allow-partial", is_flag=True, help="Let a training, ranking or evaluation take what there is."),
     click.option("--new-layer", is_flag=True, help="Write changed settings as a second layer beside the first."),
     click.option("--refresh", is_flag=True, help="Compute units again whose input has changed."),
-    click.option("--workers", type=click.IntRange(1), metavar="N", help="N processes on this machine."),
-    click.option("--gpus", type=click.IntRange(1), metavar="N", help="A process for each of N GPUs."),
+    click.option("--workers", type=click.IntRange(1), metavar="N", help="N processes on this machine (ranks)."),
+    click.option("--gpus", type=click.IntRange(1), metavar="N", help="A process (rank) for each of N GPUs."),
 )  # fmt: skip
 _NODE = (
     click.option("--shard", metavar="K/N", help="Only part K of N, counted from 1."),

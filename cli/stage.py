@@ -77,4 +77,4 @@ def _inputs(stage: Stage) -> str:
 
 
 def _written(stage: Stage) -> str:
-    return f"{stage.output.name}, {MODEL}" if stage.is_training else stage.output.name
+    return f"{stage.output.name}, {MODEL}" if stage.writes_model else stage.output.name

@@ -4,9 +4,9 @@ Blocks are shuffled, then rows inside a window of blocks, then the rows are cut 
 A rank takes its slice of each batch, so the batches do not depend on the number of ranks or workers, and the
 state of a stream is the pair (epoch, batches consumed).
 
-Cost: O(rows) memory for one epoch's order (8 bytes a row). Bias: two rows of blocks that fall into
-different windows never share a batch in that epoch, save in the batch on the border; since blocks are random
-samples of the store and windows change with the epoch, gradients stay unbiased.
+Cost: the rows of one window in memory, beside the 8 bytes a row that the selection's blocks take. Bias: two rows
+of blocks that fall into different windows never share a batch in that epoch, save in the batch on the border; since
+blocks are random samples of the store and windows change with the epoch, gradients stay unbiased.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -69,21 +71,47 @@ class SampleOrder:
         return -(-len(self.block_of_row) // self.batch_size)
 
     def epoch(self, epoch: int) -> Ints:
-        """(batches_per_epoch, batch_size) int64: row numbers of the selection.
+        """(batches_per_epoch, batch_size) int64: row numbers of the selection, the whole epoch at once."""
+        return np.stack(list(self._cut(epoch)))
+
+    def _cut(self, epoch: int) -> Iterator[Ints]:
+        """The batches of an epoch, each (batch_size,) int64, made a window at a time.
 
         Every row comes once; the last batch is filled up from the front of the same epoch.
         """
+        front: Ints = np.zeros(0, np.int64)
+        left: Ints = np.zeros(0, np.int64)
+        for rows in self._windows(epoch):
+            if len(front) < self.batch_size:
+                front = np.concatenate([front, rows[: self.batch_size]])
+            rows = np.concatenate([left, rows])
+            whole = len(rows) // self.batch_size * self.batch_size
+            yield from rows[:whole].reshape(-1, self.batch_size)
+            left = rows[whole:]
+        if len(left):
+            missing = self.batch_size - len(left)
+            yield np.concatenate([left, np.resize(front, missing)])
+
+    def _windows(self, epoch: int) -> Iterator[Ints]:
         rng = generator("order", ORDER_VERSION, self.seed, epoch)
-        by_block = np.argsort(self.block_of_row, kind="stable")
-        starts = np.flatnonzero(np.diff(self.block_of_row[by_block], prepend=-1))
-        runs = np.split(by_block, starts[1:])
-        blocks = rng.permutation(len(runs))
-        order = []
+        blocks = rng.permutation(len(self._starts))
+        ends = np.append(self._starts[1:], len(self.block_of_row))
         for first in range(0, len(blocks), self.window):
-            rows = np.concatenate([runs[b] for b in blocks[first : first + self.window]])
-            order.append(rng.permutation(rows))
-        flat = np.concatenate(order)
-        return np.resize(flat, (self.batches_per_epoch, self.batch_size))
+            chosen = blocks[first : first + self.window]
+            rows = np.concatenate([np.arange(self._starts[b], ends[b]) for b in chosen])
+            yield rng.permutation(rows if self._by_block is None else self._by_block[rows])
+
+    @cached_property
+    def _by_block(self) -> Ints | None:
+        """The rows sorted by block; None where they are already, as in every selection of images in their order."""
+        is_sorted = bool((np.diff(self.block_of_row) >= 0).all())
+        return None if is_sorted else np.argsort(self.block_of_row, kind="stable")
+
+    @cached_property
+    def _starts(self) -> Ints:
+        """Where each block's rows begin, in the order of :attr:`_by_block`."""
+        blocks = self.block_of_row if self._by_block is None else self.block_of_row[self._by_block]
+        return np.flatnonzero(np.diff(blocks, prepend=-1))
 
     def batches(self, start: Position = Position(), rank: int = 0, ranks: int = 1) -> Iterator[tuple[Position, Ints]]:
         """Endless: (position before the batch, this rank's rows of it), from ``start`` on.
@@ -96,7 +124,7 @@ class SampleOrder:
         share = self.batch_size // ranks
         position = start
         while True:
-            for rows in self.epoch(position.epoch)[position.batches :]:
+            for rows in islice(self._cut(position.epoch), position.batches, None):
                 yield position, rows[rank * share : (rank + 1) * share]
                 position = replace(position, batches=position.batches + 1)
             position = Position(position.epoch + 1, 0)

@@ -11,7 +11,7 @@ from pdstore.errors import UsageError, nearest
 
 S = TypeVar("S", bound=BaseModel)
 
-__all__ = ["Settings", "file_setting", "operational", "parse_settings"]
+__all__ = ["Settings", "checkpoint_setting", "file_setting", "operational", "parse_settings"]
 
 _NOT_NODES = {"pipeline", "source"}
 _NOT_IDENTITY = {"operational", "file"}
@@ -29,10 +29,22 @@ class Settings(BaseModel):
         return self.model_dump(mode="json", include=chosen)
 
     def files(self) -> dict[str, str]:
-        """Name of every file setting that is set -> its path: their digests go into the fingerprint instead."""
-        fields = type(self).model_fields
-        found = {n: str(getattr(self, n)) for n, f in fields.items() if "file" in _marks(f.json_schema_extra)}
+        """Name of every file setting that is set -> its path: their digests go into the fingerprint instead.
+
+        A setting that names several files is ``name.0``, ``name.1``, …
+        """
+        found: dict[str, str] = {}
+        for name, field in type(self).model_fields.items():
+            if "file" in _marks(field.json_schema_extra):
+                value = getattr(self, name)
+                several = value if isinstance(value, tuple) else (value,)
+                found |= {f"{name}.{i}" if len(several) > 1 else name: str(path) for i, path in enumerate(several)}
         return {name: path for name, path in found.items() if path}
+
+    def checkpoints(self) -> set[str]:
+        """Those of :meth:`files` that may also be a folder or a hub name: see :func:`checkpoint_setting`."""
+        fields = type(self).model_fields
+        return {name for name in self.files() if "checkpoint" in _marks(fields[name.split(".")[0]].json_schema_extra)}
 
     @classmethod
     def parse(cls, values: dict[str, Any], where: str) -> Self:
@@ -52,6 +64,15 @@ def operational(default: Any, **keywords: Any) -> Any:
 def file_setting(default: Any, **keywords: Any) -> Any:
     """A field that names a file: the digest of the file's content, not its path, goes into the fingerprint."""
     return Field(default, json_schema_extra={"file": True}, **keywords)
+
+
+def checkpoint_setting(default: Any, **keywords: Any) -> Any:
+    """A file setting that may also name a folder, or ``org/name`` on the Hugging Face hub.
+
+    Of a folder the digests of all files go into the fingerprint; of a hub name the name, for what the hub has under it
+    is not known before it is downloaded.
+    """
+    return Field(default, json_schema_extra={"file": True, "checkpoint": True}, **keywords)
 
 
 def parse_settings(cls: type[S], values: dict[str, Any], where: str) -> S:

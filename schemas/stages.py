@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from schemas.base import Settings, file_setting, operational
+from schemas.base import Settings, checkpoint_setting, file_setting, operational
 from schemas.training import NetworkSettings, TrainSettings
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "ProposalsSettings",
     "RankingSettings",
     "SegmenterTrainSettings",
+    "WeightsSettings",
 ]
 
 Metric = Literal["dot", "l2"]
@@ -36,6 +37,31 @@ class IngestSettings(Settings):
     max_pixels: int = Field(178_956_970, ge=1, description="an image with more pixels is an error row")
 
 
+class WeightsSettings(Settings):
+    """Published weights: a network that was trained elsewhere."""
+
+    file: str = checkpoint_setting(
+        ...,
+        min_length=1,
+        description="official Mask2Former or PartDistillation (.pkl, .pth), a folder that save_pretrained or this "
+        "program wrote, or a hub name",
+    )
+    network: NetworkSettings | None = Field(
+        None, description="the network that it must be; unless set, what the weights look like"
+    )
+    num_parts: int = Field(
+        0, ge=0, description="parts of an object class in a class-specific head; 0 is a plain head, or as config.json"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_distilled(cls, values: Any) -> Any:
+        # The original's final models were all trained so: who asks for something else says so.
+        if isinstance(values, dict) and values.get("num_parts") and isinstance(values.get("network"), dict):
+            values = {**values, "network": {"normalize_queries": True, **values["network"]}}
+        return values
+
+
 class AnnotationsSettings(Settings):
     """Masks that people drew, from a COCO JSON file; category names read '<Object> <part>' as in PartImageNet."""
 
@@ -45,7 +71,20 @@ class AnnotationsSettings(Settings):
 class DeticSettings(Settings):
     """Object masks."""
 
-    backend: Literal["tiny", "saliency"] = Field("tiny", description="what finds the objects")
+    backend: Literal["detic", "sam3", "grounding-dino+sam2", "tiny", "saliency"] = Field(
+        "tiny", description="what finds the objects"
+    )
+    weights: str = checkpoint_setting(
+        "", description="detic: a .pth or .pkl file; sam3, grounding-dino: folder or hub name"
+    )
+    segmenter: str = checkpoint_setting("", description="grounding-dino+sam2: SAM 2's folder or hub name")
+    config: str = file_setting("", description="detic: the .yaml file of Detic that goes with the weights")
+    text_model: str = checkpoint_setting(
+        "", description="detic: CLIP text model, folder or hub name; none is openai/clip-vit-base-patch32"
+    )
+    embeddings: str = file_setting(
+        "", description="detic: .npy with a text embedding a class (human-only: a word), instead of text_model"
+    )
     mode: Literal["max-gt-label", "human-only"] = Field(
         "max-gt-label", description="own class first (and any class if it has none), or people only"
     )
@@ -61,12 +100,18 @@ class DeticSettings(Settings):
 class GroupingSettings(Settings):
     """Part segments by k-means on the features inside an object."""
 
-    backend: Literal["backbone", "pixels"] = Field("backbone", description="a network's features, or colour and place")
+    backend: Literal["backbone", "auto", "pixels"] = Field(
+        "backbone", description="features of input model, of any backbone of transformers, or colour and place"
+    )
+    weights: str = checkpoint_setting("", description="auto: a folder that save_pretrained wrote, or a hub name")
+    layers: tuple[str, ...] = Field((), description="auto: stages that are joined, such as stage12; none is the last")
     k: int = Field(4, ge=2, description="segments an object")
     n_init: int = Field(1, ge=1, description="k-means starts, of which the best is kept")
     metric: Metric = Field("dot", description="how a pixel chooses its centroid")
     normalize: bool = Field(False, description="features of unit length before k-means, each map by itself")
-    maps: tuple[int, ...] = Field((0, 1), description="feature maps of the network that are joined, finest first")
+    maps: tuple[Annotated[int, Field(ge=0, le=3)], ...] = Field(
+        (0, 1), min_length=1, description="backbone: maps that are joined, finest first; 1 is res3"
+    )
     input_scale: float = Field(1.0, gt=0, description="images are resized by this before the network")
     stride: int = Field(4, ge=1, description="pixels: image pixels a feature cell")
     seed: int = Field(0, ge=0, description="of k-means")

@@ -118,10 +118,10 @@ LABELS = Table("labels", "One row a part pseudo-label: a mask and its cluster.",
 PREDICTIONS = Table("predictions", "One row a part found by a trained model: a mask and its cluster.", _LABELLED)
 METRICS = Table(
     "metrics",
-    "One row a number: of an evaluation, or of a training step.",
+    "One row a number: of an evaluation, of a training step, or about weights.",
     (
         Column("evaluated", "string", "node that the number is about"),
-        Column("protocol", "string", "honest, reference, or train"),
+        Column("protocol", "string", "honest, reference, train, or weights"),
         Column("metric", "string", "miou_class_mean, ar_200, loss, …"),
         Column("class_name", "string", "object class; empty for all"),
         Column("part_name", "string", "part; empty for all"),

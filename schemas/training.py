@@ -2,31 +2,126 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from schemas.base import Settings, operational
 
-__all__ = ["AugmentSettings", "NetworkSettings", "TrainSettings"]
+__all__ = ["NETWORK_PRESETS", "AugmentSettings", "NetworkSettings", "TrainSettings"]
+
+
+NETWORK_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # The network of the golden data: every layer of the real one, in a second on a CPU.
+    "tiny": {
+        "backbone": "swin",
+        "embedding_size": 16,
+        "depths": (1, 1, 2, 1),
+        "swin_heads": (1, 2, 4, 8),
+        "window": 4,
+        "drop_path": 0.0,
+        "pixel_dim": 32,
+        "mask_dim": 32,
+        "hidden_dim": 32,
+        "num_heads": 4,
+        "feedforward_dim": 64,
+        "encoder_feedforward_dim": 1024,
+        "encoder_layers": 1,
+        "decoder_layers": 3,
+        "num_queries": 10,
+    },
+    # Mask2Former Swin-L, COCO instance segmentation, pretrained on ImageNet-21k at 384 pixels: the paper's network.
+    "swin-l": {
+        "backbone": "swin",
+        "embedding_size": 192,
+        "depths": (2, 2, 18, 2),
+        "swin_heads": (6, 12, 24, 48),
+        "window": 12,
+        "drop_path": 0.3,
+        "pixel_dim": 256,
+        "mask_dim": 256,
+        "hidden_dim": 256,
+        "num_heads": 8,
+        "feedforward_dim": 2048,
+        "encoder_feedforward_dim": 1024,
+        "encoder_layers": 6,
+        "decoder_layers": 9,
+        "num_queries": 200,
+    },
+}
+"""Preset -> the settings that it gives. They stand under those that are given by name."""
 
 
 class NetworkSettings(Settings):
-    """A small Mask2Former on a ResNet, trained from nothing: what the demo uses in place of published weights."""
+    """A Mask2Former. The defaults are a small one on a ResNet, trained from nothing: what the demo uses.
 
+    ``preset`` only fills in other settings: afterwards it is empty, and the same network written out is equal to it.
+    """
+
+    preset: Literal["", "tiny", "swin-l"] = Field("", exclude=True, description="values for what is not given here")
+    backbone: Literal["resnet", "swin"] = Field("resnet", description="kind of backbone")
     embedding_size: int = Field(24, ge=8, description="channels of the stem")
-    hidden_sizes: tuple[int, int, int, int] = Field((24, 48, 96, 128), description="channels of the four stages")
-    depths: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="residual blocks in each stage")
+    hidden_sizes: tuple[int, int, int, int] = Field(
+        (24, 48, 96, 128), description="channels of the four stages; a Swin doubles embedding_size from stage to stage"
+    )
+    depths: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks in each stage")
+    swin_heads: tuple[int, int, int, int] = Field((3, 6, 12, 24), description="swin: attention heads in each stage")
+    window: int = Field(7, ge=2, description="swin: side of the attention window; 12 goes with pretraining at 384 px")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="swin: largest share of blocks that training skips")
     detail_dim: int = Field(0, ge=0, description="channels of a branch that brings masks to stride 2; 0 is stride 4")
     pixel_dim: int = Field(64, ge=32, multiple_of=32, description="width of the pixel decoder")
     mask_dim: int = Field(64, ge=8, description="width of the mask features")
     hidden_dim: int = Field(64, ge=32, multiple_of=32, description="width of the queries")
-    num_heads: int = Field(4, ge=1, description="attention heads")
+    num_heads: int = Field(4, ge=1, description="attention heads of the pixel decoder and of the query decoder")
     feedforward_dim: int = Field(128, ge=16, description="width of the decoder's feed-forward layers")
+    encoder_feedforward_dim: int = Field(0, ge=0, description="the same of the pixel decoder; 0 is feedforward_dim")
     encoder_layers: int = Field(0, ge=0, description="deformable attention layers of the pixel decoder")
     decoder_layers: int = Field(2, ge=1, description="masked attention layers of the query decoder")
     num_queries: int = Field(12, ge=1, description="masks proposed for an image")
+    normalize_queries: bool = Field(False, description="mask embeddings of unit length before the mask product")
     input_scale: float = Field(1.0, gt=0, description="images are resized by this before the network")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        name = values.get("preset", "")
+        if name in NETWORK_PRESETS:
+            values = {**NETWORK_PRESETS[name], **values, "preset": ""}
+        stem = values.get("embedding_size", 24)
+        if values.get("backbone") == "swin" and isinstance(stem, int):
+            values = {"hidden_sizes": tuple(stem * 2**stage for stage in range(4)), **values}
+        return values
+
+    @model_validator(mode="after")
+    def _fits(self) -> NetworkSettings:
+        if self.backbone == "swin":
+            widths = tuple(self.embedding_size * 2**stage for stage in range(4))
+            if self.hidden_sizes != widths:
+                raise ValueError(f"hidden_sizes of a swin are {widths}, got {self.hidden_sizes}")
+            if any(width % heads for width, heads in zip(widths, self.swin_heads, strict=True)):
+                raise ValueError(f"swin_heads must divide the widths {widths}, got {self.swin_heads}")
+        for name in ("pixel_dim", "hidden_dim"):
+            if getattr(self, name) % self.num_heads:
+                raise ValueError(f"num_heads must divide {name} {getattr(self, name)}, got {self.num_heads}")
+        return self
+
+    def misfits(self, other: NetworkSettings) -> list[str]:
+        """What keeps this network from taking over the weights of ``other``: ``num_queries 10, not 200``, …"""
+        ignored = {"preset", "drop_path", "normalize_queries", "input_scale"}
+        if self.backbone == other.backbone == "resnet":
+            ignored |= {"swin_heads", "window"}
+        if self.encoder_layers == other.encoder_layers == 0:
+            ignored |= {"encoder_feedforward_dim"}
+        mine, theirs = ({**s.model_dump(), "encoder_feedforward_dim": s.encoder_width} for s in (self, other))
+        return [f"{k} {mine[k]}, not {theirs[k]}" for k in mine if k not in ignored and mine[k] != theirs[k]]
+
+    @property
+    def encoder_width(self) -> int:
+        """Width of the pixel decoder's feed-forward layers."""
+        return self.encoder_feedforward_dim or self.feedforward_dim
 
 
 class AugmentSettings(Settings):
@@ -71,7 +166,7 @@ class TrainSettings(Settings):
     no_object_weight: float = Field(0.1, gt=0, description="weight of the class 'no object'")
     backbone_lr_ratio: float = Field(0.1, ge=0, description="the backbone's learning rate, relative")
     freeze: tuple[str, ...] = Field((), description="parameters whose name contains one of these stay as they are")
-    amp: bool = Field(False, description="bfloat16 autocast in the network")
+    amp: bool = Field(False, description="bfloat16 in the network where a GPU has it, else float32")
     seed: int = Field(0, ge=0, description="of initial weights, sample order, augmentation and points")
     window: int = Field(8, ge=1, description="blocks whose images are shuffled together")
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="least object area, relative to the image")
@@ -79,5 +174,17 @@ class TrainSettings(Settings):
     min_score: float = Field(0.0, ge=0, le=1, description="least score of a part")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
     threads: int = operational(0, ge=0, description="CPU threads, 0 is torch's own; bit-exact resume needs it fixed")
+    loader_threads: int = operational(4, ge=1, description="threads of a rank that decode and augment images")
+    accumulate: int = operational(1, ge=1, description="pieces that a rank's share of a batch is computed in")
+    checkpoint_activations: bool = operational(False, description="compute activations twice instead of keeping them")
+    compile: bool = operational(False, description="torch.compile the network")
     checkpoint_every: int = operational(1000, ge=1, description="steps between checkpoints")
-    keep: int = operational(2, ge=1, description="checkpoints that are kept")
+    keep: int = operational(2, ge=1, description="newest checkpoints that are kept, beside the best")
+    validate_every: int = operational(0, ge=0, description="steps between losses on held-out images; 0 is never")
+    validate_split: str = operational("val", description="split of the held-out images")
+    validate_images: int = operational(256, ge=1, description="held-out images that are looked at")
+    picture_every: int = operational(
+        0, ge=0, description="steps between pictures of labels and predictions; 0 is never"
+    )
+    wandb: bool = operational(False, description="report to Weights & Biases too, offline without a network")
+    wandb_project: str = operational("pd", description="project there")

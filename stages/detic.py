@@ -1,4 +1,4 @@
-"""Object masks, by one of several backends.
+"""Object masks, by one of several detectors.
 
 Source: reference ``detic_labeling_net.py``. Mode ``max-gt-label`` keeps the best objects of the image's own class, and
 where there is none the best of any class, taken to be the image's object all the same, for the image's label is
@@ -7,48 +7,76 @@ surer than the detector's. Mode ``human-only`` keeps people.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pdstore import Rows, masks
-from pdstore.errors import UsageError
 from schemas.stages import DeticSettings
 from schemas.tables import OBJECTS
-from stages.registry import CLASS_NAMES
+from stages.detectors import ANY, Candidates, Detector, Words
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
-Bools = npt.NDArray[np.bool_]
-Candidates = tuple[Bools, npt.NDArray[np.float32]]
-"""(N, H, W) bool masks and (N,) scores, best first."""
-Detector = Callable[[Unit], Iterator[tuple[int, tuple[int, str], Candidates]]]
-"""A unit -> (image_id, (category_id, category_name), candidates) of each of its images."""
+BACKENDS = {
+    "detic": "stages.detectors.detic",
+    "sam3": "stages.detectors.sam3",
+    "grounding-dino+sam2": "stages.detectors.grounding",
+    "tiny": "stages.detectors.tiny",
+    "saliency": "stages.detectors.saliency",
+}
+PERSON = (-1, "person")
+"""(category_id, category_name) of the objects of human-only: no class of the vocabulary."""
 
 
 def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Raises UsageError if the backend lacks what it needs."""
-    detect = {"tiny": _tiny, "saliency": _saliency}[settings.backend](settings, setup)
+    """Raises UsageError, InputMissing or CorruptData if the backend lacks what it needs."""
+    detector: Detector = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
     def run(unit: Unit) -> Output:
         records: list[dict[str, Any]] = []
-        for image_id, category, (stack, scores) in detect(unit):
-            found = [i for i in range(len(scores)) if scores[i] > settings.min_score and stack[i].any()]
-            if not found and settings.mode == "max-gt-label":
-                unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
-            kept = found[: settings.max_objects]
-            records += _rows(image_id, category, stack[kept], scores[kept])
+        category = unit.category()
+        for ids, pictures in unit.batches(settings.batch_size, detector.shape):
+            own = [PERSON if settings.mode == "human-only" else category[image_id] for image_id in ids]
+            for image_id, one, found in zip(ids, own, _look(detector, settings, pictures, own), strict=True):
+                enough = np.flatnonzero(found.scores > settings.min_score)
+                kept = [number for number in enough.tolist() if found.masks[number].any()]
+                if not kept and settings.mode == "max-gt-label":
+                    unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
+                kept = kept[: settings.max_objects]
+                records += _rows(image_id, one, found.masks[kept], found.scores[kept])
         records.sort(key=lambda row: (row["image_id"], row["object_id"]))
         return Output(Rows.from_records(OBJECTS, records))
 
     return run
 
 
-def _rows(image_id: int, category: tuple[int, str], stack: Bools, scores: Sequence[float]) -> list[dict[str, Any]]:
+def _look(
+    detector: Detector,
+    settings: DeticSettings,
+    pictures: Sequence[npt.NDArray[np.uint8]],
+    own: Sequence[tuple[int, str]],
+) -> list[Candidates]:
+    """The mode: what each picture is searched for, and for what if that is not there."""
+    seen = detector.look(pictures)
+    if settings.mode == "human-only":
+        found = seen.find(dict.fromkeys(range(len(pictures)), settings.words))
+    else:
+        asked: dict[int, Words] = {number: (name,) for number, (_, name) in enumerate(own)}
+        found = seen.find(asked)
+        lacking = [number for number, candidates in found.items() if not len(candidates.scores)]
+        if lacking:
+            found |= seen.find(dict.fromkeys(lacking, ANY))
+    return [found[number] for number in range(len(pictures))]
+
+
+def _rows(
+    image_id: int, category: tuple[int, str], stack: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]
+) -> list[dict[str, Any]]:
     rle = masks.encode(stack)
     return [
         {
@@ -64,58 +92,3 @@ def _rows(image_id: int, category: tuple[int, str], stack: Bools, scores: Sequen
         }
         for number, score in enumerate(scores)
     ]
-
-
-def _saliency(settings: DeticSettings, setup: Setup) -> Detector:
-    """One object an image, by classical saliency: no weights, and no idea of what the object is."""
-    from stages.kernels.saliency import salient_object
-
-    if settings.mode != "max-gt-label":
-        fix = "Use another backend for human-only"
-        raise UsageError("mode max-gt-label with backend saliency", settings.mode, "detic.mode", fix)
-
-    def detect(unit: Unit) -> Iterator[tuple[int, tuple[int, str], Candidates]]:
-        category = unit.category()
-        for image_id, pixels in unit.pictures():
-            found = salient_object(pixels)
-            yield image_id, category[image_id], (found.mask[None], np.array([found.score], np.float32))
-
-    return detect
-
-
-def _tiny(settings: DeticSettings, setup: Setup) -> Detector:
-    """A small Mask2Former with one output class a word; score = class probability x mean mask probability inside."""
-    from stages.models.inference import Inference
-
-    if "model" not in setup.models:
-        fix = "Give it a trained segmenter: inputs: {model: NODE}, or choose backend: saliency"
-        raise UsageError("a model for backend tiny", "none", "detic", fix)
-    network = Inference(setup.models["model"], setup.device, settings.long_side)
-    names = json.loads((setup.models["model"] / CLASS_NAMES).read_text())
-    people = [names.index(word) for word in settings.words if word in names]
-    if settings.mode == "human-only" and not people:
-        fix = f"Train it on people, or set detic words to some of {names}"
-        raise UsageError(f"a segmenter that knows one of {list(settings.words)}", f"one of {names}", "detic", fix)
-
-    def detect(unit: Unit) -> Iterator[tuple[int, tuple[int, str], Candidates]]:
-        category = unit.category()
-        for ids, pictures in unit.batches(settings.batch_size, network.shape):
-            for image_id, found in zip(ids, network.queries(pictures), strict=True):
-                own = category[image_id]
-                if settings.mode == "human-only":
-                    yield image_id, (-1, "person"), _best(found.classes[:, people].sum(1), found.masks)
-                    continue
-                chances = found.classes[:, names.index(own[1])] if own[1] in names else np.zeros(len(found.classes))
-                if not (chances > settings.min_score).any():
-                    chances = found.classes[:, :-1].max(1)
-                yield image_id, own, _best(chances, found.masks)
-
-    return detect
-
-
-def _best(chances: npt.NDArray[np.floating[Any]], probabilities: npt.NDArray[np.float32]) -> Candidates:
-    stack = probabilities > 0.5
-    inside = (probabilities * stack).sum((1, 2)) / np.maximum(stack.sum((1, 2)), 1)
-    scores = (chances * inside).astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
-    return stack[order], scores[order]

@@ -6,31 +6,35 @@ feature channels (see :mod:`stages.kernels.grouping`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pdstore import Rows, masks
-from pdstore.errors import UsageError
 from schemas.stages import GroupingSettings
 from schemas.tables import PARTS
-from stages.kernels.grouping import concat_maps, group_pixels, normalize
+from stages.features.protocol import Features
+from stages.kernels.grouping import group_pixels
 from stages.kernels.kmeans import TooFewPoints
-from stages.kernels.pixel_features import pixel_features
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
 Floats = npt.NDArray[np.float32]
-Features = Callable[[Unit, list[int]], Iterator[tuple[int, Floats]]]
-"""A unit and image ids -> (image_id, (C, h, w) float32 over the whole image)."""
+BACKENDS = {
+    "backbone": "stages.features.backbone",
+    "auto": "stages.features.auto",
+    "pixels": "stages.features.pixels",
+}
+"""Where features come from. A module is imported when its backend is chosen: without a network, without torch."""
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
     """Raises UsageError if the backend lacks its network."""
-    features = {"backbone": _backbone, "pixels": _pixels}[settings.backend](settings, setup)
+    features: Features = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
     def run(unit: Unit) -> Output:
         objects = unit.rows("objects")
@@ -74,31 +78,3 @@ def _parts(objects: Rows, row: int, maps: Floats, settings: GroupingSettings) ->
         for part in range(settings.k)
         if areas[part]
     ]
-
-
-def _pixels(settings: GroupingSettings, setup: Setup) -> Features:
-    """Colour, place and texture: no weights."""
-
-    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Floats]]:
-        for image_id, pixels in unit.pictures(image_ids):
-            maps = pixel_features(pixels, settings.stride)
-            yield image_id, normalize(maps) if settings.normalize else maps
-
-    return features
-
-
-def _backbone(settings: GroupingSettings, setup: Setup) -> Features:
-    """Feature maps of a network's backbone, joined at the resolution of the first."""
-    from stages.models.inference import Inference
-
-    if "model" not in setup.models:
-        fix = "Give it a network: inputs: {model: NODE}, or choose backend: pixels"
-        raise UsageError("a model for backend backbone", "none", "grouping", fix)
-    network = Inference(setup.models["model"], setup.device, settings.long_side)
-
-    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Floats]]:
-        for ids, pictures in unit.batches(settings.batch_size, network.shape, image_ids):
-            for image_id, maps in zip(ids, network.maps(pictures, settings.maps, settings.input_scale), strict=True):
-                yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
-
-    return features

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ from pdstore import Identity, Store, layout
 from pdstore.errors import InputMissing, UsageError, nearest
 from schemas.base import Settings
 from schemas.pipeline import NodeSpec, PipelineSpec
+from stages.digest import path_digest
+from stages.models.sources import is_hub_name
 from stages.registry import MODEL, STAGES, Role, Stage
 
 __all__ = [
@@ -36,7 +36,7 @@ class Node:
     """A node whose settings are valid and whose inputs exist.
 
     Attributes:
-        files: file setting -> local path.
+        files: file setting -> local path, or a hub name.
         origin: setting -> where its value comes from (``override``; else the preset).
     """
 
@@ -103,11 +103,12 @@ class Pipeline:
         settings = stage.settings.parse(values, name)
         inputs = self._inputs(name, stage, spec.inputs)
         files = {key: Path(path.replace("{images}", self._root)) for key, path in settings.files().items()}
+        checkpoints = settings.checkpoints()
         identity = Identity(
             stage.name,
             stage.version,
             settings.identity(),
-            {key: _file_digest(str(path)) for key, path in files.items()},
+            {key: path_digest(path, is_checkpoint=key in checkpoints) for key, path in files.items()},
             {role: ",".join(self.nodes[n].fingerprint for n in names) for role, names in inputs.items()},
         )
         origin = {key: "preset" for key in spec.settings} | {key.split(".")[0]: "override" for key in override}
@@ -129,7 +130,7 @@ class Pipeline:
 
     def _check_fits(self, name: str, role: str, declared: Role, source: str) -> None:
         stage = self.nodes[source].stage
-        written = MODEL if stage.is_training else stage.output.name
+        written = MODEL if stage.writes_model else stage.output.name
         if written not in declared.tables:
             where = f"{name}, input {role}"
             raise UsageError(f"a node that writes {' or '.join(declared.tables)}", f"{source} ({written})", where)
@@ -245,23 +246,13 @@ def _place(values: dict[str, Any], path: list[str], value: Any, where: str) -> N
     values[path[-1]] = value
 
 
-def _file_digest(path: str) -> str:
-    """sha256 of a file; of one that is not there, a marker, so that a pipeline can be planned before it has come."""
-    if not Path(path).is_file():
-        return f"missing: {path}"
-    status = Path(path).stat()
-    return _cached_digest(path, status.st_size, status.st_mtime_ns)
-
-
-@cache
-def _cached_digest(path: str, size: int, mtime_ns: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_files(node: Node) -> None:
-    """Raises InputMissing if a file that a node's settings name is not there."""
+    """Raises InputMissing if a file, folder or hub name that a node's settings name is not there."""
+    checkpoints = node.settings.checkpoints()
     for key, path in node.files.items():
-        if not path.is_file():
+        is_checkpoint = key in checkpoints and (path.is_dir() or is_hub_name(str(path)))
+        if not (path.is_file() or is_checkpoint):
+            expected = "a file, a folder or a hub name org/name" if key in checkpoints else "a file"
+            found = "a folder" if path.is_dir() else "none"
             fix = f"Bring the file, or set another: {node.name}.{key}=PATH"
-            raise InputMissing("a file", "none", f"{node.name}.{key} = {path}", fix)
+            raise InputMissing(expected, found, f"{node.name}.{key} = {path}", fix)

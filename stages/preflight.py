@@ -17,7 +17,7 @@ from stages.unit import Output, Setup, Unit
 
 __all__ = ["check_inputs", "check_settings", "prepare"]
 
-EXTRAS = {"s3fs": "s3", "detectron2": "detic"}
+EXTRAS = {"s3fs": "s3"}
 
 
 def check_settings(store: Store, node: Node, new_layer: bool) -> None:
@@ -73,7 +73,7 @@ def prepare(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -> t
     models = {
         role: _fetch_model(store.layer(names[0], pipeline.nodes[names[0]].fingerprint))
         for role, names in node.inputs.items()
-        if pipeline.nodes[names[0]].stage.is_training
+        if pipeline.nodes[names[0]].stage.writes_model
     }
     setup = Setup(classes=listing.classes(), models=models, files=node.files, device=_device(node))
     try:
@@ -105,4 +105,4 @@ def _device(node: Node) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-_WITHOUT_NETWORK = {"ingest", "annotated-objects", "annotated-parts", "crf", "ranking", "labels", "eval"}
+_WITHOUT_NETWORK = {"ingest", "weights", "annotated-objects", "annotated-parts", "crf", "ranking", "labels", "eval"}

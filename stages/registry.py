@@ -45,7 +45,9 @@ class Stage:
         version: rises when the same settings would give other results.
         unit: ``block``; ``bucket`` of 64 classes; or ``whole``.
         entry: module with ``start(settings, setup) -> (unit -> output)``.
-        is_training: its output is a network, at its one unit's extra files.
+        writes_model: its output is a network, in the extra files of its one unit.
+        is_training: it learns in steps and goes on from checkpoints.
+        reads_listing: its units are handed the listed images instead of rows of ``images``.
     """
 
     name: str
@@ -56,7 +58,9 @@ class Stage:
     inputs: Mapping[str, Role] = field(default_factory=dict)
     unit: Literal["block", "bucket", "whole"] = "block"
     version: int = 1
+    writes_model: bool = False
     is_training: bool = False
+    reads_listing: bool = False
 
     @property
     def is_barrier(self) -> bool:
@@ -77,7 +81,23 @@ _MASKED = Role(("objects", "labels", "predictions"), is_optional=True)
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
-        Stage("ingest", "read the image files", settings.IngestSettings, tables.IMAGES, "stages.ingest"),
+        Stage(
+            "ingest",
+            "read the image files",
+            settings.IngestSettings,
+            tables.IMAGES,
+            "stages.ingest",
+            reads_listing=True,
+        ),
+        Stage(
+            "weights",
+            "bring published weights",
+            settings.WeightsSettings,
+            tables.METRICS,
+            "stages.weights",
+            unit="whole",
+            writes_model=True,
+        ),
         Stage(
             "annotated-objects",
             "object masks that people drew",
@@ -102,7 +122,9 @@ STAGES: dict[str, Stage] = {
             "stages.segmenter_train",
             {"images": _IMAGES, "objects": Role(("objects",))},
             unit="whole",
+            writes_model=True,
             is_training=True,
+            version=2,
         ),
         Stage(
             "detic",
@@ -136,7 +158,9 @@ STAGES: dict[str, Stage] = {
             "stages.proposal_train",
             {"images": _IMAGES, "parts": Role(("parts",), is_list=True), "model": _NETWORK},
             unit="whole",
+            writes_model=True,
             is_training=True,
+            version=2,
         ),
         Stage(
             "proposals",
@@ -171,7 +195,9 @@ STAGES: dict[str, Stage] = {
             "stages.distill_train",
             {"images": _IMAGES, "labels": Role(("labels",)), "model": _NETWORK},
             unit="whole",
+            writes_model=True,
             is_training=True,
+            version=2,
         ),
         Stage(
             "predict",

@@ -11,20 +11,22 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from pdstore import Layer, PdError, Rows, Store, __version__, layout
-from pdstore.errors import CommitConflict, InputMissing, PartlyFailed, Preempted, StorageFailure, UsageError
+from pdstore import PdError, Rows, Store, __version__, layout
+from pdstore.errors import CommitConflict, Preempted, StorageFailure, UsageError
 from pdstore.lease import Claim
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline
 from stages.preflight import check_inputs, check_settings, prepare
 from stages.progress import Progress, Silent
+from stages.ranked import Company, company_of
+from stages.report import Report, raise_failures, raise_waiting
 from stages.shard import Shard
 from stages.state import Inputs, stale_units, units_of
-from stages.unit import Output, Unit, selection_name
+from stages.unit import Output, Unit, selection_names
 
-__all__ = ["Report", "RunOptions", "run_node"]
+__all__ = ["RunOptions", "run_node"]
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,6 @@ class RunOptions:
     poll_s: float = 1.0
 
 
-@dataclass
-class Report:
-    """What a run did. ``images`` and ``rejected`` count images of the units this run committed."""
-
-    node: str
-    todo: list[int] = field(default_factory=list)
-    committed: list[int] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
-    held: list[int] = field(default_factory=list)
-    waiting: list[int] = field(default_factory=list)
-    images: int = 0
-    rejected: int = 0
-    seconds: float = 0.0
-
-
 def run_node(
     store: Store,
     pipeline: Pipeline,
@@ -85,23 +72,23 @@ def run_node(
         Preempted: a signal asked to stop.
         PdError: more images than ``max_error_rate`` became error rows; all units are committed.
     """
-    node, listing = pipeline[name], Listing(store)
-    check_settings(store, node, options.new_layer)
-    inputs = Inputs(store, pipeline, node)
-    report = Report(name)
-    report.todo, report.waiting = _plan(store, pipeline, node, listing, inputs, options)
-    if options.dry_run or not report.todo:
-        _raise_waiting(report, pipeline)
+    node, report = pipeline[name], Report(name)
+    company, started = company_of(node), time.monotonic()
+    run = _Run(store, pipeline, node, options, progress or Silent(), should_stop, report, company)
+    if company.follows:
+        run.follow()
+        company.leave()
         return report
-    started = time.monotonic()
-    layer = store.declare(name, node.identity, node.stage.output, __version__)
-    run = _Run(store, pipeline, node, listing, layer, inputs, options, progress or Silent(), should_stop, report)
+    check_settings(store, node, options.new_layer)
+    report.todo, report.waiting = _plan(store, pipeline, node, run.listing, run.inputs, options)
     try:
-        run.work()
+        if report.todo and not options.dry_run:
+            run.work()
     finally:
         report.seconds = time.monotonic() - started
-    _raise_failures(report, options)
-    _raise_waiting(report, pipeline)
+    company.leave()
+    raise_failures(report, options.max_error_rate)
+    raise_waiting(report, node.upstream())
     return report
 
 
@@ -127,7 +114,8 @@ def _forget_training(store: Store, node: Node) -> None:
     """A training that is computed again chooses its images anew and starts from its first step."""
     if node.stage.is_training:
         state = layout.checkpoints(node.name, node.fingerprint)
-        store.files.remove(layout.selection(selection_name(state)))
+        for name in selection_names(state):
+            store.files.remove(layout.selection(name))
         store.files.remove_tree(state)
 
 
@@ -139,21 +127,32 @@ class _Run:
         store: Store,
         pipeline: Pipeline,
         node: Node,
-        listing: Listing,
-        layer: Layer,
-        inputs: Inputs,
         options: RunOptions,
         progress: Progress,
         should_stop: Callable[[], bool],
         report: Report,
+        company: Company,
     ) -> None:
-        self.store, self.node, self.listing, self.layer, self.inputs = store, node, listing, layer, inputs
+        self.store, self.pipeline, self.node, self.listing = store, pipeline, node, Listing(store)
+        self.inputs = Inputs(store, pipeline, node)
         self.options, self.progress, self.should_stop, self.report = options, progress, should_stop, report
-        self.images, self.process = prepare(store, pipeline, node, listing)
+        self.company = company
         self.behind: Future[None] | None = None
+
+    def prepare(self) -> None:
+        self.layer = self.store.declare(self.node.name, self.node.identity, self.node.stage.output, __version__)
+        self.images, self.process = prepare(self.store, self.pipeline, self.node, self.listing)
+
+    def follow(self) -> None:
+        """Compute a training beside the first rank, and leave the rest to it."""
+        if self.company.is_called():
+            self.progress = Silent()
+            self.prepare()
+            self.process(self._unit(0))
 
     def work(self) -> None:
         """Compute every unit that is free, then, if asked to, wait for those that others hold."""
+        self.prepare()
         todo = list(self.report.todo)
         if self.options.shard is None:
             # Workers without a shard start at different places, so that they seldom reach for the same unit.
@@ -204,7 +203,9 @@ class _Run:
             self.behind = writer.submit(self._commit, work, output, started, claim)
 
     def _compute(self, unit: int) -> tuple[Unit, Output | None]:
-        for left in range(self.options.retries, -1, -1):
+        # Of a company every rank would have to try again at once.
+        self.company.call()
+        for left in range(self.options.retries if self.company.size == 1 else 0, -1, -1):
             work = self._unit(unit)
             try:
                 return work, self.process(work)
@@ -219,13 +220,12 @@ class _Run:
         raise AssertionError("unreachable")
 
     def _unit(self, unit: int) -> Unit:
-        is_listed = not self.node.inputs
         return Unit(
             number=unit,
             store=self.store,
             images=self.images,
             layers=self.inputs.layers,
-            listed=self.listing.read(unit) if is_listed else (),
+            listed=self.listing.read(unit) if self.node.stage.reads_listing else (),
             checkpoints=layout.checkpoints(self.node.name, self.node.fingerprint),
             should_stop=self.should_stop,
             advance=self.progress.advance,
@@ -271,27 +271,3 @@ class _Run:
             done = f"{len(self.report.committed)} of {len(self.report.todo)} units committed"
             fix = "Run the same command again to go on"
             raise Preempted("to finish", f"a request to stop; {done}", self.node.name, fix)
-
-
-def _raise_failures(report: Report, options: RunOptions) -> None:
-    if report.failed:
-        unit, why = next(iter(report.failed.items()))
-        found = f"{len(report.failed)} that failed; the first, unit {unit}: {why}"
-        fix = "Mend the cause and run the same command again: only what is missing is computed"
-        error = PartlyFailed if report.committed else PdError
-        raise error(f"{len(report.todo)} units", found, report.node, fix)
-    if report.images and report.rejected / report.images > options.max_error_rate:
-        found = f"{report.rejected} of {report.images} images left out"
-        fix = (
-            f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{report.node}' GROUP BY 1\". "
-            "Or allow more: --max-error-rate"
-        )
-        raise PdError(f"at most {options.max_error_rate:.0%} of the images in errors", found, report.node, fix)
-
-
-def _raise_waiting(report: Report, pipeline: Pipeline) -> None:
-    if report.waiting:
-        shown = ", ".join(map(str, report.waiting[:8])) + (", …" if len(report.waiting) > 8 else "")
-        sources = " and ".join(dict.fromkeys(pipeline[report.node].upstream()))
-        fix = f"Run {sources} for them first, or everything: pd run"
-        raise InputMissing("the input of all units", f"none for units {shown}", report.node, fix)

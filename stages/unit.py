@@ -17,12 +17,13 @@ from schemas.tables import ERRORS
 from stages.images import ImageFault, Picture, decode, decode_ahead
 from stages.listing import ImageClass, Listed
 
-__all__ = ["Output", "Setup", "Unit", "selection_name"]
+__all__ = ["Output", "Setup", "Unit", "selection_names"]
 
 
-def selection_name(checkpoints: str) -> str:
-    """The selection of the training whose state is in ``checkpoints``."""
-    return checkpoints.replace("/", "-")
+def selection_names(checkpoints: str) -> tuple[str, str]:
+    """The selections of the training whose state is in ``checkpoints``: what it learns from, what it is tried on."""
+    name = checkpoints.replace("/", "-")
+    return name, f"{name}-held-out"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.models.tiny import PartNetwork
+from stages.models.network import PartNetwork
 from stages.models.weights import load_network
 
 __all__ = ["Found", "Inference", "network_size"]

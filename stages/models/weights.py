@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,29 +15,48 @@ from torch import Tensor
 
 from pdstore.errors import CorruptData, InputMissing
 from schemas.training import NetworkSettings
-from stages.models.tiny import PartNetwork
+from stages.models.network import PartNetwork
+from stages.registry import CLASS_NAMES
 
-__all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "load_network", "load_weights", "network_files", "save_network"]
+__all__ = [
+    "CONFIG_NAME",
+    "WEIGHTS_NAME",
+    "load_network",
+    "load_weights",
+    "network_files",
+    "save_network",
+    "write_files",
+]
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.json"
 
 
-def network_files(network: PartNetwork) -> dict[str, bytes]:
-    """The two files of a network: name -> content. Equal weights give equal bytes."""
+def network_files(network: PartNetwork, labels: Sequence[str] = ()) -> dict[str, bytes]:
+    """The files of a network: name -> content. Equal weights give equal bytes.
+
+    Args:
+        labels: names of its classes, where they are known: a third file.
+    """
     weights = {name: value.detach().cpu().contiguous() for name, value in sorted(network.state_dict().items())}
     shape = {
         "network": network.settings.model_dump(mode="json"),
         "num_classes": network.num_classes,
         "num_objects": network.num_objects,
     }
-    return {WEIGHTS_NAME: save(weights), CONFIG_NAME: json.dumps(shape, indent=1, sort_keys=True).encode()}
+    files = {WEIGHTS_NAME: save(weights), CONFIG_NAME: json.dumps(shape, indent=1, sort_keys=True).encode()}
+    return {**files, CLASS_NAMES: json.dumps(list(labels)).encode()} if labels else files
 
 
 def save_network(network: PartNetwork, folder: Path) -> None:
-    """Writes the files into ``folder``, each whole or not at all."""
+    """Writes the files of a network into ``folder``, each whole or not at all."""
+    write_files(network_files(network), folder)
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> None:
+    """Writes ``files`` (name -> content) into ``folder``, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in network_files(network).items():
+    for name, content in files.items():
         temporary = folder / f".{name}.{uuid4().hex}"
         with temporary.open("wb") as file:
             file.write(content)

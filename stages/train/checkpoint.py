@@ -11,13 +11,15 @@ from uuid import uuid4
 
 import torch
 
-__all__ = ["last_good", "newest", "write"]
+__all__ = ["BEST_NAME", "last_good", "newest", "write"]
+
+BEST_NAME = "best.pt"
 
 logger = logging.getLogger(__name__)
 
 
-def write(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """``state`` (tensors and plain values) after ``step`` steps; only the newest ``keep`` files stay."""
+def write(folder: Path, step: int, state: dict[str, Any], keep: int, is_best: bool = False) -> Path:
+    """``state`` (tensors and plain values) after ``step`` steps; the newest ``keep`` files and the best one stay."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step_{step:08d}.pt"
     temporary = folder / f".{target.name}.{uuid4().hex}"
@@ -26,6 +28,11 @@ def write(folder: Path, step: int, state: dict[str, Any], keep: int) -> Path:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, target)
+    if is_best:
+        # Under another name first, so that there is a best one at any moment.
+        link = folder / f".step_best.{uuid4().hex}"
+        os.link(target, link)
+        os.replace(link, folder / BEST_NAME)
     for old in _listed(folder)[:-keep]:
         old.unlink(missing_ok=True)
     for leftover in folder.glob(".step_*"):  # of writers that were killed

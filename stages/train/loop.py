@@ -1,33 +1,51 @@
-"""The training loop: one process, the CPU or one GPU.
+"""The training loop: one process or many ranks, on the CPU or on GPUs.
 
-A step's randomness depends on (seed, step), its samples on (seed, epoch, batch), so a training that was stopped at
-any moment and goes on from its checkpoint ends with the same weights, bit for bit on one CPU with fixed threads.
+A step's samples depend on (seed, epoch, batch), its points on (seed, step, image), so a training that was stopped at
+any moment and goes on from its checkpoint ends with the same weights, bit for bit on the same ranks of one CPU with
+fixed threads; another number of ranks sees the same batches, and the same losses up to rounding.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
 
-from pdstore.errors import InputMissing, PdError, Preempted, StaleSettings
-from pdstore.stream import Position, SampleOrder, generator
+from pdstore.errors import InputMissing, Preempted, UsageError
+from pdstore.stream import SampleOrder
 from schemas.training import TrainSettings
-from stages.models.tiny import PartNetwork
-from stages.train import checkpoint
-from stages.train.loss import PartLoss
-from stages.train.optimiser import AveragedWeights, freeze, make_optimiser, set_rate
+from stages.models.network import PartNetwork
+from stages.train.log import TrainingLog
+from stages.train.ranks import ALONE, Ranks
 from stages.train.samples import Batch, SampleSource, batches
+from stages.train.state import TrainingState
+from stages.train.step import Stepper
+from stages.train.validation import draw_batch, validation_loss
 
-__all__ = ["train"]
+__all__ = ["Hooks", "train"]
 
-OnStep = Callable[[int, dict[str, float]], None]
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a training tells its surroundings, and asks them.
+
+    Attributes:
+        on_step: called after each step with its number, from 1, and its values.
+        note: prints a line.
+        should_stop: asked after each step; True on any rank writes a checkpoint and ends all.
+        name: of the training, for its log.
+        config: settings that the log shows.
+    """
+
+    on_step: Callable[[int, dict[str, float]], None] = lambda step, values: None
+    note: Callable[[str], None] = lambda text: None
+    should_stop: Callable[[], bool] = lambda: False
+    name: str = "training"
+    config: Mapping[str, Any] | None = None
 
 
 def train(
@@ -35,148 +53,121 @@ def train(
     settings: TrainSettings,
     network: PartNetwork,
     folder: Path,
+    hooks: Hooks = Hooks(),
     *,
-    on_step: OnStep = lambda step, values: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    held_out: SampleSource | None = None,
     device: str = "cpu",
+    ranks: Ranks = ALONE,
 ) -> PartNetwork:
     """Trains ``network`` in place, from the newest checkpoint in ``folder`` if there is one.
 
     Args:
         source: the samples.
         settings: of the training.
-        network: with its initial weights.
-        folder: local folder of this training: ``checkpoints/`` and ``log.jsonl``.
-        on_step: called after each step with its number, from 1, and its loss and learning rate.
-        should_stop: asked after each step; True writes a checkpoint and ends.
-        device: torch device.
+        network: with its initial weights, the same on all ranks.
+        folder: local folder of this training, one for all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
+        held_out: samples for ``validate_every``.
+        device: torch device of this rank.
+        ranks: the processes that train together.
 
     Returns:
         The network with its final (averaged, if asked for) weights, in evaluation mode.
 
     Raises:
         InputMissing: the source is empty.
+        UsageError: the ranks do not divide the batch.
         StaleSettings: the checkpoint was written under other settings.
         Preempted: ``should_stop`` said so; the same call goes on from there.
         PdError: the loss is not finite.
     """
     if len(source) == 0:
         raise InputMissing("samples to train on", "none", str(folder), "Lower min_score or the least areas")
+    if settings.batch_size % ranks.size:
+        fix = "Choose a batch_size that the number of ranks divides, or another number of GPUs"
+        raise UsageError(f"a batch that {ranks.size} ranks share evenly", f"{settings.batch_size}", hooks.name, fix)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    run = _Run(settings, network, folder, torch.device(device))
-    start = run.resume()
-    order = SampleOrder(source.block_of_row, settings.batch_size, settings.seed, settings.window)
-    stream = batches(source, order, order.at_step(start), settings.augment)
-    for step in range(start, settings.steps):
-        _, batch = next(stream)
-        values = run.step(step, batch)
-        done = step + 1
-        on_step(done, values)
-        stop = should_stop() and done < settings.steps
-        if stop or done % settings.checkpoint_every == 0 or done == settings.steps:
-            run.save(done, order.at_step(done))
+    state = TrainingState(settings, network.to(device), folder)
+    start = state.resume(torch.device(device))
+    if len(set(ranks.gathered(start))) > 1:
+        fix = "Give all machines the same folder: put the store on a shared disk"
+        raise UsageError("the same checkpoint on all ranks", f"steps {ranks.gathered(start)}", str(folder), fix)
+    training = _Training(state, Stepper(state, ranks, torch.device(device)), hooks, ranks, held_out)
+    try:
+        training.run(start, source)
+    finally:
+        training.close()
+    return state.finish()
+
+
+class _Training:
+    """One run of the loop."""
+
+    def __init__(
+        self, state: TrainingState, stepper: Stepper, hooks: Hooks, ranks: Ranks, held_out: SampleSource | None
+    ) -> None:
+        self.state, self.stepper, self.hooks, self.ranks, self.held_out = state, stepper, hooks, ranks, held_out
+        self.settings = state.settings
+        self.log = None
+        if ranks.is_first:
+            self.log = TrainingLog(state.folder, self.settings, hooks.name, hooks.config or {})
+        self.waited = self.spent = 0.0
+        self.reported = 0
+
+    def run(self, start: int, source: SampleSource) -> None:
+        settings, self.reported = self.settings, start
+        if self.log:
+            self.log.cut(start)
+        order = SampleOrder(source.block_of_row, settings.batch_size, settings.seed, settings.window)
+        stream = batches(
+            source,
+            order,
+            order.at_step(start),
+            settings.augment,
+            rank=self.ranks.rank,
+            ranks=self.ranks.size,
+            threads=settings.loader_threads,
+            pin=self.stepper.device.type == "cuda",
+        )
+        for step in range(start, settings.steps):
+            began = time.perf_counter()
+            batch = next(stream)
+            ready = time.perf_counter()
+            values, stop = self.stepper.step(step, batch, self.hooks.should_stop())
+            values |= self._timings(ready - began, time.perf_counter() - began)
+            self._after(step + 1, batch, values, stop and step + 1 < settings.steps)
+
+    def _after(self, done: int, batch: Batch, values: dict[str, float], stop: bool) -> None:
+        settings, score = self.settings, None
+        if self.held_out is not None and settings.validate_every and done % settings.validate_every == 0:
+            state = self.state
+            score = validation_loss(state.network, self.stepper.loss, self.held_out, settings, self.ranks)
+            values["validation_loss"] = score
+        if self.log:
+            self.log.add(done, values)
+            if settings.picture_every and done % settings.picture_every == 0:
+                self.log.picture(done, draw_batch(batch, self.stepper.queries(batch)))
+        is_due = stop or done % settings.checkpoint_every == 0 or done == settings.steps
+        if self.ranks.is_first and (is_due or score is not None):
+            self.state.save(done, score, is_due)
+        if is_due:
+            self._report(done, values)
+        self.hooks.on_step(done, values)
         if stop:
-            raise Preempted("the training to end", f"a request to stop after step {done}", str(folder), "Run it again")
-    return run.finish()
+            where = str(self.state.folder)
+            raise Preempted("the training to end", f"a request to stop after step {done}", where, "Run it again")
 
+    def _timings(self, waited: float, spent: float) -> dict[str, float]:
+        self.waited, self.spent = self.waited + waited, self.spent + spent
+        return {"samples_per_s": self.settings.batch_size / spent, "data_wait_ratio": waited / spent}
 
-class _Run:
-    """The state of one training: network, optimiser, average, files."""
+    def _report(self, done: int, values: dict[str, float]) -> None:
+        steps, self.reported = done - self.reported, done
+        rate = self.settings.batch_size * steps / max(self.spent, 1e-9)
+        wait = self.waited / max(self.spent, 1e-9)
+        self.hooks.note(f"step {done}: loss {values['loss']:.4g}, {rate:.3g} samples/s, {wait:.1%} waiting for data")
+        self.waited = self.spent = 0.0
 
-    def __init__(self, settings: TrainSettings, network: PartNetwork, folder: Path, device: torch.device) -> None:
-        self.settings, self.folder, self.device = settings, folder, device
-        self.network = network.to(device).to(memory_format=torch.channels_last).train()  # twice as fast on a CPU
-        freeze(self.network, settings.freeze)
-        self.loss = PartLoss(self.network, settings).to(device)
-        self.optimiser = make_optimiser(self.network, settings)
-        self.average = AveragedWeights(settings)
-        self.checkpoints = folder / "checkpoints"
-        self.log = folder / "log.jsonl"
-
-    def resume(self) -> int:
-        """Steps already done: 0, or those of the newest checkpoint, whose state is taken over."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        state = checkpoint.newest(self.checkpoints, self.device)
-        done = 0
-        if state is not None:
-            self._check(state)
-            self.network.load_state_dict(state["network"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.average = AveragedWeights(self.settings, state["average"])
-            done = int(state["step"])
-        _cut_log(self.log, done)
-        return done
-
-    def step(self, step: int, batch: Batch) -> dict[str, float]:
-        torch.manual_seed(int(generator("step", self.settings.seed, step).integers(2**62)))
-        lr = set_rate(self.optimiser, step, self.settings)
-        on_device = batch.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
-            queries = self.network(on_device.images, on_device.object_class)
-        loss = self.loss(queries, on_device.masks, on_device.labels)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise PdError(
-                expected="a finite loss",
-                found=f"{value} on images {batch.image_ids}",
-                where=f"step {step + 1} of {self.folder}",
-                fix=f"Last good checkpoint: {checkpoint.last_good(self.checkpoints)}. Lower lr, or look at the images",
-            )
-        self.optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        self.optimiser.step()
-        self.average.update(self.network, step)
-        values = {"loss": value, "lr": lr}
-        with self.log.open("a") as file:
-            file.write(json.dumps({"step": step + 1, **values}) + "\n")
-        return values
-
-    def save(self, step: int, position: Position) -> None:
-        state = {
-            "step": step,
-            "position": {"epoch": position.epoch, "batches": position.batches},
-            "settings": json.dumps(self._identity()),
-            "network": self.network.state_dict(),
-            "average": self.average.values,
-            "optimiser": self.optimiser.state_dict(),
-        }
-        checkpoint.write(self.checkpoints, step, state, self.settings.keep)
-
-    def finish(self) -> PartNetwork:
-        if self.average.values:
-            self.network.load_state_dict(self.average.values)
-        return self.network.eval()
-
-    def _identity(self) -> dict[str, Any]:
-        network = self.network
-        shape = {"num_classes": network.num_classes, "num_objects": network.num_objects}
-        return {**self.settings.identity(), "network": network.settings.identity(), **shape}
-
-    def _check(self, state: dict[str, Any]) -> None:
-        then, now = json.loads(state["settings"]), json.loads(json.dumps(self._identity()))
-        changed = [f"{name}: {then.get(name)} -> {now.get(name)}" for name in now if then.get(name) != now.get(name)]
-        if changed:
-            raise StaleSettings(
-                expected="the settings that the checkpoint was written under",
-                found="; ".join(changed),
-                where=str(self.checkpoints),
-                fix="Train in another folder, or delete this one",
-            )
-
-
-def _cut_log(log: Path, done: int) -> None:
-    """Leaves only the lines of the first ``done`` steps: later ones will be written again."""
-    if not log.exists():
-        return
-    kept = []
-    for line in log.read_text().splitlines():
-        try:
-            if json.loads(line)["step"] <= done:
-                kept.append(line + "\n")
-        except json.JSONDecodeError:  # the line a killed process was writing
-            break
-    temporary = log.with_name(f".{log.name}.{uuid4().hex}")
-    temporary.write_text("".join(kept))
-    os.replace(temporary, log)
+    def close(self) -> None:
+        if self.log:
+            self.log.close()

@@ -1,55 +1,153 @@
 """The Mask2Former loss: Hungarian matching, class cross-entropy, point-sampled mask and dice losses, at every layer.
 
-The computation is transformers' ``Mask2FormerLoss`` (Mask2Former paper §3.3). A class-specific head needs nothing
-more: its logits already are the slice of the image's own object class, and labels are parts within the slice.
+Source: Mask2Former paper §3.3. A class-specific head needs nothing more: its logits already are the slice of the
+image's own object class, and labels are parts within the slice.
+
+An image's points depend on its key alone, and sums are divided by totals that the caller counts over the whole batch,
+so that a batch gives the same loss in one piece or spread over ranks and micro-batches. All layers share
+their candidate points, which makes one sampling of what would be one a layer.
+Shapes: B images, L layers, Q queries, M masks of the batch, P points kept, T points drawn, (h, w) mask size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
-from transformers.models.mask2former.modeling_mask2former import Mask2FormerLoss
+from torch.nn import functional
 
+from pdstore.stream import generator
 from schemas.training import TrainSettings
-from stages.models.tiny import PartNetwork, Queries
+from stages.models.network import Queries
+from stages.train.matching import match, sample
 
 __all__ = ["PartLoss"]
 
 
 class PartLoss(nn.Module):
-    """Weighted sum of the losses of all decoder layers.
+    """Weighted losses of all decoder layers.
 
     Args:
-        network: whose outputs are judged.
+        num_classes: classes of a mask, "no object" not counted.
         settings: weights and points.
     """
 
-    def __init__(self, network: PartNetwork, settings: TrainSettings) -> None:
+    class_weights: Tensor
+
+    def __init__(self, num_classes: int, settings: TrainSettings) -> None:
         super().__init__()
-        config = network.model.config
-        config.num_labels = network.num_classes
-        config.class_weight = settings.class_weight
-        config.mask_weight = settings.mask_weight
-        config.dice_weight = settings.dice_weight
-        config.no_object_weight = settings.no_object_weight
-        config.train_num_points = settings.num_points
-        config.oversample_ratio = settings.oversample_ratio
-        config.importance_sample_ratio = settings.importance_ratio
-        self.weights = {
-            "loss_cross_entropy": settings.class_weight,
-            "loss_mask": settings.mask_weight,
-            "loss_dice": settings.dice_weight,
-        }
-        self.criterion = Mask2FormerLoss(config, self.weights)
+        self.settings, self.no_object = settings, num_classes
+        weights = torch.ones(num_classes + 1)
+        weights[-1] = settings.no_object_weight
+        self.register_buffer("class_weights", weights)
+        self.num_uncertain = int(settings.importance_ratio * settings.num_points)
+        # Without a preference for uncertain points there is nothing to choose among.
+        self.num_candidates = int(settings.oversample_ratio * settings.num_points) if self.num_uncertain else 0
 
-    def forward(self, queries: Queries, masks: list[Tensor], labels: list[Tensor]) -> Tensor:
-        """masks B times (N, H, W) float32, labels B times (N,) int64 -> the loss, a scalar.
+    def totals(self, counts: Sequence[int], num_queries: int) -> Tensor:
+        """(2,) float64, of images with ``counts`` masks: masks that are judged, summed class weights of the queries."""
+        matched = sum(min(count, num_queries) for count in counts)
+        free = len(counts) * num_queries - matched
+        return torch.tensor([matched, matched + free * self.settings.no_object_weight], dtype=torch.float64)
 
-        Points are drawn from torch's global generator. A batch without any mask learns only "no object".
+    def forward(
+        self,
+        queries: Queries,
+        masks: Sequence[Tensor],
+        labels: Sequence[Tensor],
+        keys: Sequence[tuple[int, ...]],
+        totals: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The weighted losses ``class``, ``mask`` and ``dice``, each a scalar summed over the layers.
+
+        Args:
+            queries: of the network.
+            masks: B times (N, H, W) float32, 0 or 1. Of more masks than queries the largest are taken.
+            labels: B times (N,) int64.
+            keys: B keys that the images' points are drawn from.
+            totals: of the batch that these images are part of; of themselves unless given.
         """
         layers = [*queries.earlier, queries]
-        total = queries.class_logits.new_zeros(())
-        for layer in layers:
-            parts = self.criterion(layer.mask_logits.float(), layer.class_logits.float(), masks, labels)
-            total = total + torch.stack([self.weights[name] * value for name, value in parts.items()]).sum()
-        return total
+        class_logits = torch.stack([layer.class_logits.float() for layer in layers])
+        mask_logits = torch.stack([layer.mask_logits.float() for layer in layers], 1)
+        num_queries = class_logits.shape[2]
+        chosen = [_largest(mask, num_queries) for mask in masks]
+        masks = [mask[index] for mask, index in zip(masks, chosen, strict=True)]
+        labels = [label[index] for label, index in zip(labels, chosen, strict=True)]
+        if totals is None:
+            totals = self.totals([len(label) for label in labels], num_queries)
+        num_masks, weight = max(float(totals[0]), 1.0), float(totals[1])
+        points = [self._points(len(label), key, class_logits.device) for label, key in zip(labels, keys, strict=True)]
+        matched = self._match(class_logits, mask_logits, masks, labels, [matching for matching, _ in points])
+        losses = {"class": self._class_loss(class_logits, labels, matched) / weight}
+        mask_loss, dice_loss = self._mask_losses(mask_logits, masks, matched, [drawn for _, drawn in points])
+        settings = self.settings
+        losses["class"] = losses["class"] * settings.class_weight
+        losses["mask"] = mask_loss / num_masks * settings.mask_weight
+        losses["dice"] = dice_loss / num_masks * settings.dice_weight
+        return losses
+
+    def _points(self, num_masks: int, key: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+        """(P, 2) for matching, (N, T, 2) for the loss: candidates first, then those that are kept as they are."""
+        source = torch.Generator(device).manual_seed(int(generator("points", *key).integers(2**62)))
+        matching = torch.rand(self.settings.num_points, 2, generator=source, device=device)
+        drawn = self.num_candidates + self.settings.num_points - self.num_uncertain
+        return matching, torch.rand(num_masks, drawn, 2, generator=source, device=device)
+
+    def _match(
+        self,
+        class_logits: Tensor,
+        mask_logits: Tensor,
+        masks: Sequence[Tensor],
+        labels: Sequence[Tensor],
+        points: Sequence[Tensor],
+    ) -> list[Tensor]:
+        with torch.no_grad():
+            at_points = sample(mask_logits.flatten(1, 2), torch.stack(list(points)))
+            targets = [sample(mask[None], own[None])[0] for mask, own in zip(masks, points, strict=True)]
+        shape = mask_logits.shape[1:3]
+        return match(class_logits, [logits.view(*shape, -1) for logits in at_points], targets, labels, self.settings)
+
+    def _class_loss(self, class_logits: Tensor, labels: Sequence[Tensor], matched: Sequence[Tensor]) -> Tensor:
+        """Weighted cross-entropy, summed over layers, images and queries."""
+        wanted = torch.full(class_logits.shape[:3], self.no_object, device=class_logits.device)
+        for i, (label, queries) in enumerate(zip(labels, matched, strict=True)):
+            wanted[:, i].scatter_(1, queries.to(wanted.device), label.expand(len(wanted), -1))
+        return functional.cross_entropy(
+            class_logits.flatten(0, 2), wanted.flatten(), self.class_weights, reduction="sum"
+        )
+
+    def _mask_losses(
+        self, mask_logits: Tensor, masks: Sequence[Tensor], matched: Sequence[Tensor], points: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Cross-entropy (mean over points) and dice, each summed over layers and masks."""
+        layers = torch.arange(mask_logits.shape[1], device=mask_logits.device)
+        own = [
+            logits[layers[:, None], queries.to(logits.device)].transpose(0, 1)
+            for logits, queries in zip(mask_logits, matched, strict=True)
+        ]
+        coordinates = torch.cat(list(points))
+        logits = sample(torch.cat(own), coordinates)  # (M, L, T)
+        with torch.no_grad():
+            targets = sample(torch.cat(list(masks))[:, None], coordinates).expand_as(logits)
+            kept = self._kept(logits)
+        logits, targets = logits.gather(2, kept), targets.gather(2, kept)
+        mask = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(-1)
+        inside = logits.sigmoid()
+        dice = 1 - (2 * (inside * targets).sum(-1) + 1) / (inside.sum(-1) + targets.sum(-1) + 1)
+        return mask.sum(), dice.sum()
+
+    def _kept(self, logits: Tensor) -> Tensor:
+        """(M, L, T) -> (M, L, P): the candidates with logits nearest to 0, and all points after the candidates."""
+        candidates, rest = logits.split([self.num_candidates, logits.shape[2] - self.num_candidates], 2)
+        uncertain = candidates.abs().topk(self.num_uncertain, largest=False, sorted=False).indices
+        plain = torch.arange(self.num_candidates, logits.shape[2], device=logits.device).expand_as(rest)
+        return torch.cat([uncertain, plain], 2)
+
+
+def _largest(masks: Tensor, limit: int) -> Tensor:
+    """Indices of the ``limit`` largest of (N, H, W) masks, in their order."""
+    if len(masks) <= limit:
+        return torch.arange(len(masks), device=masks.device)
+    return masks.sum((1, 2)).topk(limit).indices.sort().values

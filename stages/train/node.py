@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,16 +13,21 @@ from pdstore import Rows
 from pdstore.errors import UsageError
 from schemas.tables import METRICS
 from schemas.training import NetworkSettings, TrainSettings
-from stages.models.tiny import build, copy_body
+from stages.models.network import PartNetwork, build, copy_body
 from stages.models.weights import load_network, load_weights, network_files
-from stages.train.loop import train
+from stages.train.log import LOG_NAME, read_log
+from stages.train.loop import Hooks, train
+from stages.train.ranks import Ranks
 from stages.train.source import Choice, StoreSource, select
-from stages.unit import Output, Setup, Unit, selection_name
+from stages.unit import Output, Setup, Unit, selection_names
 
 __all__ = ["part_choice", "run_training"]
 
 LOGGED = 200
-"""Rows of ``metrics`` a training leaves; the full log is beside its checkpoints."""
+"""Steps of which a training leaves rows in ``metrics``; the full log is beside its checkpoints."""
+
+IN_SQL = ("loss", "loss_class", "loss_mask", "loss_dice", "lr")
+"""What those rows hold: values that depend on nothing but the settings and the data."""
 
 
 def part_choice(role: str, settings: TrainSettings, labelled: bool) -> Choice:
@@ -67,30 +71,46 @@ def run_training(
         UsageError: the network of input ``model`` has another architecture.
         Preempted: a signal asked to stop; a checkpoint was written.
     """
-    folder = _folder(unit)
-    selection = select(unit, settings, split, choice, selection_name(unit.checkpoints))
+    folder, (name, held_out) = _folder(unit), selection_names(unit.checkpoints)
+    selection = select(unit, settings, split, choice, name)
     unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {folder}")
     network = build(shape, num_classes, num_objects, settings.seed)
     if "model" in setup.models:
         _start_from(network, setup.models["model"])
+    node = unit.checkpoints.split("/")[1]
     network = train(
         StoreSource(unit, selection, choice, settings.window),
         settings,
         network,
         folder,
-        on_step=lambda step, values: unit.advance(1),
-        should_stop=unit.should_stop,
+        Hooks(
+            on_step=lambda step, values: unit.advance(1),
+            note=lambda text: unit.note(f"{node}: {text}"),
+            should_stop=unit.should_stop,
+            name=node,
+            config=settings.model_dump(mode="json"),
+        ),
+        held_out=_held_out(unit, settings, choice, held_out),
         device=setup.device,
+        ranks=Ranks.of_this_process(),
     )
-    return Output(_losses(folder / "log.jsonl", unit), {**network_files(network), **(extra or {})})
+    return Output(_losses(folder, unit), {**network_files(network), **(extra or {})})
 
 
-def _start_from(network: object, folder: Path) -> None:
-    source = load_network(folder)
-    if source.settings != network.settings:  # type: ignore[attr-defined]
+def _held_out(unit: Unit, settings: TrainSettings, choice: Choice, name: str) -> StoreSource | None:
+    if not settings.validate_every:
+        return None
+    selection = select(unit, settings, settings.validate_split, choice, name)
+    return StoreSource(unit, selection, choice, settings.window)
+
+
+def _start_from(network: PartNetwork, folder: Path) -> None:
+    """Takes over the weights of ``folder``, the class predictor's aside: its classes are others."""
+    faults = network.settings.misfits(load_network(folder).settings)
+    if faults:
         fix = "Give both nodes the same network settings"
-        raise UsageError("a model of the same architecture", "another", str(folder), fix)
-    copy_body(network, load_weights(folder))  # type: ignore[arg-type]
+        raise UsageError("a model of the same architecture", "; ".join(faults), str(folder), fix)
+    copy_body(network, load_weights(folder))
 
 
 def _folder(unit: Unit) -> Path:
@@ -101,8 +121,8 @@ def _folder(unit: Unit) -> Path:
     return Path(tempfile.gettempdir()) / f"pd-checkpoints-{name}"
 
 
-def _losses(log: Path, unit: Unit) -> Rows:
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+def _losses(folder: Path, unit: Unit) -> Rows:
+    lines = [line for line in read_log(folder)] if (folder / LOG_NAME).exists() else []
     every = max(1, len(lines) // LOGGED)
     chosen = [line for line in lines if line["step"] % every == 0 or line is lines[-1]]
     node = unit.checkpoints.split("/")[1]
@@ -112,14 +132,13 @@ def _losses(log: Path, unit: Unit) -> Rows:
             {
                 "evaluated": node,
                 "protocol": "train",
-                "metric": name,
+                "metric": metric,
                 "class_name": "",
                 "part_name": "",
                 "step": line["step"],
-                "value": float(value),
+                "value": float(line[metric]),
             }
             for line in chosen
-            for name, value in line.items()
-            if name != "step"
+            for metric in IN_SQL
         ],
     )

@@ -27,11 +27,18 @@ def rate(step: int, settings: TrainSettings) -> float:
 
 
 def freeze(network: nn.Module, names: tuple[str, ...]) -> None:
-    """Parameters whose name contains one of ``names`` learn no more, and their batch norms keep their statistics."""
+    """Parameters whose name contains one of ``names`` learn no more.
+
+    Modules that are frozen as a whole are put in evaluation mode: batch norms keep their statistics, and nothing is
+    dropped from features that are fixed.
+    """
+    if not names:
+        return
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not any(part in name for part in names))
-    for name, module in network.named_modules():
-        if isinstance(module, nn.BatchNorm2d) and any(part in name for part in names):
+        if any(part in name for part in names):
+            parameter.requires_grad_(False)
+    for module in network.modules():
+        if next(module.parameters(), None) is not None and not any(p.requires_grad for p in module.parameters()):
             module.eval()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -80,14 +81,13 @@ class StoreSource:
     def __len__(self) -> int:
         return len(self._selection)
 
-    def read(self, rows: npt.NDArray[np.int64]) -> list[Sample]:
-        """The samples of ``rows``, in that order.
+    def read(self, rows: npt.NDArray[np.int64]) -> list[Callable[[], Sample]]:
+        """For each row what decodes its sample; the rows of its block are read now, if they are not in the window.
 
-        Raises:
-            CorruptData: an image that was readable at ingest no longer is.
+        The decoders raise CorruptData if an image that was readable at ingest no longer is.
         """
-        image_ids = self._selection.image_ids[rows]
-        return [self._block(int(i) // self._selection.block_size).sample(int(i)) for i in image_ids]
+        image_ids = self._selection.image_ids[rows].tolist()
+        return [partial(self._block(i // self._selection.block_size).sample, i) for i in image_ids]
 
     def _block(self, number: int) -> _Block:
         if number in self._blocks:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def rows_of(rows: Any) -> list[int]:
     return [int(mask.any(1).argmax()) for mask in stack]
 
 
-class Detector:
+class Network:
     """Stands for a network: says the same about every image."""
 
     def __init__(self, folder: Path, device: str, long_side: int) -> None: ...
@@ -52,16 +53,22 @@ class Detector:
 def detect(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """``detect(queries, **settings)``: the unit and its rows, for one image of a cat."""
     (tmp_path / CLASS_NAMES).write_text(json.dumps(NAMES))
-    monkeypatch.setattr(inference, "Inference", Detector)
+    monkeypatch.setattr(inference, "Inference", Network)
     images = bench.images(np.zeros((SIZE, SIZE, 3), np.uint8))
 
     def run(queries: list[tuple[np.ndarray, np.ndarray]], **settings: Any):
-        monkeypatch.setattr(Detector, "queries_of", queries)
+        monkeypatch.setattr(Network, "queries_of", queries)
         unit = bench.unit(images=images)
         process = detic.start(DeticSettings(**settings), bench.setup(models={"model": tmp_path}))
         return unit, process(unit).rows
 
     return run
+
+
+def test_every_backend_has_a_module() -> None:
+    """What the settings allow can be run."""
+    assert set(get_args(DeticSettings.model_fields["backend"].annotation)) == set(detic.BACKENDS)
+    assert all(importlib.util.find_spec(module) for module in detic.BACKENDS.values())
 
 
 def test_the_images_own_class_comes_first(detect) -> None:

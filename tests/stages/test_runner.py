@@ -17,7 +17,8 @@ from schemas.tables import PARTS
 from stages import crf
 from stages.listing import Listing
 from stages.pipeline import load_recorded
-from stages.runner import Report, RunOptions, run_node
+from stages.report import Report
+from stages.runner import RunOptions, run_node
 from stages.state import node_state, states
 
 

@@ -1,15 +1,21 @@
 import json
 import logging
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pdstore.errors import InputMissing, PdError, Preempted, StaleSettings
 from schemas.training import AugmentSettings, NetworkSettings, TrainSettings
-from stages.models.tiny import PartNetwork, build
-from stages.train.loop import train
+from stages.models.network import PartNetwork, build
+from stages.train.checkpoint import BEST_NAME
+from stages.train.log import read_log
+from stages.train.loop import Hooks, train
 from stages.train.samples import Sample
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
@@ -39,8 +45,8 @@ class Squares:
     def __len__(self) -> int:
         return self.count
 
-    def read(self, rows: np.ndarray) -> list[Sample]:
-        return [self._sample(int(row)) for row in rows]
+    def read(self, rows: np.ndarray) -> list[Callable[[], Sample]]:
+        return [partial(self._sample, int(row)) for row in rows]
 
     def _sample(self, row: int) -> Sample:
         rng = np.random.default_rng(row)
@@ -82,11 +88,11 @@ def test_a_stopped_training_ends_with_the_weights_of_an_uninterrupted_one(
             SETTINGS,
             build(SMALL, 1),
             tmp_path,
-            on_step=lambda step, values: seen.append(step),
-            should_stop=lambda: len(seen) == stop_after,
+            # Asked before a step, while that step's number has not been seen.
+            Hooks(on_step=lambda step, values: seen.append(step), should_stop=lambda: len(seen) == stop_after - 1),
         )
     torch.manual_seed(99)
-    done = train(Squares(), SETTINGS, build(SMALL, 1, seed=8), tmp_path, on_step=lambda step, values: seen.append(step))
+    done = train(Squares(), SETTINGS, build(SMALL, 1, seed=8), tmp_path, Hooks(lambda step, values: seen.append(step)))
     assert seen == [1, 2, 3, 4, 5, 6] == steps_of(tmp_path)
     assert same(whole, weights(done))
 
@@ -99,7 +105,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(whole: dict[str, tor
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(Squares(), SETTINGS, build(SMALL, 1), tmp_path, on_step=die)
+        train(Squares(), SETTINGS, build(SMALL, 1), tmp_path, Hooks(die))
     done = train(Squares(), SETTINGS, build(SMALL, 1), tmp_path)
     assert steps_of(tmp_path) == [1, 2, 3, 4, 5, 6]
     assert same(whole, weights(done))
@@ -136,7 +142,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_images_and_checkpoint(tmp_pat
             torch.nn.init.constant_(network.class_predictor.weight, float("nan"))
 
     with pytest.raises(PdError) as error:
-        train(Squares(), SETTINGS, network, tmp_path, on_step=poison)
+        train(Squares(), SETTINGS, network, tmp_path, Hooks(poison))
     text = str(error.value)
     assert "step 4" in text and "images [10" in text and "step_00000002.pt" in text
     assert not (tmp_path / "checkpoints" / "step_00000004.pt").exists()
@@ -154,6 +160,51 @@ def test_training_lowers_the_loss_with_a_class_specific_head_too(tmp_path: Path)
     network = build(SMALL, 2, num_objects=3)
     unseen = network.class_predictor.bias[2].clone()
     losses: list[float] = []
-    train(Squares(), settings, network, tmp_path, on_step=lambda step, values: losses.append(values["loss"]))
+    train(Squares(), settings, network, tmp_path, Hooks(lambda step, values: losses.append(values["loss"])))
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
     assert torch.equal(network.class_predictor.bias[2], unseen)
+
+
+def test_held_out_images_are_looked_at_and_the_best_checkpoint_stays(tmp_path: Path) -> None:
+    """The loss on them is logged, the best step's state is kept beside the newest, and nothing is learnt from them."""
+    watched = SETTINGS.model_copy(update={"validate_every": 1, "validate_images": 4, "keep": 1, "lr": 0.05})
+    done = train(Squares(), watched, build(SMALL, 1), tmp_path / "watched", held_out=Squares(5))
+    plain = train(Squares(), watched.model_copy(update={"validate_every": 0}), build(SMALL, 1), tmp_path / "plain")
+    assert same(weights(done), weights(plain))
+    scores = [line["validation_loss"] for line in read_log(tmp_path / "watched")]
+    assert len(scores) == 6 and all(np.isfinite(scores))
+    best = torch.load(tmp_path / "watched" / "checkpoints" / BEST_NAME, weights_only=True)
+    assert best["best"] == min(scores) and best["step"] == scores.index(min(scores)) + 1
+    assert sorted(p.name for p in (tmp_path / "watched" / "checkpoints").glob("step_*")) == ["step_00000006.pt"]
+
+
+def test_pieces_of_a_batch_teach_what_the_whole_does(tmp_path: Path) -> None:
+    """Accumulated gradients are those of the batch, up to rounding and what batch norms see."""
+    frozen = SETTINGS.model_copy(update={"freeze": ("pixel_level_module",)})
+    one, two = [], []
+    train(Squares(), frozen, build(SMALL, 1), tmp_path / "1", Hooks(lambda step, values: one.append(values["loss"])))
+    pieces = frozen.model_copy(update={"accumulate": 2})
+    train(Squares(), pieces, build(SMALL, 1), tmp_path / "2", Hooks(lambda step, values: two.append(values["loss"])))
+    assert two == pytest.approx(one, abs=1e-4)
+
+
+def test_pictures_show_labels_and_queries(tmp_path: Path) -> None:
+    """Every two steps a sheet is written."""
+    train(Squares(), SETTINGS.model_copy(update={"picture_every": 2}), build(SMALL, 1), tmp_path)
+    found = sorted((tmp_path / "pictures").iterdir())
+    assert [path.name for path in found] == [f"step_{n:08d}.png" for n in (2, 4, 6)]
+    with Image.open(found[-1]) as picture:
+        assert picture.width > 3 * 150 and len(picture.convert("RGB").getcolors(1 << 20) or ()) > 50
+
+
+def test_threads_change_no_batch(tmp_path: Path, whole: dict[str, torch.Tensor]) -> None:
+    """However many threads decode, the weights are the same to the bit."""
+    done = train(Squares(), SETTINGS.model_copy(update={"loader_threads": 1}), build(SMALL, 1), tmp_path)
+    assert same(whole, weights(done))
+
+
+def test_rate_and_waiting_are_told(tmp_path: Path) -> None:
+    """At each checkpoint a line with the loss, samples a second and the share of time that data took."""
+    said: list[str] = []
+    train(Squares(), SETTINGS, build(SMALL, 1), tmp_path, Hooks(note=said.append))
+    assert len(said) == 3 and re.fullmatch(r"step 2: loss \S+, \S+ samples/s, \S+% waiting for data", said[0])

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from schemas.training import NetworkSettings, TrainSettings
-from stages.models.tiny import build
+from stages.models.network import build
 from stages.train.optimiser import AveragedWeights, freeze, make_optimiser, rate, set_rate
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
@@ -30,8 +30,9 @@ def test_norms_biases_and_embeddings_do_not_decay_and_the_backbone_learns_slower
     optimiser = make_optimiser(network, TrainSettings(backbone_lr_ratio=0.1))
     set_rate(optimiser, 0, TrainSettings(lr=1.0))
     found = {id(p): (g["weight_decay"], g["lr"]) for g in optimiser.param_groups for p in g["params"]}
-    assert len(found) == len(list(network.parameters()))
-    for name, parameter in network.named_parameters():
+    learning = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
+    assert len(found) == len(learning)
+    for name, parameter in learning:
         decay, lr = found[id(parameter)]
         assert lr == pytest.approx(0.1 if "pixel_level_module.encoder" in name else 1.0)
         plain = parameter.ndim == 1 or "queries_" in name or "transformer_module.level_embed" in name
@@ -44,7 +45,8 @@ def test_frozen_parameters_are_left_out_and_their_batch_norms_stand_still() -> N
     freeze(network, ("pixel_level_module.encoder",))
     optimiser = make_optimiser(network, TrainSettings())
     held = {id(p) for g in optimiser.param_groups for p in g["params"]}
-    assert held == {id(p) for n, p in network.named_parameters() if "pixel_level_module.encoder" not in n}
+    assert held == {id(p) for n, p in network.named_parameters() if p.requires_grad}
+    assert not any(p.requires_grad for n, p in network.named_parameters() if "pixel_level_module.encoder" in n)
     before = {name: value.clone() for name, value in network.named_buffers()}
     network(torch.zeros(2, 3, 64, 64))
     assert all(torch.equal(value, before[name]) for name, value in network.named_buffers())

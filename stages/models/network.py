@@ -1,4 +1,4 @@
-"""A Mask2Former that can be built small and trained from nothing, with a plain or a class-specific class head.
+"""A Mask2Former, from a small one trained from nothing to Swin-L, with a plain or a class-specific class head.
 
 Shapes: B images, Q queries, C classes, D query width, (h, w) mask size = input size / 4, or / 2 with a detail branch.
 The parameter names are those of transformers' ``Mask2FormerForUniversalSegmentation``.
@@ -12,16 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Mask2FormerConfig, Mask2FormerModel, ResNetConfig
-from transformers.utils import logging as transformers_logging
 
 from schemas.training import NetworkSettings
-from stages.models.detail import DetailedPixels
+from stages.models.architecture import body, checkpoint_activations
+from stages.models.head import SlicedHead
 
-__all__ = ["PartNetwork", "Queries", "SlicedHead", "build", "copy_body"]
-
-# It warns that Mask2Former was published with Swin backbones only; a ResNet is what this network is meant to have.
-transformers_logging.set_verbosity_error()
+__all__ = ["PartNetwork", "Queries", "build", "copy_body"]
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -44,26 +40,6 @@ class Queries:
     earlier: tuple[Queries, ...] = ()
 
 
-class SlicedHead(nn.Module):
-    """A class head of ``num_objects * num_parts + 1`` logits, of which an image sees its own object's slice.
-
-    Only the slice's rows are computed, so loss and inference cost the same for 6 or 22,000 object classes (paper §3.4).
-    """
-
-    def __init__(self, width: int, num_objects: int, num_parts: int) -> None:
-        super().__init__()
-        self.num_objects, self.num_parts = num_objects, num_parts
-        self.weight = nn.Parameter(torch.empty(num_objects, num_parts, width))
-        self.bias = nn.Parameter(torch.zeros(num_objects, num_parts))
-        self.no_object = nn.Linear(width, 1)
-        nn.init.normal_(self.weight, std=0.02)
-
-    def forward(self, features: Tensor, object_class: Tensor) -> Tensor:
-        """features (B, Q, D), object_class (B,) int64 -> (B, Q, num_parts + 1) logits."""
-        own = torch.einsum("bqd,bpd->bqp", features, self.weight[object_class]) + self.bias[object_class, None]
-        return torch.cat([own, self.no_object(features)], -1)
-
-
 class PartNetwork(nn.Module):
     """Images in, queries out. Takes RGB images as (B, 3, H, W), 0 to 255, any dtype; H and W multiples of 32.
 
@@ -79,9 +55,7 @@ class PartNetwork(nn.Module):
     def __init__(self, settings: NetworkSettings, num_classes: int, num_objects: int = 0) -> None:
         super().__init__()
         self.settings, self.num_classes, self.num_objects = settings, num_classes, num_objects
-        self.model = Mask2FormerModel(config(settings, num_classes))
-        if settings.detail_dim:
-            self.model.pixel_level_module = DetailedPixels(self.model.config, settings.detail_dim)
+        self.model = body(settings, num_classes)
         width = settings.hidden_dim
         self.class_predictor: nn.Module
         if num_objects:
@@ -90,7 +64,7 @@ class PartNetwork(nn.Module):
             self.class_predictor = nn.Linear(width, num_classes + 1)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
-        # transformers leaves these as the memory was: whatever lay there would end in the weights file.
+        # transformers may leave these as the memory was: whatever lay there would end in the weights file.
         nn.init.normal_(self.model.pixel_level_module.decoder.level_embed)
 
     def forward(self, images: Tensor, object_class: Tensor | None = None) -> Queries:
@@ -117,37 +91,15 @@ class PartNetwork(nn.Module):
         """The encoder's maps, finest first: [(B, channels, H * scale / stride, W * scale / stride) float]."""
         return list(self.model.pixel_level_module.encoder(self._normalised(images, scale)).feature_maps)
 
+    def checkpoint_activations(self) -> None:
+        """Trade time for memory in training: see :func:`stages.models.architecture.checkpoint_activations`."""
+        checkpoint_activations(self.model)
+
     def _normalised(self, images: Tensor, scale: float) -> Tensor:
         pixels = (images.float() - self.mean) / self.std
         if scale != 1:
             pixels = functional.interpolate(pixels, scale_factor=scale, mode="bilinear", align_corners=False)
         return pixels
-
-
-def config(settings: NetworkSettings, num_classes: int) -> Mask2FormerConfig:
-    """The transformers configuration of a network."""
-    backbone = ResNetConfig(
-        embedding_size=settings.embedding_size,
-        hidden_sizes=list(settings.hidden_sizes),
-        depths=list(settings.depths),
-        layer_type="basic",
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
-    return Mask2FormerConfig(
-        backbone_config=backbone,
-        feature_size=settings.pixel_dim,
-        mask_feature_size=settings.mask_dim,
-        hidden_dim=settings.hidden_dim,
-        encoder_feedforward_dim=settings.feedforward_dim,
-        dim_feedforward=settings.feedforward_dim,
-        encoder_layers=settings.encoder_layers,
-        decoder_layers=settings.decoder_layers + 1,  # transformers builds one fewer
-        num_attention_heads=settings.num_heads,
-        num_queries=settings.num_queries,
-        num_labels=num_classes,
-        dropout=0.0,
-        use_auxiliary_loss=True,
-    )
 
 
 def build(settings: NetworkSettings, num_classes: int, num_objects: int = 0, seed: int = 0) -> PartNetwork:

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from schemas.training import NetworkSettings
-from stages.models.tiny import SlicedHead, build, copy_body
+from stages.models.head import SlicedHead
+from stages.models.network import build, copy_body
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
 

@@ -1,0 +1,116 @@
+"""The class-specific head: only the slice's rows against the product with all of them, then the slice.
+
+Run: ``python -m bench.head [--objects 22000 --parts 8 --batch 4 --naive-batch 4 --queries 200 --width 256]``.
+Each form runs in a process of its own, forward and backward of one prediction (a step of distillation has ten), on the
+CPU and, if there is one, on a GPU. Memory is the peak over what the process had before the forward pass: the resident
+set on a CPU, what torch has allocated on a GPU. The gradient of the weights is part of both and given by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import torch
+from torch import Tensor, nn
+
+from stages.models.head import SlicedHead
+
+__all__ = ["main"]
+
+MIB = 2**20
+
+
+class NaiveHead(nn.Module):
+    """All logits, (B, Q, objects x parts + 1), of which each image keeps its own."""
+
+    def __init__(self, width: int, num_objects: int, num_parts: int) -> None:
+        super().__init__()
+        self.num_parts = num_parts
+        self.linear = nn.Linear(width, num_objects * num_parts + 1)
+
+    def forward(self, features: Tensor, object_class: Tensor) -> Tensor:
+        logits = self.linear(features)
+        starts = (object_class * self.num_parts).tolist()
+        own = [row[:, start : start + self.num_parts] for row, start in zip(logits, starts, strict=True)]
+        return torch.cat([torch.stack(own), logits[..., -1:]], -1)
+
+
+FORMS: dict[str, type[nn.Module]] = {"sliced": SlicedHead, "naive": NaiveHead}
+
+
+def fill(head: nn.Module) -> None:
+    """The same weights in both forms: rows of parts at random, no biases, "no object" all zero."""
+    weight = head.weight if isinstance(head, SlicedHead) else head.linear.weight[:-1]
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.zero_()
+        weight.normal_(std=0.02, generator=torch.Generator(weight.device).manual_seed(0))
+
+
+def used(device: str) -> float:
+    """Peak memory so far, MiB."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / MIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(form: str, device: str, batch: int, values: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds (median of the repeats), peak MiB over what was there before, and the mean of the logits."""
+    head = FORMS[form](values.width, values.objects, values.parts).to(device)
+    fill(head)
+    torch.manual_seed(1)
+    features = torch.randn(batch, values.queries, values.width, device=device, requires_grad=True)
+    object_class = torch.randint(values.objects, (batch,), device=device)
+    before, seconds = used(device), []
+    for _ in range(values.repeats):
+        head.zero_grad()
+        start = time.perf_counter()
+        logits = head(features, object_class)
+        logits.square().sum().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    found = {"ms": sorted(seconds)[len(seconds) // 2] * 1e3, "mib": used(device) - before}
+    return found | {"logits": float(logits.detach().square().mean())}
+
+
+def in_own_process(form: str, device: str, batch: int) -> dict[str, float]:
+    """The same, in a new process, so that one form's memory is not the other's."""
+    words = [sys.executable, "-m", "bench.head", *sys.argv[1:], "--one", form, device, str(batch)]
+    found = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(found))
+
+
+def main() -> None:
+    """Print a table, one row a form and device."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    sizes = {"objects": 22_000, "parts": 8, "batch": 4, "naive-batch": 4, "queries": 200, "width": 256, "repeats": 3}
+    for name, default in sizes.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    values = parser.parse_args()
+    if values.one:
+        form, device, batch = values.one
+        print(json.dumps(measure(form, device, int(batch), values)))
+        return
+    gradient = values.objects * values.parts * (values.width + 1) * 4 / MIB
+    print(f"{values.objects} x {values.parts} parts, {values.queries} queries; gradient of the head {gradient:.0f} MiB")
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        results = {}
+        for form, batch in (("sliced", values.batch), ("naive", values.naive_batch)):
+            results[form] = found = in_own_process(form, device, batch)
+            rows = values.parts * (values.objects if form == "naive" else 1) + 1
+            numbers = f"{found['ms']:9.1f} ms  {found['mib']:8.0f} MiB  {batch * values.queries * rows:>12,} logits"
+            print(f"{device:5} {form:7} batch {batch:3}  {numbers}")
+        if values.batch == values.naive_batch:
+            apart = abs(results["sliced"]["logits"] / results["naive"]["logits"] - 1)
+            print(f"{device:5} mean square of the kept logits differs by {apart:.1e}, relative")
+
+
+if __name__ == "__main__":
+    main()

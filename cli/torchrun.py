@@ -1,0 +1,62 @@
+"""A training by several ranks on this machine: torchrun's agent starts them and takes all down when one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Sequence
+
+from pdstore.errors import Preempted
+
+__all__ = ["run_ranks"]
+
+STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+GRACE_S = 120
+"""A rank that was asked to stop has so long to finish its step and write a checkpoint."""
+
+
+def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
+    """Run the command in ``count`` processes that know their rank, and wait for all.
+
+    Args:
+        on_gpus: a GPU for each; else none sees any.
+
+    Returns:
+        The exit code of the rank that ended badly first; 0 if none did.
+
+    Raises:
+        Preempted: a signal asked to stop; the ranks have written a checkpoint.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    if not on_gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        local_addr="localhost",
+        signals_to_handle=",".join(number.name for number in STOPPING),
+        shutdown_timeout=GRACE_S,
+    )
+    python, *words = command
+    former = {number: signal.getsignal(number) for number in STOPPING}
+    try:
+        elastic_launch(config, python)(*words)
+    except SignalException as error:
+        raise Preempted("to finish", signal.Signals(error.sigval).name, "ranks") from None
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        return failure.exitcode
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    return 0

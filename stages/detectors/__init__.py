@@ -1,0 +1,5 @@
+"""What finds objects: a module a backend, each with ``start(settings, setup) -> Detector``."""
+
+from stages.detectors.protocol import ANY, Candidates, Detector, Seen, Words
+
+__all__ = ["ANY", "Candidates", "Detector", "Seen", "Words"]

@@ -1,0 +1,188 @@
+"""Detic, by detectron2 and Detic's own code: open-vocabulary detection with masks, the reference's backend.
+
+Source: Zhou et al., "Detecting Twenty-thousand Classes using Image-level Supervision", ECCV 2022; reference
+``detic_labeling_net.py``. The network's boxes are scored against the names asked for, and only those: the classifier
+is given to the heads with each question. For an object of any class that is the whole vocabulary, each box under its
+best name. Up to 1000 detections an image, score threshold ``min_score``.
+
+Backbone and proposals are computed once a batch, the heads once an image and question. Weights are read by
+detectron2's own checkpointer, which unpickles: only open files that you trust.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pdstore.errors import CorruptData, UsageError
+from schemas.stages import DeticSettings
+from stages.detectors.boxes import best_boxes
+from stages.detectors.pretrained import checkpoint
+from stages.detectors.prompts import PromptEmbeddings, read_embeddings
+from stages.detectors.protocol import Candidates, Pixels, Words
+from stages.detectors.tensors import autocast, long_side_size, stack
+from stages.unit import Setup
+
+__all__ = ["DeticDetector", "start"]
+
+TEXT_MODEL = "openai/clip-vit-base-patch32"
+MAX_DETECTIONS = 1000
+FITTING = "Give the file that goes with detic.config"
+WHERE = "detic.backend = detic"
+INSTRUCTIONS = {
+    "detectron2": "detectron2 by https://detectron2.readthedocs.io/tutorials/install.html",
+    "centernet": "CenterNet2 (a submodule of Detic, by hand https://github.com/xingyizhou/CenterNet2), on PYTHONPATH",
+    "detic": "Detic by https://github.com/facebookresearch/Detic/blob/main/docs/INSTALL.md, on PYTHONPATH",
+}
+"""Module -> what to install; none of them is on a package index."""
+
+
+def start(settings: DeticSettings, setup: Setup) -> DeticDetector:
+    """Raises UsageError if a package or a setting is missing, CorruptData if the weights do not fit ``config``."""
+    paths = {key: setup.files[key] for key in ("weights", "config", "embeddings") if getattr(settings, key)}
+    for key in ("weights", "config"):
+        if key not in paths:
+            fix = f"Set detic.{key}; docs/detectors.md says which files there are"
+            raise UsageError(f"{key} for backend detic", "none", f"detic.{key}", fix)
+    network, takes_bgr = _build(paths["config"], paths["weights"], settings.min_score, setup.device)
+    names = settings.words if settings.mode == "human-only" else [one.name for one in setup.classes]
+    if "embeddings" in paths:
+        prompts = PromptEmbeddings(names, None, setup.device, read_embeddings(paths["embeddings"], len(names)))
+    else:
+        prompts = PromptEmbeddings(names, _text_model(settings, setup), setup.device)
+    return DeticDetector(network, prompts, settings, takes_bgr)
+
+
+class DeticDetector:
+    """A Detic network (detectron2's ``CustomRCNN``) that is ready to use."""
+
+    def __init__(self, network: Any, prompts: PromptEmbeddings, settings: DeticSettings, takes_bgr: bool) -> None:
+        self.network, self.settings = network, settings
+        self._prompts, self._takes_bgr = prompts, takes_bgr
+
+    def shape(self, pixels: Pixels) -> tuple[int, int]:
+        return long_side_size(pixels, self.settings.long_side)
+
+    @torch.inference_mode()
+    def look(self, pictures: Sequence[Pixels]) -> _Seen:
+        images = stack(pictures, self.shape(pictures[0]), self.network.device)
+        if self._takes_bgr:
+            images = images.flip(1)
+        batch = self.network.preprocess_image([{"image": image} for image in images])
+        # Half precision where Detic's own training has it: the backbone alone.
+        with autocast(images.device):
+            features = self.network.backbone(batch.tensor)
+        features = {name: maps.float() for name, maps in features.items()}
+        proposals, _ = self.network.proposal_generator(batch, features, None)
+        return _Seen(self, pictures, features, proposals)
+
+    def classifier(self, words: Words) -> Tensor:
+        """(C + 1, D): a row a name, and a last one of zeros, the background's."""
+        names = self._prompts.of(words) if words else self._prompts.every
+        return torch.cat([names, names.new_zeros(1, names.shape[1])])
+
+
+class _Seen:
+    def __init__(
+        self, detector: DeticDetector, pictures: Sequence[Pixels], features: Mapping[str, Tensor], proposals: list[Any]
+    ) -> None:
+        self._detector, self._pictures, self._features, self._proposals = detector, pictures, features, proposals
+
+    @torch.inference_mode()
+    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
+        return {number: self._candidates(number, words) for number, words in asked.items()}
+
+    def _candidates(self, number: int, words: Words) -> Candidates:
+        from detectron2.modeling.postprocessing import detector_postprocess
+
+        features = {name: maps[number : number + 1] for name, maps in self._features.items()}
+        classifier = self._detector.classifier(words)
+        heads, settings, picture = self._detector.network.roi_heads, self._detector.settings, self._pictures[number]
+        found = heads(None, features, [self._proposals[number]], classifier_info=(classifier, None, None))[0][0]
+        drawn = found[(found.pred_masks > 0.5).flatten(1).any(1)]
+        kept = drawn[best_boxes(drawn.pred_boxes.tensor, drawn.scores, settings.min_score, settings.max_objects)]
+        whole = detector_postprocess(kept, *picture.shape[:2])
+        return Candidates(whole.pred_masks.cpu().numpy(), whole.scores.float().cpu().numpy())
+
+
+def _build(config: Path, weights: Path, min_score: float, device: str) -> tuple[Any, bool]:
+    """The network, and whether it takes BGR images."""
+    settings = _settings(config, min_score, device)
+    from detectron2.modeling import build_model
+
+    network = build_model(settings).eval()
+    _load(network, weights)
+    return network, settings.INPUT.FORMAT == "BGR"
+
+
+def _settings(config: Path, min_score: float, device: str) -> Any:
+    """Detic's own settings. Raises UsageError if a package is missing, or ``config`` has no text classifier."""
+    _check_installed()
+    try:
+        from centernet.config import add_centernet_config
+        from detectron2.config import get_cfg
+        from detic.config import add_detic_config
+    except ModuleNotFoundError as error:
+        fix = f"Detic needs it: pip install {error.name}; see docs/detectors.md"
+        raise UsageError(f"the package {error.name}", "none", WHERE, fix) from error
+    settings = get_cfg()
+    add_centernet_config(settings)
+    add_detic_config(settings)
+    settings.merge_from_file(str(config))
+    settings.merge_from_list(_overrides(min_score, device))
+    if not settings.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
+        fix = "Choose one whose name has CLIP in it"
+        raise UsageError("a Detic configuration with a text classifier", "none", f"detic.config = {config}", fix)
+    return settings
+
+
+def _overrides(min_score: float, device: str) -> list[Any]:
+    """What a Detic configuration says about training and about benchmarks, undone: no file but the weights is read."""
+    return [
+        *("MODEL.DEVICE", device, "MODEL.DYNAMIC_CLASSIFIER", False, "MODEL.ROI_BOX_HEAD.USE_FED_LOSS", False),
+        *("MODEL.ROI_BOX_HEAD.IGNORE_ZERO_CATS", False, "MODEL.RESET_CLS_TESTS", False, "MODEL.WITH_CAPTION", False),
+        *("MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH", "rand", "MODEL.ROI_HEADS.ONE_CLASS_PER_PROPOSAL", True),
+        *("MODEL.ROI_HEADS.SCORE_THRESH_TEST", min_score, "TEST.DETECTIONS_PER_IMAGE", MAX_DETECTIONS),
+    ]
+
+
+def _load(network: Any, weights: Path) -> None:
+    from detectron2.checkpoint import DetectionCheckpointer
+
+    class Strict(DetectionCheckpointer):  # type: ignore[misc]
+        """The checkpointer only logs what is missing."""
+
+        def _load_model(self, checkpoint: Any) -> Any:
+            report = super()._load_model(checkpoint)
+            # The classifier is given with each question.
+            self.missing = [name for name in report.missing_keys if not name.endswith("zs_weight")]
+            return report
+
+    checkpointer = Strict(network)
+    try:
+        checkpointer.load(str(weights))
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise CorruptData("a checkpoint that detectron2 reads", str(error), str(weights), FITTING) from None
+    if checkpointer.missing:
+        shown = ", ".join(checkpointer.missing[:8])
+        found = f"{len(checkpointer.missing)} missing or of another shape: {shown}"
+        raise CorruptData("all weights of the network", found, str(weights), FITTING)
+
+
+def _check_installed() -> None:
+    missing = [name for name in INSTRUCTIONS if importlib.util.find_spec(name) is None]
+    if missing:
+        fix = f"Install {'; '.join(INSTRUCTIONS[name] for name in missing)}. docs/detectors.md lists the steps"
+        raise UsageError("detectron2, CenterNet2 and Detic", f"no module {', '.join(missing)}", WHERE, fix)
+
+
+def _text_model(settings: DeticSettings, setup: Setup) -> Path:
+    if not settings.text_model:
+        settings = settings.model_copy(update={"text_model": TEXT_MODEL})
+    return checkpoint(settings, setup, "text_model", TEXT_MODEL)

@@ -1,0 +1,42 @@
+"""One object an image, by classical saliency: no weights, and no idea of what the object is."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from pdstore.errors import UsageError
+from schemas.stages import DeticSettings
+from stages.detectors.protocol import Candidates, Pixels, Words
+from stages.kernels.saliency import salient_object
+from stages.unit import Setup
+
+__all__ = ["SaliencyDetector", "start"]
+
+
+def start(settings: DeticSettings, setup: Setup) -> SaliencyDetector:
+    """Raises UsageError where people are wanted."""
+    if settings.mode != "max-gt-label":
+        fix = "Use another backend for human-only"
+        raise UsageError("mode max-gt-label with backend saliency", settings.mode, "detic.mode", fix)
+    return SaliencyDetector()
+
+
+class SaliencyDetector:
+    """Whatever is asked for, the answer is the one thing that stands out."""
+
+    def shape(self, pixels: Pixels) -> Hashable:
+        return ()
+
+    def look(self, pictures: Sequence[Pixels]) -> _Seen:
+        return _Seen(pictures)
+
+
+class _Seen:
+    def __init__(self, pictures: Sequence[Pixels]) -> None:
+        self._pictures = pictures
+
+    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
+        found = {number: salient_object(self._pictures[number]) for number in asked}
+        return {n: Candidates(one.mask[None], np.array([one.score], np.float32)) for n, one in found.items()}

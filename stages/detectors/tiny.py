@@ -1,0 +1,71 @@
+"""A small Mask2Former with one output class a word; score = class probability × mean mask probability inside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore.errors import UsageError
+from schemas.stages import DeticSettings
+from stages.detectors.protocol import Candidates, Pixels, Words
+from stages.registry import CLASS_NAMES
+from stages.unit import Setup
+
+if TYPE_CHECKING:
+    from stages.models.inference import Found, Inference
+
+__all__ = ["TinyDetector", "start"]
+
+
+def start(settings: DeticSettings, setup: Setup) -> TinyDetector:
+    """Raises UsageError without a model, or with one that knows no people where people are wanted."""
+    from stages.models.inference import Inference
+
+    if "model" not in setup.models:
+        fix = "Give it a trained segmenter: inputs: {model: NODE}, or choose another backend"
+        raise UsageError("a model for backend tiny", "none", "detic", fix)
+    names = json.loads((setup.models["model"] / CLASS_NAMES).read_text())
+    if settings.mode == "human-only" and not set(settings.words) & set(names):
+        fix = f"Train it on people, or set detic words to some of {names}"
+        raise UsageError(f"a segmenter that knows one of {list(settings.words)}", f"one of {names}", "detic", fix)
+    network = Inference(setup.models["model"], setup.device, settings.long_side)
+    return TinyDetector(network, names, settings.min_score)
+
+
+class TinyDetector:
+    """The queries of a network. A candidate is a query whose class probability alone exceeds ``min_score``."""
+
+    def __init__(self, network: Inference, names: Sequence[str], min_score: float) -> None:
+        self._network, self._names, self._min_score = network, list(names), min_score
+
+    def shape(self, pixels: Pixels) -> Hashable:
+        return self._network.shape(pixels)
+
+    def look(self, pictures: Sequence[Pixels]) -> _Seen:
+        return _Seen(self._network.queries(pictures), self._names, self._min_score)
+
+
+class _Seen:
+    def __init__(self, found: Sequence[Found], names: Sequence[str], min_score: float) -> None:
+        self._found, self._names, self._min_score = found, names, min_score
+
+    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
+        return {number: self._candidates(self._found[number], words) for number, words in asked.items()}
+
+    def _candidates(self, found: Found, words: Words) -> Candidates:
+        own = [self._names.index(word) for word in words if word in self._names]
+        chances = found.classes[:, own].sum(1) if words else found.classes[:, :-1].max(1)
+        return _best(chances, found.masks, self._min_score)
+
+
+def _best(chances: npt.NDArray[np.floating[Any]], probabilities: npt.NDArray[np.float32], floor: float) -> Candidates:
+    stack = probabilities > 0.5
+    inside = (probabilities * stack).sum((1, 2)) / np.maximum(stack.sum((1, 2)), 1)
+    scores = (chances * inside).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
+    order = order[chances[order] > floor]
+    return Candidates(stack[order], scores[order])

@@ -1,0 +1,134 @@
+"""Feature maps of any backbone that transformers' ``AutoBackbone`` knows: DINOv2, DINOv3 (ViT, ConvNeXt), Swin, …
+
+A plain vision transformer has one resolution, its patches; its layers are ``stage1`` to ``stageN``. A pyramid has
+its stages, finest first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from torch.nn import functional
+from transformers import AutoBackbone, AutoConfig
+from transformers.utils import logging as transformers_logging
+
+from pdstore.errors import CorruptData, UsageError, nearest
+from schemas.stages import GroupingSettings
+from stages.features.protocol import Features
+from stages.kernels.grouping import concat_maps, normalize
+from stages.models.sources import local_checkpoint
+from stages.unit import Setup, Unit
+
+__all__ = ["AutoFeatures", "start"]
+
+Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
+PYRAMID_STRIDE = 32
+"""Pixels a cell of the coarsest stage of a pyramid."""
+FRESH = "hidden_states_norms"
+"""Norms that a backbone adds to a classifier's stages: they begin as plain norms, nothing in them is random."""
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+def start(settings: GroupingSettings, setup: Setup) -> Features:
+    """Raises UsageError or CorruptData if ``weights`` names no backbone; InputMissing if there is nothing there."""
+    if not settings.weights:
+        fix = "Set grouping.weights to a folder that save_pretrained wrote or a hub name, or choose backend: pixels"
+        raise UsageError("weights for backend auto", "none", "grouping.weights", fix)
+    folder = local_checkpoint(str(setup.files.get("weights", settings.weights)))
+    network = AutoFeatures(folder, settings, setup.device)
+
+    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Floats]]:
+        for ids, pictures in unit.batches(settings.batch_size, network.size, image_ids):
+            for image_id, maps in zip(ids, network.maps(pictures), strict=True):
+                yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
+
+    return features
+
+
+class AutoFeatures:
+    """A backbone that is ready to use.
+
+    Args:
+        folder: in the layout of ``save_pretrained``.
+        settings: which layers, and at what size.
+    """
+
+    def __init__(self, folder: Path, settings: GroupingSettings, device: str) -> None:
+        self._settings, self._device = settings, torch.device(device)
+        self._network = _load(folder, settings.layers).to(self._device).eval()
+        self._multiple = _multiple(self._network.config)
+        found = folder / "preprocessor_config.json"
+        norm = {**IMAGENET, **(json.loads(found.read_text()) if found.is_file() else {})}
+        mean, std = (torch.tensor(norm[name], device=self._device).view(3, 1, 1) for name in IMAGENET)
+        self._mean, self._std = 255 * mean, 255 * std
+
+    def size(self, pixels: Pixels) -> tuple[int, int]:
+        """(height, width) that a picture has in the network: multiples of a patch, so that the maps cover all of it."""
+        height, width = pixels.shape[:2]
+        settings = self._settings
+        ratio = settings.input_scale * (settings.long_side / max(height, width) if settings.long_side else 1.0)
+        rows, columns = (max(1, round(side * ratio / self._multiple)) * self._multiple for side in (height, width))
+        return rows, columns
+
+    @torch.inference_mode()
+    def maps(self, pictures: Sequence[Pixels]) -> list[list[Floats]]:
+        """For each of pictures of equal :meth:`size` its maps (C, h, w) float32 over the whole picture."""
+        size = self.size(pictures[0])
+        tensors = [torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() for pixels in pictures]
+        resized = [functional.interpolate(t, size, mode="bilinear", antialias=True) for t in tensors]
+        batch = (torch.cat(resized).to(self._device) - self._mean) / self._std
+        is_cuda = self._device.type == "cuda"
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=is_cuda):
+            found = [maps.float().cpu().numpy() for maps in self._network(batch).feature_maps]
+        return [[maps[i] for maps in found] for i in range(len(pictures))]
+
+
+def _load(folder: Path, layers: Sequence[str]) -> Any:
+    """The backbone with the stages that are asked for; without any, those that the checkpoint names (the last)."""
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        # Only to learn the class: AutoBackbone's own from_pretrained asks the hub even about a local folder.
+        with torch.device("meta"):
+            kind = type(AutoBackbone.from_config(config))
+    except (OSError, ValueError, KeyError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise UsageError("a checkpoint that AutoBackbone knows", why, str(folder), "Choose another backbone") from None
+    for name in layers:
+        if name not in config.stage_names:
+            known = ", ".join(config.stage_names)
+            raise UsageError(f"layers among {known}", repr(name), "grouping.layers", nearest(name, config.stage_names))
+    if layers:
+        config.out_features = [name for name in config.stage_names if name in layers]
+    try:
+        network, report = kind.from_pretrained(
+            folder, config=config, output_loading_info=True, use_safetensors=True, local_files_only=True
+        )
+    except (OSError, RuntimeError, SafetensorError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise CorruptData("safetensors that fit their config.json", why, str(folder), "Fetch it again") from None
+    missing = sorted(name for name in report["missing_keys"] if FRESH not in name)
+    if missing:
+        # transformers would go on with random weights in their place.
+        found = f"none for {', '.join(missing)}"
+        raise CorruptData("weights of the whole backbone", found, str(folder), "Fetch it again")
+    return network
+
+
+def _multiple(config: Any) -> int:
+    """Pixels that the network's input sides are multiples of: its patch, or the coarsest cell of a pyramid."""
+    if hasattr(config, "depths"):
+        return PYRAMID_STRIDE
+    return math.lcm(*np.ravel(config.patch_size).tolist())

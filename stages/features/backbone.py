@@ -1,0 +1,35 @@
+"""Feature maps of a Mask2Former's backbone, joined at the resolution of the first.
+
+Source: paper §3.1; reference ``proposal_generation_model.py``, which joins res3 and res4: maps 1 and 2 here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore.errors import UsageError
+from schemas.stages import GroupingSettings
+from stages.features.protocol import Features
+from stages.kernels.grouping import concat_maps, normalize
+from stages.models.inference import Inference
+from stages.unit import Setup, Unit
+
+__all__ = ["start"]
+
+
+def start(settings: GroupingSettings, setup: Setup) -> Features:
+    """Raises UsageError without an input ``model``."""
+    if "model" not in setup.models:
+        fix = "Give it a network: inputs: {model: NODE}, or choose backend: pixels"
+        raise UsageError("a model for backend backbone", "none", "grouping", fix)
+    network = Inference(setup.models["model"], setup.device, settings.long_side)
+
+    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        for ids, pictures in unit.batches(settings.batch_size, network.shape, image_ids):
+            for image_id, maps in zip(ids, network.maps(pictures, settings.maps, settings.input_scale), strict=True):
+                yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
+
+    return features

@@ -1,0 +1,27 @@
+"""Colour, place and texture: features without any weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.stages import GroupingSettings
+from stages.features.protocol import Features
+from stages.kernels.grouping import normalize
+from stages.kernels.pixel_features import pixel_features
+from stages.unit import Setup, Unit
+
+__all__ = ["start"]
+
+
+def start(settings: GroupingSettings, setup: Setup) -> Features:
+    """See :func:`stages.kernels.pixel_features.pixel_features`; a cell is ``stride`` pixels wide."""
+
+    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        for image_id, pixels in unit.pictures(image_ids):
+            maps = pixel_features(pixels, settings.stride)
+            yield image_id, normalize(maps) if settings.normalize else maps
+
+    return features

@@ -1,0 +1,241 @@
+"""Checkpoints that are pickles, opened without trusting them.
+
+A pickle is a program: it names functions and calls them. Here only the few names that arrays are pickled with have a
+meaning, and they mean functions of this module, which check what they are given. No function of NumPy or of the
+interpreter is ever called on a pickle's behalf, and any other name refuses the whole file before anything of it runs.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pdstore.errors import CorruptData, InputMissing
+
+__all__ = ["read_tensors"]
+
+_PLAIN = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
+"""Types whose bytes are numbers. Object arrays, structures and dates are not among them."""
+_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+"""How files of ``torch.save`` began before they were zip archives."""
+_FIX = "Get the file from its publisher again, or convert it to safetensors where you trust it"
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Name -> tensor of a checkpoint: ``{name: array}``, or ``{"model": {name: array}, …}`` of which the rest is left.
+
+    Files of ``torch.save`` are read with ``weights_only=True``, plain pickles by the unpickler of this module.
+
+    Raises:
+        InputMissing: there is no file.
+        CorruptData: the file is damaged, holds no such mapping, or names anything but arrays and containers.
+    """
+    try:
+        return _tensors(_read(path))
+    except FileNotFoundError:
+        raise InputMissing("a checkpoint", "no such file", str(path), "Bring the file, or give its path") from None
+    except Exception as error:  # a damaged or hostile file can fail in any way; none of them is a checkpoint
+        found = " ".join(str(error).split())[:300] or type(error).__name__
+        raise CorruptData("a checkpoint of arrays and containers alone", found, str(path), _FIX) from None
+
+
+def _read(path: Path) -> Any:
+    with path.open("rb") as file:
+        is_torch = zipfile.is_zipfile(file) or _starts(file) == _TORCH
+        file.seek(0)
+        if not is_torch:
+            return _Unpickler(file).load()
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch's own text recommends to read the file without the guard.
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        raise _Refused(f"a pickle that asks for {asked[1] if asked else 'more'}; nothing of it was run") from None
+
+
+def _starts(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(len(_TORCH))
+
+
+def _tensors(content: Any) -> dict[str, Tensor]:
+    model = content.get("model", content) if isinstance(content, dict) else content
+    if not isinstance(model, dict) or not model:
+        raise _Refused(f"no mapping from names to arrays but {type(model).__name__}")
+    tensors = {}
+    for name, value in model.items():
+        if isinstance(value, _Array):
+            value = value.array
+        if isinstance(value, np.ndarray):
+            value = torch.from_numpy(value)
+        if not isinstance(value, Tensor):
+            raise _Refused(f"{name}, which is no array but {type(value).__name__}")
+        tensors[str(name)] = value.detach()
+    return tensors
+
+
+class _Refused(pickle.UnpicklingError):
+    """The pickle wants something that an array does not need."""
+
+
+class _Name:
+    """What a name in a pickle stands for: it can be called, and nothing else can be done with it."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        object.__setattr__(self, "_function", function)
+
+    def __call__(self, *values: Any) -> Any:
+        return self._function(*values)
+
+    def __setstate__(self, state: Any) -> NoReturn:
+        raise _Refused("a pickle that changes a function")
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise _Refused("a pickle that changes a function")
+
+
+class _Dtype:
+    """Stands for ``numpy.dtype``. ``name`` is such as ``<f4``."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, *rest: Any) -> None:
+        if not isinstance(name, str) or not _PLAIN.fullmatch(name):
+            raise _Refused(f"an array of {name!r}, not of numbers")
+        self.name = name
+
+    def __setstate__(self, state: Any) -> None:
+        """NumPy's state: (version, byte order, subarray, names, fields, …), the latter three None for numbers."""
+        order = state[1]
+        if order not in ("<", ">", "|", "=") or any(part is not None for part in state[2:5]):
+            raise _Refused("an array of structures, not of numbers")
+        self.name = order + self.name.lstrip("<>|=")
+
+
+class _Array:
+    """Stands for a ``numpy.ndarray`` that is being filled."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, *rest: Any) -> None:
+        self.array = np.empty(0, np.float32)
+
+    def __setstate__(self, state: Any) -> None:
+        """NumPy's state: (version, shape, type, whether columns come first, bytes)."""
+        _, shape, dtype, is_fortran, data = state
+        self.array = _filled(data, dtype, shape, "F" if is_fortran else "C")
+
+
+class _Ordered(dict[Any, Any]):
+    """Stands for ``collections.OrderedDict``; what else a state dict of torch carries is left."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        return
+
+
+def _filled(data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
+    if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
+        raise _Refused("an array of objects, not of numbers")
+    plain = np.dtype(dtype.name)
+    if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
+        raise _Refused("an array without a shape")
+    if len(data) != math.prod(shape) * plain.itemsize or order not in ("C", "F"):
+        raise _Refused(f"an array of {len(data)} bytes with the shape {shape}")
+    # torch knows the machine's own byte order alone, and tensors are written to.
+    return np.frombuffer(data, plain).reshape(shape, order=order).astype(plain.newbyteorder("="))
+
+
+def _scalar(dtype: Any, data: Any) -> np.ndarray:
+    return _filled(data, dtype, ())
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    array = _Array()
+    array.array = _filled(data, dtype, shape, order)
+    return array
+
+
+def _storage(data: Any) -> Tensor:
+    """The flat tensor of a storage, which torch writes as a file within the file."""
+    if not isinstance(data, bytes):
+        raise _Refused("a tensor without bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means its own users of storages
+        storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return torch.empty(0, dtype=storage.dtype).set_(storage)
+
+
+def _rebuilt(flat: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Tensor:
+    """A tensor on a storage, checked to lie inside it; ``rest``: whether it needs a gradient, hooks."""
+    if not isinstance(flat, Tensor):
+        raise _Refused("a tensor without a storage")
+    numbers = (offset, *size, *stride)
+    if len(size) != len(stride) or not all(type(number) is int and number >= 0 for number in numbers):
+        raise _Refused("a tensor without a shape")
+    last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
+    if 0 not in size and last >= flat.numel():
+        raise _Refused("a tensor larger than its storage")
+    return torch.as_strided(flat, size, stride, offset).clone()
+
+
+def _parameter(data: Any, *rest: Any) -> Any:
+    return data
+
+
+def _encoded(text: Any, encoding: Any) -> bytes:
+    """How protocols 0 to 2 write bytes."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise _Refused("bytes that are not latin1")
+    return text.encode("latin1")
+
+
+def _no_bytes() -> bytes:
+    """How the same protocols write that there are none."""
+    return b""
+
+
+_NUMPY = {
+    "multiarray._reconstruct": _Array,
+    "multiarray.scalar": _scalar,
+    "numeric._frombuffer": _from_buffer,
+}
+_NAMES: dict[str, Callable[..., Any]] = {
+    **{f"numpy.{core}.{name}": function for core in ("core", "_core") for name, function in _NUMPY.items()},
+    "numpy.dtype": _Dtype,
+    "numpy.ndarray": _Array,
+    "collections.OrderedDict": _Ordered,
+    "torch._utils._rebuild_tensor_v2": _rebuilt,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch.storage._load_from_bytes": _storage,
+    "_codecs.encode": _encoded,
+    "builtins.bytes": _no_bytes,
+    "__builtin__.bytes": _no_bytes,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads containers, numbers, text, and arrays of numbers."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        full = f"{module}.{name}"
+        if full not in _NAMES:
+            raise _Refused(f"a pickle that asks for {full}; nothing of it was run")
+        return _Name(_NAMES[full])
+
+    def persistent_load(self, pid: Any) -> NoReturn:
+        raise _Refused("a pickle that refers to another file")

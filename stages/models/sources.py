@@ -1,0 +1,47 @@
+"""Where published weights come from: a folder, or a name on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pdstore.errors import InputMissing
+
+__all__ = ["is_hub_name", "local_checkpoint"]
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_FILE_SUFFIXES = {".json", ".npy", ".pkl", ".pt", ".pth", ".safetensors", ".yaml"}
+_NOT_SAFE = ["*.bin", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.ot", "*.pkl", "*.pt", "*.pth"]
+"""Files of a hub repository that are left there: pickles, and weights for other programs."""
+
+
+def is_hub_name(text: str) -> bool:
+    """True for ``org/name``, unless it ends as a file does, or a folder ``org`` is here."""
+    is_file_name = Path(text).suffix in _FILE_SUFFIXES
+    return bool(_HUB_NAME.fullmatch(text)) and not is_file_name and not Path(text).parent.exists()
+
+
+def local_checkpoint(text: str) -> Path:
+    """A local folder with a checkpoint in the layout of transformers' ``save_pretrained``.
+
+    Args:
+        text: a folder, which is taken as it is; else a name ``org/name`` on the Hugging Face hub, which is downloaded
+            into the hub's own cache (or found there without a network). Pickled weights are not downloaded.
+
+    Raises:
+        InputMissing: there is no such folder, or the hub has no such name or cannot be reached.
+    """
+    if Path(text).is_dir():
+        return Path(text)
+    if not is_hub_name(text):
+        fix = "Give a folder that save_pretrained wrote, or a hub name such as facebook/dinov2-base"
+        raise InputMissing("a folder with a checkpoint", "a file" if Path(text).exists() else "nothing", text, fix)
+    # Imported here: most checkpoints are folders, and the hub's client is slow to load.
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(text, ignore_patterns=_NOT_SAFE))
+    except Exception as error:  # the client raises requests', httpx', its own and OS errors; each means "not there"
+        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        fix = "Download it where there is a network, bring the folder here and give its path"
+        raise InputMissing(f"{text} from the Hugging Face hub", f"{type(error).__name__}: {why}", text, fix) from error

@@ -1,0 +1,51 @@
+"""What became of a run of a node, and the errors that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pdstore.errors import InputMissing, PartlyFailed, PdError
+
+__all__ = ["Report", "raise_failures", "raise_waiting"]
+
+
+@dataclass
+class Report:
+    """What a run did. ``images`` and ``rejected`` count images of the units this run committed."""
+
+    node: str
+    todo: list[int] = field(default_factory=list)
+    committed: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    held: list[int] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)
+    images: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+
+
+def raise_failures(report: Report, max_error_rate: float) -> None:
+    """Raises PartlyFailed or PdError if units failed, or more images than allowed became error rows."""
+    if report.failed:
+        unit, why = next(iter(report.failed.items()))
+        found = f"{len(report.failed)} that failed; the first, unit {unit}: {why}"
+        fix = "Mend the cause and run the same command again: only what is missing is computed"
+        error = PartlyFailed if report.committed else PdError
+        raise error(f"{len(report.todo)} units", found, report.node, fix)
+    if report.images and report.rejected / report.images > max_error_rate:
+        found = f"{report.rejected} of {report.images} images left out"
+        fix = (
+            f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{report.node}' GROUP BY 1\". "
+            "Or allow more: --max-error-rate"
+        )
+        raise PdError(f"at most {max_error_rate:.0%} of the images in errors", found, report.node, fix)
+
+
+def raise_waiting(report: Report, upstream: Sequence[str]) -> None:
+    """Raises InputMissing if units wait for one of the nodes ``upstream``."""
+    if report.waiting:
+        shown = ", ".join(map(str, report.waiting[:8])) + (", …" if len(report.waiting) > 8 else "")
+        sources = " and ".join(dict.fromkeys(upstream))
+        fix = f"Run {sources} for them first, or everything: pd run"
+        raise InputMissing("the input of all units", f"none for units {shown}", report.node, fix)

@@ -1,0 +1,94 @@
+"""What a training has reached: network, optimiser, averaged weights, and the checkpoints that hold them.
+
+There is no more to it: the learning rate is a function of the step, random numbers of (seed, step, image), the sample
+order of the step, and bfloat16 needs no loss scale.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pdstore.errors import StaleSettings
+from schemas.training import TrainSettings
+from stages.models.network import PartNetwork
+from stages.train import checkpoint
+from stages.train.optimiser import AveragedWeights, freeze, make_optimiser
+
+__all__ = ["TrainingState"]
+
+
+class TrainingState:
+    """The state of one training.
+
+    Args:
+        network: on its device, with its initial weights.
+        folder: of the training.
+    """
+
+    def __init__(self, settings: TrainSettings, network: PartNetwork, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+        self.network = network.to(memory_format=torch.channels_last).train()  # twice as fast on a CPU
+        freeze(self.network, settings.freeze)
+        self.optimiser = make_optimiser(self.network, settings)
+        self.average = AveragedWeights(settings)
+        self.checkpoints = folder / "checkpoints"
+        self.best: float | None = None
+
+    def resume(self, device: torch.device) -> int:
+        """Steps already done: 0, or those of the newest checkpoint, whose state is taken over.
+
+        Raises:
+            StaleSettings: the checkpoint was written under other settings.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = checkpoint.newest(self.checkpoints, device)
+        if state is None:
+            return 0
+        self._check(state)
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.average = AveragedWeights(self.settings, state["average"])
+        self.best = state["best"]
+        return int(state["step"])
+
+    def save(self, step: int, score: float | None, is_due: bool) -> None:
+        """Writes a checkpoint if one is due, or if ``score`` (less is better) is the best so far, which is kept."""
+        is_best = score is not None and (self.best is None or score < self.best)
+        if is_best:
+            self.best = score
+        if is_due or is_best:
+            state = {
+                "step": step,
+                "best": self.best,
+                "settings": json.dumps(self._identity()),
+                "network": self.network.state_dict(),
+                "average": self.average.values,
+                "optimiser": self.optimiser.state_dict(),
+            }
+            checkpoint.write(self.checkpoints, step, state, self.settings.keep, is_best)
+
+    def finish(self) -> PartNetwork:
+        """The network with its final weights, in evaluation mode."""
+        if self.average.values:
+            self.network.load_state_dict(self.average.values)
+        return self.network.eval()
+
+    def _identity(self) -> dict[str, Any]:
+        network = self.network
+        shape = {"num_classes": network.num_classes, "num_objects": network.num_objects}
+        return {**self.settings.identity(), "network": network.settings.identity(), **shape}
+
+    def _check(self, state: dict[str, Any]) -> None:
+        then, now = json.loads(state["settings"]), json.loads(json.dumps(self._identity()))
+        changed = [f"{name}: {then.get(name)} -> {now.get(name)}" for name in now if then.get(name) != now.get(name)]
+        if changed:
+            raise StaleSettings(
+                expected="the settings that the checkpoint was written under",
+                found="; ".join(changed),
+                where=str(self.checkpoints),
+                fix="Train in another folder, or delete this one",
+            )

@@ -1,0 +1,96 @@
+"""One optimiser step on one batch, shared by all ranks."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from pdstore.errors import PdError
+from pdstore.stream import generator
+from stages.models.network import Queries
+from stages.train import checkpoint
+from stages.train.loss import PartLoss
+from stages.train.optimiser import set_rate
+from stages.train.ranks import Ranks, synchronise_norms
+from stages.train.samples import Batch
+from stages.train.state import TrainingState
+
+__all__ = ["Stepper"]
+
+
+class Stepper:
+    """Takes steps.
+
+    Args:
+        state: that moves.
+        ranks: that take the same steps with their own shares of each batch.
+        device: of this rank.
+    """
+
+    def __init__(self, state: TrainingState, ranks: Ranks, device: torch.device) -> None:
+        settings = state.settings
+        self.state, self.ranks, self.device, self.settings = state, ranks, device, settings
+        self.loss = PartLoss(state.network.num_classes, settings).to(device)
+        synchronise_norms(state.network, ranks)
+        if settings.checkpoint_activations:
+            state.network.checkpoint_activations()
+        self.forward = torch.compile(state.network) if settings.compile else state.network
+        self.use_amp = settings.amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+    def step(self, step: int, batch: Batch, wants_stop: bool) -> tuple[dict[str, float], bool]:
+        """The step's losses and learning rate, and whether any rank wants to stop after it.
+
+        Args:
+            step: counted from 0.
+            batch: this rank's share.
+
+        Raises:
+            PdError: the loss is not finite; nothing was changed.
+        """
+        settings, state = self.settings, self.state
+        torch.manual_seed(int(generator("step", settings.seed, step, self.ranks.rank).integers(2**62)))
+        lr = set_rate(state.optimiser, step, settings)
+        counts = [len(labels) for labels in batch.labels]
+        totals = self.ranks.total(self.loss.totals(counts, state.network.settings.num_queries))
+        state.optimiser.zero_grad()
+        sums = torch.zeros(4, dtype=torch.float64, device=self.device)
+        for piece in batch.pieces(settings.accumulate):
+            sums[:3] += self._backward(piece.to(self.device), step, totals)
+        sums[3] = float(wants_stop)
+        losses = self.ranks.total(sums).tolist()
+        values = {"loss": sum(losses[:3]), **dict(zip(("loss_class", "loss_mask", "loss_dice"), losses, strict=False))}
+        self._check(values["loss"], step, batch)
+        self.ranks.total_gradients(state.network.parameters())
+        torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
+        state.optimiser.step()
+        state.average.update(state.network, step)
+        return {**values, "lr": lr}, losses[3] > 0
+
+    @torch.no_grad()
+    def queries(self, batch: Batch) -> Queries:
+        """What the network says about a batch now."""
+        on_device = batch.to(self.device)
+        return cast(Queries, self.state.network(on_device.images, on_device.object_class))
+
+    def _backward(self, piece: Batch, step: int, totals: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_amp):
+            queries = self.forward(piece.images, piece.object_class)
+        keys = [(self.settings.seed, step, image_id) for image_id in piece.image_ids]
+        losses = torch.stack(list(self.loss(queries, piece.masks, piece.labels, keys, totals).values()))
+        losses.sum().backward()
+        return losses.detach()
+
+    def _check(self, loss: float, step: int, batch: Batch) -> None:
+        if math.isfinite(loss):
+            return
+        image_ids = [image_id for share in self.ranks.gathered(batch.image_ids) for image_id in share]
+        good = checkpoint.last_good(self.state.checkpoints)
+        raise PdError(
+            expected="a finite loss",
+            found=f"{loss} on images {image_ids}",
+            where=f"step {step + 1} of {self.state.folder}",
+            fix=f"Last good checkpoint: {good}. Lower lr, or look at the images",
+        )

@@ -1,0 +1,162 @@
+import os
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pdstore.errors import CorruptData, InputMissing
+from stages.models.pickles import read_tensors
+
+ARRAYS = {
+    "float32": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "float16": np.ones((2, 2), np.float16),
+    "float64, other byte order": np.arange(3, dtype=">f8"),
+    "int64": np.arange(4),
+    "bool": np.array([True, False]),
+    "columns first": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "empty": np.zeros((0, 3), np.float32),
+    "scalar": np.float64(0.5),
+    "transposed": np.arange(6.0).reshape(2, 3).T,
+}
+
+
+def write(path: Path, content: Any, protocol: int = 4) -> Path:
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_come_back_from_every_protocol(protocol: int, tmp_path: Path) -> None:
+    """Shape, type and values, in the machine's byte order; what stands beside the model is left."""
+    content = {"model": {n: a for n, a in ARRAYS.items() if n != "scalar"}, "iteration": 7, "loss": np.float64(0.5)}
+    found = read_tensors(write(tmp_path / "a.pkl", content, protocol))
+    for name, tensor in found.items():
+        assert tensor.shape == ARRAYS[name].shape
+        assert np.array_equal(tensor.numpy(), ARRAYS[name])
+
+
+def test_files_of_numpy_1_and_2_are_alike(tmp_path: Path) -> None:
+    """NumPy's internal module was renamed; both names are known, for arrays, scalars and buffers."""
+    for protocol in (2, 5):
+        written = pickle.dumps({"a": ARRAYS["float32"], "s": np.float32(2)}, protocol=protocol)
+        assert b"numpy._core" in written
+        # Two characters fewer: the length that goes before the name in newer protocols is made to fit.
+        older = re.sub(rb"(?s)(.)(numpy\._core\.)", lambda m: _shorter(m[1]) + b"numpy.core.", written)
+        older = _without_frames(older)
+        (tmp_path / "old.pkl").write_bytes(older)
+        found = read_tensors(tmp_path / "old.pkl")
+        assert np.array_equal(found["a"].numpy(), ARRAYS["float32"]) and found["s"].item() == 2
+
+
+def _shorter(length: bytes) -> bytes:
+    """The length byte of a short text, one less; of older protocols, the opcode before the name as it is."""
+    return length if length == b"c" else bytes([length[0] - 1])
+
+
+def _without_frames(written: bytes) -> bytes:
+    return written[:2] + written[11:] if written[2:3] == b"\x95" else written
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_tensors_in_a_plain_pickle_come_back(protocol: int, tmp_path: Path) -> None:
+    """A state dict that was pickled without torch.save: views, parameters and all."""
+    state = torch.nn.Linear(3, 2).state_dict()
+    content = {**state, "row": torch.arange(6.0).view(2, 3)[1], "parameter": torch.nn.Parameter(torch.ones(2))}
+    found = read_tensors(write(tmp_path / "a.pkl", content, protocol))
+    assert all(torch.equal(found[name], value) for name, value in content.items())
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_files_of_torch_save_come_back_under_any_name(is_zip: bool, tmp_path: Path) -> None:
+    """Both layouts of torch.save, told by their content."""
+    torch.save({"model": {"a": torch.ones(3)}}, tmp_path / "a.pkl", _use_new_zipfile_serialization=is_zip)
+    assert torch.equal(read_tensors(tmp_path / "a.pkl")["a"], torch.ones(3))
+
+
+class Hostile:
+    """Unpickled by anybody else, it makes a file."""
+
+    def __init__(self, function: Any, *values: Any) -> None:
+        self.call = function, values
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize("suffix", ["pkl", "pth"])
+@pytest.mark.parametrize("how", ["system", "eval", "in an object array", "torch.save", "old torch.save"])
+def test_a_hostile_pickle_runs_nothing(how: str, suffix: str, tmp_path: Path) -> None:
+    """It is refused with one error that names what it asked for, and the file that it would have made is not there."""
+    owned, path = tmp_path / "owned", tmp_path / f"hostile.{suffix}"
+    attack: Any = Hostile(os.system, f"touch {owned}")
+    if how == "eval":
+        attack = Hostile(eval, f"open({str(owned)!r}, 'w')")
+    elif how == "in an object array":
+        attack = np.array([attack, 1], object)
+    content = {"model": {"weight": attack}}
+    if "torch.save" in how:
+        torch.save(content, path, _use_new_zipfile_serialization=how == "torch.save")
+    else:
+        write(path, content)
+    with pytest.raises(CorruptData, match=r"asks for (posix\.system|builtins\.eval)|array of 'O8'"):
+        read_tensors(path)
+    assert not owned.exists()
+    if how == "system":
+        pickle.loads(path.read_bytes())
+        assert owned.exists()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"cnumpy\ndtype\n(S'O8'\ntR.",  # an object type
+        b"cnumpy\ndtype\n(S'V8'\ntR(I3\nS'|'\nN(S'a'\nt(dI8\nI1\nI0\ntb.",  # a structure
+        b"cnumpy\ndtype\n(S'f4'\ntR(I3\nS'|'\nN(S'a'\nt(dI8\nI1\nI0\ntb.",  # a structure in disguise
+        b"cnumpy._core.multiarray\n_reconstruct\n}S'_function'\ncbuiltins\nbytes\nsb.",  # changes a function
+        b"cnumpy\ndtype\n}S'__class__'\nI1\nsb.",  # changes a type
+        b"cnumpy\nndarray\n)\x81.",  # makes an object of a class
+        b"cnumpy.core.numeric\n_frombuffer\n(V1234\ncnumpy\ndtype\n(S'f4'\ntR(I1\ntS'C'\ntR.",  # bytes that are text
+        b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'f8'\ntRc_codecs\nencode\n(V12\nS'latin1'\ntRtR.",  # short
+        b"cnumpy\nload\n.",
+        b"cnumpy.core.multiarray\n_reconstruct.__globals__\n.",
+        b"cbuiltins\nbytes\n(I9999999999\ntR.",
+        b"ctorch._utils\n_rebuild_tensor_v2\n(NI0\n(I4\nt(I1\ntI00\nNtR.",
+        b"ctorch.storage\n_load_from_bytes\n(S'x'\ntR.",
+        b"P1\n.",  # something outside the file
+        b"(lp0\n.",
+    ],
+)
+def test_tricks_with_what_is_allowed_are_refused(program: bytes, tmp_path: Path) -> None:
+    """Allowed names do nothing but make arrays of numbers: they cannot be changed, entered or misled."""
+    (tmp_path / "a.pkl").write_bytes(program)
+    with pytest.raises(CorruptData, match="expected a checkpoint of arrays and containers alone"):
+        read_tensors(tmp_path / "a.pkl")
+
+
+def test_a_tensor_stays_inside_its_storage(tmp_path: Path) -> None:
+    """A shape, offset or stride that reaches over the end reads no foreign memory."""
+    good = pickle.dumps({"a": torch.arange(4.0)}, protocol=2)
+    place = b"K\x00K\x04\x85q\x0bK\x01\x85"  # offset 0, size (4,), stride (1,)
+    assert good.count(place) == 1
+    for old, new in ((b"K\x04", b"K\x05"), (b"K\x00", b"K\x01"), (b"K\x01", b"K\x02")):
+        (tmp_path / "a.pkl").write_bytes(good.replace(place, place.replace(old, new)))
+        with pytest.raises(CorruptData, match="larger than its storage"):
+            read_tensors(tmp_path / "a.pkl")
+
+
+def test_damage_is_told_from_absence(tmp_path: Path) -> None:
+    """A truncated file is corrupt, a mapping to anything but arrays too; a file that is not there is missing."""
+    path = write(tmp_path / "a.pkl", {"model": ARRAYS})
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(CorruptData):
+        read_tensors(path)
+    with pytest.raises(CorruptData, match="found epoch, which is no array but int"):
+        read_tensors(write(path, {"epoch": 3}))
+    with pytest.raises(CorruptData, match="found no mapping from names to arrays but list"):
+        read_tensors(write(path, [1]))
+    with pytest.raises(InputMissing, match="no such file"):
+        read_tensors(tmp_path / "b.pkl")

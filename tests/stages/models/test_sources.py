@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from pdstore.errors import InputMissing
+from stages.models.sources import is_hub_name, local_checkpoint
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Nothing is downloaded for it, and nothing is copied."""
+    assert local_checkpoint(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("facebook/dinov2-base", True),
+        ("here/there", False),
+        ("here/no_such_folder", False),
+        ("/weights/a", False),
+        ("./weights", False),
+        ("weights.pkl", False),
+        ("weights/model.pkl", False),
+        ("a/b/c", False),
+    ],
+)
+def test_a_hub_name_is_told_from_a_path(
+    text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``org/name``, unless it ends as a file does or a folder of the first word is here: then it is a path."""
+    (tmp_path / "here" / "there").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert is_hub_name(text) == expected
+
+
+def test_what_is_nowhere_is_told(tmp_path: Path) -> None:
+    """A path that is not there names what would be right."""
+    with pytest.raises(InputMissing, match=r"a folder with a checkpoint, found nothing.*or a hub name"):
+        local_checkpoint(str(tmp_path / "none"))
+
+
+def test_a_hub_without_a_network_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The name, that the hub was asked, and what to do instead."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(
+        InputMissing, match=r"expected no-such-org/no-such-name from the Hugging Face hub.*give its path"
+    ):
+        local_checkpoint("no-such-org/no-such-name")

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import wandb
+from PIL import Image
+
+from schemas.training import TrainSettings
+from stages.train.log import TrainingLog, read_log
+
+
+def test_a_resumed_log_holds_each_step_once(tmp_path: Path) -> None:
+    """Steps after the checkpoint are dropped, and the half line that a killed process left."""
+    log = TrainingLog(tmp_path, TrainSettings(), "test", {})
+    for step in (1, 2, 3):
+        log.add(step, {"loss": float(step)})
+    with log.path.open("a") as file:
+        file.write('{"step": 4, "lo')
+    log.cut(2)
+    log.add(3, {"loss": 9.0})
+    assert [(line["step"], line["loss"]) for line in read_log(tmp_path)] == [(1, 1.0), (2, 2.0), (3, 9.0)]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_weights_and_biases_gets_a_copy_under_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline a run is written to the folder: values, pictures and settings; resumed, it keeps its id."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "wandb_home"))
+    settings, ids = TrainSettings(wandb=True, wandb_project="parts"), []
+    for first in (1, 2):
+        log = TrainingLog(tmp_path, settings, "distill-train", {"lr": 0.5})
+        ids.append((wandb.run.id, wandb.run.project, wandb.run.config["lr"]))
+        log.add(first, {"loss": 1.0 / first})
+        log.picture(first, Image.new("RGB", (8, 8)))
+        log.close()
+    assert ids[0] == ids[1] == ((tmp_path / "wandb_id").read_text(), "parts", 0.5)
+    runs = sorted((tmp_path / "wandb").glob("offline-run-*"))
+    assert runs and all(run.name.endswith(ids[0][0]) for run in runs)
+    assert list((tmp_path / "wandb").glob("offline-run-*/files/media/images/*.png"))
+    assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
