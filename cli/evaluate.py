@@ -1,7 +1,8 @@
-"""``pd eval``: the evaluations of the pipeline, and their numbers."""
+"""``pd eval``: what the masks of a node are worth against ground truth."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -11,9 +12,8 @@ from cli.options import Request, shared_options
 from cli.output import print_json, print_table
 from cli.session import open_pipeline, split_words
 from pdstore import Catalog, Store
-from pdstore.errors import UsageError
 from schemas.tables import TABLES
-from stages.pipeline import Pipeline
+from stages.evaluation_nodes import Evaluations, extended
 
 __all__ = ["command"]
 
@@ -21,62 +21,82 @@ _NUMBERS = """
 SELECT node, evaluated, protocol, metric, class_name, part_name, value FROM metrics
 WHERE node IN ({nodes}) ORDER BY ALL
 """
+_UNIQUE = "-unique"
+Number = dict[str, Any]
 
 
 @click.command("eval")
 @click.argument("words", nargs=-1, metavar="[NODE]… [NODE.KEY=VALUE]…")
+@click.option(
+    "--protocol", type=click.Choice(["reference", "honest", "both"]), help="As published, without help, or both."
+)
+@click.option("--dataset", default="", metavar="NAME", help="The ground truth: nodes NAME-parts and NAME-objects.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: also the numbers of each class and part.")
 @shared_options
-def command(words: tuple[str, ...], as_json: bool, **values: Any) -> None:
-    """Run the evaluation nodes that are missing, and print what they measured.
+def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, **values: Any) -> None:
+    """Run evaluations that are missing, and print what they measured, in percent.
+
+    NODE is an evaluation of the pipeline, or any node that finds masks: then the evaluation that reads it, or a new
+    one, eval-NODE, which is recorded in the pipeline. An evaluation under another protocol than its own is a node
+    beside it, such as eval-NODE-both. Without NODE: all evaluations of the pipeline. The numbers are rows of the
+    table metrics.
 
     \b
     Examples:
       pd eval
       pd eval eval-distill --json
+      pd eval proposals --protocol both
+      pd eval distill --dataset part_imagenet_val --protocol reference
     """
     names, overrides = split_words(words)
     request = Request.parse(values, wait=True)
-    store, pipeline = open_pipeline(overrides)
-    chosen = _chosen(pipeline, names)
-    adopt(store, pipeline, chosen, request, overrides)
+    store, pipeline = open_pipeline()
+    pipeline = extended(store, pipeline, {}, [o for o in overrides if o.partition(".")[0] in pipeline.nodes])
+    evaluations = Evaluations(pipeline, protocol or "", dataset)
+    found = [(name, *evaluations.of(name)) for name in names]
+    chosen = {node: spec for _, node, spec in found} or evaluations.all()
+    # Of an evaluation that was named, everything; of one that a named node led to, what it says of that node.
+    wanted = {(node, name) for name, node, _ in found if pipeline[name].stage.name != "eval"}
+    whole = {node for name, node, _ in found if (node, name) not in wanted} if names else set(chosen)
+    pipeline = extended(store, pipeline, chosen, overrides)
+    adopt(store, pipeline, list(chosen), request, overrides)
     with interruptible() as stop:
         for name in chosen:
             execute(store, pipeline, name, request, overrides, stop)
     if request.options.dry_run:
         return
-    numbers = _read(store, chosen)
+    numbers = [
+        n
+        for n in _read(store, chosen)
+        if protocol in (None, "both", n["protocol"]) and (n["node"] in whole or (n["node"], n["evaluated"]) in wanted)
+    ]
     if as_json:
-        print_json({"nodes": {name: [n for n in numbers if n.pop("node", name) == name] for name in chosen}})
+        print_json({"nodes": {node: [_without_node(n) for n in numbers if n["node"] == node] for node in chosen}})
     else:
         _print(numbers)
 
 
-def _chosen(pipeline: Pipeline, names: list[str]) -> list[str]:
-    found = [name for name, node in pipeline.nodes.items() if node.stage.name == "eval"]
-    if not found:
-        fix = "Add one with 'stage: eval' and the inputs images, truth and predicted to the pipeline's file"
-        raise UsageError("an evaluation node", "none in the pipeline", "pd eval", fix)
-    for name in names:
-        if pipeline[name].name not in found:
-            raise UsageError("an evaluation node", repr(name), "pd eval", f"They are: {', '.join(found)}")
-    return [name for name in found if name in names or not names]
-
-
-def _read(store: Store, nodes: list[str]) -> list[dict[str, Any]]:
+def _read(store: Store, nodes: Iterable[str]) -> list[Number]:
     listed = ", ".join(f"'{name}'" for name in nodes)
     catalog = Catalog(store, TABLES.values(), store.current())
-    rows: list[dict[str, Any]] = catalog.query(_NUMBERS.format(nodes=listed)).to_pylist()
+    rows: list[Number] = catalog.query(_NUMBERS.format(nodes=listed)).to_pylist()
     return rows
 
 
-def _print(numbers: list[dict[str, Any]]) -> None:
-    """A row a node that was evaluated, a column a metric of the whole."""
-    whole = [n for n in numbers if not n["class_name"]]
-    metrics = list(dict.fromkeys(n["metric"] for n in whole))
+def _without_node(number: Number) -> Number:
+    return {name: value for name, value in number.items() if name != "node"}
+
+
+def _print(numbers: list[Number]) -> None:
+    """A row a node that was evaluated, and one more for its segments with one label a pixel; a column a metric."""
     rows: dict[tuple[str, str, str], dict[str, float]] = {}
-    for n in whole:
-        rows.setdefault((n["node"], n["evaluated"], n["protocol"]), {})[n["metric"]] = n["value"]
+    for n in numbers:
+        if not n["class_name"]:
+            is_unique = n["metric"].endswith(_UNIQUE)
+            evaluated = f"{n['evaluated']}, one label a pixel" if is_unique else n["evaluated"]
+            row = rows.setdefault((n["node"], evaluated, n["protocol"]), {})
+            row[n["metric"].removesuffix(_UNIQUE)] = n["value"]
+    metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
     print_table(
         ("node", "evaluated", "protocol", *metrics), [(*k, *(v.get(m) for m in metrics)) for k, v in rows.items()]
     )

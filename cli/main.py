@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sql": ("cli.sql", "Ask the tables of the store."),
     "show": ("cli.show", "Draw an image with the masks of every node."),
     "eval": ("cli.evaluate", "Run the evaluations and print their numbers."),
+    "eval-file": ("cli.eval_file", "Score predictions in a file against ground truth in another."),
     "verify": ("cli.verify", "Check every committed file."),
     "gc": ("cli.gc", "List or delete what no commit names."),
     "config": ("cli.config", "Show or change the settings."),

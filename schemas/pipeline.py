@@ -44,9 +44,13 @@ class PipelineSpec(Settings):
 class SourceSpec(Settings):
     """Where a store's images come from."""
 
-    kind: str = Field("folder", description="folder, list or demo")
+    kind: str = Field("folder", description="folder, list, dataset or demo")
     root: str = Field(description="folder that the keys are relative to")
     list_file: str = Field("", description="list: a text file, 'key' or 'key<TAB>class' a line")
+    dataset: str = Field("", description="dataset: its name, such as part_imagenet_val")
+    class_file: str = Field(
+        "", description="only the classes in this text file: a WordNet code or folder's name a line"
+    )
     num_train: int = Field(900, ge=1, description="demo: training images that are drawn")
     num_val: int = Field(180, ge=1, description="demo: held-out images that are drawn")
     seed: int = Field(0, ge=0, description="demo: of the drawings")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
 from schemas.training import NetworkSettings, TrainSettings
@@ -63,9 +63,33 @@ class WeightsSettings(Settings):
 
 
 class AnnotationsSettings(Settings):
-    """Masks that people drew, from a COCO JSON file; category names read '<Object> <part>' as in PartImageNet."""
+    """Masks that people drew, as a data set publishes them; ``pd init --dataset`` fills in where they are."""
 
-    file: str = file_setting(..., min_length=1, description="COCO JSON: file_name is an image's key")
+    format: Literal["coco", "part_imagenet", "pascal_part", "cityscapes_part"] = Field(
+        "coco", description="what the annotation files are"
+    )
+    file: tuple[str, ...] = file_setting(
+        (), description="coco, part_imagenet: COCO JSON; coco: file_name is an image's key"
+    )
+    folder: str = Field("", description="pascal_part, cityscapes_part: their folder, relative to the image folder")
+    merge_parts: bool = Field(False, description="the parts of one name of an object are one part")
+    percent: float = Field(
+        100.0, gt=0, le=100, description="share of each split's images whose labels are taken; fewer are a part of more"
+    )
+    seed: int = Field(0, ge=0, description="percent: of the choice")
+
+    @field_validator("file", mode="before")
+    @classmethod
+    def _single(cls, value: Any) -> Any:
+        return ((value,) if value else ()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _has_source(self) -> Self:
+        is_json = self.format in ("coco", "part_imagenet")
+        if bool(self.file) != is_json or bool(self.folder) == is_json:
+            right, wrong = ("file", "folder") if is_json else ("folder", "file")
+            raise ValueError(f"format {self.format} needs a {right} and takes no {wrong}")
+        return self
 
 
 class DeticSettings(Settings):
@@ -222,3 +246,4 @@ class EvalSettings(Settings):
     vote_split: str = Field("train", description="honest: images that name the clusters")
     test_split: str = Field("val", description="honest: images that are scored")
     ar_limits: tuple[int, ...] = Field((1, 10, 20, 50, 100, 200), description="proposals an image, for AR")
+    processes: int = operational(1, ge=1, description="processes that share the blocks")

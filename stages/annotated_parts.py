@@ -3,57 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from pdstore import Ragged, Rows, masks
+from pdstore import Rows
 from schemas.stages import AnnotationsSettings
 from schemas.tables import PARTS
-from stages.coco import Annotation, read_coco
+from stages.annotated import Drawn, drawn_objects
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
 
 def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Objects of an image are numbered with the image's own class first."""
-    annotations = read_coco(setup.files["file"])
-    class_ids = {c.name.lower(): c.class_id for c in setup.classes}
+    """Parts are numbered as listed. A part without a pixel is a row of ``errors``."""
+    objects = drawn_objects(settings, setup)
 
     def run(unit: Unit) -> Output:
-        records = []
-        for image_id, key in sorted(unit.keys.items()):
-            own = unit.category()[image_id][1].lower()
-            records += _rows(image_id, own, annotations.get(key, []), class_ids)
+        records = [record for drawn in objects(unit) for record in _records(unit, drawn)]
         return Output(Rows.from_records(PARTS, records))
 
     return run
 
 
-def _rows(image_id: int, own: str, found: list[Annotation], class_ids: dict[str, int]) -> list[dict[str, object]]:
-    names = sorted({a.object_name for a in found}, key=lambda name: (name != own, name))
-    rows: list[dict[str, object]] = []
-    for object_id, name in enumerate(names):
-        members = [a for a in found if a.object_name == name]
-        height, width = members[0].height, members[0].width
-        whole = masks.union([a.counts for a in members], height, width)
-        sizes = masks.area(Ragged.from_list([whole, *(a.counts for a in members)]), height, width)
-        for part_id, (member, area) in enumerate(zip(members, sizes[1:], strict=True)):
-            rows.append(
-                {
-                    "image_id": image_id,
-                    "object_id": object_id,
-                    "part_id": part_id,
-                    "category_id": class_ids.get(name, -1),
-                    "category_name": name,
-                    "part_name": member.part_name,
-                    "score": 1.0,
-                    "object_ratio": float(area) / max(int(sizes[0]), 1),
-                    "area": int(area),
-                    "height": height,
-                    "width": width,
-                    "rle": member.counts,
-                    "feature": np.zeros(0, np.float16),
-                }
-            )
-    return rows
+def _records(unit: Unit, drawn: Drawn) -> list[dict[str, Any]]:
+    records = []
+    for number, (part, area) in enumerate(zip(drawn.thing.parts, drawn.part_areas, strict=True)):
+        if not area:
+            what = f"{part.name} of object {drawn.object_id} ({drawn.thing.name})"
+            unit.reject(drawn.image_id, "empty_mask", f"expected pixels of {what}, found none")
+            continue
+        records.append(
+            {
+                "image_id": drawn.image_id,
+                "object_id": drawn.object_id,
+                "part_id": number,
+                "category_id": drawn.category_id,
+                "category_name": drawn.thing.name,
+                "part_name": part.name,
+                "score": 1.0,
+                "object_ratio": area / drawn.area,
+                "area": area,
+                "height": drawn.height,
+                "width": drawn.width,
+                "rle": part.counts,
+                "feature": np.zeros(0, np.float16),
+            }
+        )
+    return records

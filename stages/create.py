@@ -12,6 +12,7 @@ from pdstore.errors import UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import digest
 from schemas.pipeline import PipelineSpec, SourceSpec
+from stages.datasets.published import with_truth
 from stages.listing import Listing, scan, scan_classes
 from stages.pipeline import Pipeline, parse_override, record
 
@@ -23,6 +24,8 @@ def create_store(
 ) -> Store:
     """A new store with its listing and its pipeline. Everything that can be wrong is checked before it is made.
 
+    Of a data set, the pipeline's ground-truth nodes are set to read what it publishes.
+
     Raises:
         UsageError: the source, the pipeline or an override is wrong, or there is a store already.
     """
@@ -33,6 +36,8 @@ def create_store(
     if source.kind != "demo":
         scan_classes(source)
         scan(source, set(), spec.seed)
+    if source.kind == "dataset":
+        spec = with_truth(spec, source.dataset, Path(source.root))
     Pipeline(spec, merged, source.root)
     settings = {"source": source.model_dump(), "spec": spec.model_dump(mode="json"), "overrides": merged}
     info = StoreInfo(spec.block_size, spec.seed, {**settings["source"], "pipeline": settings})

@@ -16,10 +16,13 @@ from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
+_NO_CLASS = ImageClass(-1, "", "")
+"""Of an image that shows several objects, in a data set that says so."""
+
 
 def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
     """Every image is decoded whole once, so that a truncated file is found here and not in a later stage."""
-    classes = {c.wnid: c for c in setup.classes}
+    classes = {c.wnid: c for c in setup.classes} | {"": _NO_CLASS}
 
     def run(unit: Unit) -> Output:
         def load(listed: Listed) -> dict[str, Any]:

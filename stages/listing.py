@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from pdstore.errors import UsageError
 from pdstore.stream import generator
 from schemas.pipeline import SourceSpec
 from schemas.tables import CLASSES
+from stages.datasets.published import dataset_classes, dataset_images
 
 __all__ = ["ImageClass", "Listed", "Listing", "scan", "scan_classes"]
 
@@ -52,16 +53,19 @@ class Listed:
 
 
 def scan_classes(source: SourceSpec) -> list[ImageClass]:
-    """The vocabulary of a source: ``labels.txt`` (``wnid,name`` a line) where it is there, else the folders' names.
+    """The vocabulary of a source: its data set's; or ``labels.txt`` (``wnid,name`` a line) if it is there; or folders.
 
     Raises:
         UsageError: no folder, an ImageNet tree without ``labels.txt``, or a line or class folder that does not fit.
     """
-    root = _existing(source.root)
+    root, is_chosen = _existing(source.root), _class_filter(source)
+    if source.kind == "dataset":
+        pairs = [pair for pair in dataset_classes(source.dataset, root) if is_chosen(pair[0])]
+        return [ImageClass(i, code, name) for i, (code, name) in enumerate(pairs)]
     labels = root / "labels.txt"
-    found = sorted({wnid for _, _, wnid in _walk(source) if wnid})
+    found = sorted({wnid for _, _, wnid in _chosen(source) if wnid})
     if labels.exists():
-        named = _parse_labels(labels)
+        named = {wnid: name for wnid, name in _parse_labels(labels).items() if is_chosen(wnid)}
         unknown = [wnid for wnid in found if wnid not in named]
         if unknown:
             fix = f"Add a line '{unknown[0]},name' to it, or move the folder away"
@@ -79,9 +83,10 @@ def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str,
     Raises:
         UsageError: the folder is missing or holds no image, or a key is absolute or leaves the folder.
     """
-    images = sorted(_walk(source))
+    images = sorted(_chosen(source))
     if not images:
         fix = f"Images end in {', '.join(sorted(_SUFFIXES))}"
+        fix += f"; only those of classes in {source.class_file} are taken" if source.class_file else ""
         raise UsageError("images", "none", source.list_file or source.root, fix)
     fresh = [image for image in images if image[0] not in known]
     order = generator("images", seed, len(known)).permutation(len(fresh))
@@ -153,11 +158,31 @@ class Listing:
         return pq.ParquetFile(files.full(path) if files.is_local else io.BytesIO(files.read(path)))
 
 
+def _chosen(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
+    is_chosen = _class_filter(source)
+    return (image for image in _walk(source) if is_chosen(image[2]))
+
+
+def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
+    """Whether a class is one of the source's; every class is where it has no list of them."""
+    if not source.class_file:
+        return lambda code: True
+    path = Path(source.class_file)
+    if not path.is_file():
+        raise UsageError("a file of classes", "none", str(path), "Write a WordNet code, or a folder's name, a line")
+    lines = (line.strip() for line in path.read_text().splitlines())
+    codes = {re.split(r"[\t,]", line)[0].strip() for line in lines if line and not line.startswith("#")}
+    return codes.__contains__
+
+
 def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
     if source.kind == "list":
         yield from _read_list(source)
         return
     root = _existing(source.root)
+    if source.kind == "dataset":
+        yield from dataset_images(source.dataset, root)
+        return
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in files:

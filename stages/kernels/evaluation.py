@@ -2,13 +2,13 @@
 
 Source: the original's evaluators, as METHOD §2 states them. *Reference* is oracle-assisted (object masks given, poor
 predictions dropped, the vote on the images it scores); *honest* is not. Memory does not grow with the images: an
-:class:`Evaluation` holds counts, and two of them add, so workers can share the images out.
+:class:`Evaluation` holds counts, and those of different images add, so any number of processes can share the images.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pdstore import masks
 from pdstore.ragged import Ragged
 from stages.kernels.confusion import ClassScores, class_scores, confusion, majority_vote
+from stages.kernels.overlap import joint_pixels, unique_iou
 from stages.kernels.recall import IOU_THRESHOLDS, recalled
 
 __all__ = ["HONEST", "RECALL_AT", "REFERENCE", "Evaluation", "ImageResult", "Protocol", "Scores", "evaluate"]
@@ -25,7 +26,7 @@ __all__ = ["HONEST", "RECALL_AT", "REFERENCE", "Evaluation", "ImageResult", "Pro
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-RECALL_AT = (1, 10, 20, 50, 100, 200)
+RECALL_AT = (1, 10, 50, 100, 200)
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,26 @@ class ImageResult:
     """Ground truth and predictions of one image.
 
     Attributes:
-        object_mask: (H, W) bool, or None where the protocol does not ask for it.
+        object_mask: (H, W) bool or run lengths, or None where the protocol does not ask for it.
         gt_masks: G parts in listed order, (G, H, W) bool or run lengths; later ones are painted over earlier ones.
         gt_parts: (G,) int, 0..num_parts − 1.
         pred_masks: N predictions likewise.
-        pred_clusters: (N,) int, 0..num_clusters − 1.
+        pred_clusters: (N,) int, 0..num_clusters − 1; not looked at where there are no clusters.
         pred_scores: (N,) float, used by average recall only.
         size: (H, W), needed when no mask is an array.
+        votes: under a protocol that splits, the image names clusters and is not scored.
     """
 
     image_id: int
     object_class: int
-    object_mask: Bools | None
+    object_mask: Bools | bytes | None
     gt_masks: Bools | Ragged
     gt_parts: npt.ArrayLike
     pred_masks: Bools | Ragged
     pred_clusters: npt.ArrayLike
     pred_scores: npt.ArrayLike
     size: tuple[int, int] | None = None
+    votes: bool = False
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -97,11 +100,12 @@ class Scores:
 
     Attributes:
         metrics: ``C-mIoU``, ``A-mIoU``, ``C-mACC``, ``A-mACC``, ``C-mIoPred``, ``A-mIoPred`` and ``AR@n``. C- is the
-            mean over object classes, A- over (object class, part) pairs.
+            mean over object classes, A- over (object class, part) pairs. Without clusters ``AR@n`` and
+            ``AR@n-unique`` alone: with overlapping proposals, and with one label a pixel.
         class_miou: object class -> its mIoU.
         part_iou: (object class, part) -> IoU, of the pairs in the ground truth.
         vote: object class -> (K,) part of each cluster, num_parts = background.
-        num_images: images that were scored.
+        num_images: images that were scored. num_voters: images that named clusters.
     """
 
     metrics: dict[str, float]
@@ -109,6 +113,7 @@ class Scores:
     part_iou: dict[tuple[int, int], float]
     vote: dict[int, Ints]
     num_images: int
+    num_voters: int
 
 
 @dataclass(eq=False)
@@ -116,27 +121,24 @@ class Evaluation:
     """Counts over images: :meth:`add` each image once, ``+`` for counts of other images, then :meth:`scores`.
 
     Args:
-        vote_images: ids that only vote; the others are scored. Needed by a protocol that splits, else refused.
+        num_clusters: 0 for proposals, which have none: only their recall is counted.
         recall_at: the n of AR@n.
     """
 
     num_parts: int
     num_clusters: int
     protocol: Protocol
-    vote_images: Collection[int] | None = None
     recall_at: Sequence[int] = RECALL_AT
     _voted: dict[int, Ints] = field(default_factory=dict, repr=False)
     _scored: dict[int, Ints] = field(default_factory=dict, repr=False)
-    _recalled: Ints = field(default_factory=lambda: np.zeros(0, np.int64), repr=False)
+    _recalled: Ints = field(init=False, repr=False)
     _num_gt: int = 0
     _num_images: int = 0
+    _num_voters: int = 0
 
     def __post_init__(self) -> None:
-        if self.protocol.splits != (self.vote_images is not None):
-            need = "needs the ids of the images that vote" if self.protocol.splits else "votes on all images"
-            raise ValueError(f"protocol {self.protocol.name} {need}, got vote_images={self.vote_images!r}")
-        if len(self._recalled) == 0:
-            self._recalled = np.zeros((len(self.recall_at), len(IOU_THRESHOLDS)), np.int64)
+        self._kinds = ("",) if self.num_clusters else ("", "-unique")
+        self._recalled = np.zeros((len(self._kinds), len(self.recall_at), len(IOU_THRESHOLDS)), np.int64)
 
     def add(self, image: ImageResult) -> None:
         """Count one image.
@@ -145,35 +147,45 @@ class Evaluation:
             ValueError: if lengths differ, a part or cluster is out of range, or the protocol needs an object mask
                 that is not there.
         """
-        height, width = image.frame
+        size, where = image.frame, f"image {image.image_id}"
         truth, predicted = _encoded(image.gt_masks), self._predicted(image)
-        parts = _ids(image.gt_parts, len(truth), self.num_parts, f"image {image.image_id}: gt_parts")
-        clusters = _ids(image.pred_clusters, len(predicted), self.num_clusters, f"image {image.image_id}: clusters")
-        iou = masks.iou(predicted, truth, height, width)
-        best = iou.max(1, initial=0.0)
-        kept = np.flatnonzero(best > self.protocol.min_iou)
-        cluster_map = _paint(predicted.take(kept), clusters[kept], self.num_clusters, height, width)
-        part_map = _paint(truth, parts, self.num_parts, height, width)
-        self._count(image, np.ravel(cluster_map * (self.num_parts + 1) + part_map))
-        if self.vote_images is None or image.image_id not in self.vote_images:
-            self._num_images += 1
-            self._num_gt += len(truth)
-            usable = best > self.protocol.min_iou_recall
-            confidence = np.asarray(image.pred_scores, np.float64)[usable]
-            self._recalled += [recalled(iou[usable], confidence, n) for n in self.recall_at]
+        parts = _ids(image.gt_parts, len(truth), self.num_parts, f"{where}: gt_parts")
+        scores = np.asarray(image.pred_scores, np.float64)
+        if len(scores) != len(predicted):
+            raise ValueError(f"{where}: pred_scores: expected {len(predicted)} numbers, found {len(scores)}")
+        iou = masks.iou(predicted, truth, *size)
+        votes = self.protocol.splits and image.votes
+        if self.num_clusters:
+            clusters = _ids(image.pred_clusters, len(predicted), self.num_clusters, f"{where}: pred_clusters")
+            kept = np.flatnonzero(iou.max(1, initial=0.0) > self.protocol.min_iou)
+            shape = self.num_clusters + 1, self.num_parts + 1
+            joint = joint_pixels(predicted.take(kept), clusters[kept], truth, parts, shape, *size)
+            _add_to(self._voted if votes else self._scored, {image.object_class: joint})
+        if votes:
+            self._num_voters += 1
+            return
+        self._num_images += 1
+        self._num_gt += len(truth)
+        self._recalled[0] += self._found(iou, scores)
+        if not self.num_clusters:
+            self._recalled[1] += self._found(unique_iou(predicted, scores, truth, *size), scores)
 
     def __add__(self, other: Evaluation) -> Evaluation:
-        """Counts of both. Their images must differ."""
+        """Counts of both. Their images must differ.
+
+        Raises:
+            ValueError: they were made with other settings.
+        """
         mine, theirs = self._settings(), other._settings()
         if mine != theirs:
             raise ValueError(f"evaluations of different settings do not add: {mine} and {theirs}")
         total = copy.deepcopy(self)
-        for counts, more in ((total._voted, other._voted), (total._scored, other._scored)):
-            for object_class, joint in more.items():
-                counts[object_class] = counts.get(object_class, 0) + joint
-        total._recalled = total._recalled + other._recalled
+        _add_to(total._voted, other._voted)
+        _add_to(total._scored, other._scored)
+        total._recalled += other._recalled
         total._num_gt += other._num_gt
         total._num_images += other._num_images
+        total._num_voters += other._num_voters
         return total
 
     def scores(self) -> Scores:
@@ -184,32 +196,28 @@ class Evaluation:
         vote = {c: majority_vote(voted.get(c, nothing), empty) for c in sorted({*voted, *self._scored})}
         by_class = {c: class_scores(confusion(self._scored[c], vote[c])) for c in sorted(self._scored)}
         part_iou = {(c, int(p)): 100 * float(s.iou[p]) for c, s in by_class.items() for p in _present(s.iou)}
-        recall = 100 * self._recalled.mean(1) / self._num_gt if self._num_gt else np.full(len(self.recall_at), np.nan)
-        metrics = _means(list(by_class.values()))
-        metrics |= {f"AR@{n}": float(value) for n, value in zip(self.recall_at, recall, strict=True)}
+        metrics = _means(list(by_class.values())) if self.num_clusters else {}
+        for kind, counts in zip(self._kinds, self._recalled, strict=True):
+            recall = 100 * counts.mean(1) / self._num_gt if self._num_gt else np.full(len(counts), np.nan)
+            metrics |= {f"AR@{n}{kind}": float(value) for n, value in zip(self.recall_at, recall, strict=True)}
         class_miou = {c: 100 * s.mean_iou for c, s in by_class.items()}
-        return Scores(metrics, class_miou, part_iou, vote, self._num_images)
+        return Scores(metrics, class_miou, part_iou, vote, self._num_images, self._num_voters)
 
     def _settings(self) -> tuple[object, ...]:
-        votes = None if self.vote_images is None else frozenset(self.vote_images)
-        return self.num_parts, self.num_clusters, self.protocol, votes, tuple(self.recall_at)
+        return self.num_parts, self.num_clusters, self.protocol, tuple(self.recall_at)
 
     def _predicted(self, image: ImageResult) -> Ragged:
-        predicted = _encoded(image.pred_masks)
+        predicted, outline = _encoded(image.pred_masks), image.object_mask
         if not self.protocol.cuts_to_object:
             return predicted
-        if image.object_mask is None:
+        if outline is None:
             raise ValueError(f"image {image.image_id}: protocol {self.protocol.name} needs an object mask")
-        outline = masks.encode(image.object_mask[None])[0]
-        return Ragged.from_list(masks.intersect((counts, outline), *image.frame) for counts in predicted)
+        cut = outline if isinstance(outline, bytes) else masks.encode(outline[None])[0]
+        return Ragged.from_list(masks.intersect((counts, cut), *image.frame) for counts in predicted)
 
-    def _count(self, image: ImageResult, pair: Ints) -> None:
-        """Add an image's painted (cluster, part) pairs, each as cluster · (num_parts + 1) + part, one a pixel."""
-        shape = self.num_clusters + 1, self.num_parts + 1
-        joint = np.bincount(pair, minlength=shape[0] * shape[1]).reshape(shape)
-        votes = self.vote_images is not None and image.image_id in self.vote_images
-        counts = self._voted if votes else self._scored
-        counts[image.object_class] = counts.get(image.object_class, 0) + joint
+    def _found(self, iou: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Ints:
+        usable = iou.max(1, initial=0.0) > self.protocol.min_iou_recall
+        return recalled(iou[usable], scores[usable], self.recall_at)
 
 
 def evaluate(
@@ -218,11 +226,10 @@ def evaluate(
     *,
     num_parts: int,
     num_clusters: int,
-    vote_images: Collection[int] | None = None,
     recall_at: Sequence[int] = RECALL_AT,
 ) -> Scores:
     """Scores of the images, read once and one at a time."""
-    evaluation = Evaluation(num_parts, num_clusters, protocol, vote_images, recall_at)
+    evaluation = Evaluation(num_parts, num_clusters, protocol, recall_at)
     for image in images:
         evaluation.add(image)
     return evaluation.scores()
@@ -247,6 +254,11 @@ def _present(values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(~np.isnan(values))
 
 
+def _add_to(counts: dict[int, Ints], more: dict[int, Ints]) -> None:
+    for object_class, joint in more.items():
+        counts[object_class] = counts.get(object_class, 0) + joint
+
+
 def _encoded(stack: Bools | Ragged) -> Ragged:
     return stack if isinstance(stack, Ragged) else masks.encode(stack)
 
@@ -256,11 +268,3 @@ def _ids(values: npt.ArrayLike, length: int, stop: int, what: str) -> Ints:
     if len(ids) != length or (length and (ids.min() < 0 or ids.max() >= stop)):
         raise ValueError(f"{what}: expected {length} numbers in 0..{stop - 1}, found {ids.tolist()}")
     return ids
-
-
-def _paint(rle: Ragged, values: Ints, background: int, height: int, width: int) -> Ints:
-    """(H, W) int64, the value of the last mask over each pixel."""
-    painted = np.full((height, width), background, np.int64)
-    for counts, value in zip(rle, values, strict=True):
-        painted[masks.decode_one(counts, height, width)] = value
-    return painted

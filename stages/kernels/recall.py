@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,13 +32,18 @@ def greedy_match(iou: Doubles) -> Doubles:
     return matched
 
 
-def recalled(iou: Doubles, scores: npt.ArrayLike, limit: int) -> npt.NDArray[np.int64]:
-    """(10,) int64: parts found at each IoU threshold by the ``limit`` best-scored proposals of one image.
+def recalled(iou: Doubles, scores: npt.ArrayLike, limits: Sequence[int]) -> npt.NDArray[np.int64]:
+    """(L, 10) int64: parts found at each IoU threshold by so many best-scored proposals of one image.
 
     Args:
         iou: (P, G) of proposals and ground-truth parts.
         scores: (P,); of equal scores the earlier proposal comes first.
+        limits: the L numbers of proposals.
     """
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")[:limit]
-    matched = greedy_match(iou[order])
-    return np.asarray((matched[None, :] >= IOU_THRESHOLDS[:, None]).sum(1), np.int64)
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    sizes = [min(limit, len(order)) for limit in limits]
+    # Most images have fewer proposals than the larger limits: what is the same is matched once.
+    found = {
+        size: (greedy_match(iou[order[:size]]) >= IOU_THRESHOLDS[:, None]).sum(1, dtype=np.int64) for size in set(sizes)
+    }
+    return np.stack([found[size] for size in sizes]) if sizes else np.zeros((0, len(IOU_THRESHOLDS)), np.int64)

@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from pdstore.errors import UsageError
 from schemas import stages
 from schemas.base import Settings
 from schemas.training import AugmentSettings, NetworkSettings, TrainSettings
@@ -23,7 +24,9 @@ def test_every_setting_says_what_it_is(settings: type[Settings]) -> None:
 def test_settings_survive_json(settings: type[Settings]) -> None:
     """What is recorded in a store reads back as the same settings."""
     required = {name: "x" for name, field in settings.model_fields.items() if field.is_required()}
-    made = settings.parse(required, "x")
+    # Which of its settings is needed depends on the format.
+    needed = {"file": ["a.json", "b.json"]} if settings is stages.AnnotationsSettings else required
+    made = settings.parse(needed, "x")
     assert settings.parse(json.loads(json.dumps(made.model_dump(mode="json"))), "x") == made
     json.dumps(made.identity(), allow_nan=False)
 
@@ -65,3 +68,15 @@ def test_scales_are_ordered() -> None:
     """A least scale above the largest is refused."""
     with pytest.raises(ValidationError, match="scale_min must not exceed scale_max"):
         AugmentSettings(scale_min=2.0, scale_max=1.0)
+
+
+def test_annotations_come_from_files_or_from_a_folder() -> None:
+    """JSON formats name one file or several, the others a folder; what does not fit the format is refused."""
+    one = stages.AnnotationsSettings.parse({"file": "a.json"}, "truth")
+    several = stages.AnnotationsSettings.parse({"file": ["a.json", "b.json"], "format": "part_imagenet"}, "truth")
+    folder = stages.AnnotationsSettings.parse({"format": "pascal_part", "folder": "mat"}, "truth")
+    assert one.files() == {"file": "a.json"} and folder.files() == {} and one.checkpoints() == set()
+    assert several.files() == {"file.0": "a.json", "file.1": "b.json"} and several.checkpoints() == set()
+    for values in ({}, {"file": ""}, {"file": "a", "folder": "b"}, {"format": "pascal_part", "file": "a"}):
+        with pytest.raises(UsageError, match=r"format \w+ needs a (file|folder) and takes no"):
+            stages.AnnotationsSettings.parse(values, "truth")

@@ -8,7 +8,7 @@ import pytest
 from pdstore import Rows, masks
 from pdstore.errors import InputMissing, UsageError
 from schemas.stages import EvalSettings
-from schemas.tables import LABELS, OBJECTS, PARTS, PROPOSALS
+from schemas.tables import LABELS, METRICS, OBJECTS, PARTS, PROPOSALS
 from stages import evaluate
 
 SIZE = 12
@@ -148,3 +148,32 @@ def test_part_of_the_input_is_scored_when_asked_for(bench, roles) -> None:
     bench.store.layers("outline")[0].withdraw(1)
     rows = score(bench, roles, protocol="reference")
     assert values(rows)["images"] == 2 and values(rows)["C-mIoU"] == pytest.approx(100)
+
+
+def test_segments_have_recall_alone(bench, roles) -> None:
+    """Segments have no clusters, so no mIoU; a sure one that covers all takes the pixels of the others."""
+    for unit, ids in ((0, (0, 1)), (1, (4, 5))):
+        found = [(HEAD, 0.5), (TAIL, 0.5), (HEAD | TAIL, 0.9)]
+        records = [
+            masked(i, mask) | {"proposal_id": n, "feature": np.zeros(2), "score": sure}
+            for i in ids
+            for n, (mask, sure) in enumerate(found)
+        ]
+        segments = bench.put("proposals", PROPOSALS, [{n: r[n] for n in PROPOSALS.names} for r in records], unit)
+    numbers = values(score(bench, {**roles, "segments": segments}), evaluated="proposals")
+    assert set(numbers) == {"images", *(f"AR@{n}{kind}" for n in (1, 10, 20, 50, 100, 200) for kind in ("", "-unique"))}
+    # The whole is taken for the tail, of which it has an IoU of 5/9: one threshold of ten, of one part of two.
+    assert numbers["AR@10"] == pytest.approx(100) and numbers["AR@10-unique"] == pytest.approx(100 * 2 / 20)
+
+
+def test_processes_change_nothing(bench, roles) -> None:
+    """The blocks are shared by two processes, and the rows are the same."""
+    one, two = (score(bench, roles, protocol="both", processes=n) for n in (1, 2))
+    assert all((one[name] == two[name]).all() for name in METRICS.names)
+
+
+def test_a_split_without_truth_is_an_error(bench, roles) -> None:
+    """The honest protocol needs images that vote, for clusters, and images that are scored."""
+    for key in ("vote_split", "test_split"):
+        with pytest.raises(UsageError, match=rf"{key}: expected images of split 'test' with ground truth"):
+            score(bench, roles, **{key: "test"})

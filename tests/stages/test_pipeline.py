@@ -179,7 +179,7 @@ def test_a_file_counts_by_its_content(tmp_path: Path) -> None:
     assert missing != fingerprint(one) == fingerprint(two)
     two.write_text("bb")
     assert fingerprint(one) != fingerprint(two)
-    with pytest.raises(UsageError, match=r"truth.file: field required"):
+    with pytest.raises(UsageError, match=r"format coco needs a file and takes no folder"):
         resolved(truth=node)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pdstore import masks
 from pdstore.ragged import Ragged
@@ -16,6 +21,7 @@ from stages.kernels.evaluation import HONEST, REFERENCE, Evaluation, ImageResult
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "evaluation.json").read_text())
 NUM_PARTS, NUM_CLUSTERS = len(GOLDEN["part_classes"]), GOLDEN["num_clusters"]
+VOTERS = set(GOLDEN["expected"]["honest_protocol"]["vote_images"])
 
 
 def golden_images(*, dense: bool = False) -> Iterator[ImageResult]:
@@ -33,6 +39,7 @@ def golden_images(*, dense: bool = False) -> Iterator[ImageResult]:
             masks.decode(found_rle, *size) if dense else found_rle,
             [p["cluster"] for p in found],
             [p["score"] for p in found],
+            votes=image["id"] in VOTERS,
         )
 
 
@@ -40,9 +47,8 @@ def encoded(rows: list[Any]) -> Ragged:
     return Ragged.from_list(row["segmentation"]["counts"].encode() for row in rows)
 
 
-def new(protocol: Protocol) -> Evaluation:
-    vote_images = GOLDEN["expected"]["honest_protocol"]["vote_images"] if protocol.splits else None
-    return Evaluation(NUM_PARTS, NUM_CLUSTERS, protocol, vote_images)
+def new(protocol: Protocol, num_clusters: int = NUM_CLUSTERS) -> Evaluation:
+    return Evaluation(NUM_PARTS, num_clusters, protocol)
 
 
 def expected(protocol: Protocol) -> tuple[dict[str, float], dict[int, list[int]]]:
@@ -64,22 +70,52 @@ def test_golden(protocol: Protocol, dense: bool) -> None:
     assert {c: v.tolist() for c, v in scores.vote.items()} == vote
 
 
-@pytest.mark.parametrize("protocol", [REFERENCE, HONEST], ids=lambda p: p.name)
-def test_counts_of_shares_add_up(protocol: Protocol) -> None:
-    """Evaluations of shares of the images add to the evaluation of all, in any order."""
-    whole, odd, even = new(protocol), new(protocol), new(protocol)
-    for image in golden_images():
-        whole.add(image)
-        (odd if image.image_id % 2 else even).add(image)
-    for total in (odd + even, even + odd):
-        assert total.scores().metrics == whole.scores().metrics
-        assert total.scores().num_images == whole.scores().num_images
+IMAGES = tuple(golden_images())
+WHOLE = {
+    (protocol.name, num_clusters): functools.reduce(
+        lambda e, image: (e.add(image), e)[1], IMAGES, new(protocol, num_clusters)
+    )
+    for protocol in (REFERENCE, HONEST)
+    for num_clusters in (0, NUM_CLUSTERS)
+}
+
+
+@given(
+    protocol=st.sampled_from([REFERENCE, HONEST]),
+    num_clusters=st.sampled_from([0, NUM_CLUSTERS]),
+    order=st.permutations(range(len(IMAGES))),
+    shares=st.lists(st.integers(0, 4), min_size=len(IMAGES), max_size=len(IMAGES)),
+)
+@settings(max_examples=12, deadline=None)
+def test_any_shares_in_any_order_are_the_whole(
+    protocol: Protocol, num_clusters: int, order: list[int], shares: list[int]
+) -> None:
+    """However the images are shared out and the shares added, by whichever process, the numbers are those of all."""
+    parts = [new(protocol, num_clusters) for _ in range(5)]
+    for image, share in zip(order, shares, strict=True):
+        parts[share].add(IMAGES[image])
+    total = functools.reduce(operator.add, pickle.loads(pickle.dumps(parts))).scores()
+    whole = WHOLE[protocol.name, num_clusters].scores()
+    assert total.metrics == whole.metrics and total.part_iou == whole.part_iou
+    assert (total.num_images, total.num_voters) == (whole.num_images, whole.num_voters)
+    assert {c: v.tolist() for c, v in total.vote.items()} == {c: v.tolist() for c, v in whole.vote.items()}
+
+
+def test_adding_leaves_both_as_they_were() -> None:
+    """A sum is a new evaluation."""
+    one, other = new(REFERENCE), new(REFERENCE)
+    one.add(IMAGES[0])
+    other.add(IMAGES[1])
+    before = one.scores().metrics
+    _ = one + other
+    assert one.scores().metrics == before
 
 
 def test_different_settings_do_not_add() -> None:
-    """Adding evaluations of different protocols is refused."""
-    with pytest.raises(ValueError, match="different settings"):
-        new(REFERENCE) + new(HONEST)
+    """Adding evaluations of different protocols, or of other numbers of clusters, is refused."""
+    for other in (new(HONEST), new(REFERENCE, 3)):
+        with pytest.raises(ValueError, match="different settings"):
+            new(REFERENCE) + other
 
 
 def test_memory_is_constant() -> None:
@@ -87,7 +123,7 @@ def test_memory_is_constant() -> None:
     evaluation = new(REFERENCE)
 
     def held() -> int:
-        return sum(a.nbytes for a in (*evaluation._scored.values(), *evaluation._voted.values(), evaluation._recalled))
+        return len(pickle.dumps(evaluation))
 
     for image in golden_images():
         evaluation.add(image)
@@ -145,11 +181,27 @@ def test_image_without_predictions_counts() -> None:
 
 def test_honest_votes_and_scores_are_apart() -> None:
     """A cluster that no voting image holds is background in the scored ones, and voting images are not scored."""
-    voting = one_image(0, (0, 0), pred_masks=np.stack([square(0, 0), square(0, 0)]))
-    scores = evaluate([voting, one_image(1, (0, 1))], HONEST, num_parts=2, num_clusters=2, vote_images={0})
+    voting = one_image(0, (0, 0), pred_masks=np.stack([square(0, 0), square(0, 0)]), votes=True)
+    scores = evaluate([voting, one_image(1, (0, 1))], HONEST, num_parts=2, num_clusters=2)
     assert scores.vote[5].tolist() == [0, 2]
     assert scores.part_iou == {(5, 0): 100.0, (5, 1): 0.0}
-    assert scores.num_images == 1
+    assert (scores.num_images, scores.num_voters) == (1, 1)
+
+
+def test_without_a_split_every_image_votes_and_is_scored() -> None:
+    """The reference protocol does not look at which images would vote under the honest one."""
+    scores = evaluate([one_image(votes=True)], REFERENCE, num_parts=2, num_clusters=2)
+    assert (scores.num_images, scores.metrics["C-mIoU"]) == (1, 100)
+
+
+def test_proposals_are_scored_overlapping_and_with_one_label_a_pixel() -> None:
+    """Without clusters there is recall alone; a sure proposal over both parts takes their pixels from the others."""
+    stack = np.stack([square(0, 0), square(6, 6), square(0, 0, 12)])
+    image = one_image(pred_masks=stack, pred_scores=[0.5, 0.6, 0.9])
+    scores = evaluate([image], HONEST, num_parts=2, num_clusters=0, recall_at=(3,))
+    assert scores.metrics == {"AR@3": 100, "AR@3-unique": 0}
+    least = evaluate([one_image(pred_masks=stack, pred_scores=[0.5, 0.6, 0.1])], HONEST, num_parts=2, num_clusters=0)
+    assert least.metrics["AR@200"] == least.metrics["AR@200-unique"] == 100
 
 
 def test_nothing_to_score_is_nan() -> None:
@@ -162,7 +214,8 @@ def test_nothing_to_score_is_nan() -> None:
     ("changes", "message"),
     [
         ({"gt_parts": [0, 2]}, "gt_parts: expected 2 numbers in 0..1"),
-        ({"pred_clusters": [0]}, "clusters: expected 2 numbers"),
+        ({"pred_clusters": [0]}, "pred_clusters: expected 2 numbers"),
+        ({"pred_scores": [0.5]}, "pred_scores: expected 2 numbers, found 1"),
         ({"object_mask": None}, "needs an object mask"),
     ],
 )
@@ -170,13 +223,6 @@ def test_wrong_images_are_refused(changes: dict[str, Any], message: str) -> None
     """An image with ids out of range, wrong lengths or a missing object mask is named in the error."""
     with pytest.raises(ValueError, match=message):
         evaluate([one_image(7, **changes)], REFERENCE, num_parts=2, num_clusters=2)
-
-
-def test_votes_must_fit_the_protocol() -> None:
-    """The honest protocol wants voting images and the reference protocol refuses them."""
-    for protocol, votes in ((HONEST, None), (REFERENCE, {1})):
-        with pytest.raises(ValueError, match="vote"):
-            evaluate([], protocol, num_parts=2, num_clusters=2, vote_images=votes)
 
 
 def test_size_of_run_lengths_must_be_known() -> None:

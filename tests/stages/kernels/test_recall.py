@@ -21,12 +21,12 @@ def test_more_parts_than_proposals() -> None:
 
 def test_thresholds_are_inclusive() -> None:
     """An IoU of exactly .5 counts at .5, and a perfect one at all ten."""
-    assert recalled(np.array([[0.5]]), [1.0], 1).tolist() == [1] + [0] * 9
-    assert recalled(np.array([[1.0]]), [1.0], 1).tolist() == [1] * 10
+    assert recalled(np.array([[0.5]]), [1.0], (1,)).tolist() == [[1] + [0] * 9]
+    assert recalled(np.array([[1.0]]), [1.0], (1,)).tolist() == [[1] * 10]
 
 
 def test_limit_takes_the_best_scored() -> None:
     """Only the n best-scored proposals may match."""
     iou = np.array([[1.0], [0.0]])
-    assert recalled(iou, [0.1, 0.9], 1).sum() == 0
-    assert recalled(iou, [0.1, 0.9], 2).sum() == 10
+    assert recalled(iou, [0.1, 0.9], (1, 2, 100)).sum(1).tolist() == [0, 10, 10]
+    assert recalled(np.zeros((0, 1)), [], (1, 2)).sum() == 0

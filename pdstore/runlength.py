@@ -1,0 +1,74 @@
+"""COCO compressed run lengths as numbers: how strings from elsewhere are checked before pycocotools reads them.
+
+pycocotools trusts a string: of one that is too short it fills the mask with whatever is in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco
+
+__all__ = ["check_run_lengths", "compress", "run_lengths"]
+
+_MAX_DIGITS = 7
+"""Groups of five bits in one number: what 32 bits need."""
+
+
+def run_lengths(counts: bytes) -> npt.NDArray[np.int64]:
+    """(R,) int64 pixels of each run, in turn unset and set, the first unset.
+
+    A number is written in groups of five bits, lowest first, each as a character from ``0`` on; bit 32 says that
+    another group follows. From the fourth on a number is the difference from the run before last.
+
+    Raises:
+        ValueError: a character or a number that cannot be.
+    """
+    groups = np.frombuffer(counts, np.uint8).astype(np.int64) - ord("0")
+    if len(groups) == 0:
+        raise ValueError("no characters")
+    if groups.min() < 0 or groups.max() > 63:
+        place = int(np.flatnonzero((groups < 0) | (groups > 63))[0])
+        raise ValueError(f"character {chr(counts[place])!r} at {place}")
+    ends = np.flatnonzero(groups & 32 == 0)
+    if len(ends) == 0 or ends[-1] != len(groups) - 1:
+        raise ValueError("a last number that is cut off")
+    digits = np.diff(ends, prepend=-1)
+    if digits.max() > _MAX_DIGITS:
+        raise ValueError(f"a number of {digits.max()} characters")
+    within = np.arange(len(groups)) - np.repeat(ends - digits + 1, digits)
+    numbers = np.add.reduceat((groups & 31) << 5 * within, ends - digits + 1)
+    # The highest bit of a number is its sign.
+    numbers -= np.where(groups[ends] & 16, 1 << 5 * digits, 0)
+    for first in (1, 2):
+        numbers[first::2] = np.cumsum(numbers[first::2])
+    return np.asarray(numbers, np.int64)
+
+
+def check_run_lengths(counts: bytes, height: int, width: int) -> None:
+    """Raises ValueError unless these are the runs of a (height, width) mask."""
+    runs = run_lengths(counts)
+    if runs.min() < 0:
+        raise ValueError(f"a run of {runs.min()} pixels")
+    _check_sum(int(runs.sum()), height, width)
+
+
+def compress(runs: Sequence[object], height: int, width: int) -> bytes:
+    """Runs, in turn unset and set, the first unset -> the string.
+
+    Raises:
+        ValueError: unless they are those of a (height, width) mask.
+    """
+    lengths = [run for run in runs if isinstance(run, int) and run >= 0]
+    if len(lengths) < len(runs):
+        wrong = next(run for run in runs if not isinstance(run, int) or run < 0)
+        raise ValueError(f"a run of {wrong!r} pixels")
+    _check_sum(sum(lengths), height, width)
+    return bytes(coco.frPyObjects({"size": [height, width], "counts": lengths}, height, width)["counts"])
+
+
+def _check_sum(pixels: int, height: int, width: int) -> None:
+    if pixels != height * width:
+        raise ValueError(f"runs of {pixels} pixels in all, for a mask of {height} x {width} = {height * width}")

@@ -1,0 +1,236 @@
+"""Pascal Part: a MATLAB file an image over the photographs of PASCAL VOC.
+
+``Annotations_Part/<id>.mat`` holds a struct ``anno`` with ``imname`` and ``objects``, each object with ``class``,
+``class_ind``, ``mask`` and ``parts``, each part with ``part_name`` and ``mask``. Left and right, front and back, upper
+and lower, and the numbers of a part that comes many times are told apart there; here they have one name. Source of the
+names: reference ``pascal_info.py`` (``orig_name``), 50 part names and 120 (object, part) pairs over 20 classes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore import masks
+from pdstore.errors import UsageError
+from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
+from stages.images import ImageFault
+
+__all__ = ["CLASSES", "PART_NAMES", "PascalPartReader", "classes", "images", "part_name", "settings"]
+
+_PLACES = ("", "images/", "VOC2012/", "VOCdevkit/VOC2012/")
+"""Where under the image folder the VOC data set may lie."""
+_FOLDERS = ("Annotations_Part", "annotations")
+
+_VEHICLE = {
+    "front": "frontside",
+    "side": "leftside rightside",
+    "back": "backside",
+    "roof": "roofside",
+    "mirror": "leftmirror rightmirror",
+    "license plate": "fliplate bliplate",
+    "door": "door",
+    "wheel": "wheel",
+    "headlight": "headlight",
+    "window": "window",
+}
+_FACE = {"head": "head", "eye": "leye reye", "ear": "lear rear"}
+_PET = {
+    **_FACE,
+    "nose": "nose",
+    "torso": "torso",
+    "neck": "neck",
+    "leg": "lfleg rfleg lbleg rbleg",
+    "paw": "lfpa rfpa lbpa rbpa",
+    "tail": "tail",
+}
+_CATTLE = {
+    **_FACE,
+    "muzzle": "muzzle",
+    "horn": "lhorn rhorn",
+    "torso": "torso",
+    "neck": "neck",
+    "leg": "lfuleg lflleg rfuleg rflleg lbuleg lblleg rbuleg rblleg",
+    "tail": "tail",
+}
+_WHEELS = {"wheel": "fwheel bwheel", "seat": "saddle", "handlebar": "handlebar", "headlight": "headlight"}
+
+PART_NAMES: Mapping[str, Mapping[str, str]] = {
+    "aeroplane": {
+        "body": "body",
+        "stern": "stern",
+        "wing": "lwing rwing",
+        "tail": "tail",
+        "engine": "engine",
+        "wheel": "wheel",
+    },
+    "bicycle": {**_WHEELS, "chainwheel": "chainwheel"},
+    "bird": {
+        "head": "head",
+        "eye": "leye reye",
+        "beak": "beak",
+        "torso": "torso",
+        "neck": "neck",
+        "wing": "lwing rwing",
+        "leg": "lleg rleg",
+        "foot": "lfoot rfoot",
+        "tail": "tail",
+    },
+    "boat": {},
+    "bottle": {"cap": "cap", "body": "body"},
+    "bus": _VEHICLE,
+    "car": _VEHICLE,
+    "cat": _PET,
+    "chair": {},
+    "cow": _CATTLE,
+    "diningtable": {},
+    "dog": {**_PET, "muzzle": "muzzle"},
+    "horse": {**_CATTLE, "hoof": "lfho rfho lbho rbho"},
+    "motorbike": _WHEELS,
+    "person": {
+        **_FACE,
+        "eyebrow": "lebrow rebrow",
+        "nose": "nose",
+        "mouth": "mouth",
+        "hair": "hair",
+        "torso": "torso",
+        "neck": "neck",
+        "arm": "llarm luarm rlarm ruarm",
+        "hand": "lhand rhand",
+        "leg": "llleg luleg rlleg ruleg",
+        "foot": "lfoot rfoot",
+    },
+    "pottedplant": {"pot": "pot", "plant": "plant"},
+    "sheep": _CATTLE,
+    "sofa": {},
+    "train": {
+        "locomotive": "head",
+        "locomotive_front": "hfrontside",
+        "locomotive_side": "hleftside hrightside",
+        "locomotive_backside": "hbackside",
+        "locomotive_roof": "hroofside",
+        "headlight": "headlight",
+        "coach_car": "coach",
+        "coach_front": "cfrontside",
+        "coach_side": "cleftside crightside",
+        "coach_backside": "cbackside",
+        "coach_roof": "croofside",
+    },
+    "tvmonitor": {"screen": "screen"},
+}
+"""Object class -> part name -> the names that the files have for it, without their numbers (``wheel_2`` is a wheel)."""
+
+CLASSES = tuple(PART_NAMES)
+_SPELLED = {
+    thing: {spelled: name for name, several in names.items() for spelled in several.split()}
+    for thing, names in PART_NAMES.items()
+}
+_SYNONYMS = {"table": "diningtable"}
+
+
+class PascalPartReader:
+    """Reads one file an image.
+
+    Args:
+        folder: with the ``.mat`` files, relative to the image folder.
+    """
+
+    strays: tuple[Stray, ...] = ()
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def read(self, key: str, load: Callable[[str], bytes]) -> Truth:
+        """Objects and parts as listed; an object without parts stays one. Raises ImageFault."""
+        found = _parse(load(f"{self._folder}/{PurePosixPath(key).stem}.mat"))
+        shape = np.shape(found[0][1]) if found else (0, 0)
+        return Truth(*shape[:2], tuple(_object(name, mask, parts, shape) for name, mask, parts in found))
+
+
+def part_name(thing: str, spelled: str) -> str:
+    """The name of a part without its side and number: (bird, ``lwing``) -> wing. Raises ImageFault if it has none."""
+    try:
+        return _SPELLED[thing][spelled.split("_")[0]]
+    except KeyError:
+        raise ImageFault("unknown_part", f"expected a part of {thing}, found {spelled!r}") from None
+
+
+def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
+    """(key, "") of the images of a split; they have no class of their own, for they show several objects.
+
+    Raises:
+        UsageError: ``ImageSets/Main/<split>.txt`` is missing, or a line of it is no image's id.
+    """
+    place = _place(root, split)
+    path = root / place / f"ImageSets/Main/{split}.txt"
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        name = line.split()[0] if line.strip() else ""
+        if "/" in name or "\\" in name:
+            raise UsageError("an image's id", repr(line), f"{path}, line {number}", "Mend the line")
+        if name:
+            yield f"{place}JPEGImages/{name}.jpg", ""
+
+
+def classes(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
+    """(code, name) of the 20 classes; their names are their codes."""
+    return [(name, name) for name in CLASSES]
+
+
+def settings(root: Path, splits: Sequence[str]) -> dict[str, Any]:
+    """What the ground-truth nodes need to know. Raises UsageError if there is no folder with ``.mat`` files."""
+    place = _place(root, splits[0])
+    for folder in [*_FOLDERS, *(f"{place}{name}" for name in _FOLDERS)]:
+        if next((root / folder).glob("*.mat"), None):
+            return {"format": "pascal_part", "folder": folder}
+    raise UsageError("a folder Annotations_Part with .mat files", "none", str(root), "Put or link it there")
+
+
+def _place(root: Path, split: str) -> str:
+    for place in _PLACES:
+        if (root / place / f"ImageSets/Main/{split}.txt").is_file():
+            return place
+    fix = "Name the folder of VOC2012, with ImageSets, JPEGImages and Annotations_Part in it: --images DIR"
+    raise UsageError(f"ImageSets/Main/{split}.txt", "none", str(root), fix)
+
+
+def _parse(data: bytes) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
+    """[(class, mask, [(part_name, mask)])]. Raises ImageFault."""
+    # Imported here: whoever only lists images, such as `pd status`, does not wait for it.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        listed = loadmat(io.BytesIO(data), variable_names=["anno"])["anno"]["objects"][0, 0].ravel()
+        return [(_word(one["class"]), one["mask"], _parts(one["parts"])) for one in listed]
+    except (*MALFORMED, MatReadError) as error:
+        detail = f"expected a struct anno with objects and their parts, found {type(error).__name__}: {error}"
+        raise ImageFault("damaged", detail) from None
+
+
+def _object(name: str, mask: Any, parts: list[tuple[str, Any]], shape: tuple[int, ...]) -> TrueObject:
+    name = _SYNONYMS.get(name, name)
+    if name not in PART_NAMES:
+        raise ImageFault("unknown_class", f"expected one of the {len(CLASSES)} classes of PASCAL VOC, found {name!r}")
+    named = tuple(TruePart(part_name(name, part), _encode(drawn, shape, part)) for part, drawn in parts)
+    return TrueObject(name, _encode(mask, shape, name), named)
+
+
+def _parts(parts: npt.NDArray[Any]) -> list[tuple[str, Any]]:
+    """[(part_name, mask)]; an object without parts has an empty array that is no struct."""
+    return [(_word(part["part_name"]), part["mask"]) for part in parts.ravel()]
+
+
+def _word(value: npt.NDArray[Any]) -> str:
+    return str(value.item())
+
+
+def _encode(mask: Any, shape: tuple[int, ...], what: str) -> bytes:
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.shape != shape or 0 in shape:
+        found = f"{np.shape(mask)} for {what}"
+        raise ImageFault("damaged", f"expected masks (height, width) of one size, found {found}")
+    return masks.encode(mask[None])[0]

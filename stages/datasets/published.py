@@ -1,0 +1,91 @@
+"""The data sets that have a name: their splits, what they list, and how their ground truth is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pdstore.errors import UsageError, nearest
+from schemas.pipeline import NodeSpec, PipelineSpec
+from stages.datasets import cityscapes_part, part_imagenet, pascal_part
+
+__all__ = ["DATASETS", "NAMES", "dataset_classes", "dataset_images", "with_truth"]
+
+_STAGES = {"annotated-objects", "annotated-parts"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in a folder ``root``, as its authors publish it.
+
+    Attributes:
+        splits: all that have labels.
+        images: (root, split) -> (key, code of the class) of each image; no code where images show several objects.
+        classes: (root, splits) -> (code, name) of each class.
+        settings: (root, splits) -> settings of the nodes that read its ground truth.
+    """
+
+    splits: tuple[str, ...]
+    images: Callable[[Path, str], Iterator[tuple[str, str]]]
+    classes: Callable[[Path, Sequence[str]], list[tuple[str, str]]]
+    settings: Callable[[Path, Sequence[str]], dict[str, Any]]
+
+
+DATASETS: Mapping[str, Dataset] = {
+    "part_imagenet": Dataset(
+        ("train", "val", "test"), part_imagenet.images, part_imagenet.classes, part_imagenet.settings
+    ),
+    "pascal_part": Dataset(("train", "val"), pascal_part.images, pascal_part.classes, pascal_part.settings),
+    "cityscapes_part": Dataset(
+        ("train", "val"), cityscapes_part.images, cityscapes_part.classes, cityscapes_part.settings
+    ),
+}
+
+NAMES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    **{name: (name, one.splits) for name, one in DATASETS.items()},
+    **{f"{name}_{split}": (name, (split,)) for name, one in DATASETS.items() for split in one.splits},
+    "part_imagenet_valtest": ("part_imagenet", ("val", "test")),
+}
+"""What ``--dataset`` takes -> (data set, its splits); the bare name is all of them."""
+
+
+def dataset_images(name: str, root: Path) -> Iterator[tuple[str, str, str]]:
+    """(key, split, code) of every image. Raises UsageError if the name or the folder is not right."""
+    dataset, splits = _find(name)
+    for split in splits:
+        for key, code in dataset.images(root, split):
+            yield key, split, code
+
+
+def dataset_classes(name: str, root: Path) -> list[tuple[str, str]]:
+    """(code, name) of every class. Raises UsageError if the name or the folder is not right."""
+    dataset, splits = _find(name)
+    return dataset.classes(root, splits)
+
+
+def with_truth(spec: PipelineSpec, name: str, root: Path) -> PipelineSpec:
+    """The pipeline with its ground-truth nodes set to read the data set; their other settings stay.
+
+    Parts of one name are one part unless the pipeline says otherwise, as in the reference (``USE_MERGED_GT``).
+
+    Raises:
+        UsageError: the name is not known, or the ground truth is not there.
+    """
+    dataset, splits = _find(name)
+    found = dataset.settings(root, splits)
+    nodes = {n: _with_settings(node, found) if (node.stage or n) in _STAGES else node for n, node in spec.nodes.items()}
+    return spec.model_copy(update={"nodes": nodes})
+
+
+def _find(name: str) -> tuple[Dataset, tuple[str, ...]]:
+    if name not in NAMES:
+        raise UsageError("a data set", repr(name), "--dataset", nearest(name, NAMES))
+    family, splits = NAMES[name]
+    return DATASETS[family], splits
+
+
+def _with_settings(node: NodeSpec, found: Mapping[str, Any]) -> NodeSpec:
+    others = {key: value for key, value in node.settings.items() if key not in ("format", "file", "folder")}
+    return node.model_copy(update={"settings": {"merge_parts": True, **others, **found}})

@@ -1,0 +1,88 @@
+"""What overlapping masks show of themselves when they are painted over one another, counted on the run lengths.
+
+Of masks that are listed from the top down, mask i shows the pixels by which the union of the first i grows. So unions
+and their overlaps tell all that two label maps would, and neither map is ever painted: time goes with the runs, and
+memory with the masks of one image. Masks are COCO run lengths in the same (height, width) pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore import masks
+from pdstore.ragged import Ragged
+
+__all__ = ["joint_pixels", "overlap", "unique_iou"]
+
+Ints = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+
+
+def overlap(a: Ragged, b: Ragged, height: int, width: int) -> Ints:
+    """(A, B) int64: pixels that each pair has in common."""
+    iou = masks.iou(a, b, height, width)
+    both = masks.area(a, height, width)[:, None] + masks.area(b, height, width)
+    # IoU = common / (both − common); a double holds the quotient of two areas well enough to give them back.
+    return np.rint(iou * both / (1 + iou)).astype(np.int64)
+
+
+def joint_pixels(
+    predicted: Ragged,
+    clusters: npt.ArrayLike,
+    truth: Ragged,
+    parts: npt.ArrayLike,
+    shape: tuple[int, int],
+    height: int,
+    width: int,
+) -> Ints:
+    """``shape`` = (K + 1, P + 1) int64 pixels: painted cluster (K = none) × painted part (P = background).
+
+    Later masks are painted over earlier ones.
+
+    Args:
+        predicted: N masks, with clusters (N,) int, 0..K − 1.
+        truth: G masks, with parts (G,) int, 0..P − 1.
+    """
+    over, under = _unions(_reversed(predicted), height, width), _unions(_reversed(truth), height, width)
+    shown = np.diff(np.diff(overlap(over, under, height, width), axis=0, prepend=0), axis=1, prepend=0)
+    of_predicted, of_truth = _grown(over, height, width), _grown(under, height, width)
+    joint = np.zeros(shape, np.int64)
+    rows, columns = np.asarray(clusters, np.int64)[::-1], np.asarray(parts, np.int64)[::-1]
+    np.add.at(joint, (rows[:, None], columns), shown)
+    np.add.at(joint[:, -1], rows, of_predicted - shown.sum(1))
+    np.add.at(joint[-1], columns, of_truth - shown.sum(0))
+    joint[-1, -1] = height * width - of_predicted.sum() - of_truth.sum() + shown.sum()
+    return joint
+
+
+def unique_iou(predicted: Ragged, scores: npt.ArrayLike, truth: Ragged, height: int, width: int) -> Doubles:
+    """(N, G) float64: IoU with the truth after every pixel went to the best-scored prediction on it.
+
+    Args:
+        scores: (N,); of equal scores the earlier prediction keeps the pixel.
+    """
+    best_first = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    unions = _unions(predicted.take(best_first), height, width)
+    common = np.diff(overlap(unions, truth, height, width), axis=0, prepend=0)
+    either = _grown(unions, height, width)[:, None] + masks.area(truth, height, width) - common
+    iou = np.empty(common.shape)
+    iou[best_first] = common / np.maximum(either, 1)
+    return iou
+
+
+def _unions(rle: Ragged, height: int, width: int) -> Ragged:
+    """String i is the union of the masks 0..i."""
+    united: list[bytes] = []
+    for counts in rle:
+        united.append(masks.union((united[-1], counts), height, width) if united else counts)
+    return Ragged.from_list(united)
+
+
+def _grown(unions: Ragged, height: int, width: int) -> Ints:
+    """(N,) int64: pixels by which each union is larger than the one before."""
+    return np.diff(masks.area(unions, height, width), prepend=0)
+
+
+def _reversed(rle: Ragged) -> Ragged:
+    return rle.take(np.arange(len(rle))[::-1])

@@ -1,0 +1,186 @@
+"""`pd eval` on six pictures of a disc with two halves, four of them for training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import run_command
+from tests.cli.conftest import SIZE_PX, Pd, committed, draw
+
+PIPELINE = """
+block_size: 2
+nodes:
+  ingest: {}
+  truth-parts: {stage: annotated-parts, inputs: {images: ingest}, settings: {file: "{images}/truth.json"}}
+  truth-objects: {stage: annotated-objects, inputs: {images: ingest}, settings: {file: "{images}/truth.json"}}
+  detic: {inputs: {images: ingest}, settings: {backend: saliency}}
+  grouping:
+    inputs: {images: ingest, objects: detic}
+    settings: {backend: pixels, metric: l2, k: 2}
+  ranking:
+    inputs: {images: ingest, objects: detic, segments: grouping}
+    settings: {k: 2, metric: l2, min_score: 0.0}
+  labels: {inputs: {images: ingest, objects: detic, segments: grouping, clusters: ranking}, settings: {metric: l2}}
+  eval-labels:
+    stage: eval
+    inputs: {images: ingest, truth: truth-parts, truth_objects: truth-objects, predicted: labels}
+"""
+SECOND = """
+  other-parts: {stage: annotated-parts, inputs: {images: ingest}, settings: {file: "{images}/truth.json"}}
+"""
+
+
+def annotations(keys: list[str]) -> dict[str, Any]:
+    """The upper and the lower half of each disc, as PartImageNet names parts."""
+    halves = ("Disc top", [8, 10, 34, 10, 34, 23, 8, 23]), ("Disc bottom", [8, 23, 34, 23, 34, 36, 8, 36])
+    return {
+        "images": [{"id": i, "file_name": key, "height": SIZE_PX, "width": SIZE_PX} for i, key in enumerate(keys)],
+        "categories": [{"id": c, "name": name, "supercategory": "Disc"} for c, (name, _) in enumerate(halves)],
+        "annotations": [
+            {"image_id": i, "category_id": c, "segmentation": [polygon]}
+            for i in range(len(keys))
+            for c, (_, polygon) in enumerate(halves)
+        ],
+    }
+
+
+def build(folder: Path, pipeline: str) -> Path:
+    """A store on which everything but the evaluations has run."""
+    photos, store = folder / "photos", folder / "store"
+    keys = [f"{'val' if number > 3 else 'train'}/n00000001/{number}.JPEG" for number in range(6)]
+    for number, key in enumerate(keys):
+        draw(photos / key, number)
+    (photos / "labels.txt").write_text("n00000001,disc\n")
+    (photos / "truth.json").write_text(json.dumps(annotations(keys)))
+    (folder / "pipeline.yaml").write_text(pipeline)
+    truths = [name for name in ("truth-objects", "other-parts", "truth-parts") if f"{name}:" in pipeline]
+    init = ["init", str(store), "--images", str(photos), "--preset", str(folder / "pipeline.yaml")]
+    for words in (init, ["--store", str(store), "run", "ingest", *truths, "detic", "grouping", "ranking", "labels"]):
+        assert run_command(words) == 0
+    return store
+
+
+@pytest.fixture(scope="module")
+def _built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("built"), PIPELINE)
+
+
+@pytest.fixture
+def made(_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that store; PD_STORE names it."""
+    monkeypatch.setenv("PD_STORE", str(shutil.copytree(_built, tmp_path / "copy")))
+    return tmp_path / "copy"
+
+
+def nodes(pd: Pd, *words: object) -> dict[str, list[dict[str, Any]]]:
+    result = pd("eval", *words, "--json")
+    assert result.code == 0, result.err
+    found: dict[str, list[dict[str, Any]]] = json.loads(result.out)["nodes"]
+    return found
+
+
+def whole(rows: list[dict[str, Any]], protocol: str = "honest") -> dict[str, float]:
+    return {r["metric"]: r["value"] for r in rows if r["protocol"] == protocol and not r["class_name"]}
+
+
+def test_without_a_node_the_pipelines_evaluations(pd: Pd, made: Path) -> None:
+    """`pd eval` runs and prints what is in the pipeline, by the protocol that it sets."""
+    found = nodes(pd)
+    assert set(found) == {"eval-labels"}
+    assert {r["protocol"] for r in found["eval-labels"]} == {"honest"}
+    assert 50 < whole(found["eval-labels"])["C-mIoU"] <= 100 and whole(found["eval-labels"])["images"] == 2
+
+
+def test_a_node_leads_to_the_evaluation_that_reads_it(pd: Pd, made: Path) -> None:
+    """`pd eval NODE` of a node that an evaluation reads adds nothing to the pipeline."""
+    assert nodes(pd, "labels") == nodes(pd, "eval-labels")
+    assert "done already" in pd("eval", "labels").err
+
+
+def test_a_node_without_an_evaluation_gets_one(pd: Pd, made: Path) -> None:
+    """Segments are scored by recall, overlapping and not; the new node is in the pipeline and its rows in metrics."""
+    found = nodes(pd, "grouping")
+    numbers = whole(found["eval-grouping"])
+    assert set(found) == {"eval-grouping"} and "C-mIoU" not in numbers
+    assert numbers["AR@200"] == numbers["AR@200-unique"] > 0
+    query = "SELECT value FROM metrics WHERE node = 'eval-grouping' AND metric = 'AR@200-unique'"
+    assert json.loads(pd("sql", query, "--format", "json").out) == [{"value": numbers["AR@200-unique"]}]
+    assert "eval-grouping" in json.loads(pd("status", "--json").out)["nodes"]
+    assert "grouping, one label a pixel" in pd("eval").out
+
+
+def test_another_protocol_is_a_node_beside_the_first(pd: Pd, made: Path) -> None:
+    """Numbers by another protocol do not make those stale that are there."""
+    before = nodes(pd)
+    both = nodes(pd, "labels", "--protocol", "both")
+    assert set(both) == {"eval-labels-both"}
+    rows = both["eval-labels-both"]
+    assert whole(rows) == whole(before["eval-labels"]) and whole(rows, "reference")["images"] == 6
+    assert nodes(pd, "eval-labels") == before
+    only = nodes(pd, "eval-labels-both", "--protocol", "reference")
+    assert {r["protocol"] for r in only["eval-labels-both"]} == {"reference"}
+    assert set(nodes(pd, "labels", "--protocol", "reference")) == {"eval-labels-both"}
+    assert set(nodes(pd, "detic", "eval-labels", "--protocol", "reference")) == {"eval-detic", "eval-labels-reference"}
+
+
+def test_settings_of_a_new_evaluation_can_be_given(pd: Pd, made: Path) -> None:
+    """NODE.KEY=VALUE reaches the node that is about to be added."""
+    rows = nodes(pd, "detic", "eval-detic.ar_limits=[3]", "eval-detic.processes=2")["eval-detic"]
+    assert {n for n in whole(rows) if n.startswith("AR@")} == {"AR@3"}
+
+
+def test_a_data_set_is_chosen_by_its_name(pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With several data sets one must be named; without true objects there is no published protocol."""
+    monkeypatch.setenv("PD_STORE", str(build(tmp_path, PIPELINE + SECOND)))
+    result = pd("eval", "grouping")
+    assert result.code == 2 and "one data set, found other, truth" in result.err and "--dataset NAME" in result.err
+    assert set(nodes(pd, "grouping", "--dataset", "truth")) == {"eval-grouping-truth"}
+    found = nodes(pd, "grouping", "--dataset", "other")
+    assert set(found) == {"eval-grouping-other"}
+    assert set(nodes(pd, "--dataset", "truth")) == {"eval-labels", "eval-grouping-truth"}
+    wrong = pd("eval", "eval-labels", "--dataset", "other")
+    assert wrong.code == 2 and "expected an evaluation against other-parts, found truth-parts" in wrong.err
+    assert "Did you mean 'other'?" in pd("eval", "grouping", "--dataset", "othr").err
+
+
+def test_what_cannot_be_evaluated_is_refused(pd: Pd, made: Path) -> None:
+    """The error says what can, and nothing is recorded."""
+    before = committed(made)
+    for name, word in (("ranking", "a node that finds masks"), ("truth-parts", "a node that finds masks")):
+        result = pd("eval", name)
+        assert result.code == 2 and word in result.err and name in result.err
+    assert "Did you mean 'labels'?" in pd("eval", "label").err
+    assert pd("eval", "grouping", "--dry-run").code == 0
+    assert pd("eval", "labels", "--protocol", "published").code == 2
+    assert committed(made) == before
+
+
+def test_without_ground_truth_there_is_no_evaluation(pd: Pd, store: Path) -> None:
+    """The error says which node to add."""
+    result = pd("eval", "grouping")
+    assert result.code == 2 and "annotated-parts" in result.err
+    assert "pd eval NODE" in pd("eval").err
+
+
+def test_the_published_protocol_needs_true_objects(pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says so before anything runs."""
+    lines = [line for line in PIPELINE.splitlines() if "truth-objects:" not in line]
+    pipeline = "\n".join(lines).replace("truth_objects: truth-objects, ", "")
+    monkeypatch.setenv("PD_STORE", str(build(tmp_path, pipeline)))
+    for words in (["grouping"], ["labels"]):
+        result = pd("eval", *words, "--protocol", "both")
+        assert result.code == 2 and "annotated-objects" in result.err and "--protocol honest" in result.err
+    assert pd("eval", "labels").code == 0
+
+
+def test_splits_without_truth_are_an_error(pd: Pd, made: Path) -> None:
+    """No image that votes, or none that is scored, is said and not scored as zero."""
+    for splits in (["vote_split=test"], ["vote_split=train", "test_split=test"]):
+        result = pd("eval", "detic", *(f"eval-detic.{split}" for split in splits))
+        assert result.code == 2 and splits[-1].split("=")[0] in result.err
+        assert "expected images of split 'test'" in result.err and "protocol=reference" in result.err

@@ -1,0 +1,110 @@
+"""Small data sets written as their authors publish them: photographs of noise, a few boxes drawn as parts.
+
+``box(y, x, height, width)`` is in pixels; every image is HEIGHT x WIDTH.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco
+from scipy.io import savemat
+
+HEIGHT, WIDTH = 24, 32
+Parts = Sequence[tuple[str, np.ndarray]]
+
+
+def box(y: int, x: int, height: int, width: int) -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[y : y + height, x : x + width] = True
+    return mask
+
+
+def photograph(path: Path, height: int = HEIGHT, width: int = WIDTH) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(len(path.name))
+    Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+
+
+def polygon(y: int, x: int, height: int, width: int) -> list[int]:
+    """The corners of a box, as x, y, x, y, …"""
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
+
+
+def compressed(mask: np.ndarray) -> dict[str, Any]:
+    encoded = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": list(mask.shape), "counts": encoded["counts"].decode()}
+
+
+def uncompressed(mask: np.ndarray) -> dict[str, Any]:
+    flat = mask.flatten("F")
+    runs = np.diff([0, *(np.flatnonzero(np.diff(flat)) + 1), len(flat)]).tolist()
+    return {"size": list(mask.shape), "counts": [0, *runs] if flat[0] else runs}
+
+
+PIM_CATEGORIES = ("Quadruped Head", "Quadruped Tail", "Car Body", "Car Side Mirror")
+
+
+def write_coco(path: Path, images: Mapping[str, Sequence[tuple[int, Any]]], **changes: Any) -> None:
+    """A JSON of PartImageNet: file name -> (category, segmentation) of each annotation."""
+    listed = list(images)
+    annotations = [(listed.index(name), *one) for name, several in images.items() for one in several]
+    content = {
+        "images": [{"id": i, "file_name": n, "height": HEIGHT, "width": WIDTH} for i, n in enumerate(listed)],
+        "categories": [{"id": i, "name": n, "supercategory": n.split()[0]} for i, n in enumerate(PIM_CATEGORIES)],
+        "annotations": [
+            {"id": i, "image_id": image, "category_id": category, "iscrowd": 0, "area": 1, "segmentation": drawn}
+            for i, (image, category, drawn) in enumerate(annotations)
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**content, **changes}))
+
+
+def _struct(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> np.ndarray:
+    """A MATLAB struct array (1, N)."""
+    array = np.empty((1, len(rows)), [(name, object) for name in names])
+    for i, row in enumerate(rows):
+        for name, value in zip(names, row, strict=True):
+            array[0, i][name] = value
+    return array
+
+
+def write_mat(path: Path, *objects: tuple[str, np.ndarray, Parts]) -> None:
+    """A file of Pascal Part: (class, mask, parts) of each object; one without parts has an empty array."""
+    rows = []
+    for number, (name, mask, parts) in enumerate(objects):
+        listed = [(part, drawn.astype(np.uint8)) for part, drawn in parts]
+        nested = _struct(("part_name", "mask"), listed) if listed else np.zeros((0, 0))
+        rows.append((name, number + 1, mask.astype(np.uint8), nested))
+    found = _struct(("class", "class_ind", "mask", "parts"), rows) if rows else np.zeros((0, 0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"anno": _struct(("imname", "objects"), [(path.stem, found)])}, do_compression=True)
+
+
+def write_voc(root: Path, **splits: Sequence[str]) -> None:
+    """Photographs and ``ImageSets`` of VOC: split -> ids."""
+    for split, names in splits.items():
+        path = root / f"ImageSets/Main/{split}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{name}\n" for name in names))
+        for name in names:
+            photograph(root / f"JPEGImages/{name}.jpg")
+
+
+def write_tiff(path: Path, uids: np.ndarray, **options: Any) -> None:
+    """A file of Cityscapes Panoptic Parts: (H, W) int32 or uint16."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(uids).save(path, format="TIFF", **options)
+
+
+def street(root: Path, split: str, name: str) -> Path:
+    """Writes a photograph of Cityscapes; the path that its numbers should have."""
+    city = name.split("_")[0]
+    photograph(root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png")
+    return root / f"gtFinePanopticParts/{split}/{city}/{name}_gtFinePanopticParts.tif"

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+
+from pdstore import masks
+from pdstore.errors import CorruptData
+from stages.datasets.coco import CocoReader
+from stages.images import ImageFault
+from tests.stages.datasets.published import HEIGHT, WIDTH, box, compressed, polygon, uncompressed
+
+CATEGORIES = [
+    {"id": 1, "name": "Cat head", "supercategory": "Cat"},
+    {"id": 2, "name": "Cat tail", "supercategory": "Cat"},
+    {"id": 3, "name": "Person arm"},
+]
+
+
+def load(path: str) -> bytes:
+    raise AssertionError(path)
+
+
+def write(path: Path, *annotations: Any, **changes: Any) -> Path:
+    images = [{"id": 7, "file_name": "0_0.png", "height": HEIGHT, "width": WIDTH}]
+    listed = [{"id": 100 + i, "image_id": 7, **one} for i, one in enumerate(annotations)]
+    path.write_text(json.dumps({"images": images, "categories": CATEGORIES, "annotations": listed, **changes}))
+    return path
+
+
+def drawn(path: Path, segmentation: Any) -> np.ndarray:
+    """The mask of the one annotation that has this segmentation."""
+    truth = CocoReader([write(path / "one.json", {"category_id": 1, "segmentation": segmentation})]).read(
+        "0_0.png", load
+    )
+    assert truth is not None and (truth.height, truth.width) == (HEIGHT, WIDTH)
+    return masks.decode_one(truth.objects[0].parts[0].counts, HEIGHT, WIDTH)
+
+
+def test_masks_of_every_notation_are_read(tmp_path: Path) -> None:
+    """Polygons, compressed and uncompressed run lengths give the masks that were drawn; objects are unions of parts."""
+    path = write(
+        tmp_path / "truth.json",
+        {"category_id": 3, "segmentation": compressed(box(0, 0, 3, 3))},
+        {"category_id": 1, "segmentation": [polygon(2, 4, 6, 5)]},
+        {"category_id": 2, "segmentation": uncompressed(box(0, 9, 4, 4))},
+    )
+    truth = CocoReader([path]).read("0_0.png", load)
+    assert truth is not None
+    found = [(thing.name, part.name, part.counts) for thing in truth.objects for part in thing.parts]
+    boxes = [box(2, 4, 6, 5), box(0, 9, 4, 4), box(0, 0, 3, 3)]
+    assert [names for *names, _ in found] == [["cat", "head"], ["cat", "tail"], ["person", "arm"]]
+    for (*_, counts), mask in zip(found, boxes, strict=True):
+        assert (masks.decode_one(counts, HEIGHT, WIDTH) == mask).all()
+    assert (masks.decode_one(truth.objects[0].counts, HEIGHT, WIDTH) == boxes[0] | boxes[1]).all()
+
+
+def test_several_polygons_are_united(tmp_path: Path) -> None:
+    """Also one within another: it is no hole. A polygon of two points or of none is no pixel."""
+    apart = [polygon(1, 1, 4, 4), polygon(10, 20, 5, 5), [3, 3, 20, 20], []]
+    assert (drawn(tmp_path, apart) == box(1, 1, 4, 4) | box(10, 20, 5, 5)).all()
+    assert (drawn(tmp_path, [polygon(2, 2, 10, 10), polygon(4, 4, 3, 3)]) == box(2, 2, 10, 10)).all()
+
+
+def test_holes_are_kept(tmp_path: Path) -> None:
+    """A hole that a polygon cuts out along a seam, and one in run lengths."""
+    ring = box(2, 2, 12, 12) & ~box(6, 6, 4, 4)
+    seam = [2, 2, 14, 2, 14, 14, 2, 14, 2, 2, 6, 6, 6, 10, 10, 10, 10, 6, 6, 6]
+    assert (drawn(tmp_path, [seam]) == ring).all()
+    assert (drawn(tmp_path, uncompressed(ring)) == ring).all() and (drawn(tmp_path, compressed(ring)) == ring).all()
+
+
+@given(noise=arrays(bool, (HEIGHT, WIDTH)))
+def test_any_mask_survives_both_notations(noise: np.ndarray, tmp_path: Path) -> None:
+    """Whatever the mask, its uncompressed and compressed run lengths read back as that mask."""
+    for encode in (compressed, uncompressed):
+        assert (drawn(tmp_path, encode(noise)) == noise).all()
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        (None, "TypeError"),
+        ([[1, 2, 3, 4, 5]], r"polygon of shape \(5,\)"),
+        ([["a", "b", 1, 2, 3, 4]], "ValueError"),
+        ([[0, 0, 1e9, 0, 0, 1e9]], r"polygon that leaves the image of \[24, 32\]"),
+        ([[0, 0, float("nan"), 0, 5, 5]], "polygon that leaves the image"),
+        ({"size": [3, 3], "counts": [9]}, r"mask of size \[3, 3\] in an image of \[24, 32\]"),
+        ({"size": [HEIGHT, WIDTH], "counts": [5]}, "runs of 5 pixels in all, for a mask of 24 x 32"),
+        ({"size": [HEIGHT, WIDTH], "counts": [-1, HEIGHT * WIDTH + 1]}, "a run of -1 pixels"),
+        ({"size": [HEIGHT, WIDTH], "counts": "999"}, "runs of 27 pixels in all"),
+        ({"size": [HEIGHT, WIDTH], "counts": "Pg"}, "a last number that is cut off"),
+        ({"size": [HEIGHT, WIDTH], "counts": "O"}, "a run of -1 pixels"),
+        ({"size": [HEIGHT, WIDTH]}, "KeyError: 'counts'"),
+        ({}, "KeyError: 'size'"),
+    ],
+)
+def test_a_malformed_annotation_costs_its_image_alone(segmentation: Any, message: str, tmp_path: Path) -> None:
+    """The fault names the file and the annotation, and what was found; the other image is read."""
+    other = {"id": 8, "file_name": "b.png", "height": HEIGHT, "width": WIDTH}
+    path = write(tmp_path / "truth.json", {"category_id": 1, "segmentation": segmentation})
+    content = json.loads(path.read_text())
+    content["images"].append(other)
+    content["annotations"].append({"id": 5, "image_id": 8, "category_id": 2, "segmentation": [polygon(0, 0, 3, 3)]})
+    path.write_text(json.dumps(content))
+    reader = CocoReader([path])
+    with pytest.raises(ImageFault, match=message) as caught:
+        reader.read("0_0.png", load)
+    assert caught.value.reason == "bad_annotation" and "truth.json, annotation 100: " in caught.value.detail
+    truth = reader.read("b.png", load)
+    assert truth is not None and [thing.name for thing in truth.objects] == ["cat"] and reader.strays == []
+
+
+def test_a_category_that_is_not_listed_is_a_fault_of_the_image(tmp_path: Path) -> None:
+    """What the mask shows is not known, so the image has no complete truth."""
+    reader = CocoReader([write(tmp_path / "a.json", {"category_id": 9, "segmentation": [polygon(0, 0, 3, 3)]})])
+    with pytest.raises(ImageFault, match="a category that is not listed"):
+        reader.read("0_0.png", load)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "label", "message"),
+    [
+        ({"id": 5, "image_id": 8, "category_id": 1, "segmentation": []}, "annotation 5", "KeyError: 8"),
+        ({"image_id": 7, "category_id": 1}, "annotation 0", "KeyError: 'segmentation'"),
+        ({"category_id": 1}, "annotation 0", "KeyError: 'image_id'"),
+        ("x", "annotation 0", "AttributeError"),
+    ],
+)
+def test_an_annotation_of_no_image_is_named(annotation: Any, label: str, message: str, tmp_path: Path) -> None:
+    """It belongs to no image, and costs none."""
+    reader = CocoReader([write(tmp_path / "truth.json", annotations=[annotation])])
+    assert [stray.subject for stray in reader.strays] == [f"truth.json, {label}"]
+    assert message in reader.strays[0].detail
+    assert reader.read("0_0.png", load) is not None
+
+
+def test_images_that_the_file_does_not_list_have_no_truth(tmp_path: Path) -> None:
+    """None is not the same as an image that is listed and shows nothing."""
+    reader = CocoReader([write(tmp_path / "truth.json")])
+    assert reader.read("other.png", load) is None
+    truth = reader.read("0_0.png", load)
+    assert truth is not None and truth.objects == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", "3", '{"images": null}', '{"images": [], "categories": [{"id": 1}], "annotations": []}'],
+)
+def test_what_is_no_coco_file_is_refused(text: str, tmp_path: Path) -> None:
+    """Broken JSON, or JSON of another shape, is one error about the file."""
+    path = tmp_path / "truth.json"
+    path.write_text(text)
+    with pytest.raises(CorruptData, match="expected COCO JSON with images, categories and annotations") as caught:
+        CocoReader([path])
+    assert str(path) in str(caught.value)

@@ -1,0 +1,76 @@
+"""Counting on run lengths against painting with arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pdstore import masks
+from stages.kernels.overlap import joint_pixels, overlap, unique_iou
+from stages.kernels.ranking import unique_pixels
+
+NUM_CLUSTERS, NUM_PARTS = 3, 2
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@st.composite
+def two_stacks(draw: st.DrawFn) -> tuple[Bools, Bools]:
+    """Up to five predictions and three parts on the same few pixels, empty and full ones among them."""
+    height, width, seed = draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    shapes = (draw(st.integers(0, 5)), height, width), (draw(st.integers(0, 3)), height, width)
+    shares = draw(st.sampled_from([0.0, 0.2, 0.5, 0.9, 1.0])), draw(st.sampled_from([0.0, 0.5, 1.0]))
+    return rng.random(shapes[0]) < shares[0], rng.random(shapes[1]) < shares[1]
+
+
+def painted(stack: Bools, values: list[int], background: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    canvas = np.full(stack.shape[1:], background)
+    for mask, value in zip(stack, values, strict=True):
+        canvas[mask] = value
+    return canvas
+
+
+@given(two_stacks(), st.data())
+@settings(deadline=None)
+def test_joint_pixels_are_those_of_two_painted_maps(stacks: tuple[Bools, Bools], data: st.DataObject) -> None:
+    """What is counted on run lengths is what two label maps, painted in listed order, have pixel by pixel."""
+    found, true = stacks
+    clusters = [data.draw(st.integers(0, NUM_CLUSTERS - 1)) for _ in found]
+    parts = [data.draw(st.integers(0, NUM_PARTS - 1)) for _ in true]
+    shape = NUM_CLUSTERS + 1, NUM_PARTS + 1
+    pair = painted(found, clusters, NUM_CLUSTERS) * shape[1] + painted(true, parts, NUM_PARTS)
+    expected = np.bincount(pair.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+    joint = joint_pixels(masks.encode(found), clusters, masks.encode(true), parts, shape, *found.shape[1:])
+    assert joint.tolist() == expected.tolist()
+
+
+@given(two_stacks(), st.data())
+@settings(deadline=None)
+def test_unique_iou_is_that_of_masks_without_overlap(stacks: tuple[Bools, Bools], data: st.DataObject) -> None:
+    """Every pixel goes to the best-scored mask on it, of equal ones to the first, before IoU is taken."""
+    found, true = stacks
+    scores = [data.draw(st.sampled_from([0.1, 0.5, 0.9])) for _ in found]
+    size = found.shape[1:]
+    alone, parts = masks.encode(unique_pixels(found, scores)), masks.encode(true)
+    assert unique_iou(masks.encode(found), scores, parts, *size).tolist() == masks.iou(alone, parts, *size).tolist()
+
+
+@given(two_stacks())
+@settings(deadline=None)
+def test_overlap_is_exact(stacks: tuple[Bools, Bools]) -> None:
+    """The pixels in common come out whole."""
+    found, true = stacks
+    expected = (found[:, None] & true).sum((2, 3))
+    assert overlap(masks.encode(found), masks.encode(true), *found.shape[1:]).tolist() == expected.tolist()
+
+
+def test_overlap_is_exact_where_it_is_small_beside_the_masks() -> None:
+    """One common pixel of two large masks is one."""
+    stack = np.zeros((2, 3000, 4000), bool)
+    stack[0, :1500], stack[1, 1499:] = True, True
+    stack[0, 1499, 1:] = False
+    rle = masks.encode(stack)
+    assert overlap(rle, rle, 3000, 4000)[0, 1] == 1
