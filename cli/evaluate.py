@@ -30,7 +30,12 @@ Number = dict[str, Any]
 @click.option(
     "--protocol", type=click.Choice(["reference", "honest", "both"]), help="As published, without help, or both."
 )
-@click.option("--dataset", default="", metavar="NAME", help="The ground truth: nodes NAME-parts and NAME-objects.")
+@click.option(
+    "--dataset",
+    default="",
+    metavar="NAME",
+    help="The ground truth: nodes NAME-parts and NAME-objects, or the data set that the store was made of.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs: also the numbers of each class and part.")
 @shared_options
 def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, **values: Any) -> None:
@@ -52,7 +57,8 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
     request = Request.parse(values, wait=True)
     store, pipeline = open_pipeline()
     pipeline = extended(store, pipeline, {}, [o for o in overrides if o.partition(".")[0] in pipeline.nodes])
-    evaluations = Evaluations(pipeline, protocol or "", dataset)
+    source = str(store.info.source.get("dataset", ""))
+    evaluations = Evaluations(pipeline, protocol or "", dataset, source)
     found = [(name, *evaluations.of(name)) for name in names]
     chosen = {node: spec for _, node, spec in found} or evaluations.all()
     # Of an evaluation that was named, everything; of one that a named node led to, what it says of that node.

@@ -115,14 +115,18 @@ _LABELLED = (
     *_MASK,
 )
 LABELS = Table("labels", "One row a part pseudo-label: a mask and its cluster.", _LABELLED)
-PREDICTIONS = Table("predictions", "One row a part found by a trained model: a mask and its cluster.", _LABELLED)
+PREDICTIONS = Table(
+    "predictions",
+    "One row a part found by a trained model: a mask and its cluster.",
+    (*_LABELLED, Column("part_name", "string", "name of the part, where the model was taught names; else empty")),
+)
 METRICS = Table(
     "metrics",
     "One row a number: of an evaluation, of a training step, or about weights.",
     (
         Column("evaluated", "string", "node that the number is about"),
         Column("protocol", "string", "honest, reference, train, or weights"),
-        Column("metric", "string", "miou_class_mean, ar_200, loss, …"),
+        Column("metric", "string", "C-mIoU, AR@200, loss, …"),
         Column("class_name", "string", "object class; empty for all"),
         Column("part_name", "string", "part; empty for all"),
         Column("step", "int64", "training step; 0 for an evaluation"),

@@ -7,18 +7,28 @@ parts) have no clusters: they are scored by AR, overlapping as they are (``AR@n`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from pdstore import Layer, Rows
 from pdstore.errors import InputMissing, Preempted, UsageError
 from schemas.stages import EvalSettings
 from schemas.tables import METRICS
 from stages.kernels.evaluation import HONEST, REFERENCE, Protocol, Scores
-from stages.tally import Counts, Parts, Tally
+from stages.scored import Parts
+from stages.tally import Counts, Tally
 from stages.unit import Output, Setup, Unit
 
-__all__ = ["start"]
+__all__ = ["CONFUSION", "start"]
+
+CONFUSION = "confusion.json"
+"""The file beside an evaluation's rows with the confusion of each object class's parts, in pixels."""
 
 
 def start(settings: EvalSettings, setup: Setup) -> Callable[[Unit], Output]:
@@ -28,19 +38,21 @@ def start(settings: EvalSettings, setup: Setup) -> Callable[[Unit], Output]:
     def run(unit: Unit) -> Output:
         layers = {role: unit.layer(role) for role in unit.layers}
         _check_inputs(layers, protocols)
-        clusters = {"predicted": _num_clusters(layers["predicted"])} if "predicted" in layers else {}
-        clusters |= {"segments": 0} if "segments" in layers else {}
-        parts = _part_names(layers["truth"])
-        tally = Tally(
-            layers, clusters, parts, protocols, (settings.vote_split, settings.test_split), settings.ar_limits
-        )
+        truth = _Truth.read(layers["truth"], setup)
+        clusters = {role: _num_clusters(layers[role]) for role in ("predicted", "segments") if role in layers}
+        splits = settings.vote_split, settings.test_split
+        tally = Tally(layers, clusters, truth.parts, protocols, splits, settings.ar_limits)
+        taught = truth.taught(layers["predicted"], clusters["predicted"]) if "predicted" in layers else None
         records: list[dict[str, Any]] = []
+        tables: list[dict[str, Any]] = []
         for (role, name), counts in _counted(tally, unit, settings.processes).items():
-            scores = counts.scores()
+            scores = counts.scores(taught if role == "predicted" else None)
             if name == HONEST.name:
-                _check_splits(scores, role, settings)
-            records += _records(layers[role].node, name, scores, parts, setup)
-        return Output(Rows.from_records(METRICS, records))
+                _check_splits(scores, needs_votes=role == "predicted" and taught is None, settings=settings)
+            about = {"evaluated": layers[role].node, "protocol": name}
+            records += [about | record for record in truth.records(scores)]
+            tables += [about | table for table in truth.confusions(scores)]
+        return Output(Rows.from_records(METRICS, records), {CONFUSION: json.dumps(tables).encode()})
 
     return run
 
@@ -53,28 +65,19 @@ def _check_inputs(layers: dict[str, Layer], protocols: list[Protocol]) -> None:
         raise UsageError("true object masks for the published protocol", "none", "eval", fix)
 
 
-def _check_splits(scores: Scores, role: str, settings: EvalSettings) -> None:
+def _check_splits(scores: Scores, needs_votes: bool, settings: EvalSettings) -> None:
     for key, count in (("vote_split", scores.num_voters), ("test_split", scores.num_images)):
-        if not count and (role == "predicted" or key == "test_split"):
+        if not count and (needs_votes or key == "test_split"):
             expected = f"images of split {getattr(settings, key)!r} with ground truth of their own class"
             fix = f"Set another {key}, or protocol=reference, which needs no splits"
             raise UsageError(expected, "none", f"eval, {key}", fix)
 
 
-def _part_names(truth: Layer) -> Parts:
-    names: set[tuple[str, str]] = set()
-    for rows in truth.scan(["category_name", "part_name"]):
-        names |= set(zip(rows["category_name"], rows["part_name"], strict=True))
-    if not names:
-        raise InputMissing("ground-truth parts", "none", truth.node, "Look at its file setting")
-    return {name: number for number, name in enumerate(sorted(names))}
-
-
-def _num_clusters(predicted: Layer) -> int:
-    """Whole objects are one cluster."""
-    if "cluster" not in predicted.table.names:
-        return 1
-    return 1 + max((int(rows["cluster"].max(initial=0)) for rows in predicted.scan(["cluster"])), default=0)
+def _num_clusters(layer: Layer) -> int:
+    """0 for segments, which have none; whole objects are one cluster."""
+    if "cluster" not in layer.table.names:
+        return int(layer.table.name == "objects")
+    return 1 + max((int(rows["cluster"].max(initial=0)) for rows in layer.scan(["cluster"])), default=0)
 
 
 def _counted(tally: Tally, unit: Unit, processes: int) -> Counts:
@@ -88,22 +91,70 @@ def _counted(tally: Tally, unit: Unit, processes: int) -> Counts:
     return total
 
 
-def _records(node: str, protocol: str, scores: Scores, parts: Parts, setup: Setup) -> list[dict[str, Any]]:
-    names = {number: name for name, number in parts.items()}
-    classes = {c.class_id: c.name for c in setup.classes}
-    rows = [(metric, "", "", value) for metric, value in scores.metrics.items()]
-    rows += [("mIoU", classes[c], "", value) for c, value in scores.class_miou.items()]
-    rows += [("IoU", classes[c], names[p][1], value) for (c, p), value in scores.part_iou.items()]
-    rows.append(("images", "", "", float(scores.num_images)))
-    return [
-        {
-            "evaluated": node,
-            "protocol": protocol,
-            "metric": metric,
-            "class_name": class_name,
-            "part_name": part_name,
-            "step": 0,
-            "value": value,
-        }
-        for metric, class_name, part_name, value in rows
-    ]
+@dataclass(frozen=True)
+class _Truth:
+    """The names in the ground truth.
+
+    Attributes:
+        categories: class_id -> name in the ground truth. shown: class_id -> name in metrics, unlike any other.
+    """
+
+    parts: Parts
+    categories: Mapping[int, str]
+    shown: Mapping[int, str]
+
+    @classmethod
+    def read(cls, layer: Layer, setup: Setup) -> _Truth:
+        """Raises InputMissing if there is no part."""
+        pairs: set[tuple[str, str]] = set()
+        categories: dict[int, str] = {}
+        for rows in layer.scan(["category_id", "category_name", "part_name"]):
+            pairs |= set(zip(rows["category_name"], rows["part_name"], strict=True))
+            categories |= dict(zip(rows["category_id"].tolist(), rows["category_name"], strict=True))
+        if not pairs:
+            raise InputMissing("ground-truth parts", "none", layer.node, "Look at its file setting")
+        times = Counter(c.name for c in setup.classes)
+        # Classes of PartImageNet share the name of their super-category.
+        shown = {c.class_id: c.name if times[c.name] == 1 else c.wnid for c in setup.classes}
+        return cls({pair: number for number, pair in enumerate(sorted(pairs))}, categories, shown)
+
+    def taught(self, predicted: Layer, num_clusters: int) -> dict[int, npt.NDArray[np.int64]] | None:
+        """Object class -> (K,) part of each cluster, of a model that was taught part names; None if it was not.
+
+        A name is that of a part, or of its object class and the part: ``head`` or ``quadruped head``.
+        """
+        if "part_name" not in predicted.table.names:
+            return None
+        names: dict[int, str] = {}
+        for rows in predicted.scan(["cluster", "part_name"]):
+            names |= dict(zip(rows["cluster"].tolist(), rows["part_name"], strict=True))
+        if not any(names.values()):
+            return None
+        background = len(self.parts)
+        vote = {class_id: np.full(num_clusters, background, np.int64) for class_id in self.categories}
+        for class_id, category in self.categories.items():
+            for cluster, name in names.items():
+                own = self.parts.get((category, name.removeprefix(f"{category} ")))
+                vote[class_id][cluster] = background if own is None else own
+        return vote
+
+    def records(self, scores: Scores) -> Iterator[dict[str, Any]]:
+        """Rows of ``metrics``."""
+        part_names = [part for _, part in self.parts]
+        rows = [(metric, "", "", value) for metric, value in scores.metrics.items()]
+        rows += [("mIoU", self.shown[c], "", value) for c, value in scores.class_miou.items()]
+        rows += [("IoU", self.shown[c], part_names[p], value) for (c, p), value in scores.part_iou.items()]
+        rows.append(("samples", "", "", float(scores.num_images)))
+        for metric, class_name, part_name, value in rows:
+            yield {"metric": metric, "class_name": class_name, "part_name": part_name, "step": 0, "value": value}
+
+    def confusions(self, scores: Scores) -> Iterator[dict[str, Any]]:
+        """Pixels of true part × predicted part of each class, of the parts that occur, background last."""
+        names = [*(part for _, part in self.parts), "background"]
+        for class_id, pixels in scores.confusion.items():
+            occurs = np.flatnonzero(np.append((pixels.sum(0) + pixels.sum(1))[:-1] > 0, True))
+            yield {
+                "class_name": self.shown[class_id],
+                "parts": [names[n] for n in occurs],
+                "pixels": pixels.T[np.ix_(occurs, occurs)].tolist(),
+            }

@@ -1,7 +1,7 @@
 """Which node evaluates what was asked for: one of the pipeline's own, or one that is added to it.
 
 A data set NAME is a node of stage ``annotated-parts`` called ``NAME-parts``; its true objects, if there are any, are in
-``NAME-objects``.
+``NAME-objects``. That of a store that ``pd init --dataset NAME`` made goes by that name, too.
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ from stages.registry import STAGES
 
 __all__ = ["Evaluations", "extended"]
 
-_SUFFIX = "-parts"
+_SUFFIX, _TRUTH = "-parts", "truth"
 _EVAL = STAGES["eval"]
 
 
 @dataclass(frozen=True)
 class Evaluations:
-    """The evaluations of a pipeline under a protocol, on a data set; an empty name is whatever there is."""
+    """The evaluations of a pipeline under a protocol, on a data set; an empty name is whatever there is.
+
+    Attributes:
+        source: the data set that the store was made of: another name for the node ``truth-parts``.
+    """
 
     pipeline: Pipeline
     protocol: str = ""
     dataset: str = ""
+    source: str = ""
 
     def all(self) -> dict[str, NodeSpec]:
         """Name -> specification of the pipeline's evaluation nodes.
@@ -102,11 +107,13 @@ class Evaluations:
             raise UsageError("ground-truth parts", "none in the pipeline", "pd eval", fix)
         if not self.dataset and len(known) > 1:
             raise UsageError("one data set", ", ".join(sorted(known)), "pd eval", "Choose one: --dataset NAME")
-        if self.dataset and self.dataset not in known:
-            raise UsageError(
-                "a data set of the pipeline", repr(self.dataset), "--dataset", nearest(self.dataset, known)
-            )
-        return known[self.dataset] if self.dataset else next(iter(known.values()))
+        if not self.dataset:
+            return next(iter(known.values()))
+        names = known | ({self.source: known[_TRUTH]} if self.source and _TRUTH in known else {})
+        if self.dataset not in names:
+            expected = "a data set of the pipeline"
+            raise UsageError(expected, repr(self.dataset), "--dataset", nearest(self.dataset, names))
+        return names[self.dataset]
 
     def _objects(self, truth: str) -> tuple[str, ...]:
         own = f"{truth.removesuffix(_SUFFIX)}-objects"

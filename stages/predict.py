@@ -67,6 +67,7 @@ def _rows(
             "height": height,
             "width": width,
             "rle": rle[part],
+            "part_name": "",
         }
         for number, part in enumerate(present)
     ]

@@ -113,6 +113,7 @@ STAGES: dict[str, Stage] = {
             tables.PARTS,
             "stages.annotated_parts",
             {"images": _IMAGES},
+            version=2,
         ),
         Stage(
             "segmenter-train",
@@ -141,6 +142,7 @@ STAGES: dict[str, Stage] = {
             tables.PARTS,
             "stages.grouping",
             {"images": _IMAGES, "objects": Role(("objects",)), "model": _NETWORK},
+            version=2,
         ),
         Stage(
             "crf",
@@ -149,6 +151,7 @@ STAGES: dict[str, Stage] = {
             tables.PARTS,
             "stages.crf",
             {"images": _IMAGES, "parts": Role(("parts",))},
+            version=2,
         ),
         Stage(
             "proposal-train",
@@ -178,6 +181,7 @@ STAGES: dict[str, Stage] = {
             "stages.ranking",
             {"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS},
             unit="bucket",
+            version=2,
         ),
         Stage(
             "labels",
@@ -206,6 +210,7 @@ STAGES: dict[str, Stage] = {
             tables.PREDICTIONS,
             "stages.predict",
             {"images": _IMAGES, "model": Role((MODEL,))},
+            version=2,
         ),
         Stage(
             "eval",
@@ -221,6 +226,7 @@ STAGES: dict[str, Stage] = {
                 "segments": Role(("proposals", "parts"), is_optional=True),
             },
             unit="whole",
+            version=2,
         ),
     )
 }

@@ -12,15 +12,12 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
-from pdstore import Layer, Rows, masks
+from pdstore import Layer
 from stages.kernels.evaluation import Evaluation, ImageResult, Protocol
+from stages.scored import Parts, Scored
 
-__all__ = ["Counts", "Parts", "Tally"]
+__all__ = ["Counts", "Tally"]
 
-Parts = Mapping[tuple[str, str], int]
-"""(object class, part) -> number of the part."""
 Counts = dict[tuple[str, str], Evaluation]
 """(input role, protocol) -> what was counted."""
 
@@ -53,10 +50,11 @@ class Tally:
     def of_block(self, block: int) -> Counts:
         counts = self.nothing()
         for role in self.clusters:
-            for split, result in self._results(role, block):
-                for protocol in self.protocols:
+            scored = self._scored(role, block)
+            for protocol in self.protocols:
+                for split, sample in scored.samples(self.parts, protocol, self.splits[0]):
                     if split in self.splits or not protocol.splits:
-                        counts[role, protocol.name].add(result)
+                        counts[role, protocol.name].add(sample)
         return counts
 
     def of_blocks(self, blocks: Sequence[int], processes: int) -> Iterator[Counts]:
@@ -67,50 +65,12 @@ class Tally:
                 total = {key: total[key] + more for key, more in counts.items()}
                 yield total
 
-    def _results(self, role: str, block: int) -> Iterator[tuple[str, ImageResult]]:
-        """(split, image) of those with ground truth of their own class; predictions of other objects are left out."""
-        images = self.layers["images"].read(block, ["image_id", "class_id", "class_name", "split", "height", "width"])
-        truth = _read(self.layers["truth"], block, "category_name", "part_name")
-        found = _read(self.layers[role], block, "object_id", "cluster", "score")
-        if "object_id" in found.columns:
-            found = found.take(found["object_id"] == 0)
-        outlines = (
-            _read(self.layers["truth_objects"], block, "category_name") if "truth_objects" in self.layers else None
-        )
-        true_rows, found_rows, none = truth.by("image_id"), found.by("image_id"), np.zeros(0, np.int64)
-        for i in range(len(images)):
-            image_id, name, split = int(images["image_id"][i]), images["class_name"][i].lower(), images["split"][i]
-            size = int(images["height"][i]), int(images["width"][i])
-            own = truth.take(true_rows.get(image_id, none))
-            own = own.take(own["category_name"] == name)
-            if not len(own):
-                continue
-            predicted = found.take(found_rows.get(image_id, none))
-            yield (
-                split,
-                ImageResult(
-                    image_id,
-                    int(images["class_id"][i]),
-                    None if outlines is None else _outline(outlines, image_id, name, *size),
-                    own.ragged("rle"),
-                    [self.parts[name, part] for part in own["part_name"]],
-                    predicted.ragged("rle"),
-                    predicted["cluster"] if "cluster" in predicted.columns else np.zeros(len(predicted), np.int64),
-                    predicted["score"],
-                    size,
-                    votes=split == self.splits[0],
-                ),
-            )
+    def samples(self, role: str, block: int, protocol: Protocol) -> Iterator[tuple[str, ImageResult]]:
+        """(split, sample) of what a role's rows of a block are scored by."""
+        return self._scored(role, block).samples(self.parts, protocol, self.splits[0])
 
-
-def _read(layer: Layer, block: int, *columns: str) -> Rows:
-    """Masks with their images, and those of the columns that the layer has."""
-    return layer.read(block, ["image_id", "rle", *(name for name in columns if name in layer.table.names)])
-
-
-def _outline(outlines: Rows, image_id: int, name: str, height: int, width: int) -> bytes:
-    own = np.flatnonzero((outlines["image_id"] == image_id) & (outlines["category_name"] == name))
-    return masks.union(outlines.ragged("rle").take(own), height, width)
+    def _scored(self, role: str, block: int) -> Scored:
+        return Scored.read(self.layers, role, block, has_clusters=bool(self.clusters[role]))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ predictions dropped, the vote on the images it scores); *honest* is not. Memory 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pdstore import masks
 from pdstore.ragged import Ragged
 from stages.kernels.confusion import ClassScores, class_scores, confusion, majority_vote
-from stages.kernels.overlap import joint_pixels, unique_iou
+from stages.kernels.overlap import joint_pixels, shown_pixels, unique_iou
 from stages.kernels.recall import IOU_THRESHOLDS, recalled
 
 __all__ = ["HONEST", "RECALL_AT", "REFERENCE", "Evaluation", "ImageResult", "Protocol", "Scores", "evaluate"]
@@ -100,11 +100,14 @@ class Scores:
 
     Attributes:
         metrics: ``C-mIoU``, ``A-mIoU``, ``C-mACC``, ``A-mACC``, ``C-mIoPred``, ``A-mIoPred`` and ``AR@n``. C- is the
-            mean over object classes, A- over (object class, part) pairs. Without clusters ``AR@n`` and
-            ``AR@n-unique`` alone: with overlapping proposals, and with one label a pixel.
+            mean over object classes, A- over (object class, part) pairs; ``C-mIoU-oracle`` and ``A-mIoU-oracle`` are
+            what the same masks would reach if each had the name of the part that it overlaps most (reference
+            setting ``USE_ORACLE_CLASSIFIER``). Without clusters ``AR@n`` and ``AR@n-unique`` alone: with overlapping
+            proposals, and with one label a pixel.
         class_miou: object class -> its mIoU.
         part_iou: (object class, part) -> IoU, of the pairs in the ground truth.
         vote: object class -> (K,) part of each cluster, num_parts = background.
+        confusion: object class -> (P + 1, P + 1) pixels of predicted part × true part, P = background.
         num_images: images that were scored. num_voters: images that named clusters.
     """
 
@@ -112,6 +115,7 @@ class Scores:
     class_miou: dict[int, float]
     part_iou: dict[tuple[int, int], float]
     vote: dict[int, Ints]
+    confusion: dict[int, Ints]
     num_images: int
     num_voters: int
 
@@ -131,6 +135,7 @@ class Evaluation:
     recall_at: Sequence[int] = RECALL_AT
     _voted: dict[int, Ints] = field(default_factory=dict, repr=False)
     _scored: dict[int, Ints] = field(default_factory=dict, repr=False)
+    _oracle: dict[int, Ints] = field(default_factory=dict, repr=False)
     _recalled: Ints = field(init=False, repr=False)
     _num_gt: int = 0
     _num_images: int = 0
@@ -158,9 +163,13 @@ class Evaluation:
         if self.num_clusters:
             clusters = _ids(image.pred_clusters, len(predicted), self.num_clusters, f"{where}: pred_clusters")
             kept = np.flatnonzero(iou.max(1, initial=0.0) > self.protocol.min_iou)
-            shape = self.num_clusters + 1, self.num_parts + 1
-            joint = joint_pixels(predicted.take(kept), clusters[kept], truth, parts, shape, *size)
+            shown = shown_pixels(predicted.take(kept), truth, *size)
+            joint = joint_pixels(shown, clusters[kept], parts, (self.num_clusters + 1, self.num_parts + 1))
             _add_to(self._voted if votes else self._scored, {image.object_class: joint})
+            if not votes:
+                best = _best_part(iou[kept], parts, self.num_parts)
+                joint = joint_pixels(shown, best, parts, (self.num_parts + 1, self.num_parts + 1))
+                _add_to(self._oracle, {image.object_class: joint})
         if votes:
             self._num_voters += 1
             return
@@ -182,26 +191,40 @@ class Evaluation:
         total = copy.deepcopy(self)
         _add_to(total._voted, other._voted)
         _add_to(total._scored, other._scored)
+        _add_to(total._oracle, other._oracle)
         total._recalled += other._recalled
         total._num_gt += other._num_gt
         total._num_images += other._num_images
         total._num_voters += other._num_voters
         return total
 
-    def scores(self) -> Scores:
-        """Vote, then score every object class."""
+    def scores(self, taught: Mapping[int, Ints] | None = None) -> Scores:
+        """Vote, then score every object class.
+
+        Args:
+            taught: object class -> (K,) part of each cluster (P = background) of a model that was taught the parts'
+                names; unless given, clusters are named by the vote.
+        """
         empty = 0 if self.protocol.empty_vote == "first part" else self.num_parts
         nothing = np.zeros((self.num_clusters + 1, self.num_parts + 1), np.int64)
         voted = self._voted if self.protocol.splits else self._scored
         vote = {c: majority_vote(voted.get(c, nothing), empty) for c in sorted({*voted, *self._scored})}
-        by_class = {c: class_scores(confusion(self._scored[c], vote[c])) for c in sorted(self._scored)}
+        vote |= {c: parts for c, parts in (taught or {}).items() if c in vote}
+        counts = {c: confusion(self._scored[c], vote[c]) for c in sorted(self._scored)}
+        by_class = {c: class_scores(pixels) for c, pixels in counts.items()}
         part_iou = {(c, int(p)): 100 * float(s.iou[p]) for c, s in by_class.items() for p in _present(s.iou)}
         metrics = _means(list(by_class.values())) if self.num_clusters else {}
-        for kind, counts in zip(self._kinds, self._recalled, strict=True):
-            recall = 100 * counts.mean(1) / self._num_gt if self._num_gt else np.full(len(counts), np.nan)
+        for kind, found in zip(self._kinds, self._recalled, strict=True):
+            recall = 100 * found.mean(1) / self._num_gt if self._num_gt else np.full(len(found), np.nan)
             metrics |= {f"AR@{n}{kind}": float(value) for n, value in zip(self.recall_at, recall, strict=True)}
+        metrics |= self._oracle_means() if self.num_clusters else {}
         class_miou = {c: 100 * s.mean_iou for c, s in by_class.items()}
-        return Scores(metrics, class_miou, part_iou, vote, self._num_images, self._num_voters)
+        return Scores(metrics, class_miou, part_iou, vote, counts, self._num_images, self._num_voters)
+
+    def _oracle_means(self) -> dict[str, float]:
+        own = np.arange(self.num_parts)
+        classes = [class_scores(confusion(self._oracle[c], own)) for c in sorted(self._oracle)]
+        return {f"{name}-oracle": value for name, value in _means(classes).items() if name.endswith("mIoU")}
 
     def _settings(self) -> tuple[object, ...]:
         return self.num_parts, self.num_clusters, self.protocol, tuple(self.recall_at)
@@ -248,6 +271,11 @@ def _means(classes: list[ClassScores]) -> dict[str, float]:
         means[f"C-{name}"] = 100 * float(np.mean(of_class)) if of_class else float("nan")
         means[f"A-{name}"] = 100 * float(pairs.mean()) if len(pairs) else float("nan")
     return means
+
+
+def _best_part(iou: npt.NDArray[np.float64], parts: Ints, background: int) -> Ints:
+    """(N,) the part that each prediction overlaps most, background if none."""
+    return np.asarray(np.append(background, parts)[np.insert(iou, 0, 0.0, axis=1).argmax(1)], np.int64)
 
 
 def _present(values: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pdstore import masks
 from pdstore.ragged import Ragged
 
-__all__ = ["joint_pixels", "overlap", "unique_iou"]
+__all__ = ["joint_pixels", "overlap", "shown_pixels", "unique_iou"]
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
@@ -27,32 +27,33 @@ def overlap(a: Ragged, b: Ragged, height: int, width: int) -> Ints:
     return np.rint(iou * both / (1 + iou)).astype(np.int64)
 
 
-def joint_pixels(
-    predicted: Ragged,
-    clusters: npt.ArrayLike,
-    truth: Ragged,
-    parts: npt.ArrayLike,
-    shape: tuple[int, int],
-    height: int,
-    width: int,
-) -> Ints:
-    """``shape`` = (K + 1, P + 1) int64 pixels: painted cluster (K = none) × painted part (P = background).
+def shown_pixels(predicted: Ragged, truth: Ragged, height: int, width: int) -> Ints:
+    """(N + 1, G + 1) int64 pixels that show of each prediction × that show of each true mask, both painted.
 
-    Later masks are painted over earlier ones.
-
-    Args:
-        predicted: N masks, with clusters (N,) int, 0..K − 1.
-        truth: G masks, with parts (G,) int, 0..P − 1.
+    Later masks are painted over earlier ones; the last row and column are the pixels without any.
     """
     over, under = _unions(_reversed(predicted), height, width), _unions(_reversed(truth), height, width)
-    shown = np.diff(np.diff(overlap(over, under, height, width), axis=0, prepend=0), axis=1, prepend=0)
-    of_predicted, of_truth = _grown(over, height, width), _grown(under, height, width)
+    common = np.diff(np.diff(overlap(over, under, height, width), axis=0, prepend=0), axis=1, prepend=0)
+    shown = np.zeros((len(predicted) + 1, len(truth) + 1), np.int64)
+    shown[:-1, :-1] = common[::-1, ::-1]
+    shown[:-1, -1] = _grown(over, height, width)[::-1] - shown[:-1].sum(1)
+    shown[-1, :-1] = _grown(under, height, width)[::-1] - shown[:, :-1].sum(0)
+    shown[-1, -1] = height * width - shown.sum()
+    return shown
+
+
+def joint_pixels(shown: Ints, clusters: npt.ArrayLike, parts: npt.ArrayLike, shape: tuple[int, int]) -> Ints:
+    """``shape`` = (K + 1, P + 1) int64 pixels: painted cluster (K = none) × painted part (P = background).
+
+    Args:
+        shown: (N + 1, G + 1) from :func:`shown_pixels`.
+        clusters: (N,) int, 0..K. parts: (G,) int, 0..P.
+    """
     joint = np.zeros(shape, np.int64)
-    rows, columns = np.asarray(clusters, np.int64)[::-1], np.asarray(parts, np.int64)[::-1]
+    rows, columns = (
+        np.append(ids, size - 1).astype(np.int64) for ids, size in zip((clusters, parts), shape, strict=True)
+    )
     np.add.at(joint, (rows[:, None], columns), shown)
-    np.add.at(joint[:, -1], rows, of_predicted - shown.sum(1))
-    np.add.at(joint[-1], columns, of_truth - shown.sum(0))
-    joint[-1, -1] = height * width - of_predicted.sum() - of_truth.sum() + shown.sum()
     return joint
 
 

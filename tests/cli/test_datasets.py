@@ -152,6 +152,38 @@ def test_a_few_labels_are_a_layer_of_their_own(pd: Pd, tmp_path: Path) -> None:
     assert found[20] < found[50] < found[100]
 
 
+GROUPED = """
+nodes:
+  ingest: {}
+  truth-objects: &truth {stage: annotated-objects, inputs: {images: ingest}, settings: {file: overwritten.json}}
+  truth-parts: {<<: *truth, stage: annotated-parts}
+  grouping:
+    inputs: {images: ingest, objects: truth-objects}
+    settings: {backend: pixels, stride: 2, k: 2, metric: l2, objects_per_image: 10}
+"""
+
+
+def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images of several objects are scored by both protocols, against the data set the store was made of."""
+    root, preset = tmp_path / "VOC2012", tmp_path / "grouped.yaml"
+    write_voc(root, val=["2009_1", "2009_2"])
+    halves = [("head", box(0, 0, 6, 10)), ("tail", box(6, 0, 6, 10))]
+    for name in ("2009_1", "2009_2"):
+        bird = [("beak", box(12, 12, 4, 8))]
+        write_mat(root / f"Annotations_Part/{name}.mat", ("dog", box(0, 0, 12, 10), halves), ("bird", bird[0][1], bird))
+    preset.write_text(GROUPED)
+    ingest(pd, tmp_path / "voc", root, "pascal_part_val", "--preset", str(preset))
+    monkeypatch.setenv("PD_STORE", str(tmp_path / "voc"))
+    scored = ["eval", "--dataset", "pascal_part_val", "--protocol", "reference", "--json"]
+    found = json.loads(pd(*scored, "grouping", "truth-objects").out or "{}")
+    assert not found, "true objects are nothing to score"
+    rows = json.loads(pd(*scored, "grouping").out)["nodes"]["eval-grouping"]
+    numbers = {row["metric"]: row["value"] for row in rows}
+    assert numbers["samples"] == 2 and 0 < numbers["AR@200"] == numbers["AR@200-unique"] <= 100
+    wrong = pd("eval", "grouping", "--dataset", "pascal_part_vall")
+    assert wrong.code == 2 and "Did you mean 'pascal_part_val'?" in wrong.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

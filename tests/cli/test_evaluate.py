@@ -93,7 +93,7 @@ def test_without_a_node_the_pipelines_evaluations(pd: Pd, made: Path) -> None:
     found = nodes(pd)
     assert set(found) == {"eval-labels"}
     assert {r["protocol"] for r in found["eval-labels"]} == {"honest"}
-    assert 50 < whole(found["eval-labels"])["C-mIoU"] <= 100 and whole(found["eval-labels"])["images"] == 2
+    assert 50 < whole(found["eval-labels"])["C-mIoU"] <= 100 and whole(found["eval-labels"])["samples"] == 2
 
 
 def test_a_node_leads_to_the_evaluation_that_reads_it(pd: Pd, made: Path) -> None:
@@ -120,7 +120,7 @@ def test_another_protocol_is_a_node_beside_the_first(pd: Pd, made: Path) -> None
     both = nodes(pd, "labels", "--protocol", "both")
     assert set(both) == {"eval-labels-both"}
     rows = both["eval-labels-both"]
-    assert whole(rows) == whole(before["eval-labels"]) and whole(rows, "reference")["images"] == 6
+    assert whole(rows) == whole(before["eval-labels"]) and whole(rows, "reference")["samples"] == 6
     assert nodes(pd, "eval-labels") == before
     only = nodes(pd, "eval-labels-both", "--protocol", "reference")
     assert {r["protocol"] for r in only["eval-labels-both"]} == {"reference"}

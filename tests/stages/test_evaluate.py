@@ -31,7 +31,8 @@ def masked(image_id: int, mask: np.ndarray) -> dict[str, Any]:
 
 def truth(image_id: int, name: str, mask: np.ndarray, owner: str = "cat") -> dict[str, Any]:
     extra = {"part_id": 0, "category_name": owner, "part_name": name, "feature": np.zeros(0)}
-    return masked(image_id, mask) | extra | {"object_ratio": 0.5}
+    extra["category_id"] = 0 if owner == "cat" else -1
+    return masked(image_id, mask) | extra | {"object_ratio": 0.5, "changed": np.nan}
 
 
 def label(image_id: int, cluster: int, mask: np.ndarray) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def test_perfect_parts_score_a_hundred(bench, roles) -> None:
     """Clusters are named on the vote split and scored on the test split alone."""
     rows = score(bench, roles)
     assert values(rows)["C-mIoU"] == values(rows)["A-mIoU"] == values(rows)["AR@10"] == pytest.approx(100)
-    assert values(rows)["images"] == 2
+    assert values(rows)["samples"] == 2
     assert values(rows, class_name="cat", part_name="tail")["IoU"] == pytest.approx(100)
     assert set(rows["evaluated"]) == {"labels"} and set(rows["protocol"]) == {"honest"}
 
@@ -112,7 +113,7 @@ def test_recall_is_that_of_the_segments(bench, roles) -> None:
 def test_the_published_protocol_scores_every_image(bench, roles) -> None:
     """``both`` gives both; the reference protocol votes and scores on all images, and needs the true objects."""
     rows = score(bench, roles, protocol="both")
-    assert values(rows, protocol="reference")["images"] == 4 and values(rows, protocol="honest")["images"] == 2
+    assert values(rows, protocol="reference")["samples"] == 4 and values(rows, protocol="honest")["samples"] == 2
     without = {name: layer for name, layer in roles.items() if name != "truth_objects"}
     with pytest.raises(UsageError, match="true object masks for the published protocol"):
         score(bench, without, protocol="reference")
@@ -147,7 +148,7 @@ def test_part_of_the_input_is_scored_when_asked_for(bench, roles) -> None:
     """Blocks that not every input has are left out: what --allow-partial takes."""
     bench.store.layers("outline")[0].withdraw(1)
     rows = score(bench, roles, protocol="reference")
-    assert values(rows)["images"] == 2 and values(rows)["C-mIoU"] == pytest.approx(100)
+    assert values(rows)["samples"] == 2 and values(rows)["C-mIoU"] == pytest.approx(100)
 
 
 def test_segments_have_recall_alone(bench, roles) -> None:
@@ -161,7 +162,10 @@ def test_segments_have_recall_alone(bench, roles) -> None:
         ]
         segments = bench.put("proposals", PROPOSALS, [{n: r[n] for n in PROPOSALS.names} for r in records], unit)
     numbers = values(score(bench, {**roles, "segments": segments}), evaluated="proposals")
-    assert set(numbers) == {"images", *(f"AR@{n}{kind}" for n in (1, 10, 20, 50, 100, 200) for kind in ("", "-unique"))}
+    assert set(numbers) == {
+        "samples",
+        *(f"AR@{n}{kind}" for n in (1, 10, 20, 50, 100, 200) for kind in ("", "-unique")),
+    }
     # The whole is taken for the tail, of which it has an IoU of 5/9: one threshold of ten, of one part of two.
     assert numbers["AR@10"] == pytest.approx(100) and numbers["AR@10-unique"] == pytest.approx(100 * 2 / 20)
 

@@ -230,3 +230,17 @@ def test_size_of_run_lengths_must_be_known() -> None:
     image = one_image(object_mask=None, gt_masks=Ragged.from_list([]), pred_masks=Ragged.from_list([]))
     with pytest.raises(ValueError, match="give size"):
         _ = image.frame
+
+
+def test_an_oracle_names_each_mask_after_the_part_it_overlaps_most() -> None:
+    """Masks that are right under clusters that mix parts: the vote loses one, the oracle none."""
+    mixed = [one_image(0, (0, 0)), one_image(1, (0, 1))]
+    metrics = evaluate(mixed, REFERENCE, num_parts=2, num_clusters=2).metrics
+    assert metrics["C-mIoU"] < 100 and metrics["C-mIoU-oracle"] == metrics["A-mIoU-oracle"] == 100
+
+
+def test_an_oracle_has_no_name_for_a_mask_beside_every_part() -> None:
+    """Under the honest protocol such a mask stays, as background: it covers nothing that counts."""
+    stray = np.stack([square(0, 0), square(0, 8), square(6, 6)])
+    image = one_image(pred_masks=stray, pred_clusters=[0, 0, 1], pred_scores=[1, 1, 1])
+    assert evaluate([image], HONEST, num_parts=2, num_clusters=2).metrics["C-mIoU-oracle"] == 100

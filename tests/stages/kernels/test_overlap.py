@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdstore import masks
-from stages.kernels.overlap import joint_pixels, overlap, unique_iou
+from stages.kernels.overlap import joint_pixels, overlap, shown_pixels, unique_iou
 from stages.kernels.ranking import unique_pixels
 
 NUM_CLUSTERS, NUM_PARTS = 3, 2
@@ -43,8 +43,8 @@ def test_joint_pixels_are_those_of_two_painted_maps(stacks: tuple[Bools, Bools],
     shape = NUM_CLUSTERS + 1, NUM_PARTS + 1
     pair = painted(found, clusters, NUM_CLUSTERS) * shape[1] + painted(true, parts, NUM_PARTS)
     expected = np.bincount(pair.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
-    joint = joint_pixels(masks.encode(found), clusters, masks.encode(true), parts, shape, *found.shape[1:])
-    assert joint.tolist() == expected.tolist()
+    shown = shown_pixels(masks.encode(found), masks.encode(true), *found.shape[1:])
+    assert joint_pixels(shown, clusters, parts, shape).tolist() == expected.tolist()
 
 
 @given(two_stacks(), st.data())
