@@ -24,7 +24,7 @@ from stages.train.ranks import ALONE, Ranks
 from stages.train.samples import Batch, SampleSource, batches
 from stages.train.state import TrainingState
 from stages.train.step import Stepper
-from stages.train.validation import draw_batch, validation_loss
+from stages.train.validation import draw_batch, validate
 
 __all__ = ["Hooks", "train"]
 
@@ -141,8 +141,8 @@ class _Training:
         settings, score = self.settings, None
         if self.held_out is not None and settings.validate_every and done % settings.validate_every == 0:
             state = self.state
-            score = validation_loss(state.network, self.stepper.loss, self.held_out, settings, self.ranks)
-            values["validation_loss"] = score
+            found = validate(state.network, self.stepper.loss, self.held_out, settings, self.ranks)
+            values, score = values | found, found["validation_loss"]
         if self.log:
             self.log.add(done, values)
             if settings.picture_every and done % settings.picture_every == 0:

@@ -171,11 +171,24 @@ def test_held_out_images_are_looked_at_and_the_best_checkpoint_stays(tmp_path: P
     done = train(Squares(), watched, build(SMALL, 1), tmp_path / "watched", held_out=Squares(5))
     plain = train(Squares(), watched.model_copy(update={"validate_every": 0}), build(SMALL, 1), tmp_path / "plain")
     assert same(weights(done), weights(plain))
-    scores = [line["validation_loss"] for line in read_log(tmp_path / "watched")]
+    lines = list(read_log(tmp_path / "watched"))
+    scores = [line["validation_loss"] for line in lines]
     assert len(scores) == 6 and all(np.isfinite(scores))
+    assert all(0 <= line["validation_AR@10"] <= line["validation_AR@100"] <= 100 for line in lines)
+    assert "validation_mIoU" not in lines[0], "a single class has no names to confuse"
     best = torch.load(tmp_path / "watched" / "checkpoints" / BEST_NAME, weights_only=True)
     assert best["best"] == min(scores) and best["step"] == scores.index(min(scores)) + 1
     assert sorted(p.name for p in (tmp_path / "watched" / "checkpoints").glob("step_*")) == ["step_00000006.pt"]
+
+
+def test_evaluation_numbers_rise_while_it_learns(tmp_path: Path) -> None:
+    """Recall and, with several classes, mIoU on held-out images say so when the squares are found."""
+    settings = SETTINGS.model_copy(
+        update={"steps": 80, "validate_every": 80, "lr": 3e-3, "ema_decay": 0.0, "checkpoint_every": 200}
+    )
+    train(Squares(), settings, build(SMALL, 2, num_objects=2), tmp_path, held_out=Squares(7))
+    last = list(read_log(tmp_path))[-1]
+    assert last["validation_AR@10"] > 70 and last["validation_mIoU"] > 50
 
 
 def test_pieces_of_a_batch_teach_what_the_whole_does(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def batches(trace: Path) -> dict[int, list[int]]:
 
 
 def losses(store: Store) -> list[float]:
-    log = next(Path(store.url).glob(f"checkpoints/{NODE}/*/log.jsonl"))
+    # The finished store has a log of its own, of the layer that --new-layer replaced.
+    log = max(Path(store.url).glob(f"checkpoints/{NODE}/*/log.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 9))
     return [line["loss"] for line in lines]
