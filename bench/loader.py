@@ -65,7 +65,7 @@ def part_rows(image_id: int, stack: np.ndarray, rle: list[bytes]) -> list[dict[s
     size = {"height": height, "width": width, "feature": np.zeros(8, np.float16)}
     return [
         {"image_id": image_id, "part_id": number, **named, **size, "rle": rle[number]}
-        | {"area": int(areas[number]), "object_ratio": float(areas[number] / areas.sum())}
+        | {"area": int(areas[number]), "object_ratio": float(areas[number] / areas.sum()), "changed": np.nan}
         for number in range(len(stack))
     ]
 

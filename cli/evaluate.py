@@ -11,8 +11,8 @@ from cli.execution import adopt, execute, interruptible
 from cli.options import Request, shared_options
 from cli.output import print_json, print_table
 from cli.session import open_pipeline, split_words
-from pdstore import Catalog, Store
-from schemas.tables import TABLES
+from pdstore import Store
+from schemas.catalog import catalog_of
 from stages.evaluation_nodes import Evaluations, extended
 
 __all__ = ["command"]
@@ -84,7 +84,7 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
 
 def _read(store: Store, nodes: Iterable[str]) -> list[Number]:
     listed = ", ".join(f"'{name}'" for name in nodes)
-    catalog = Catalog(store, TABLES.values(), store.current())
+    catalog = catalog_of(store)
     rows: list[Number] = catalog.query(_NUMBERS.format(nodes=listed)).to_pylist()
     return rows
 

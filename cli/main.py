@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("cli.show", "Draw an image with the masks of every node."),
     "eval": ("cli.evaluate", "Run the evaluations and print their numbers."),
     "eval-file": ("cli.eval_file", "Score predictions in a file against ground truth in another."),
+    "report": ("cli.report", "Write a web page of results, pictures and monitors."),
     "verify": ("cli.verify", "Check every committed file."),
     "gc": ("cli.gc", "List or delete what no commit names."),
     "config": ("cli.config", "Show or change the settings."),

@@ -13,9 +13,8 @@ import click
 
 from cli.output import print_json, print_table, say
 from cli.session import open_store
-from pdstore import Catalog
 from pdstore.errors import UsageError
-from schemas.tables import TABLES
+from schemas.catalog import catalog_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +33,8 @@ def command(query: str, form: str) -> None:
     """Ask the tables of the store. QUERY is one reading statement of DuckDB's SQL; - reads it from stdin.
 
     Every view has the columns node and layer: images, classes, objects, parts, proposals, clusters, labels,
-    predictions, metrics, errors; TABLE_all adds the older layers. commits and layers tell who wrote what.
+    predictions, metrics, errors; TABLE_all adds the older layers. commits and layers tell who wrote what; coverage,
+    dropped, cluster_collapse and others watch the quality. docs/tables.md lists them all.
 
     \b
     Examples:
@@ -48,7 +48,7 @@ def command(query: str, form: str) -> None:
         fix = "Send it to a file: pd sql QUERY --format parquet > FILE"
         raise UsageError("a file or a pipe for Parquet", "a terminal", "stdout", fix)
     text = sys.stdin.read() if query == "-" else query
-    _FORMATS[form](Catalog(store, TABLES.values(), store.current()).query(text))
+    _FORMATS[form](catalog_of(store).query(text))
 
 
 def _as_table(result: pa.Table) -> None:

@@ -6,7 +6,7 @@ from pdstore.fingerprint import Identity
 from pdstore.ragged import Ragged
 from pdstore.store import Layer, Store, StoreInfo
 from pdstore.stream import Position, SampleOrder
-from pdstore.table import Column, Rows, Table
+from pdstore.table import Column, Rows, Table, View
 
 __version__ = "0.1.0"
 
@@ -23,4 +23,5 @@ __all__ = [
     "Store",
     "StoreInfo",
     "Table",
+    "View",
 ]

@@ -77,7 +77,7 @@ def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Ro
     columns: dict[str, Any] = {}
     scalars = [c.name for c in wanted if c.layout == "scalar"]
     if scalars:
-        frame = pq.read_table(io.BytesIO(files[ROWS]), columns=scalars)
+        frame = parquet_table(files[ROWS], scalars)
         columns.update({name: frame.column(name).to_numpy() for name in scalars})
     if len(scalars) < len(wanted):
         prototype = default_buffer_prototype()
@@ -103,8 +103,9 @@ def parquet_bytes(frame: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def parquet_table(data: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(data))
+def parquet_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    # Without Arrow's threads: a short program that ends while they start is aborted, and a block gains nothing.
+    return pq.ParquetFile(io.BytesIO(data)).read(columns, use_threads=False)
 
 
 def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:

@@ -22,7 +22,7 @@ from pdstore.commit import Manifest
 from pdstore.errors import CorruptData, StorageFailure, UsageError, nearest
 from pdstore.fingerprint import canonical, digest
 from pdstore.store import Layer, Store
-from pdstore.table import Column, Table
+from pdstore.table import Column, Table, View
 
 __all__ = ["COMMITS", "LAYERS", "Catalog"]
 
@@ -54,6 +54,7 @@ LAYERS = Table(
         Column("is_current", "bool", "true if the pipeline's settings lead to this layer"),
         Column("units", "int64", "committed units"),
         Column("table_name", "string", "table it writes"),
+        Column("block_size", "int64", "images of a block"),
         Column("identity", "string", "settings, weights and upstream as JSON"),
     ),
 )
@@ -82,10 +83,13 @@ class Catalog:
     Args:
         tables: every table that has a view, so that a view exists also while nothing is committed.
         current: node -> fingerprint of the layer that its views show.
+        views: further views, made of those of the tables.
     """
 
-    def __init__(self, store: Store, tables: Iterable[Table], current: Mapping[str, str]) -> None:
-        self._store, self._current = store, dict(current)
+    def __init__(
+        self, store: Store, tables: Iterable[Table], current: Mapping[str, str], views: Iterable[View] = ()
+    ) -> None:
+        self._store, self._current, self._further = store, dict(current), tuple(views)
         self._tables = {table.name: table for table in tables}
 
     def query(self, sql: str) -> pa.Table:
@@ -156,6 +160,8 @@ class Catalog:
             self._views(connection, table, found)
         self._load(connection, COMMITS, [_commit_row(m) for f in found for m in f.manifests.values()])
         self._load(connection, LAYERS, [_layer_row(f) for f in found])
+        for view in self._further:
+            connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
         connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
@@ -206,12 +212,12 @@ class Catalog:
             for layer in self._store.layers(node)
         }
         tables = [table.to_dict() for table in self._tables.values()]
-        return digest([self._store.files.root, seen, self._current, tables])
+        return digest([self._store.files.root, seen, self._current, tables, [view.sql for view in self._further]])
 
     def _hint(self, message: str) -> str:
         if "Table with name" in message:
             word = message.split("Table with name", 1)[1].split()[0].strip('"')
-            return nearest(word, [*self._tables, "commits", "layers"])
+            return nearest(word, [*self._tables, "commits", "layers", *(view.name for view in self._further)])
         return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
 
 
@@ -243,6 +249,7 @@ def _layer_row(found: _Found) -> dict[str, Any]:
         "is_current": found.is_current,
         "units": len(found.manifests),
         "table_name": info.table.name,
+        "block_size": found.layer.store.info.block_size,
         "identity": canonical(info.identity.to_dict()).decode(),
     }
 

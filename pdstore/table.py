@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pdstore.ragged import Ragged
 
-__all__ = ["Column", "Rows", "Table", "Values"]
+__all__ = ["Column", "Rows", "Table", "Values", "View"]
 
 Values = npt.NDArray[Any] | Ragged
 
@@ -81,6 +81,16 @@ class Table:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Table:
         return cls(values["name"], values["doc"], tuple(Column(**c) for c in values["columns"]))
+
+
+@dataclass(frozen=True)
+class View:
+    """A question that is asked often: a name, what a row of the answer is, its scalar columns, and the SQL."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    sql: str
 
 
 class Rows:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pdstore.catalog import COMMITS, LAYERS
 from schemas.markdown import tables_page
+from schemas.monitors import MONITORS
 from schemas.tables import TABLES
 
 if __name__ == "__main__":
-    print(tables_page([*TABLES.values(), COMMITS, LAYERS]), end="")
+    print(tables_page([*TABLES.values(), COMMITS, LAYERS], MONITORS.values()), end="")

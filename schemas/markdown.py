@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pdstore.table import Table
+from pdstore.table import Table, View
 
 __all__ = ["tables_page"]
 
@@ -20,12 +20,20 @@ This page is printed by `python -m schemas` and checked by a test.
 """
 
 
-def tables_page(tables: Iterable[Table]) -> str:
+_MONITORS = """# Monitors
+
+What tells the quality of a run without ground truth: views over the tables above, for example
+`pd sql "SELECT * FROM coverage"`. `pd report` shows them as charts, [report.md](report.md) says what to look for, and
+their SQL is in `schemas/monitors.py`.
+"""
+
+
+def tables_page(tables: Iterable[Table], monitors: Iterable[View]) -> str:
     """The page as Markdown."""
-    return "\n".join([_HEAD, *(_section(table) for table in tables)])
+    return "\n".join([_HEAD, *map(_section, tables), _MONITORS, *map(_section, monitors)])
 
 
-def _section(table: Table) -> str:
+def _section(table: Table | View) -> str:
     lines = [f"## {table.name}", "", table.doc, "", "| column | type | what it is |", "|---|---|---|"]
     for column in table.columns:
         kind = column.dtype if column.layout == "scalar" else f"{column.dtype} *{column.layout}*"

@@ -18,6 +18,7 @@ __all__ = [
     "GroupingSettings",
     "IngestSettings",
     "LabelsSettings",
+    "PartTrainSettings",
     "PredictSettings",
     "ProposalTrainSettings",
     "ProposalsSettings",
@@ -186,6 +187,18 @@ class DistillTrainSettings(TrainSettings):
     min_part_ratio: float = Field(0.001, ge=0, lt=1, description="least part area, relative to its object")
 
 
+class PartTrainSettings(TrainSettings):
+    """A part segmenter that is taught part names: the supervised baseline."""
+
+    network: NetworkSettings = Field(default_factory=NetworkSettings, description="the network")
+    split: str = Field("train", description="images of this split are trained on")
+    shared_names: bool = Field(
+        False, description="a part's name is one class in all object classes; else each object class has its own"
+    )
+    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="least object area, relative to the image")
+    min_part_ratio: float = Field(0.0, ge=0, lt=1, description="least part area, relative to its object")
+
+
 class ProposalsSettings(Settings):
     """All queries of the proposal model above a score floor."""
 
@@ -208,7 +221,7 @@ class RankingSettings(Settings):
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a segment needs a larger share of its object")
     min_inside: float = Field(0.0, ge=0, le=1, description="at least this share of a segment lies on its object")
     unique_pixels: bool = Field(True, description="each pixel to its best segment before clustering")
-    split: str = Field("train", description="images of this split are clustered")
+    split: str = Field("train", description="images of this split are clustered; those of all if empty")
     seed: int = Field(0, ge=0, description="of k-means")
 
 
@@ -233,6 +246,11 @@ class PredictSettings(Settings):
     threshold: float = Field(0.5, ge=0, le=1, description="a pixel needs a part of higher summed probability")
     min_area_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of the image")
     flip: bool = Field(False, description="average with the mirrored image")
+    slots: str = file_setting(
+        "",
+        description="text file with the classes of the head in their order, a code or 'code,name' a line; needed where "
+        "they are not those of the store",
+    )
     long_side: int = Field(
         640, ge=0, description="images are brought to this long side for the network, in pixels; 0 keeps them"
     )
@@ -245,5 +263,8 @@ class EvalSettings(Settings):
     protocol: Literal["honest", "reference", "both"] = Field("honest", description="without help, or as published")
     vote_split: str = Field("train", description="honest: images that name the clusters")
     test_split: str = Field("val", description="honest: images that are scored")
+    reference_splits: tuple[str, ...] = Field(
+        (), description="reference: images that vote and are scored; all images unless set"
+    )
     ar_limits: tuple[int, ...] = Field((1, 10, 20, 50, 100, 200), description="proposals an image, for AR")
     processes: int = operational(1, ge=1, description="processes that share the blocks")

@@ -78,6 +78,7 @@ PARTS = Table(
         Column("part_name", "string", "name, where a person gave one; else empty"),
         _SCORE,
         _OBJECT_RATIO,
+        Column("changed", "float32", "share of its pixels that had another label before the CRF; NaN without a CRF"),
         *_MASK,
         Column("feature", "float16", "mean backbone feature of the segment", "vector"),
     ),
@@ -101,6 +102,7 @@ CLUSTERS = Table(
         Column("cluster", "int32", "part number within the class"),
         Column("size", "int64", "segments that were clustered into it"),
         Column("mean_distance", "float32", "mean Euclidean distance of its members to the centroid"),
+        Column("silhouette", "float32", "mean silhouette of a sample of its members within the class, -1 to 1"),
         Column("centroid", "float32", "mean feature", "vector"),
     ),
 )

@@ -44,6 +44,7 @@ def _records(unit: Unit, drawn: Drawn) -> list[dict[str, Any]]:
                 "part_name": part.name,
                 "score": 1.0,
                 "object_ratio": area / drawn.area,
+                "changed": float("nan"),
                 "area": area,
                 "height": drawn.height,
                 "width": drawn.width,

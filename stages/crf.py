@@ -46,12 +46,14 @@ def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings)
     smooth = dense_crf(pixels, labels, len(parts) + 1, **values)
     stack = smooth == np.arange(1, len(parts) + 1)[:, None, None]
     rle, areas = masks.encode(stack), stack.sum((1, 2))
+    moved = (stack & (smooth != labels)).sum((1, 2))
     scalars = [c.name for c in PARTS.scalars]
     return [
         {name: parts[name][i] for name in scalars}
         | {
             "area": int(areas[i]),
             "object_ratio": float(areas[i]) / float(areas.sum()),
+            "changed": float(moved[i]) / float(areas[i]),
             "rle": rle[i],
             "feature": parts["feature"][i],
         }

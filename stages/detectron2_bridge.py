@@ -22,6 +22,7 @@ import pyarrow as pa
 from pdstore import Catalog, Layer, Rows, Store, masks
 from pdstore.errors import UsageError, nearest
 from pdstore.selection import Selection
+from schemas.catalog import catalog_of
 from schemas.tables import TABLES
 
 __all__ = ["register", "thing_classes"]
@@ -132,7 +133,7 @@ def _is_packed(images: Layer) -> bool:
 
 
 def _catalog(store: Store) -> Catalog:
-    return Catalog(store, TABLES.values(), store.current())
+    return catalog_of(store)
 
 
 def _chosen(store: Store, layer: Layer, where: str, names: Sequence[str], selection: Selection | None) -> pa.Table:

@@ -41,7 +41,8 @@ def start(settings: EvalSettings, setup: Setup) -> Callable[[Unit], Output]:
         truth = _Truth.read(layers["truth"], setup)
         clusters = {role: _num_clusters(layers[role]) for role in ("predicted", "segments") if role in layers}
         splits = settings.vote_split, settings.test_split
-        tally = Tally(layers, clusters, truth.parts, protocols, splits, settings.ar_limits)
+        limits, reference = settings.ar_limits, settings.reference_splits
+        tally = Tally(layers, clusters, truth.parts, protocols, splits, limits, reference)
         taught = truth.taught(layers["predicted"], clusters["predicted"]) if "predicted" in layers else None
         records: list[dict[str, Any]] = []
         tables: list[dict[str, Any]] = []

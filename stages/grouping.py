@@ -69,6 +69,7 @@ def _parts(objects: Rows, row: int, maps: Floats, settings: GroupingSettings) ->
             "part_name": "",
             "score": float(objects["score"][row]),
             "object_ratio": float(areas[part]) / float(areas.sum()),
+            "changed": float("nan"),
             "area": int(areas[part]),
             "height": height,
             "width": width,

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdstore import Store, layout
-from pdstore.blockfile import parquet_bytes
+from pdstore.blockfile import parquet_bytes, parquet_table
 from pdstore.errors import UsageError
 from pdstore.stream import generator
 from schemas.pipeline import SourceSpec
@@ -122,16 +122,20 @@ class Listing:
         for number, rows in enumerate(self._sizes):
             count = -(-rows // size)
             if block < first + count:
-                frame = self._open(number).read_row_group(block - first)
+                frame = self._open(number).read_row_group(block - first, use_threads=False)
                 return [Listed(block * size + i, **row) for i, row in enumerate(frame.to_pylist())]
             first += count
         raise UsageError(f"a block from 0 to {self.blocks - 1}", str(block))
 
     def keys(self) -> set[str]:
-        return {key for n in range(len(self._sizes)) for key in self._open(n).read(["key"]).column("key").to_pylist()}
+        return {
+            key
+            for n in range(len(self._sizes))
+            for key in self._open(n).read(["key"], use_threads=False).column("key").to_pylist()
+        }
 
     def classes(self) -> list[ImageClass]:
-        frame = pq.read_table(io.BytesIO(self._store.files.read(layout.CLASSES)))
+        frame = parquet_table(self._store.files.read(layout.CLASSES))
         return [ImageClass(*row.values()) for row in frame.to_pylist()]
 
     def append(self, images: list[tuple[str, str, str]]) -> None:

@@ -14,7 +14,7 @@ from stages.images import ImageFault, decode
 from stages.pictures import Cell, Overlay, Row, draw_sheet
 from stages.pipeline import Node, Pipeline
 
-__all__ = ["drawable", "find_image", "picture_of", "sample_images"]
+__all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sample_images"]
 
 MAX_MASKS = 100
 _COLOUR = {"objects": "object_id", "parts": "part_id", "proposals": "proposal_id"}
@@ -62,11 +62,11 @@ def picture_of(
         InputMissing: an image has not been ingested.
         ImageFault: an image file cannot be read.
     """
-    overlays = {name: [_overlay(store, pipeline[name], i) for i in image_ids] for name in nodes}
+    overlays = {name: [overlay_of(store, pipeline[name], i) for i in image_ids] for name in nodes}
     shown = [name for name in nodes if any(o is not None and len(o.masks) for o in overlays[name])]
     rows = []
     for number, image_id in enumerate(image_ids):
-        pixels, caption = _read_image(store, pipeline, image_id)
+        pixels, caption = image_of(store, pipeline, image_id)
         cells = [Cell(overlays[name][number] or _nothing(pixels)) for name in shown]
         rows.append(Row(pixels, [Cell(caption=caption), *cells]))
     return draw_sheet(["image", *shown], rows, cell_px)
@@ -82,8 +82,12 @@ def _images(store: Store, pipeline: Pipeline) -> Layer:
     raise UsageError("a node that writes images", "none", "pipeline", "Add the node ingest to the pipeline's file")
 
 
-def _read_image(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.ndarray, str]:
-    """((H, W, 3) uint8 RGB, caption)."""
+def image_of(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.ndarray, str]:
+    """((H, W, 3) uint8 RGB, caption).
+
+    Raises:
+        InputMissing: it has not been ingested, or its file cannot be read.
+    """
     layer, block = _images(store, pipeline), image_id // store.info.block_size
     rows = layer.read(block)
     rows = rows.take(rows["image_id"] == image_id)
@@ -108,7 +112,7 @@ def _file(store: Store, key: str) -> bytes:
         raise InputMissing("the image's file", "none", images.full(key), fix) from None
 
 
-def _overlay(store: Store, node: Node, image_id: int) -> Overlay | None:
+def overlay_of(store: Store, node: Node, image_id: int) -> Overlay | None:
     """The masks of one image; None if its block is not committed."""
     layer, block = store.layer(node.name, node.fingerprint), image_id // store.info.block_size
     if block not in layer.units():

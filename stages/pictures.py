@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pdstore.masks import resize_nearest
 
-__all__ = ["Cell", "Overlay", "Row", "colour_of", "draw_overlay", "draw_sheet"]
+__all__ = ["Cell", "Overlay", "Row", "colour_of", "draw_overlay", "draw_sheet", "fitted"]
 
 Pixels = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -108,7 +108,7 @@ def draw_sheet(titles: Sequence[str], rows: Sequence[Row], cell_px: int) -> Imag
         cell_px: width and largest height of a picture; smaller images are enlarged to it.
     """
     title_font, font = ImageFont.load_default(15), ImageFont.load_default(13)
-    sizes = [_fitted(row.pixels, cell_px) for row in rows]
+    sizes = [fitted(row.pixels, cell_px) for row in rows]
     column_px = max((width for width, _ in sizes), default=cell_px)
     widths = [max(column_px, round(title_font.getlength(title))) for title in titles]
     height = 2 * MARGIN_PX + TITLE_PX + sum(h + CAPTION_PX + GAP_PX for _, h in sizes)
@@ -129,7 +129,8 @@ def draw_sheet(titles: Sequence[str], rows: Sequence[Row], cell_px: int) -> Imag
     return sheet
 
 
-def _fitted(pixels: Pixels, cell_px: int) -> tuple[int, int]:
+def fitted(pixels: Pixels, cell_px: int) -> tuple[int, int]:
+    """(width, height) of the image with its longer side at ``cell_px``."""
     height, width = pixels.shape[:2]
     scale = min(cell_px / width, cell_px / height)
     return max(1, round(width * scale)), max(1, round(height * scale))

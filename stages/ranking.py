@@ -55,6 +55,7 @@ def _clusters(one: ImageClass, features: npt.NDArray[np.float16], settings: Rank
             "cluster": number,
             "size": int(found.counts[number]),
             "mean_distance": float(found.within[number]),
+            "silhouette": float(found.silhouettes[number]),
             "centroid": found.centroids[number],
         }
         for number in range(settings.k)
@@ -77,7 +78,7 @@ def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path
 
 def _chosen(unit: Unit, block: int, wanted: set[int], settings: RankingSettings) -> Iterator[ObjectSegments]:
     images = unit.layer("images").read(block, ["image_id", "split"])
-    of_split = set(images["image_id"][images["split"] == settings.split].tolist())
+    of_split = set(images["image_id"][(images["split"] == settings.split) | (not settings.split)].tolist())
     objects = best_objects(unit.layer("objects").read(block))
     is_wanted = np.isin(objects["category_id"], list(wanted)) & np.isin(objects["image_id"], list(of_split))
     objects = objects.take(is_wanted)

@@ -18,7 +18,7 @@ from schemas.base import Settings
 if TYPE_CHECKING:
     from stages.unit import Output, Setup, Unit
 
-__all__ = ["CLASS_NAMES", "MODEL", "STAGES", "Role", "Stage"]
+__all__ = ["CLASS_NAMES", "MODEL", "PART_NAMES", "STAGES", "Role", "Stage"]
 
 MODEL = "model"
 """The pseudo-table of an input that is a trained network."""
@@ -26,6 +26,9 @@ MODEL = "model"
 
 CLASS_NAMES = "classes.json"
 """The file beside a segmenter's weights that names its output classes."""
+
+PART_NAMES = "parts.json"
+"""The file beside a supervised part segmenter's weights: [category, part] of each output class."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +212,19 @@ STAGES: dict[str, Stage] = {
             settings.PredictSettings,
             tables.PREDICTIONS,
             "stages.predict",
-            {"images": _IMAGES, "model": Role((MODEL,))},
+            {"images": _IMAGES, "model": Role((MODEL,)), "objects": Role(("objects",), is_optional=True)},
             version=2,
+        ),
+        Stage(
+            "part-train",
+            "train a supervised part segmenter on parts that people drew",
+            settings.PartTrainSettings,
+            tables.METRICS,
+            "stages.part_train",
+            {"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
+            unit="whole",
+            writes_model=True,
+            is_training=True,
         ),
         Stage(
             "eval",

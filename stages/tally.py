@@ -31,6 +31,7 @@ class Tally:
         clusters: role that is scored -> number of its clusters, 0 for segments.
         splits: honest protocol: the images that name the clusters, those that are scored; all others are left out.
         limits: the n of AR@n.
+        reference_splits: published protocol: the images that name the clusters and are scored; all if empty.
     """
 
     layers: Mapping[str, Layer]
@@ -39,6 +40,7 @@ class Tally:
     protocols: Sequence[Protocol]
     splits: tuple[str, str]
     limits: tuple[int, ...]
+    reference_splits: tuple[str, ...] = ()
 
     def nothing(self) -> Counts:
         return {
@@ -53,7 +55,7 @@ class Tally:
             scored = self._scored(role, block)
             for protocol in self.protocols:
                 for split, sample in scored.samples(self.parts, protocol, self.splits[0]):
-                    if split in self.splits or not protocol.splits:
+                    if split in (self.splits if protocol.splits else self.reference_splits or (split,)):
                         counts[role, protocol.name].add(sample)
         return counts
 

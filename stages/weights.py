@@ -2,7 +2,7 @@
 
 The node writes the same two files as a training, so that whatever reads a network can read this one. Its fingerprint
 has the sha256 of the source. Each tensor of the source has its place in the network, or the node fails and says which
-have none.
+have none. Part names that a model of ours was taught come along.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pdstore import Rows
-from pdstore.errors import UsageError
 from schemas.stages import WeightsSettings
 from schemas.tables import METRICS
 from stages.models.checkpoints import read_checkpoint
 from stages.models.weights import network_files
+from stages.registry import PART_NAMES
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -25,10 +25,6 @@ def start(settings: WeightsSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         checkpoint = read_checkpoint(str(setup.files["file"]), settings.network, settings.num_parts)
-        if checkpoint.num_objects not in (0, len(setup.classes)):
-            found = f"{checkpoint.num_objects} x {checkpoint.num_classes} parts"
-            fix = "Its classes are numbered as the store's are: give the store the labels.txt of its training"
-            raise UsageError(f"a head for the store's {len(setup.classes)} classes", found, checkpoint.source, fix)
         network = checkpoint.network()
         unit.note(f"{checkpoint.source}: {checkpoint.kind}, {len(checkpoint.tensors)} tensors, each with its place")
         counted = {
@@ -39,6 +35,8 @@ def start(settings: WeightsSettings, setup: Setup) -> Callable[[Unit], Output]:
         node = unit.checkpoints.split("/")[1]
         blank = {"evaluated": node, "protocol": "weights", "class_name": "", "part_name": "", "step": 0}
         rows = [{**blank, "metric": name, "value": float(value)} for name, value in counted.items()]
-        return Output(Rows.from_records(METRICS, rows), network_files(network, checkpoint.labels))
+        names = setup.files["file"] / PART_NAMES
+        taught = {PART_NAMES: names.read_bytes()} if names.is_file() else {}
+        return Output(Rows.from_records(METRICS, rows), network_files(network, checkpoint.labels) | taught)
 
     return run

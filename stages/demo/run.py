@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pdstore import Catalog, Store, layout
+from pdstore import Store, layout
 from pdstore.errors import UsageError
 from pdstore.files import Files
+from schemas.catalog import catalog_of
 from schemas.pipeline import SourceSpec
-from schemas.tables import TABLES
 from stages.create import create_store, ensure_listing
 from stages.pipeline import load_recorded, read_preset
 from stages.progress import Progress
@@ -100,7 +100,7 @@ def run_demo(store: Store, progress: Progress, should_stop: Callable[[], bool]) 
 
 def demo_scores(store: Store) -> tuple[StageScore, ...]:
     """The rows of the demo's table, from the store's ``metrics`` and ``commits``."""
-    catalog = Catalog(store, TABLES.values(), store.current())
+    catalog = catalog_of(store)
     metrics = catalog.query(
         f"SELECT evaluated, metric, value FROM metrics WHERE protocol = 'honest' AND class_name = '' "
         f"AND metric IN ('C-mIoU', '{AR}')"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.kernels.kmeans import Metric, TooFewPoints, closeness, kmeans, unit_length
+from stages.kernels.silhouette import silhouettes
 
 __all__ = ["Clusters", "RankedParts", "TooFewPoints", "affinity", "cluster", "rank_parts", "unique_pixels"]
 
@@ -27,11 +28,13 @@ class Clusters:
         centroids: (k, D) float32.
         counts: (k,) int64, points whose nearest centroid (by the metric asked for) this is.
         within: (k,) float32, mean Euclidean distance of those points to it; 0 where there is none.
+        silhouettes: (k,) float32, see :func:`~stages.kernels.silhouette.silhouettes`.
     """
 
     centroids: Floats
     counts: Ints
     within: Floats
+    silhouettes: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +81,8 @@ def cluster(
     counts = np.bincount(member, minlength=k)
     distance = np.linalg.norm(points - centroids[member], axis=1)
     within = np.bincount(member, distance, minlength=k) / np.maximum(counts, 1)
-    return Clusters(centroids, counts.astype(np.int64), within.astype(np.float32))
+    spread = silhouettes(points, member, k, seed)
+    return Clusters(centroids, counts.astype(np.int64), within.astype(np.float32), spread)
 
 
 def affinity(

@@ -26,11 +26,11 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
     """The size that an image has in the network: its long side as asked for (0: its own), both sides multiples of 32.
 
     Sides are rounded rather than padded: nothing has to be cut away afterwards, and the aspect changes by less
-    than 16 pixels.
+    than 16 pixels. A single cell at the last stride is too little for the network's norms: such an image has four.
     """
     ratio = long_side / max(height, width) if long_side else 1.0
     rows, columns = (max(STRIDE, round(side * ratio / STRIDE) * STRIDE) for side in (height, width))
-    return rows, columns
+    return (rows, columns) if rows * columns > STRIDE**2 else (2 * STRIDE, 2 * STRIDE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Catalog, Layer, Rows, layout, masks
+from pdstore import Layer, Rows, layout, masks
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.selection import Selection, freeze
-from schemas.tables import TABLES
+from schemas.catalog import catalog_of
 from schemas.training import TrainSettings
 from stages.images import ImageFault
 from stages.train.samples import Sample
@@ -53,7 +53,7 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
         SELECT DISTINCT image_id FROM {table}_all m JOIN images_all i USING (image_id)
         WHERE m.layer IN ({layers}) AND i.layer = '{unit.layer("images").fingerprint}'
         AND i.split = '{split}' AND ({choice.condition}) ORDER BY image_id"""
-    found = freeze(unit.store, name, lambda: Catalog(unit.store, TABLES.values(), unit.store.current()).query(sql))
+    found = freeze(unit.store, name, lambda: catalog_of(unit.store).query(sql))
     if not len(found):
         # Not frozen: the images may still come, where the input was taken in part.
         unit.store.files.remove(layout.selection(name))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pdstore import Catalog, Column, Identity, Layer, Rows, Store, Table, blockfile, layout
+from pdstore import Catalog, Column, Identity, Layer, Rows, Store, Table, View, blockfile, layout
 from pdstore.errors import CorruptData, StorageFailure, UsageError
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import PARTS, TABLES, filled, new_layer, new_store, parts
@@ -88,6 +88,17 @@ class TestContract:
             assert catalog(store).query(f"SELECT * FROM {name}").num_rows == 0
         expected = pa.schema([("node", pa.string()), ("layer", pa.string()), *PARTS.arrow_schema])
         assert catalog(store).query("SELECT * FROM parts").schema == expected
+
+    def test_further_views_are_made_of_the_tables(self, layer: Layer) -> None:
+        """They stand beside the tables, are named in hints, and another SQL of one is seen at once."""
+        for number in (1, 2):
+            sql = f"SELECT count(*) + {number} AS n FROM parts JOIN layers USING (layer)"
+            view = View("good", "Good parts.", (), sql)
+            further = Catalog(layer.store, TABLES, {layer.node: layer.fingerprint}, [view])
+            assert further.query("SELECT n FROM good").to_pylist() == [{"n": 9 + number}]
+        with pytest.raises(UsageError, match="Did you mean 'good'"):
+            further.query("FROM goood")
+        assert asked(layer, COUNT)[0]["n"] == 9
 
     def test_classes_are_one_file(self, place: Place) -> None:
         """They belong to the store, not to a node."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pdstore.catalog import COMMITS, LAYERS
 from schemas.markdown import tables_page
+from schemas.monitors import MONITORS
 from schemas.tables import TABLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
@@ -13,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
 def test_the_page_says_what_the_code_says() -> None:
     """docs/tables.md is what the declarations print; if not: python -m schemas > docs/tables.md."""
-    assert PAGE.read_text() == tables_page([*TABLES.values(), COMMITS, LAYERS])
+    assert PAGE.read_text() == tables_page([*TABLES.values(), COMMITS, LAYERS], MONITORS.values())
 
 
 def test_every_column_of_every_table_stands_on_the_page() -> None:

@@ -30,7 +30,8 @@ def thing(image_id: int, mask: np.ndarray, object_id: int = 0) -> dict[str, Any]
 
 
 def part(image_id: int, mask: np.ndarray, part_id: int) -> dict[str, Any]:
-    extra = {"part_id": part_id, "part_name": "", "object_ratio": 0.5, "feature": np.full(3, part_id, np.float16)}
+    extra = {"part_id": part_id, "part_name": "", "object_ratio": 0.5, "changed": np.nan}
+    extra["feature"] = np.full(3, part_id, np.float16)
     return thing(image_id, mask) | extra
 
 
@@ -60,7 +61,7 @@ def test_grouping_divides_an_object(bench, scene: tuple[np.ndarray, np.ndarray])
     left = stack[int(stack[1, 16, 6])]
     assert left[8:24, 4:14].mean() > 0.95 and left[8:24, 18:28].mean() < 0.05
     assert rows["object_ratio"].sum() == pytest.approx(1)
-    assert np.isfinite(rows["feature"]).all()
+    assert np.isfinite(rows["feature"]).all() and np.isnan(rows["changed"]).all()
 
 
 def test_an_object_of_too_few_points_is_an_error_row(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
@@ -90,7 +91,10 @@ def test_a_picture_that_is_gone_is_an_error_row(bench, scene: tuple[np.ndarray, 
 
 
 def test_crf_moves_borders_to_the_edges(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
-    """Parts whose border is off by a few pixels follow the colours; number and feature stay with each part."""
+    """Parts whose border is off by a few pixels follow the colours; number and feature stay with each part.
+
+    ``changed`` is the share of its pixels that were another part's, or nobody's.
+    """
     image, mask = scene
     left, right = mask.copy(), mask.copy()
     left[:, 19:], right[:, :19] = False, False
@@ -103,6 +107,8 @@ def test_crf_moves_borders_to_the_edges(bench, scene: tuple[np.ndarray, np.ndarr
     assert not (stack[0] & stack[1]).any()
     assert stack[0][8:24, 16:19].mean() < 0.1 < 0.9 < stack[1][8:24, 16:19].mean()
     assert rows["area"].tolist() == stack.sum((1, 2)).tolist()
+    gained = (stack & ~np.stack([left, right])).sum((1, 2))
+    assert gained[1] > 20 and rows["changed"].tolist() == pytest.approx((gained / stack.sum((1, 2))).tolist())
 
 
 def test_a_part_that_loses_all_pixels_is_gone(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_samples
 
 from pdstore import masks
 from schemas.stages import LabelsSettings, RankingSettings
@@ -60,7 +61,7 @@ def many(bench):
 
 
 def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:
-    """The centroids of a class equal scikit-learn's on its features gathered in one array."""
+    """Centroids and silhouettes of a class equal scikit-learn's on its features gathered in one array."""
     roles, features = many
     settings = RankingSettings(k=3, n_init=4, metric="l2", seed=3)
     rows = ranking.start(settings, bench.setup())(bench.unit(**roles)).rows
@@ -68,6 +69,9 @@ def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:
     np.testing.assert_allclose(rows["centroid"], fitted.cluster_centers_, rtol=1e-5)
     assert rows["size"].tolist() == np.bincount(fitted.labels_).tolist()
     assert rows["cluster"].tolist() == [0, 1, 2] and set(rows["category_id"].tolist()) == {0}
+    apart = silhouette_samples(features.astype(np.float32), fitted.labels_)
+    expected = [apart[fitted.labels_ == number].mean() for number in range(3)]
+    np.testing.assert_allclose(rows["silhouette"], expected, rtol=1e-5)
 
 
 def test_a_class_with_too_few_segments_is_an_error_row(bench, many) -> None:
@@ -132,7 +136,7 @@ def labelled(bench):
         proposal(0, 3, rows_of(0, 12), [0, 1], 0.05),
     ]
     segments = bench.put("segments", PROPOSALS, records)
-    centroid = [{"category_id": 0, "cluster": n, "size": 1, "mean_distance": 0.0} for n in (0, 1)]
+    centroid = [{"category_id": 0, "cluster": n, "size": 1, "mean_distance": 0.0, "silhouette": 0.0} for n in (0, 1)]
     clusters = bench.put(
         "clusters", CLUSTERS, [c | {"centroid": np.eye(2, dtype=np.float32)[c["cluster"]]} for c in centroid]
     )

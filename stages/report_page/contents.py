@@ -1,0 +1,91 @@
+"""All that the page shows, read from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pdstore import Store
+from schemas.catalog import catalog_of
+from stages.overlays import drawable
+from stages.pipeline import Pipeline
+from stages.report_page.classes import Classes, read_classes
+from stages.report_page.gallery import Gallery, best_and_worst, by_chance
+from stages.report_page.ladder import Rung, ladder, recall_metric
+from stages.report_page.overview import Overview, read_overview
+from stages.report_page.published import ResultRow, result_rows
+from stages.report_page.scores import HONEST, DatasetScores, datasets_of, read_scores
+from stages.report_page.trainings import Training, read_trainings
+from stages.report_page.watch import Monitors, read_monitors
+
+__all__ = ["Contents", "DatasetPage", "read_contents"]
+
+
+@dataclass(frozen=True)
+class DatasetPage:
+    """What is said of one data set. recall: the metric of the rungs' recall."""
+
+    scores: DatasetScores
+    results: list[ResultRow]
+    rungs: list[Rung]
+    recall: str
+    classes: Classes | None
+    gallery: Gallery
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The page.
+
+    Attributes:
+        samples: images by chance, where no data set has a gallery.
+        has_truth: the pipeline has ground truth, scored or not.
+    """
+
+    overview: Overview
+    datasets: list[DatasetPage]
+    samples: Gallery
+    monitors: Monitors
+    trainings: list[Training]
+    has_truth: bool
+
+
+def read_contents(store: Store, pipeline: Pipeline, dataset: str = "", num_images: int = 6) -> Contents:
+    """Everything.
+
+    Args:
+        dataset: name of the one data set that is wanted; empty for all.
+        num_images: best images, and as many worst ones, of each data set; without ground truth, images by chance.
+
+    Raises:
+        UsageError: the pipeline has no data set of this name.
+        CorruptData: a committed file cannot be read.
+    """
+    catalog = catalog_of(store)
+    found = read_scores(catalog, pipeline, _made_of(store), dataset)
+    overview = read_overview(store, pipeline, catalog)
+    pages = [_dataset(store, pipeline, scores, num_images) for scores in found]
+    samples = Gallery()
+    if overview.images and num_images and not any(page.gallery.best for page in pages):
+        written = [n for n in drawable(pipeline) if store.layer(n, pipeline[n].fingerprint).units()]
+        samples = by_chance(store, pipeline, written, num_images)
+    watch, trainings = read_monitors(catalog, pipeline), read_trainings(catalog, pipeline)
+    return Contents(overview, pages, samples, watch, trainings, bool(datasets_of(pipeline)))
+
+
+def _dataset(store: Store, pipeline: Pipeline, scores: DatasetScores, num_images: int) -> DatasetPage:
+    rungs = ladder(scores, pipeline)
+    gallery = Gallery()
+    if rungs and num_images:
+        node = rungs[-1].miou_node or rungs[-1].node
+        evaluation = scores.evaluation_of(node, HONEST)
+        assert evaluation is not None
+        shown = [evaluation.inputs["truth"][0], *(rung.node for rung in rungs)]
+        gallery = best_and_worst(store, pipeline, evaluation, node, shown, num_images)
+    classes = read_classes(store, scores, rungs)
+    return DatasetPage(scores, result_rows(scores, pipeline), rungs, recall_metric(scores), classes, gallery)
+
+
+def _made_of(store: Store) -> str:
+    """Name of the data set that the store was made of; empty if it was made of a folder."""
+    source = store.info.source
+    return {"dataset": str(source.get("dataset", "")), "demo": "demo"}.get(str(source.get("kind", "")), "")
