@@ -59,6 +59,7 @@ def _print(result: DemoResult) -> None:
     print(f"{result.seconds:.0f} s in all. What to try next:\n")
     for words in (
         "show --sheet 6 --out sheet.png",
+        "report --out report.html",
         "status",
         'sql "SELECT class_name, count(*) n, avg(score) FROM labels JOIN images USING (image_id) GROUP BY 1"',
         "stage run grouping grouping.k=3 --new-layer",

@@ -22,6 +22,8 @@ SELECT node, evaluated, protocol, metric, class_name, part_name, value FROM metr
 WHERE node IN ({nodes}) ORDER BY ALL
 """
 _UNIQUE = "-unique"
+_FIRST = ("samples", "C-mIoU", "A-mIoU")
+"""The columns that are looked at first."""
 Number = dict[str, Any]
 
 
@@ -102,7 +104,13 @@ def _print(numbers: list[Number]) -> None:
             evaluated = f"{n['evaluated']}, one label a pixel" if is_unique else n["evaluated"]
             row = rows.setdefault((n["node"], evaluated, n["protocol"]), {})
             row[n["metric"].removesuffix(_UNIQUE)] = n["value"]
-    metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
+    metrics = sorted({metric for row in rows.values() for metric in row}, key=_place)
     print_table(
         ("node", "evaluated", "protocol", *metrics), [(*k, *(v.get(m) for m in metrics)) for k, v in rows.items()]
     )
+
+
+def _place(metric: str) -> tuple[int, str, int]:
+    """Sorts metrics: AR@10 before AR@100."""
+    name, _, limit = metric.partition("@")
+    return _FIRST.index(metric) if metric in _FIRST else len(_FIRST), name, int(limit or 0)

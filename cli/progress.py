@@ -39,12 +39,13 @@ class Tally:
 
     Attributes:
         steps: of a training; 0 for every other node.
+        size: images of a unit, in the mean.
     """
 
     steps: int = 0
     units: int = 0
     units_done: int = 0
-    size: int = 1
+    size: float = 1
     advanced: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -54,12 +55,12 @@ class Tally:
 
     @property
     def total(self) -> int:
-        return self.steps or self.units * self.size
+        return self.steps or round(self.units * self.size)
 
     @property
     def done(self) -> int:
         """Never more than ``total``: a block may be shorter than the others, or be tried twice."""
-        counted = self.units_done * self.size if not self.steps else 0
+        counted = round(self.units_done * self.size) if not self.steps else 0
         if self.noun != "units":
             counted = max(counted, self.advanced)
         return min(self.total, counted)
@@ -98,7 +99,7 @@ class Lines:
         self._prefix = f"[{worker}] " if worker else ""
         self._node, self._tally, self._last = "", Tally(), time.monotonic()
 
-    def start(self, node: str, units: int, done: int, images_a_unit: int) -> None:
+    def start(self, node: str, units: int, done: int, images_a_unit: float) -> None:
         self._node, self._last = node, time.monotonic()
         self._tally = Tally(self._steps.get(node, 0), units, done, images_a_unit)
 
@@ -135,7 +136,7 @@ class Bar:
         self._steps, self._lock, self._console = steps, threading.Lock(), Console(stderr=True)
         self._node, self._tally = "", Tally()
 
-    def start(self, node: str, units: int, done: int, images_a_unit: int) -> None:
+    def start(self, node: str, units: int, done: int, images_a_unit: float) -> None:
         self._node, self._tally = node, Tally(self._steps.get(node, 0), units, done, images_a_unit)
         columns = (TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[state]}"))
         self._bars = Bars(*columns, console=self._console, transient=True)

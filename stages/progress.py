@@ -10,7 +10,7 @@ __all__ = ["Progress", "Silent"]
 class Progress(Protocol):
     """Where a run reports to. Methods may be called from several threads."""
 
-    def start(self, node: str, units: int, done: int, images_a_unit: int) -> None:
+    def start(self, node: str, units: int, done: int, images_a_unit: float) -> None:
         """Work on a node begins: ``units`` in all, of which ``done`` are committed already."""
 
     def advance(self, images: int) -> None:
@@ -29,7 +29,7 @@ class Progress(Protocol):
 class Silent:
     """Reports to nobody."""
 
-    def start(self, node: str, units: int, done: int, images_a_unit: int) -> None: ...
+    def start(self, node: str, units: int, done: int, images_a_unit: float) -> None: ...
 
     def advance(self, images: int) -> None: ...
 

@@ -159,7 +159,7 @@ class _Run:
             start = random.SystemRandom().randrange(len(todo))
             todo = todo[start:] + todo[:start]
         # The mean: the last block of a listing is often shorter.
-        size = round(self.listing.images / self.listing.blocks) if self.node.stage.unit == "block" else 1
+        size = self.listing.images / self.listing.blocks if self.node.stage.unit == "block" else 1
         self.progress.start(self.node.name, len(todo), 0, size)
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:

@@ -46,6 +46,7 @@ def test_done_never_exceeds_the_total() -> None:
     """A unit that is tried twice, or by another worker, is not counted twice."""
     assert Tally(units=2, size=10, advanced=35).done == 20
     assert Tally(units=2, size=10, units_done=1).done == 10
+    assert Tally(units=17, size=1080 / 17, advanced=1088).text().startswith("1080/1080 images")
     assert Tally(units=3, units_done=2, advanced=90).text().startswith("2/3 units")
 
 
