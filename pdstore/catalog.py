@@ -105,7 +105,7 @@ class Catalog:
                 _refuse_writing(statements)
                 return connection.sql(statements[0].query).to_arrow_table()
             except duckdb.Error as error:
-                message = str(error).strip()
+                message = str(error).strip().split("\nDid you mean")[0]
                 if f"{self._store.files.uri(layout.nodes)}/" in message:
                     raise _unreadable(self._store, message) from None
                 raise UsageError("a valid query", message, "pd sql", self._hint(message)) from None

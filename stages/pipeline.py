@@ -150,7 +150,7 @@ def read_preset(name: str) -> PipelineSpec:
     elif name in preset_names():
         text = (resources.files("configs") / f"{name}.yaml").read_text()
     else:
-        fix = f"{nearest(name, preset_names())}. Or give the path of a YAML file"
+        fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
         raise UsageError("a preset", repr(name), "--preset", fix)
     try:
         values = yaml.safe_load(text)
