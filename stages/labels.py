@@ -16,7 +16,7 @@ from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import LABELS
 from stages.kernels.crf import dense_crf
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
-from stages.segments import ObjectSegments, best_objects, object_segments
+from stages.segments import ObjectSegments, chosen_objects, object_segments
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -29,7 +29,7 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         centroids = _centroids(unit)
-        objects = best_objects(unit.rows("objects"))
+        objects = chosen_objects(unit.rows("objects"), unit.image_rows)
         layer = unit.layer("segments")
         columns = [n for n in ("image_id", "object_id", "score", "rle", "feature") if n in layer.table.names]
         records: list[dict[str, Any]] = []
@@ -41,7 +41,7 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
                 unit.reject(found.image_id, "no_clusters", f"class {found.category_id} has no clusters")
         smooth = _smoothed(unit, ranked, settings.crf)
         for found, parts in ranked:
-            records += _rows(found, parts, smooth.get(found.image_id, parts.masks))
+            records += _rows(found, parts, smooth.get((found.image_id, found.object_id), parts.masks))
             unit.advance(settings.crf is None)
         return Output(Rows.from_records(LABELS, records))
 
@@ -73,18 +73,21 @@ def _rank(found: ObjectSegments, centroids: npt.NDArray[np.float32], settings: L
 
 def _smoothed(
     unit: Unit, ranked: list[tuple[ObjectSegments, RankedParts]], settings: CrfSettings | None
-) -> dict[int, Bools]:
-    """image_id -> (M, H, W) bool masks after the CRF; empty without one."""
+) -> dict[tuple[int, int], Bools]:
+    """(image_id, object_id) -> (M, H, W) bool masks after the CRF; empty without one."""
     if settings is None:
         return {}
-    parts = {found.image_id: ranking.masks for found, ranking in ranked if len(ranking.masks)}
+    stacks: dict[int, list[tuple[int, Bools]]] = {}
+    for found, ranking in ranked:
+        if len(ranking.masks):
+            stacks.setdefault(found.image_id, []).append((found.object_id, ranking.masks))
     values = settings.model_dump() | {"long_side": settings.long_side or None}
     smooth = {}
-    for image_id, pixels in unit.pictures(parts):
-        stack = parts[image_id]
-        numbers = np.arange(1, len(stack) + 1, dtype=np.int16)[:, None, None]
-        labels = dense_crf(pixels, (stack * numbers).max(0), len(stack) + 1, **values)
-        smooth[image_id] = labels == numbers
+    for image_id, pixels in unit.pictures(stacks):
+        for object_id, stack in stacks[image_id]:
+            numbers = np.arange(1, len(stack) + 1, dtype=np.int16)[:, None, None]
+            labels = dense_crf(pixels, (stack * numbers).max(0), len(stack) + 1, **values)
+            smooth[image_id, object_id] = labels == numbers
     return smooth
 
 
@@ -94,7 +97,7 @@ def _rows(found: ObjectSegments, parts: RankedParts, stack: Bools) -> list[dict[
     return [
         {
             "image_id": found.image_id,
-            "object_id": 0,
+            "object_id": found.object_id,
             "label_id": number,
             "category_id": found.category_id,
             "cluster": int(parts.clusters[number]),

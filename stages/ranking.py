@@ -20,7 +20,7 @@ from schemas.stages import RankingSettings
 from schemas.tables import CLUSTERS
 from stages.kernels.ranking import TooFewPoints, cluster
 from stages.listing import ImageClass
-from stages.segments import ObjectSegments, best_objects, object_segments
+from stages.segments import ObjectSegments, chosen_objects, object_segments
 from stages.state import BUCKET
 from stages.unit import Output, Setup, Unit
 
@@ -77,9 +77,9 @@ def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path
 
 
 def _chosen(unit: Unit, block: int, wanted: set[int], settings: RankingSettings) -> Iterator[ObjectSegments]:
-    images = unit.layer("images").read(block, ["image_id", "split"])
+    images = unit.layer("images").read(block, ["image_id", "class_id", "split"])
     of_split = set(images["image_id"][(images["split"] == settings.split) | (not settings.split)].tolist())
-    objects = best_objects(unit.layer("objects").read(block))
+    objects = chosen_objects(unit.layer("objects").read(block), images)
     is_wanted = np.isin(objects["category_id"], list(wanted)) & np.isin(objects["image_id"], list(of_split))
     objects = objects.take(is_wanted)
     if not len(objects):

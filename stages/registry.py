@@ -193,6 +193,7 @@ STAGES: dict[str, Stage] = {
             tables.LABELS,
             "stages.labels",
             {"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS, "clusters": Role(("clusters",))},
+            version=2,
         ),
         Stage(
             "distill-train",

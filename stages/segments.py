@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from stages.kernels.ranking import unique_pixels
 
-__all__ = ["ObjectSegments", "best_objects", "object_segments"]
+__all__ = ["ObjectSegments", "chosen_objects", "object_segments"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,7 @@ class ObjectSegments:
     """
 
     image_id: int
+    object_id: int
     category_id: int
     mask: npt.NDArray[np.bool_]
     masks: npt.NDArray[np.bool_]
@@ -37,7 +38,7 @@ class ObjectSegments:
     def take(self, index: npt.ArrayLike) -> ObjectSegments:
         picked = np.arange(len(self.scores))[np.asarray(index)]
         kept = self.masks[picked], self.scores[picked], self.features[picked]
-        return ObjectSegments(self.image_id, self.category_id, self.mask, *kept)
+        return ObjectSegments(self.image_id, self.object_id, self.category_id, self.mask, *kept)
 
     def confident(self, min_score: float, min_inside: float) -> ObjectSegments:
         """Those above a score, of which at least a share lies on the object."""
@@ -51,9 +52,15 @@ class ObjectSegments:
         return self.take(ratio > min_object_ratio)
 
 
-def best_objects(objects: Rows) -> Rows:
-    """The best object of each image."""
-    return objects.take(objects["object_id"] == 0)
+def chosen_objects(objects: Rows, images: Rows) -> Rows:
+    """The best object of each image; of an image that has no class, as in Pascal Part, also all others that have one.
+
+    Args:
+        images: with ``image_id`` and ``class_id``.
+    """
+    classless = images["image_id"][images["class_id"] < 0]
+    is_other = np.isin(objects["image_id"], classless) & (objects["category_id"] >= 0)
+    return objects.take((objects["object_id"] == 0) | is_other)
 
 
 def object_segments(objects: Rows, segments: Rows) -> Iterator[ObjectSegments]:
@@ -66,6 +73,7 @@ def object_segments(objects: Rows, segments: Rows) -> Iterator[ObjectSegments]:
             own = own.take(own["object_id"] == objects["object_id"][row])
         yield ObjectSegments(
             image_id,
+            int(objects["object_id"][row]),
             int(objects["category_id"][row]),
             masks.decode_one(objects.ragged("rle")[int(row)], height, width),
             masks.decode(own.ragged("rle"), height, width),

@@ -160,6 +160,16 @@ def test_published_models(evaluated: Evaluated, tmp_path: Path) -> None:
     assert whole(found["eval-distill"], "distill")["C-mIoU"] > 0
 
 
+def test_clusters_label_every_object_of_an_image(evaluated: Evaluated) -> None:
+    """Of images that show several objects each object has labels of its own class: all six samples find some."""
+    few = ("ranking.k=2", "ranking.min_score=0", "proposals.long_side=64")
+    unused = ("final-model.num_parts=0", f"final-model.file={MASK2FORMER}", "distill.slots=''")
+    found = evaluated("published_models", "pascal_part_val", *few, *unused)
+    assert whole(found["eval-labels"], "labels")["samples"] == 6
+    of_class = {row["class_name"]: row["value"] for row in found["eval-labels"] if row["metric"] == "mIoU"}
+    assert set(of_class) == {"dog", "bird"} and all(value > 0 for value in of_class.values())
+
+
 @pytest.mark.parametrize("preset", SUPERVISED)
 def test_the_numbers_of_the_supervised_baselines(preset: str) -> None:
     """20,000 iterations of 32 images at 1e-4 from COCO or distilled weights, nothing frozen, the rate never falling."""
