@@ -22,7 +22,8 @@ from pycocotools import mask as coco
 
 from pdstore import Ragged, masks
 from stages.kernels.confusion import class_scores, confusion, majority_vote
-from stages.kernels.evaluation import HONEST, RECALL_AT, REFERENCE, Evaluation, ImageResult, Protocol
+from stages.kernels.evaluation import RECALL_AT, Evaluation, ImageResult
+from stages.kernels.protocol import HONEST, REFERENCE, Protocol
 from stages.kernels.recall import recalled
 
 __all__ = ["main"]

@@ -12,7 +12,7 @@ from cli.init import PRESET
 from cli.output import print_json, print_table, say
 from cli.session import has_store, open_pipeline, split_words
 from pdstore.errors import UsageError
-from stages.pipeline import Node, Pipeline, parse_override, preset_names, read_preset, record
+from stages.pipeline import Node, Pipeline, merge_overrides, preset_names, read_preset, record
 from stages.registry import STAGES
 from stages.state import older_layers
 
@@ -112,10 +112,7 @@ def _pipeline(preset: str | None, overrides: list[str]) -> Pipeline:
         return open_pipeline(overrides)[1]
     if preset is None:
         say(f"No store here: these are the settings of the preset {PRESET}.")
-    merged: dict[str, dict[str, Any]] = {}
-    for node, key, value in map(parse_override, overrides):
-        merged.setdefault(node, {})[key] = value
-    return Pipeline(read_preset(preset or PRESET), merged)
+    return Pipeline(read_preset(preset or PRESET), merge_overrides(overrides))
 
 
 def _settings(pipeline: Pipeline, node: Node) -> Iterator[dict[str, Any]]:

@@ -44,10 +44,11 @@ def command(predictions: Path, ground_truth: Path, protocol: str, as_json: bool)
       pd eval-file all.json all.json --protocol reference --json
     """
     # Imported here: a wrong option must not wait for them.
-    from stages.kernels.evaluation import HONEST, REFERENCE, evaluate
+    from stages.kernels.evaluation import evaluate
+    from stages.kernels.protocol import PROTOCOLS
     from stages.result_files import read_results
 
-    chosen = {"reference": [REFERENCE], "honest": [HONEST], "both": [HONEST, REFERENCE]}[protocol]
+    chosen = PROTOCOLS[protocol]
     results = read_results(predictions, ground_truth)
     for one in chosen:
         results.check(one)

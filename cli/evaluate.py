@@ -13,7 +13,7 @@ from cli.output import print_json, print_table
 from cli.session import open_pipeline, split_words
 from pdstore import Store
 from schemas.catalog import catalog_of
-from stages.evaluation_nodes import Evaluations, extended
+from stages.evaluation_nodes import Evaluations, extended, made_of, metric_place
 
 __all__ = ["command"]
 
@@ -22,8 +22,6 @@ SELECT node, evaluated, protocol, metric, class_name, part_name, value FROM metr
 WHERE node IN ({nodes}) ORDER BY ALL
 """
 _UNIQUE = "-unique"
-_FIRST = ("samples", "C-mIoU", "A-mIoU")
-"""The columns that are looked at first."""
 Number = dict[str, Any]
 
 
@@ -59,8 +57,7 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
     request = Request.parse(values, wait=True)
     store, pipeline = open_pipeline()
     pipeline = extended(store, pipeline, {}, [o for o in overrides if o.partition(".")[0] in pipeline.nodes])
-    source = str(store.info.source.get("dataset", ""))
-    evaluations = Evaluations(pipeline, protocol or "", dataset, source)
+    evaluations = Evaluations(pipeline, protocol or "", dataset, made_of(store))
     found = [(name, *evaluations.of(name)) for name in names]
     chosen = {node: spec for _, node, spec in found} or evaluations.all()
     # Of an evaluation that was named, everything; of one that a named node led to, what it says of that node.
@@ -104,13 +101,7 @@ def _print(numbers: list[Number]) -> None:
             evaluated = f"{n['evaluated']}, one label a pixel" if is_unique else n["evaluated"]
             row = rows.setdefault((n["node"], evaluated, n["protocol"]), {})
             row[n["metric"].removesuffix(_UNIQUE)] = n["value"]
-    metrics = sorted({metric for row in rows.values() for metric in row}, key=_place)
+    metrics = sorted({metric for row in rows.values() for metric in row}, key=metric_place)
     print_table(
         ("node", "evaluated", "protocol", *metrics), [(*k, *(v.get(m) for m in metrics)) for k, v in rows.items()]
     )
-
-
-def _place(metric: str) -> tuple[int, str, int]:
-    """Sorts metrics: AR@10 before AR@100."""
-    name, _, limit = metric.partition("@")
-    return _FIRST.index(metric) if metric in _FIRST else len(_FIRST), name, int(limit or 0)

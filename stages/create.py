@@ -14,7 +14,7 @@ from pdstore.fingerprint import digest
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.datasets.published import with_truth
 from stages.listing import Listing, scan, scan_classes
-from stages.pipeline import Pipeline, parse_override, record
+from stages.pipeline import Pipeline, merge_overrides, record
 
 __all__ = ["add_images", "create_store", "ensure_listing"]
 
@@ -29,7 +29,7 @@ def create_store(
     Raises:
         UsageError: the source, the pipeline or an override is wrong, or there is a store already.
     """
-    merged = _merge(overrides)
+    merged = merge_overrides(overrides)
     if Files(url, **options).exists(layout.STORE):
         fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
         raise UsageError("no store", "one that is already there", url, fix)
@@ -86,11 +86,3 @@ def add_images(store: Store, source: SourceSpec) -> int:
 def _source(store: Store) -> SourceSpec:
     fields = SourceSpec.model_fields
     return SourceSpec.parse({key: value for key, value in store.info.source.items() if key in fields}, "source")
-
-
-def _merge(overrides: Iterable[str]) -> dict[str, dict[str, Any]]:
-    merged: dict[str, dict[str, Any]] = {}
-    for text in overrides:
-        node, key, value = parse_override(text)
-        merged.setdefault(node, {})[key] = value
-    return merged

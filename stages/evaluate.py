@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,20 +20,19 @@ from pdstore import Layer, Rows
 from pdstore.errors import InputMissing, Preempted, UsageError
 from schemas.stages import EvalSettings
 from schemas.tables import METRICS
-from stages.kernels.evaluation import HONEST, REFERENCE, Protocol, Scores
+from stages.kernels.evaluation import Scores
+from stages.kernels.protocol import HONEST, PROTOCOLS, REFERENCE, Protocol
+from stages.registry import CONFUSION
 from stages.scored import Parts
 from stages.tally import Counts, Tally
 from stages.unit import Output, Setup, Unit
 
-__all__ = ["CONFUSION", "start"]
-
-CONFUSION = "confusion.json"
-"""The file beside an evaluation's rows with the confusion of each object class's parts, in pixels."""
+__all__ = ["start"]
 
 
 def start(settings: EvalSettings, setup: Setup) -> Callable[[Unit], Output]:
     """Raises UsageError if there is nothing to score, or the published protocol lacks the true objects."""
-    protocols = {"honest": [HONEST], "reference": [REFERENCE], "both": [HONEST, REFERENCE]}[settings.protocol]
+    protocols = PROTOCOLS[settings.protocol]
 
     def run(unit: Unit) -> Output:
         layers = {role: unit.layer(role) for role in unit.layers}
@@ -58,7 +57,7 @@ def start(settings: EvalSettings, setup: Setup) -> Callable[[Unit], Output]:
     return run
 
 
-def _check_inputs(layers: dict[str, Layer], protocols: list[Protocol]) -> None:
+def _check_inputs(layers: dict[str, Layer], protocols: Sequence[Protocol]) -> None:
     if not {"predicted", "segments"} & set(layers):
         raise UsageError("an input predicted or segments", "none", "eval", "Add one to the node's inputs")
     if REFERENCE in protocols and "truth_objects" not in layers:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pdstore import Store
 from pdstore.errors import UsageError, nearest
 from schemas.pipeline import NodeSpec
-from stages.pipeline import Node, Pipeline, parse_override
+from stages.pipeline import Node, Pipeline, merge_overrides
 from stages.registry import STAGES
 
-__all__ = ["Evaluations", "extended"]
+__all__ = ["Evaluations", "dataset_name", "extended", "made_of", "metric_place", "named_truth", "scored_nodes"]
 
 _SUFFIX, _TRUTH = "-parts", "truth"
+_FIRST = ("samples", "C-mIoU", "A-mIoU")
+"""The metrics that are looked at first."""
 _EVAL = STAGES["eval"]
 
 
@@ -61,7 +63,7 @@ class Evaluations:
             expected = "an evaluation, or a node that finds masks"
             raise UsageError(expected, f"{name!r} of stage {node.stage.name}", "pd eval", "See: pd stage list")
         truth = self._truth()
-        there = [n for n in self._nodes() if n.inputs["truth"] == (truth,) and name in _scored(n)]
+        there = [n for n in self._nodes() if n.inputs["truth"] == (truth,) and name in scored_nodes(n)]
         if there:
             return self._under_protocol(next(filter(self._covers, there), there[0]))
         return self._new(name, role, truth)
@@ -83,7 +85,7 @@ class Evaluations:
         return name, spec
 
     def _new(self, node: str, role: str, truth: str) -> tuple[str, NodeSpec]:
-        name = f"eval-{node}" + (f"-{truth.removesuffix(_SUFFIX)}" if len(self._datasets()) > 1 else "")
+        name = f"eval-{node}" + (f"-{dataset_name(truth)}" if len(self._datasets()) > 1 else "")
         if name in self.pipeline.nodes:
             fix = f"Give that node another name, or add an evaluation of {node} to the pipeline's file yourself"
             raise UsageError(f"{name} to be an evaluation of {node}", "another node", "pd eval", fix)
@@ -98,7 +100,7 @@ class Evaluations:
     def _datasets(self) -> dict[str, str]:
         """Name of a data set -> the node of its parts."""
         nodes = self.pipeline.nodes.values()
-        return {n.name.removesuffix(_SUFFIX): n.name for n in nodes if n.stage.name == "annotated-parts"}
+        return {dataset_name(n.name): n.name for n in nodes if n.stage.name == "annotated-parts"}
 
     def _truth(self) -> str:
         known = self._datasets()
@@ -109,20 +111,16 @@ class Evaluations:
             raise UsageError("one data set", ", ".join(sorted(known)), "pd eval", "Choose one: --dataset NAME")
         if not self.dataset:
             return next(iter(known.values()))
-        names = known | ({self.source: known[_TRUTH]} if self.source and _TRUTH in known else {})
-        if self.dataset not in names:
-            expected = "a data set of the pipeline"
-            raise UsageError(expected, repr(self.dataset), "--dataset", nearest(self.dataset, names))
-        return names[self.dataset]
+        return named_truth(self.dataset, known, self.source)
 
     def _objects(self, truth: str) -> tuple[str, ...]:
-        own = f"{truth.removesuffix(_SUFFIX)}-objects"
+        own = f"{dataset_name(truth)}-objects"
         there = [n.name for n in self.pipeline.nodes.values() if n.stage.name == "annotated-objects"]
         return (own,) if own in there else tuple(there) if len(there) == 1 else ()
 
     def _check_dataset(self, node: Node) -> None:
         if self.dataset and node.inputs["truth"] != (self._truth(),):
-            fix = f"Name the node that it evaluates: pd eval {_scored(node)[0]} --dataset {self.dataset}"
+            fix = f"Name the node that it evaluates: pd eval {scored_nodes(node)[0]} --dataset {self.dataset}"
             raise UsageError(f"an evaluation against {self._truth()}", node.inputs["truth"][0], node.name, fix)
 
     def _check_objects(self, objects: tuple[str, ...]) -> None:
@@ -135,12 +133,46 @@ def extended(
     store: Store, pipeline: Pipeline, nodes: Mapping[str, NodeSpec], overrides: Iterable[str] = ()
 ) -> Pipeline:
     """The pipeline with these nodes, and further overrides."""
-    merged = {name: dict(values) for name, values in pipeline.overrides.items()}
-    for node, key, value in map(parse_override, overrides):
-        merged.setdefault(node, {})[key] = value
+    merged = merge_overrides(overrides, pipeline.overrides)
     spec = pipeline.spec.model_copy(update={"nodes": {**pipeline.spec.nodes, **nodes}})
     return Pipeline(spec, merged, str(store.info.source.get("root", "")))
 
 
-def _scored(node: Node) -> list[str]:
+def dataset_name(truth: str) -> str:
+    """Of the data set whose parts are in the node ``truth``."""
+    return truth.removesuffix(_SUFFIX)
+
+
+def made_of(store: Store) -> str:
+    """Name of the data set that the store was made of; empty if it was made of a folder."""
+    source = store.info.source
+    return {"dataset": str(source.get("dataset", "")), "demo": "demo"}.get(str(source.get("kind", "")), "")
+
+
+def named_truth(name: str, known: Mapping[str, str], source: str) -> str:
+    """The node of the data set ``name``.
+
+    Args:
+        known: name of a data set -> the node of its parts.
+        source: see :func:`made_of`: another name for the node ``truth-parts``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    names = {**known, **({source: known[_TRUTH]} if source and _TRUTH in known else {})}
+    if name not in names:
+        fix = nearest(name, names) if names else "The pipeline has no ground truth: leave --dataset out"
+        raise UsageError("a data set of the pipeline", repr(name), "--dataset", fix)
+    return names[name]
+
+
+def metric_place(metric: str) -> tuple[int, bool, bool, int, str]:
+    """Sorts metrics for a reader: segmentation before recall, and recall by rising number of proposals."""
+    limit = int("".join(filter(str.isdigit, metric)) or 0)
+    first = _FIRST.index(metric) if metric in _FIRST else len(_FIRST)
+    return first, metric.startswith("AR"), "-unique" in metric, limit, metric
+
+
+def scored_nodes(node: Node) -> list[str]:
+    """The nodes whose masks an evaluation scores."""
     return [name for role in ("predicted", "segments") for name in node.inputs.get(role, ())]

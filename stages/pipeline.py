@@ -24,6 +24,7 @@ __all__ = [
     "Pipeline",
     "check_files",
     "load_recorded",
+    "merge_overrides",
     "parse_override",
     "preset_names",
     "read_preset",
@@ -184,6 +185,20 @@ def parse_override(text: str) -> tuple[str, str, Any]:
         raise UsageError("a YAML value", repr(value), text, " ".join(str(error).split())) from None
 
 
+def merge_overrides(
+    overrides: Iterable[str], given: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """node -> setting -> value: ``given``, and over it ``node.setting=value`` each.
+
+    Raises:
+        UsageError: an override has not this form.
+    """
+    merged = {node: dict(settings) for node, settings in (given or {}).items()}
+    for node, key, value in map(parse_override, overrides):
+        merged.setdefault(node, {})[key] = value
+    return merged
+
+
 def record(store: Store, pipeline: Pipeline) -> None:
     """Write the pipeline into the store: its layers become the current ones."""
     values = {
@@ -205,10 +220,7 @@ def load_recorded(store: Store, overrides: Iterable[str] = ()) -> Pipeline:
     except FileNotFoundError:
         fix = "Run pd init again in a new folder"
         raise UsageError("a recorded pipeline", f"no {layout.PIPELINE}", store.url, fix) from None
-    merged: dict[str, dict[str, Any]] = {node: dict(settings) for node, settings in values["overrides"].items()}
-    for text in overrides:
-        node, key, value = parse_override(text)
-        merged.setdefault(node, {})[key] = value
+    merged = merge_overrides(overrides, values["overrides"])
     return Pipeline(PipelineSpec.parse(values["spec"], "pipeline"), merged, str(store.info.source.get("root", "")))
 
 

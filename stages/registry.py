@@ -18,7 +18,7 @@ from schemas.base import Settings
 if TYPE_CHECKING:
     from stages.unit import Output, Setup, Unit
 
-__all__ = ["CLASS_NAMES", "MODEL", "PART_NAMES", "STAGES", "Role", "Stage"]
+__all__ = ["CLASS_NAMES", "CONFUSION", "MODEL", "PART_NAMES", "STAGES", "Role", "Stage"]
 
 MODEL = "model"
 """The pseudo-table of an input that is a trained network."""
@@ -26,6 +26,9 @@ MODEL = "model"
 
 CLASS_NAMES = "classes.json"
 """The file beside a segmenter's weights that names its output classes."""
+
+CONFUSION = "confusion.json"
+"""The file beside an evaluation's rows with the confusion of each object class's parts, in pixels."""
 
 PART_NAMES = "parts.json"
 """The file beside a supervised part segmenter's weights: [category, part] of each output class."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from pdstore import Ragged
 from pdstore.errors import CorruptData
 from stages.json_records import Record, read_json
-from stages.kernels.evaluation import ImageResult, Protocol
+from stages.kernels.evaluation import ImageResult
+from stages.kernels.protocol import Protocol
 
 __all__ = ["ResultFiles", "read_results"]
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pdstore import Layer, Ragged, Rows, masks
-from stages.kernels.evaluation import ImageResult, Protocol
+from stages.kernels.evaluation import ImageResult
+from stages.kernels.protocol import Protocol
 
 __all__ = ["Parts", "Scored"]
 

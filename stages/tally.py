@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pdstore import Layer
-from stages.kernels.evaluation import Evaluation, ImageResult, Protocol
+from stages.kernels.evaluation import Evaluation
+from stages.kernels.protocol import Protocol
 from stages.scored import Parts, Scored
 
 __all__ = ["Counts", "Tally"]
@@ -52,7 +53,7 @@ class Tally:
     def of_block(self, block: int) -> Counts:
         counts = self.nothing()
         for role in self.clusters:
-            scored = self._scored(role, block)
+            scored = Scored.read(self.layers, role, block, has_clusters=bool(self.clusters[role]))
             for protocol in self.protocols:
                 for split, sample in scored.samples(self.parts, protocol, self.splits[0]):
                     if split in (self.splits if protocol.splits else self.reference_splits or (split,)):
@@ -66,13 +67,6 @@ class Tally:
             for counts in each(self.of_block, blocks):
                 total = {key: total[key] + more for key, more in counts.items()}
                 yield total
-
-    def samples(self, role: str, block: int, protocol: Protocol) -> Iterator[tuple[str, ImageResult]]:
-        """(split, sample) of what a role's rows of a block are scored by."""
-        return self._scored(role, block).samples(self.parts, protocol, self.splits[0])
-
-    def _scored(self, role: str, block: int) -> Scored:
-        return Scored.read(self.layers, role, block, has_clusters=bool(self.clusters[role]))
 
 
 @contextmanager

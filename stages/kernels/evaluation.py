@@ -1,6 +1,6 @@
 """The two evaluation protocols: average recall of proposals, and part segmentation after a majority vote.
 
-Source: the original's evaluators, as METHOD §2 states them. *Reference* is oracle-assisted (object masks given, poor
+Source: the original's evaluators. *Reference* is oracle-assisted (object masks given, poor
 predictions dropped, the vote on the images it scores); *honest* is not. Memory does not grow with the images: an
 :class:`Evaluation` holds counts, and those of different images add, so any number of processes can share the images.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,38 +18,15 @@ from pdstore import masks
 from pdstore.ragged import Ragged
 from stages.kernels.confusion import ClassScores, class_scores, confusion, majority_vote
 from stages.kernels.overlap import joint_pixels, shown_pixels, unique_iou
+from stages.kernels.protocol import Protocol
 from stages.kernels.recall import IOU_THRESHOLDS, recalled
 
-__all__ = ["HONEST", "RECALL_AT", "REFERENCE", "Evaluation", "ImageResult", "Protocol", "Scores", "evaluate"]
+__all__ = ["RECALL_AT", "Evaluation", "ImageResult", "Scores", "evaluate"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 RECALL_AT = (1, 10, 50, 100, 200)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What a protocol does to the predictions of an image before it counts them.
-
-    Attributes:
-        cuts_to_object: predictions are cut to the ground-truth object mask.
-        min_iou: for segmentation, predictions whose best IoU with a part is not above it are dropped.
-        min_iou_recall: the same for average recall.
-        empty_vote: what a cluster without votes becomes.
-        splits: the vote is taken on some images and the scores on the others.
-    """
-
-    name: str
-    cuts_to_object: bool
-    min_iou: float
-    min_iou_recall: float
-    empty_vote: Literal["first part", "background"]
-    splits: bool
-
-
-REFERENCE = Protocol("reference", True, 0.1, 0.001, "first part", splits=False)
-HONEST = Protocol("honest", False, -1.0, -1.0, "background", splits=True)
 
 
 @dataclass(frozen=True, eq=False)

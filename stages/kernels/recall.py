@@ -12,7 +12,7 @@ __all__ = ["IOU_THRESHOLDS", "greedy_match", "recalled"]
 Doubles = npt.NDArray[np.float64]
 
 IOU_THRESHOLDS: Doubles = np.round(np.arange(0.5, 1.0, 0.05), 2)
-"""IoU .50, .55 … .95 (METHOD: "AR")."""
+"""IoU .50, .55 … .95."""
 
 
 def greedy_match(iou: Doubles) -> Doubles:

@@ -12,10 +12,9 @@ import numpy.typing as npt
 from pdstore import Store
 from pdstore.errors import CorruptData
 from stages.pipeline import Node
+from stages.registry import CONFUSION
 
 __all__ = ["Confusion", "read_confusions"]
-
-_FILE = "confusion.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +45,14 @@ def read_confusions(store: Store, evaluation: Node, evaluated: str, protocol: st
         CorruptData: the file is not what an evaluation writes.
     """
     layer = store.layer(evaluation.name, evaluation.fingerprint)
-    if not layer.units() or _FILE not in layer.manifest(0).files:
+    if not layer.units() or CONFUSION not in layer.manifest(0).files:
         return []
     try:
-        listed = json.loads(layer.file(0, _FILE))
+        listed = json.loads(layer.file(0, CONFUSION))
         wanted = [one for one in listed if (one["evaluated"], one["protocol"]) == (evaluated, protocol)]
         return [_read(one) for one in wanted]
     except (ValueError, KeyError, TypeError) as error:
-        where = f"{evaluation.name}, {_FILE}"
+        where = f"{evaluation.name}, {CONFUSION}"
         raise CorruptData("confusions as the stage eval writes them", str(error), where, "Run: pd verify") from error
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pdstore import Store
 from schemas.catalog import catalog_of
+from stages.evaluation_nodes import made_of
 from stages.overlays import drawable
 from stages.pipeline import Pipeline
 from stages.report_page.classes import Classes, read_classes
@@ -61,7 +62,7 @@ def read_contents(store: Store, pipeline: Pipeline, dataset: str = "", num_image
         CorruptData: a committed file cannot be read.
     """
     catalog = catalog_of(store)
-    found = read_scores(catalog, pipeline, _made_of(store), dataset)
+    found = read_scores(catalog, pipeline, made_of(store), dataset)
     overview = read_overview(store, pipeline, catalog)
     pages = [_dataset(store, pipeline, scores, num_images) for scores in found]
     samples = Gallery()
@@ -83,9 +84,3 @@ def _dataset(store: Store, pipeline: Pipeline, scores: DatasetScores, num_images
         gallery = best_and_worst(store, pipeline, evaluation, node, shown, num_images)
     classes = read_classes(store, scores, rungs)
     return DatasetPage(scores, result_rows(scores, pipeline), rungs, recall_metric(scores), classes, gallery)
-
-
-def _made_of(store: Store) -> str:
-    """Name of the data set that the store was made of; empty if it was made of a folder."""
-    source = store.info.source
-    return {"dataset": str(source.get("dataset", "")), "demo": "demo"}.get(str(source.get("kind", "")), "")

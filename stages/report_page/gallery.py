@@ -15,7 +15,8 @@ from pdstore import Store, masks
 from pdstore.errors import InputMissing
 from pdstore.ragged import Ragged
 from schemas.stages import EvalSettings
-from stages.kernels.evaluation import HONEST, ImageResult
+from stages.kernels.evaluation import ImageResult
+from stages.kernels.protocol import HONEST
 from stages.overlays import image_of, overlay_of, sample_images
 from stages.pictures import draw_overlay, fitted
 from stages.pipeline import Node, Pipeline

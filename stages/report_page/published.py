@@ -1,6 +1,6 @@
 """Our numbers beside those that the author published for the models of the 1K training.
 
-Source: the model zoo of the original, as METHOD §1 lists it. The published protocol helps itself to the truth, so it is
+Source: the model zoo of the original's fork. The published protocol helps itself to the truth, so it is
 the reference protocol that compares.
 """
 

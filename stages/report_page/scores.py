@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pdstore import Catalog
-from pdstore.errors import UsageError, nearest
+from stages.evaluation_nodes import dataset_name, metric_place, named_truth, scored_nodes
 from stages.pipeline import Node, Pipeline
 
 __all__ = ["HONEST", "REFERENCE", "DatasetScores", "datasets_of", "read_scores"]
 
 HONEST, REFERENCE = "honest", "reference"
 
-_SUFFIX = "-parts"
 _NUMBERS = """
 SELECT node, evaluated, protocol, metric, class_name, part_name, value FROM metrics
 WHERE protocol IN ('honest', 'reference') AND isfinite(value) ORDER BY ALL
@@ -45,7 +44,7 @@ class DatasetScores:
     @property
     def evaluated(self) -> list[str]:
         """The nodes that are scored, in the order of their evaluations."""
-        names = [name for node in self.evaluations for name in _scored(node)]
+        names = [name for node in self.evaluations for name in scored_nodes(node)]
         known = {key[0] for key in self.values}
         return [name for name in dict.fromkeys(names) if name in known]
 
@@ -54,9 +53,8 @@ class DatasetScores:
 
     @property
     def all_metrics(self) -> list[str]:
-        """Those about all classes: segmentation first, then recall, by rising number of proposals."""
-        names = {key[2] for key in self.values if not key[3]}
-        return sorted(names, key=lambda name: (name.startswith("AR"), "-unique" in name, _digits(name), name))
+        """Those about all classes."""
+        return sorted({key[2] for key in self.values if not key[3]}, key=metric_place)
 
     def classes(self, evaluated: str, protocol: str) -> dict[str, float]:
         """Class -> its mIoU."""
@@ -70,14 +68,14 @@ class DatasetScores:
     def evaluation_of(self, evaluated: str, protocol: str) -> Node | None:
         """The evaluation that scores a node by a protocol."""
         fitting = (n for n in self.evaluations if getattr(n.settings, "protocol", "") in (protocol, "both"))
-        return next((node for node in fitting if evaluated in _scored(node)), None)
+        return next((node for node in fitting if evaluated in scored_nodes(node)), None)
 
 
 def datasets_of(pipeline: Pipeline) -> dict[str, str]:
     """Name of a data set -> the node of its parts, of those that an evaluation reads."""
     truths = [n.inputs["truth"][0] for n in pipeline.nodes.values() if n.stage.name == "eval"]
     drawn = [n.name for n in pipeline.nodes.values() if n.stage.name == "annotated-parts"]
-    return {name.removesuffix(_SUFFIX): name for name in dict.fromkeys(truths or drawn)}
+    return {dataset_name(name): name for name in dict.fromkeys(truths or drawn)}
 
 
 def read_scores(catalog: Catalog, pipeline: Pipeline, made_of: str, only: str = "") -> list[DatasetScores]:
@@ -91,16 +89,14 @@ def read_scores(catalog: Catalog, pipeline: Pipeline, made_of: str, only: str = 
         UsageError: the pipeline has no data set of this name.
     """
     known = datasets_of(pipeline)
-    if only and only not in known:
-        fix = nearest(only, known) if known else "The pipeline has no ground truth: leave --dataset out"
-        raise UsageError("a data set of the pipeline", repr(only), "--dataset", fix)
+    wanted = {named_truth(only, known, made_of)} if only else set(known.values())
     rows = catalog.query(_NUMBERS).to_pylist()
     found = []
     for name, truth in known.items():
         nodes = [n for n in pipeline.nodes.values() if n.stage.name == "eval" and n.inputs["truth"] == (truth,)]
         title = made_of if made_of and name == "truth" else name
         scores = _of(DatasetScores(name, title), nodes, rows)
-        if scores.values and only in ("", name):
+        if scores.values and truth in wanted:
             found.append(scores)
     return found
 
@@ -115,11 +111,3 @@ def _of(scores: DatasetScores, nodes: Iterable[Node], rows: list[dict[str, Any]]
             key = (row["evaluated"], row["protocol"], row["metric"], row["class_name"], row["part_name"])
             values.setdefault(key, row["value"])
     return DatasetScores(scores.name, scores.title, tuple(kept), values)
-
-
-def _digits(name: str) -> int:
-    return int("".join(filter(str.isdigit, name)) or 0)
-
-
-def _scored(node: Node) -> list[str]:
-    return [name for role in ("predicted", "segments") for name in node.inputs.get(role, ())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 from collections.abc import Iterator
@@ -12,8 +13,11 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from pdstore import masks
 from schemas.training import AugmentSettings, TrainSettings
-from stages.kernels.evaluation import HONEST, Evaluation, ImageResult
+from stages.kernels.evaluation import Evaluation, ImageResult
+from stages.kernels.protocol import HONEST
+from stages.kernels.recall import IOU_THRESHOLDS, recalled
 from stages.models.network import PartNetwork, Queries
 from stages.pictures import Cell, Overlay, Row, draw_sheet
 from stages.train.loss import PartLoss
@@ -25,6 +29,7 @@ __all__ = ["draw_batch", "validate"]
 SHOWN_IMAGES, SHOWN_PX = 6, 192
 SURE = 0.5
 RECALL_AT = (10, 100)
+Bools = npt.NDArray[np.bool_]
 
 
 @torch.no_grad()
@@ -47,8 +52,7 @@ def validate(
     network.eval()
     rows = np.arange(min(settings.validate_images, len(source)))[ranks.rank :: ranks.size]
     sums = torch.zeros(2, dtype=torch.float64, device=device)
-    recall = Evaluation(network.num_classes, 0, HONEST, RECALL_AT)
-    parts = Evaluation(network.num_classes, network.num_classes, HONEST, ())
+    counts = _Counts(network)
     for first in range(0, len(rows), max(1, settings.batch_size // ranks.size)):
         chosen = rows[first : first + max(1, settings.batch_size // ranks.size)]
         batch = collate(source.read(chosen), plain, settings.seed, 0).to(device)
@@ -56,23 +60,47 @@ def validate(
         values = loss(queries, batch.masks, batch.labels, [(settings.seed, -1, i) for i in batch.image_ids])
         sums += torch.tensor([float(sum(values.values())) * len(chosen), len(chosen)], device=device)
         for result, is_sure in _results(batch, queries):
-            recall.add(result)
-            sure = {
-                f"pred_{name}": getattr(result, f"pred_{name}")[is_sure] for name in ("masks", "clusters", "scores")
-            }
-            parts.add(replace(result, **sure))
+            counts.add(result, is_sure)
     for module, mode in modes:
         module.training = mode
     total = ranks.total(sums)
-    recall, parts = (functools.reduce(operator.add, ranks.gathered(counts)) for counts in (recall, parts))
-    own = {c: np.arange(network.num_classes) for c in range(max(1, network.num_objects))}
-    found = {name: value for name, value in recall.scores().metrics.items() if not name.endswith("-unique")}
-    if network.num_classes > 1:
-        found["mIoU"] = parts.scores(own).metrics["A-mIoU"]
+    found = functools.reduce(operator.add, ranks.gathered(counts)).metrics()
     return {"validation_loss": float(total[0] / total[1])} | {f"validation_{n}": v for n, v in found.items()}
 
 
-def _results(batch: Batch, queries: Queries) -> Iterator[tuple[ImageResult, npt.NDArray[np.bool_]]]:
+class _Counts:
+    """What a rank counted on its images; those of several ranks add."""
+
+    def __init__(self, network: PartNetwork) -> None:
+        self._num_classes, self._num_objects = network.num_classes, max(1, network.num_objects)
+        self._recalled, self._num_masks = np.zeros((len(RECALL_AT), len(IOU_THRESHOLDS)), np.int64), 0
+        self._parts = Evaluation(self._num_classes, self._num_classes, HONEST, ())
+
+    def add(self, image: ImageResult, is_sure: Bools) -> None:
+        truth, found = (masks.encode(np.asarray(stack)) for stack in (image.gt_masks, image.pred_masks))
+        self._recalled += recalled(masks.iou(found, truth, *image.frame), image.pred_scores, RECALL_AT)
+        self._num_masks += len(truth)
+        if self._num_classes > 1:
+            clusters, scores = np.asarray(image.pred_clusters)[is_sure], np.asarray(image.pred_scores)[is_sure]
+            kept = {"pred_masks": found.take(np.flatnonzero(is_sure)), "pred_clusters": clusters}
+            self._parts.add(replace(image, gt_masks=truth, pred_scores=scores, size=image.frame, **kept))
+
+    def __add__(self, other: _Counts) -> _Counts:
+        total = copy.copy(self)
+        total._recalled, total._num_masks = self._recalled + other._recalled, self._num_masks + other._num_masks
+        total._parts = self._parts + other._parts
+        return total
+
+    def metrics(self) -> dict[str, float]:
+        recall = 100 * self._recalled.mean(1) / self._num_masks if self._num_masks else np.full(len(RECALL_AT), np.nan)
+        found = {f"AR@{n}": float(value) for n, value in zip(RECALL_AT, recall, strict=True)}
+        if self._num_classes > 1:
+            own = np.arange(self._num_classes)
+            found["mIoU"] = self._parts.scores(dict.fromkeys(range(self._num_objects), own)).metrics["A-mIoU"]
+        return found
+
+
+def _results(batch: Batch, queries: Queries) -> Iterator[tuple[ImageResult, Bools]]:
     """Each image with the masks of all queries, the least sure first, in the pixels that the network saw.
 
     Beside it which of them are surer of a class than of none.

@@ -180,6 +180,9 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
     rows = json.loads(pd(*scored, "grouping").out)["nodes"]["eval-grouping"]
     numbers = {row["metric"]: row["value"] for row in rows}
     assert numbers["samples"] == 2 and 0 < numbers["AR@200"] == numbers["AR@200-unique"] <= 100
+    page = tmp_path / "report.html"
+    assert pd("report", "--out", page, "--dataset", "pascal_part_val").code == 0
+    assert "pascal_part_val" in page.read_text()
     wrong = pd("eval", "grouping", "--dataset", "pascal_part_vall")
     assert wrong.code == 2 and "Did you mean 'pascal_part_val'?" in wrong.err
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from pdstore import masks
 from pdstore.ragged import Ragged
-from stages.kernels.evaluation import HONEST, REFERENCE, Evaluation, ImageResult, Protocol, evaluate
+from stages.kernels.evaluation import Evaluation, ImageResult, evaluate
+from stages.kernels.protocol import HONEST, REFERENCE, Protocol
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "evaluation.json").read_text())
 NUM_PARTS, NUM_CLUSTERS = len(GOLDEN["part_classes"]), GOLDEN["num_clusters"]
