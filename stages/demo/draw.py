@@ -1,8 +1,9 @@
 """Images of the demo: drawn objects whose single pixels mislead while many images together do not.
 
 What makes them like photographs: a part now and then wears a sibling's hue or a two-tone marking, light falls
-across the object, shadows and specular spots cross part borders, a colour cast lies over all, the background is
-textured and holds distractors. Without these, clustering pixels would win and there would be nothing to learn.
+across the object, shadows and specular spots cross part borders, a colour cast lies over all, exposures differ, pixels
+are noisy, the background is textured and holds distractors. Without these, clustering pixels would win and there would
+be nothing to learn.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ SPECULAR_RATIO = 0.45
 DISTRACTOR_RATIO = 0.15
 LIGHT = 0.5
 CAST = 0.18
+EXPOSURE = 0.4
+HUE_JITTER = 0.05
+NOISE = 0.06
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -75,7 +79,8 @@ def draw(seed: int, index: int, wnid: str) -> Drawing:
     truth += _paint_object(canvas, main, np.array([0.5 + shift, rng.uniform(0.44, 0.56)]), size, rng)
     _shadows(canvas, rng)
     canvas *= 1 + rng.uniform(-CAST, CAST, 3).astype(np.float32)
-    canvas += rng.normal(0, 0.035, canvas.shape).astype(np.float32)
+    canvas *= np.float32(np.exp(rng.uniform(-EXPOSURE, EXPOSURE)))
+    canvas += rng.normal(0, NOISE, canvas.shape).astype(np.float32)
     pixels = np.clip(canvas, 0, 1).reshape(SIZE_PX, 2, SIZE_PX, 2, 3).mean((1, 3))
     return Drawing(np.round(pixels * 255).astype(np.uint8), _visible(truth))
 
@@ -84,7 +89,7 @@ def _background(rng: np.random.Generator) -> Floats:
     """(CANVAS_PX, CANVAS_PX, 3) float32: one colour under noise of four grain sizes."""
     colour = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.05, 0.3), rng.uniform(0.4, 0.7))
     canvas = np.full((CANVAS_PX, CANVAS_PX, 3), colour, np.float32)
-    for cells, strength in ((3, 0.06), (8, 0.05), (24, 0.04), (96, 0.06)):
+    for cells, strength in ((3, 0.06), (8, 0.05), (24, 0.04), (96, 0.03)):
         grey, tint = rng.normal(0, strength, (cells, cells, 1)), rng.normal(0, strength / 3, (cells, cells, 3))
         grain = (grey + tint).astype(np.float32)
         canvas += np.stack([_enlarge(grain[..., channel]) for channel in range(3)], -1)
@@ -151,7 +156,7 @@ def _surface(thing: ObjectClass, name: str, rng: np.random.Generator) -> Floats:
     if rng.random() < SIBLING_HUE_RATIO:
         siblings = [colour for other, colour in thing.colours.items() if other != name]
         hue, saturation, _ = siblings[rng.integers(len(siblings))]
-    hue += rng.normal(0, 0.04)
+    hue += rng.normal(0, HUE_JITTER)
     saturation = np.clip(saturation + rng.normal(0, 0.1), 0.02, 0.95)
     value = np.clip(value + rng.normal(0, 0.1), 0.1, 0.95)
     colour = np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value), np.float32)
@@ -160,7 +165,7 @@ def _surface(thing: ObjectClass, name: str, rng: np.random.Generator) -> Floats:
         angle, period = rng.uniform(0, np.pi), rng.uniform(10, 26)
         rows, columns = np.mgrid[:CANVAS_PX, :CANVAS_PX]
         stripe = np.sin((columns * np.cos(angle) + rows * np.sin(angle)) * 2 * np.pi / period) > 0
-        sheet[stripe] *= rng.uniform(0.6, 0.8)
+        sheet[stripe] *= rng.uniform(0.35, 0.65)
     return sheet
 
 

@@ -67,19 +67,20 @@ def _car(rng: np.random.Generator) -> tuple[Part, ...]:
     hull = _polygon((-1, 0.3), (-0.98, -0.05), (-rear, -0.1), (-rear + 0.2, roof), (front - 0.25, roof))
     nose = _polygon((front, -0.08), (0.95, 0.02), (1, 0.32))
     middle = rng.uniform(-0.12, 0.02)
+    rows = -0.1, roof + 0.07
     windows = (
-        _polygon((-rear + 0.14, -0.1), (-rear + 0.28, roof + 0.1), (middle - 0.05, roof + 0.1), (middle - 0.05, -0.1)),
-        _polygon((middle + 0.05, -0.1), (middle + 0.05, roof + 0.1), (front - 0.3, roof + 0.1), (front - 0.1, -0.1)),
+        _polygon((-rear + 0.14, rows[0]), (-rear + 0.28, rows[1]), (middle - 0.05, rows[1]), (middle - 0.05, rows[0])),
+        _polygon((middle + 0.05, -0.06), (middle + 0.05, rows[1]), (front - 0.28, rows[1]), (front - 0.1, rows[0])),
     )
-    radius = rng.uniform(0.19, 0.25)
+    radius = rng.uniform(0.2, 0.26)
     wheels = tuple(_ellipse(x + rng.uniform(-0.04, 0.04), 0.34, radius, radius) for x in (-0.56, 0.56))
     return Part("body", (np.concatenate([hull, nose]),)), Part("window", windows), Part("wheel", wheels)
 
 
 def _bird(rng: np.random.Generator) -> tuple[Part, ...]:
-    rx, ry = rng.uniform(0.48, 0.58), rng.uniform(0.3, 0.38)
+    rx, ry = rng.uniform(0.44, 0.54), rng.uniform(0.28, 0.36)
     lift, reach = rng.uniform(-0.2, 0.15), rng.uniform(0.85, 1.0)
-    tail = _polygon((-0.35, -0.05), (-reach, lift - 0.2), (-reach, lift + 0.16), (-0.35, 0.16))
+    tail = _polygon((-0.35, -0.08), (-reach, lift - 0.24), (-reach, lift + 0.2), (-0.35, 0.18))
     head_y = rng.uniform(-0.42, -0.28)
     head = _ellipse(0.56, head_y, rng.uniform(0.2, 0.25), rng.uniform(0.19, 0.23))
     beak = _polygon((0.72, head_y - 0.1), (0.98, head_y + 0.03), (0.72, head_y + 0.12))
@@ -130,14 +131,14 @@ def _lamp(rng: np.random.Generator) -> tuple[Part, ...]:
 
 
 def _airplane(rng: np.random.Generator) -> tuple[Part, ...]:
-    slim, sweep = rng.uniform(0.2, 0.26), rng.uniform(-0.55, -0.3)
+    slim, sweep = rng.uniform(0.16, 0.21), rng.uniform(-0.55, -0.3)
     rear, front = _ellipse(0.3, 0, 1.2, slim), _ellipse(0.3, 0, 0.68, slim)
     body = np.concatenate([rear[7:22], front[21:], front[:8]])
     wings = (
-        _polygon((0.28, 0.02), (-0.12, 0.02), (sweep, 0.78), (sweep + 0.26, 0.78)),
-        _polygon((0.2, -slim * 0.7), (-0.1, -slim * 0.7), (sweep + 0.1, -0.55), (sweep + 0.28, -0.55)),
+        _polygon((0.28, 0.02), (-0.12, 0.02), (sweep, 0.8), (sweep + 0.34, 0.8)),
+        _polygon((0.2, -slim * 0.7), (-0.1, -slim * 0.7), (sweep + 0.1, -0.6), (sweep + 0.36, -0.6)),
     )
-    tail = _polygon((-0.88, 0.02), (-1.02, -0.6), (-0.74, -0.6), (-0.3, -0.1))
+    tail = _polygon((-0.88, 0.02), (-1.02, -0.62), (-0.66, -0.62), (-0.26, -0.1))
     size = rng.uniform(0.13, 0.16)
     engines = tuple(_ellipse(x, y, 0.26, size) for x, y in ((0.28, 0.36), (0.02, 0.68)))
     return Part("wing", wings), Part("tail", (tail,)), Part("body", (body,)), Part("engine", engines)
