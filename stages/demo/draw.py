@@ -32,7 +32,7 @@ DISTRACTOR_RATIO = 0.15
 LIGHT = 0.5
 CAST = 0.18
 EXPOSURE = 0.4
-HUE_JITTER = 0.05
+HUE_JITTER = 0.06
 NOISE = 0.06
 
 Floats = npt.NDArray[np.float32]
