@@ -38,6 +38,7 @@ def contents(folder: Path) -> dict[str, dict[int, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("words", [pytest.param(SMALL, id="small"), pytest.param(WHOLE, id="whole")])
 def test_a_demo_that_is_killed_ten_times_ends_like_one_that_is_not(tmp_path: Path, words: list[str]) -> None:
     """All tables and all final weights are equal, to the byte."""
