@@ -39,8 +39,14 @@ def contents(folder: Path) -> dict[str, dict[int, str]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("words", [pytest.param(SMALL, id="small"), pytest.param(WHOLE, id="whole")])
-def test_a_demo_that_is_killed_ten_times_ends_like_one_that_is_not(tmp_path: Path, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "shares"),
+    # A run of the small demo is mostly start-up, which each kill brings anew.
+    [pytest.param(SMALL, (0.08, 0.2), id="small"), pytest.param(WHOLE, (0.03, 0.13), id="whole")],
+)
+def test_a_demo_that_is_killed_ten_times_ends_like_one_that_is_not(
+    tmp_path: Path, words: list[str], shares: tuple[float, float]
+) -> None:
     """All tables and all final weights are equal, to the byte."""
     started = time.monotonic()
     assert pd("demo", "--store", str(tmp_path / "calm"), *words).wait() == 0
@@ -50,7 +56,7 @@ def test_a_demo_that_is_killed_ten_times_ends_like_one_that_is_not(tmp_path: Pat
     while kills < KILLS:
         process = pd(*command)
         try:
-            process.wait(chance.uniform(0.08, 0.2) * seconds)
+            process.wait(chance.uniform(*shares) * seconds)
             break
         except subprocess.TimeoutExpired:
             process.kill()
