@@ -54,7 +54,7 @@ def make_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.A
             ratio = settings.backbone_lr_ratio if BACKBONE in name else 1.0
             groups.setdefault((0.0 if plain else settings.weight_decay, ratio), []).append(parameter)
     listed = [{"params": found, "weight_decay": decay, "ratio": ratio} for (decay, ratio), found in groups.items()]
-    return torch.optim.AdamW(listed, lr=settings.lr)
+    return torch.optim.AdamW(listed, lr=settings.lr, fused=True)  # one call for all weights, in place of one each
 
 
 def set_rate(optimiser: torch.optim.Optimizer, step: int, settings: TrainSettings) -> float:
