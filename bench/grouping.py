@@ -57,7 +57,7 @@ def network_in_batches(repeats: int, pictures: int = 16) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Dinov2Model(Dinov2Config(hidden_size=384, num_attention_heads=6)).save_pretrained(folder)
         network = AutoFeatures(Path(folder), GroupingSettings(backend="auto", weights=folder, long_side=322), device)
-    network.maps(pixels[:1])
+    network.maps(list(pixels[:1]))
     for size in (1, 4, 16):
 
         def run(size: int = size) -> Array:

@@ -40,10 +40,10 @@ class NaiveHead(nn.Module):
         return torch.cat([torch.stack(own), logits[..., -1:]], -1)
 
 
-FORMS: dict[str, type[nn.Module]] = {"sliced": SlicedHead, "naive": NaiveHead}
+FORMS: dict[str, type[SlicedHead | NaiveHead]] = {"sliced": SlicedHead, "naive": NaiveHead}
 
 
-def fill(head: nn.Module) -> None:
+def fill(head: SlicedHead | NaiveHead) -> None:
     """The same weights in both forms: rows of parts at random, no biases, "no object" all zero."""
     weight = head.weight if isinstance(head, SlicedHead) else head.linear.weight[:-1]
     with torch.no_grad():

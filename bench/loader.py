@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pdstore import Identity, Rows, Store, StoreInfo, masks
+from pdstore import Identity, Ragged, Rows, Store, StoreInfo, masks
 from pdstore.files import Files
 from schemas.tables import IMAGES, PARTS
 from schemas.training import AugmentSettings, TrainSettings
@@ -59,7 +59,7 @@ def image_row(image_id: int, key: str, height: int, width: int) -> dict[str, Any
     return {"image_id": image_id, **named, **size, "sha256": "", "encoded": b""}
 
 
-def part_rows(image_id: int, stack: np.ndarray, rle: list[bytes]) -> list[dict[str, Any]]:
+def part_rows(image_id: int, stack: np.ndarray, rle: Ragged) -> list[dict[str, Any]]:
     areas, (height, width) = stack.sum((1, 2)), stack.shape[1:]
     named = {"object_id": 0, "category_id": 0, "category_name": "thing", "part_name": "", "score": 1.0}
     size = {"height": height, "width": width, "feature": np.zeros(8, np.float16)}
