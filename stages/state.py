@@ -83,14 +83,6 @@ def units_of(node: Node, listing: Listing) -> int:
     return -(-len(listing.classes()) // BUCKET) if node.stage.unit == "bucket" else 1
 
 
-def node_inputs(store: Store, pipeline: Pipeline, node: Node) -> dict[str, list[Layer]]:
-    """Input role -> the layers that the pipeline's settings lead to."""
-    return {
-        role: [store.layer(name, pipeline.nodes[name].fingerprint) for name in names]
-        for role, names in node.inputs.items()
-    }
-
-
 class Inputs:
     """What the units of a node read, with one listing a layer.
 
