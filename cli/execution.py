@@ -25,7 +25,7 @@ from stages.ranked import is_first_rank
 from stages.report import Report
 from stages.runner import run_node
 from stages.signals import StopRequest, stop_on_signals
-from stages.state import units_of
+from stages.state import Inputs, units_of
 
 __all__ = ["adopt", "execute", "interruptible"]
 
@@ -95,7 +95,9 @@ def _launch(
     todo = set(range(units_of(node, listing)))
     if not options.refresh:
         todo -= set(store.layer(node.name, node.fingerprint).units())
-    ready, waiting = check_inputs(store, pipeline, node, listing, sorted(todo), options.allow_partial)
+    ready, waiting = check_inputs(
+        pipeline, node, listing, Inputs(store, pipeline, node), sorted(todo), options.allow_partial
+    )
     if not (ready or waiting):
         say(f"{node.name}: done already")
         return

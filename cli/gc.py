@@ -12,6 +12,7 @@ from cli.session import open_store
 from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
 from pdstore.verify import Garbage, find_garbage
+from stages.training_state import forget
 
 __all__ = ["command"]
 
@@ -32,7 +33,8 @@ def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
       pd gc --layer 51ab90cd23ef4567 --yes
     """
     store = open_store()
-    found = find_garbage(store, _seconds(older_than)) if fingerprint is None else _layer_garbage(store, fingerprint)
+    layer = None if fingerprint is None else _unused_layer(store, fingerprint)
+    found = find_garbage(store, _seconds(older_than)) if layer is None else _layer_garbage(store, layer)
     if not found:
         say("Nothing to delete.")
         return
@@ -44,6 +46,8 @@ def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
         return
     for garbage in found:
         store.files.remove_tree(garbage.path)
+    if layer is not None:
+        forget(store, layout.checkpoints(layer.node, layer.fingerprint))
     say(f"Deleted {len(found)} entries, {size} bytes.")
 
 
@@ -54,17 +58,20 @@ def _seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _layer_garbage(store: Store, fingerprint: str) -> list[Garbage]:
+def _unused_layer(store: Store, fingerprint: str) -> Layer:
     layer = _find_layer(store, fingerprint)
     if store.current().get(layer.node) == layer.fingerprint:
         settings = ", ".join(f"{key}={value}" for key, value in layer.info.identity.settings.items())
         fix = f"The recorded settings lead to it ({settings}). Change them first: pd config set {layer.node}.KEY=VALUE"
         raise UsageError("a layer that is not the current one", f"the current layer of {layer.node}", fingerprint, fix)
-    now = time.time()
-    running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(now)]
+    running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())]
     if running:
         raise UsageError("a layer that nobody writes", f"workers on units {running}", fingerprint, "Stop them first")
-    node, name = layer.node, layer.fingerprint
+    return layer
+
+
+def _layer_garbage(store: Store, layer: Layer) -> list[Garbage]:
+    node, name, now = layer.node, layer.fingerprint, time.time()
     # The commits go first: a kill in between leaves units that are not there, never units without their files.
     commits = layout.commits(node, name)
     rest = (layout.layer(node, name), layout.leases(node, name), layout.failures(node, name))

@@ -25,6 +25,7 @@ __all__ = [
     "nodes",
     "parse_attempt",
     "selection",
+    "selection_inputs",
     "withdrawn",
 ]
 
@@ -101,6 +102,11 @@ def failure(node: str, fingerprint: str, unit: int) -> str:
 
 def selection(name: str) -> str:
     return f"selections/{name}.arrow"
+
+
+def selection_inputs(name: str) -> str:
+    """What the input was when the selection was frozen."""
+    return f"selections/{name}.json"
 
 
 def checkpoints(node: str, fingerprint: str) -> str:

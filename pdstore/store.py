@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -23,6 +23,9 @@ from pdstore.lease import Claim, Lease, claim, current_lease
 from pdstore.table import Rows, Table
 
 __all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
+
+AT_ONCE = 256
+"""Manifests in one gathered read."""
 
 
 class Store:
@@ -121,17 +124,24 @@ class Layer:
 
     def manifest(self, unit: int) -> Manifest:
         """Raises InputMissing if the unit is not committed."""
-        if unit not in self._manifests:
-            manifest = read_manifest(self._files, self.node, self.fingerprint, unit)
-            if manifest is None:
-                raise InputMissing(
-                    "a committed unit", "none", f"{self.node} unit {unit}", f"Run: pd stage run {self.node}"
-                )
-            self._manifests[unit] = manifest
-        return self._manifests[unit]
+        return self._manifests[unit] if unit in self._manifests else self._newest(unit)
 
-    def manifests(self) -> dict[int, Manifest]:
-        return {unit: self.manifest(unit) for unit in self.units()}
+    def manifests(self, units: Iterable[int] | None = None) -> dict[int, Manifest]:
+        """Unit -> manifest, of all committed units or of ``units``; one that was withdrawn meanwhile is left out."""
+        wanted = self.units() if units is None else sorted(units)
+        unread = [unit for unit in wanted if unit not in self._manifests]
+        for first in range(0, len(unread), AT_ONCE):
+            self._read_manifests(unread[first : first + AT_ONCE])
+        return {unit: self._manifests[unit] for unit in wanted if unit in self._manifests}
+
+    def newest_manifest(self, unit: int) -> Manifest | None:
+        """The manifest as it is now, whatever was read before; None if the unit is not committed."""
+        manifest = read_manifest(self._files, self.node, self.fingerprint, unit)
+        if manifest is None:
+            self._manifests.pop(unit, None)
+        else:
+            self._manifests[unit] = manifest
+        return manifest
 
     def read(self, unit: int, columns: Iterable[str] | None = None) -> Rows:
         """Rows of a committed unit, all columns or those named, in one gathered read.
@@ -215,8 +225,12 @@ class Layer:
         )
 
     def withdraw(self, unit: int) -> None:
-        """Take a unit back, so that it is computed again. Its manifest and its files are kept until ``gc``."""
-        manifest = self.manifest(unit)
+        """Take a unit back, so that it is computed again. Its manifest and its files are kept until ``gc``.
+
+        Raises:
+            InputMissing: the unit is not committed.
+        """
+        manifest = self._newest(unit)
         kept = layout.withdrawn(self.node, self.fingerprint, unit, manifest.attempt)
         self._files.create(kept, manifest.to_json())
         self._files.remove(layout.commit(self.node, self.fingerprint, unit))
@@ -228,6 +242,23 @@ class Layer:
 
     def leases(self) -> dict[int, Lease]:
         return current_lease(self._files, self.node, self.fingerprint)
+
+    def _newest(self, unit: int) -> Manifest:
+        manifest = self.newest_manifest(unit)
+        if manifest is None:
+            fix = f"Run: pd stage run {self.node}"
+            raise InputMissing("a committed unit", "none", f"{self.node} unit {unit}", fix)
+        return manifest
+
+    def _read_manifests(self, units: Sequence[int]) -> None:
+        paths = {layout.commit(self.node, self.fingerprint, unit): unit for unit in units}
+        try:
+            found = self._files.read_many(list(paths))
+        except FileNotFoundError:
+            for unit in units:
+                self.newest_manifest(unit)
+        else:
+            self._manifests.update({paths[path]: Manifest.from_json(data, path) for path, data in found.items()})
 
     def _read_files(self, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
         """Name -> content, in one gathered read. What has no checksum of its own is held against the manifest's."""

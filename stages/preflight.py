@@ -12,7 +12,7 @@ from pdstore.files import Files
 from pdstore.fingerprint import difference
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline, check_files
-from stages.state import older_layers, units_of
+from stages.state import Inputs, older_layers, units_of
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["check_inputs", "check_settings", "prepare"]
@@ -37,7 +37,7 @@ def check_settings(store: Store, node: Node, new_layer: bool) -> None:
 
 
 def check_inputs(
-    store: Store, pipeline: Pipeline, node: Node, listing: Listing, missing: list[int], allow_partial: bool
+    pipeline: Pipeline, node: Node, listing: Listing, inputs: Inputs, missing: list[int], allow_partial: bool
 ) -> tuple[list[int], list[int]]:
     """(units that can be computed, units whose input is not committed yet).
 
@@ -47,7 +47,7 @@ def check_inputs(
     ready = set(missing)
     for name in dict.fromkeys(node.upstream()):
         source = pipeline.nodes[name]
-        done, total = set(store.layer(name, source.fingerprint).units()), units_of(source, listing)
+        done, total = inputs.committed[name], units_of(source, listing)
         fix = f"Run: pd stage run {name}, or everything that is missing: pd run"
         if not done and missing:
             raise InputMissing(f"the output of {name}", "no committed unit", node.name, fix)

@@ -9,24 +9,28 @@ import json
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pdstore import PdError, Rows, Store, __version__, layout
-from pdstore.errors import CommitConflict, Preempted, StorageFailure, UsageError
+from pdstore.errors import CommitConflict, InputMissing, Preempted, StorageFailure, UsageError
 from pdstore.lease import Claim
+from stages.agenda import Agenda
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline
-from stages.preflight import check_inputs, check_settings, prepare
+from stages.preflight import check_settings, prepare
 from stages.progress import Progress, Silent
 from stages.ranked import Company, company_of
 from stages.report import Report, raise_failures, raise_waiting
 from stages.shard import Shard
-from stages.state import Inputs, stale_units, units_of
-from stages.unit import Output, Unit, selection_names
+from stages.training_state import frozen_inputs
+from stages.unit import Output, Unit
 
 __all__ = ["RunOptions", "run_node"]
+
+LONGEST_PAUSE = 5
+"""Between two looks at units that others hold, in ``poll_s``."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def run_node(
         company.leave()
         return report
     check_settings(store, node, options.new_layer)
-    report.todo, report.waiting = _plan(store, pipeline, node, run.listing, run.inputs, options)
+    run.agenda.plan(options.shard, options.limit, refresh=options.refresh, allow_partial=options.allow_partial)
+    report.todo, report.waiting = run.agenda.todo, run.agenda.waiting
     try:
         if report.todo and not options.dry_run:
             run.work()
@@ -92,31 +97,13 @@ def run_node(
     return report
 
 
-def _plan(
-    store: Store, pipeline: Pipeline, node: Node, listing: Listing, inputs: Inputs, options: RunOptions
-) -> tuple[list[int], list[int]]:
-    """(units to compute, units whose input is not there)."""
-    layer = store.layer(node.name, node.fingerprint)
-    wanted = list(range(units_of(node, listing)))
-    if options.shard is not None:
-        wanted = options.shard.units(wanted)
-    stale = set(stale_units(inputs, layer.manifests()) if options.refresh else ()) & set(wanted)
-    missing = sorted(stale | set(wanted) - set(layer.units()))
-    ready, waiting = check_inputs(store, pipeline, node, listing, missing, options.allow_partial)
-    chosen = ready[: options.limit] if options.limit else ready
-    for unit in () if options.dry_run else sorted(stale & set(chosen)):
-        layer.withdraw(unit)
-        _forget_training(store, node)
-    return chosen, waiting
+@dataclass(frozen=True)
+class _Computed:
+    """A unit's output, and what its input was: role -> digest, taken before the work began."""
 
-
-def _forget_training(store: Store, node: Node) -> None:
-    """A training that is computed again chooses its images anew and starts from its first step."""
-    if node.stage.is_training:
-        state = layout.checkpoints(node.name, node.fingerprint)
-        for name in selection_names(state):
-            store.files.remove(layout.selection(name))
-        store.files.remove_tree(state)
+    work: Unit
+    output: Output
+    seen: Mapping[str, str]
 
 
 class _Run:
@@ -134,13 +121,15 @@ class _Run:
         company: Company,
     ) -> None:
         self.store, self.pipeline, self.node, self.listing = store, pipeline, node, Listing(store)
-        self.inputs = Inputs(store, pipeline, node)
+        self.agenda = Agenda(store, pipeline, node, self.listing)
+        self.layer, self.inputs = self.agenda.layer, self.agenda.inputs
         self.options, self.progress, self.should_stop, self.report = options, progress, should_stop, report
         self.company = company
         self.behind: Future[None] | None = None
+        self.checkpoints = layout.checkpoints(node.name, node.fingerprint)
 
     def prepare(self) -> None:
-        self.layer = self.store.declare(self.node.name, self.node.identity, self.node.stage.output, __version__)
+        self.store.declare(self.node.name, self.node.identity, self.node.stage.output, __version__)
         self.images, self.process = prepare(self.store, self.pipeline, self.node, self.listing)
 
     def follow(self) -> None:
@@ -164,8 +153,10 @@ class _Run:
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:
                 self._pass(todo, writer)
+                pause = self.options.poll_s
                 while self.options.wait and self.report.held:
-                    time.sleep(self.options.poll_s)
+                    time.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE * self.options.poll_s)
                     self._check_stop()
                     self._pass(self.report.held, writer)
         finally:
@@ -176,39 +167,51 @@ class _Run:
         try:
             for unit in todo:
                 self._check_stop()
-                claim = self.layer.claim(unit)
-                if claim is None:
+                if self.agenda.is_done(unit):
+                    self.progress.unit_done(unit)
+                elif (claim := self.layer.claim(unit)) is None:
                     self.report.held.append(unit)
-                elif unit in self.layer.units():
-                    with claim:
-                        self.progress.unit_done(unit)
                 else:
                     self._attempt(unit, claim, writer)
         finally:
             self._settle()
 
     def _attempt(self, unit: int, claim: Claim, writer: ThreadPoolExecutor) -> None:
-        """Compute a unit and hand it to the writer, which also releases the claim."""
+        """Compute a unit if it is open, and hand it to the writer, which also releases the claim."""
         claim.__enter__()
         try:
             started = time.time()
-            work, output = self._compute(unit)
+            computed = self._compute(unit) if self._take(unit) else None
             self._settle()
         except BaseException:
             claim.__exit__(None, None, None)
             raise
-        if output is None:
+        if computed is None:
             claim.__exit__(None, None, None)
         else:
-            self.behind = writer.submit(self._commit, work, output, started, claim)
+            self.behind = writer.submit(self._commit, computed, started, claim)
 
-    def _compute(self, unit: int) -> tuple[Unit, Output | None]:
+    def _take(self, unit: int) -> bool:
+        """Under the claim: is the unit still to be computed?"""
+        error = self.agenda.failed_meanwhile(unit)
+        if error:
+            self.report.failed[unit] = error
+            return False
+        if self.agenda.take(unit):
+            return True
+        self.progress.unit_done(unit)
+        return False
+
+    def _compute(self, unit: int) -> _Computed | None:
         # Of a company every rank would have to try again at once.
         self.company.call()
         for left in range(self.options.retries if self.company.size == 1 else 0, -1, -1):
             work = self._unit(unit)
             try:
-                return work, self.process(work)
+                seen = self._seen(unit)
+                output = self.process(work)
+                self._check_files(work)
+                return _Computed(work, output, seen)
             except (Preempted, StorageFailure, UsageError, KeyboardInterrupt, MemoryError):
                 raise
             except Exception as error:
@@ -216,8 +219,22 @@ class _Run:
                     self.progress.note(f"{self.node.name} unit {unit}: {error!r}; trying again")
                     continue
                 self._record_failure(unit, error)
-                return work, None
+                return None
         raise AssertionError("unreachable")
+
+    def _seen(self, unit: int) -> Mapping[str, str]:
+        seen = self.inputs.seen_by(unit)
+        assert seen is not None, "a unit is planned only when its input is committed"
+        return frozen_inputs(self.store, self.checkpoints, seen) if self.node.stage.is_training else seen
+
+    def _check_files(self, work: Unit) -> None:
+        """Files that are missing by the block are a disk that is not there, and no property of the images."""
+        missing = work.missing_files
+        images = len(work.listed) or (len(work.keys) if missing else 0)
+        if missing > self.options.max_error_rate * images:
+            fix = "Bring them back (is the disk mounted?) and run again. Or do without them: --max-error-rate 1"
+            root = str(self.store.info.source["root"])
+            raise InputMissing("the files of the images", f"{missing} of {images} missing", root, fix)
 
     def _unit(self, unit: int) -> Unit:
         return Unit(
@@ -226,18 +243,19 @@ class _Run:
             images=self.images,
             layers=self.inputs.layers,
             listed=self.listing.read(unit) if self.node.stage.reads_listing else (),
-            checkpoints=layout.checkpoints(self.node.name, self.node.fingerprint),
+            checkpoints=self.checkpoints,
             should_stop=self.should_stop,
             advance=self.progress.advance,
             note=self.progress.note,
+            committed=self.inputs.committed,
         )
 
-    def _commit(self, unit: Unit, output: Output, started: float, claim: Claim) -> None:
+    def _commit(self, computed: _Computed, started: float, claim: Claim) -> None:
+        unit, output, errors = computed.work, computed.output, computed.work.errors()
         try:
-            seen, errors = self.inputs.seen_by(unit.number) or {}, unit.errors()
             try:
                 self.layer.commit(
-                    unit.number, output.rows, errors=errors, extra=output.files, inputs=seen, started=started
+                    unit.number, output.rows, errors=errors, extra=output.files, inputs=computed.seen, started=started
                 )
             except CommitConflict:
                 return

@@ -16,10 +16,13 @@ from stages.pipeline import Node, Pipeline
 
 __all__ = [
     "BUCKET",
+    "Failure",
     "Inputs",
     "NodeState",
+    "is_stale",
     "node_state",
     "older_layers",
+    "read_failure",
     "read_failures",
     "stale_units",
     "states",
@@ -28,6 +31,14 @@ __all__ = [
 
 BUCKET = 64
 """Classes a unit of ranking."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last error of a unit, and when it was met (seconds since 1970)."""
+
+    error: str
+    time: float
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,8 @@ class Inputs:
 
     Attributes:
         layers: input role -> the layers that the pipeline's settings lead to.
+        committed: node -> the units of its layer that were committed when this was made. A run reads these and says
+            so in its commits; what comes meanwhile shows as newer.
     """
 
     def __init__(self, store: Store, pipeline: Pipeline, node: Node) -> None:
@@ -98,7 +111,7 @@ class Inputs:
         self._whole = {
             name for name in node.upstream() if node.stage.is_barrier or pipeline.nodes[name].stage.is_barrier
         }
-        self._committed = {layer.node: set(layer.units()) for layers in self.layers.values() for layer in layers}
+        self.committed = {m.node: frozenset(m.units()) for members in self.layers.values() for m in members}
         self._digests: dict[str, str] = {}
 
     def seen_by(self, unit: int) -> dict[str, str] | None:
@@ -112,13 +125,13 @@ class Inputs:
         return seen
 
     def _digest(self, layer: Layer, unit: int) -> str | None:
-        committed = self._committed[layer.node]
+        committed = self.committed[layer.node]
         if layer.node not in self._whole:
             return layer.manifest(unit).content if unit in committed else None
         if not committed:
             return None
         if layer.node not in self._digests:
-            self._digests[layer.node] = inputs_digest(layer.manifests())
+            self._digests[layer.node] = inputs_digest(layer.manifests(committed))
         return self._digests[layer.node]
 
 
@@ -161,18 +174,31 @@ def older_layers(store: Store, node: Node) -> list[Layer]:
 
 def read_failures(layer: Layer) -> dict[int, str]:
     """Unit -> the last error of a unit that failed."""
-    folder = layout.failures(layer.node, layer.fingerprint)
-    names = layer.store.files.names(folder)
-    found = {}
-    for name in names:
-        found[int(name.split(".")[0])] = str(json.loads(layer.store.files.read(f"{folder}/{name}"))["error"])
-    return found
+    names = layer.store.files.names(layout.failures(layer.node, layer.fingerprint))
+    found = {unit: read_failure(layer, unit) for unit in (int(name.split(".")[0]) for name in names)}
+    return {unit: failure.error for unit, failure in found.items() if failure is not None}
+
+
+def read_failure(layer: Layer, unit: int) -> Failure | None:
+    """The last error of a unit; None if it has not failed, or was committed since."""
+    try:
+        values = json.loads(layer.store.files.read(layout.failure(layer.node, layer.fingerprint, unit)))
+    except FileNotFoundError:
+        return None
+    return Failure(str(values["error"]), float(values["time"]))
 
 
 def stale_units(inputs: Inputs, manifests: Mapping[int, Manifest]) -> list[int]:
     """The committed units that were computed from other input than is there now."""
-    seen = {unit: inputs.seen_by(unit) for unit in manifests}
-    return [unit for unit, digests in seen.items() if digests is not None and digests != dict(manifests[unit].inputs)]
+    for layer in (member for members in inputs.layers.values() for member in members):
+        layer.manifests(inputs.committed[layer.node])  # gathered, in place of one by one below
+    return [unit for unit, manifest in manifests.items() if is_stale(inputs, manifest)]
+
+
+def is_stale(inputs: Inputs, manifest: Manifest) -> bool:
+    """True if a unit was computed from other input than is there now."""
+    seen = inputs.seen_by(manifest.unit)
+    return seen is not None and seen != dict(manifest.inputs)
 
 
 def _waiting(store: Store, pipeline: Pipeline, node: Node, listing: Listing, missing: list[int]) -> list[int]:

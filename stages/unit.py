@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+import errno
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +18,13 @@ from schemas.tables import ERRORS
 from stages.images import ImageFault, Picture, decode, decode_ahead
 from stages.listing import ImageClass, Listed
 
-__all__ = ["Output", "Setup", "Unit", "selection_names"]
+__all__ = ["Output", "Setup", "Unit"]
 
+MISSING_FILE = "missing_file"
+"""Reason in ``errors`` of an image whose file is not there."""
 
-def selection_names(checkpoints: str) -> tuple[str, str]:
-    """The selections of the training whose state is in ``checkpoints``: what it learns from, what it is tried on."""
-    name = checkpoints.replace("/", "-")
-    return name, f"{name}-held-out"
+_ABOUT_THE_PATH = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors that no second try mends."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Unit:
         number: the block, the bucket, or 0.
         images: image files are read from here.
         layers: input role -> the layers that are read, in the order the pipeline names them.
+        committed: node -> the units of its layer that are read, where the runner has fixed them.
         listed: of ingest alone, the block's images as listed.
         checkpoints: of a training, where in the store its resumable state is.
         store: for frozen selections and whole-layer scans.
@@ -76,6 +78,7 @@ class Unit:
     advance: Callable[[int], None] = lambda _: None
     note: Callable[[str], None] = lambda _: None
     faults: list[dict[str, Any]] = field(default_factory=list)
+    committed: Mapping[str, Collection[int]] = field(default_factory=dict)
 
     def rows(self, role: str, columns: Iterable[str] | None = None) -> Rows:
         """The rows that a role's node wrote for this block; of several nodes, those of all."""
@@ -87,8 +90,9 @@ class Unit:
 
     def blocks(self, *roles: str) -> list[int]:
         """The blocks that all nodes of these roles have committed; under ``--allow-partial`` not each has each."""
-        held = [set(layer.units()) for role in roles for layer in self.layers[role]]
-        return sorted(set.intersection(*held))
+        members = [layer for role in roles for layer in self.layers[role]]
+        held = [self.committed[m.node] if m.node in self.committed else m.units() for m in members]
+        return sorted(set.intersection(*map(set, held)))
 
     @cached_property
     def image_rows(self) -> Rows:
@@ -135,6 +139,11 @@ class Unit:
                 yield waiting.pop(shape(pixels))
         yield from waiting.values()
 
+    @property
+    def missing_files(self) -> int:
+        """Images so far whose file is not there."""
+        return len({fault["image_id"] for fault in self.faults if fault["reason"] == MISSING_FILE})
+
     def category(self) -> dict[int, tuple[int, str]]:
         """image_id -> (class_id, class_name) of the block's images."""
         rows = self.image_rows
@@ -157,10 +166,19 @@ class Unit:
         return load
 
     def images_read(self, key: str) -> bytes:
-        """An image file's bytes. Raises ImageFault if it cannot be read."""
+        """An image file's bytes.
+
+        Raises:
+            ImageFault: there is none, or none that may be read.
+            OSError: the read failed on the way. It says nothing of the image, and can be tried again.
+        """
         try:
             return self.images.read(key)
         except FileNotFoundError:
-            raise ImageFault("missing_file", f"expected a file at {self.images.full(key)}, found none") from None
-        except (OSError, StorageFailure) as error:
+            raise ImageFault(MISSING_FILE, f"expected a file at {self.images.full(key)}, found none") from None
+        except StorageFailure as error:
             raise ImageFault("unreadable", str(error)) from None
+        except OSError as error:
+            if error.errno in _ABOUT_THE_PATH:
+                raise ImageFault("unreadable", str(error)) from None
+            raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +17,8 @@ from stages.train.log import LOG_NAME, read_log
 from stages.train.loop import Hooks, train
 from stages.train.ranks import Ranks
 from stages.train.source import Choice, StoreSource, select
-from stages.unit import Output, Setup, Unit, selection_names
+from stages.training_state import selection_names, state_folder
+from stages.unit import Output, Setup, Unit
 
 __all__ = ["part_choice", "run_training"]
 
@@ -71,7 +70,7 @@ def run_training(
         UsageError: the network of input ``model`` has another architecture.
         Preempted: a signal asked to stop; a checkpoint was written.
     """
-    folder, (name, held_out) = _folder(unit), selection_names(unit.checkpoints)
+    folder, (name, held_out) = state_folder(unit.store, unit.checkpoints), selection_names(unit.checkpoints)
     selection = select(unit, settings, split, choice, name)
     unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {folder}")
     network = build(shape, num_classes, num_objects, settings.seed)
@@ -111,14 +110,6 @@ def _start_from(network: PartNetwork, folder: Path) -> None:
         fix = "Give both nodes the same network settings"
         raise UsageError("a model of the same architecture", "; ".join(faults), str(folder), fix)
     copy_body(network, load_weights(folder))
-
-
-def _folder(unit: Unit) -> Path:
-    if unit.store.files.is_local:
-        return unit.store.files.local(unit.checkpoints)
-    # Checkpoints are rewritten in place, which object stores are slow at: they stay on this machine until the end.
-    name = hashlib.sha256(f"{unit.store.url}/{unit.checkpoints}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"pd-checkpoints-{name}"
 
 
 def _losses(folder: Path, unit: Unit) -> Rows:

@@ -246,9 +246,17 @@ class TestState:
         assert pd("run", "ingest").code == 0 and pd("verify").code == 0
 
     def test_images_that_went_away(self, pd: Pd, store: Path, photos: Path) -> None:
-        """An image file that is gone is an error row, and `pd show` says which file it misses."""
+        """A folder that is gone fails its blocks, which loses nothing; `pd show` says which file it misses."""
         pd("run", "ingest")
-        shutil.rmtree(photos)
+        shutil.move(photos, photos.with_name("unmounted"))
         result = pd("stage", "run", "detic")
-        assert result.code == 1 and "found 6 of 6 images left out" in result.err
+        assert result.code == 1
+        assert f"{photos}: expected the files of the images, found 2 of 2 missing. Bring them back" in result.err
         assert_error(pd("show", "0"), 1, "the image's file, found none", photos, "Bring the file back")
+        assert pd("stage", "run", "detic", "--max-error-rate", "1", "--limit", "1").code == 0
+        shutil.move(photos.with_name("unmounted"), photos)
+        assert pd("stage", "run", "detic").code == 0
+        assert pd("sql", "SELECT count(*) n FROM errors WHERE node = 'detic'", "--format", "csv").out.split() == [
+            "n",
+            "2",
+        ]

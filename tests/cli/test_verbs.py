@@ -120,6 +120,20 @@ def test_gc_removes_an_old_layer_and_refuses_the_current(pd: Pd, store: Path) ->
     assert pd("run", "grouping").code == 0
 
 
+def test_gc_removes_what_a_training_would_go_on_from(pd: Pd, store: Path) -> None:
+    """With a training's layer go its selections: trained again, it chooses its images anew."""
+    pd("run", "ingest")
+    old = json.loads(pd("status", "--json").out)["nodes"]["ingest"]["layer"]
+    selections = store / "selections"
+    selections.mkdir()
+    kept = selections / "checkpoints-detic-0.arrow"
+    for path in (selections / f"checkpoints-ingest-{old}.arrow", selections / f"checkpoints-ingest-{old}.json", kept):
+        path.write_bytes(b"")
+    assert pd("config", "set", "ingest.copy=true").code == 0
+    assert pd("gc", "--layer", old, "--yes").code == 0
+    assert list(selections.iterdir()) == [kept]
+
+
 def test_gc_lists_attempts_that_no_commit_names(pd: Pd, store: Path) -> None:
     """What a killed worker left is listed once it is old enough, and goes with --yes."""
     pd("run", "ingest")

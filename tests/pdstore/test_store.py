@@ -83,6 +83,15 @@ class TestContract:
         kept = layer.store.files.read(layout.withdrawn("grouping", layer.fingerprint, 1, old.attempt))
         assert json.loads(kept)["attempt"] == old.attempt
 
+    def test_what_was_withdrawn_since_it_was_listed_is_left_out(
+        self, layer: Layer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Readers go on while another process withdraws a unit."""
+        monkeypatch.setattr(layer, "units", lambda: [0, 1])
+        layer.withdraw(1)
+        assert list(layer.manifests()) == [0]
+        assert list(layer.manifests([0, 1])) == [0]
+
     def test_two_settings_are_two_layers(self, layer: Layer) -> None:
         """They stand side by side, and declaring one again is the same layer."""
         other = new_layer(layer.store, k=5)
