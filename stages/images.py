@@ -70,10 +70,15 @@ def decode(data: bytes, max_pixels: int | None = None) -> Picture:
         mode, orientation = f"{image.format}/{image.mode}", _orientation(image)
         # Not exif_transpose: it writes the metadata anew, and so fails where they are damaged.
         pixels = _to_rgb(image.transpose(_UPRIGHT[orientation]) if orientation > 1 else image)
+    except (ImageFault, MemoryError):
+        raise
     except UnidentifiedImageError:
         raise ImageFault("not_an_image", f"expected an image, found {data[:8]!r}…") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageFault("truncated" if "truncat" in str(error).lower() else "damaged", str(error)) from None
+    except Exception as error:
+        # What Pillow raises is up to each format's decoder (AVIF: RuntimeError, DDS: NotImplementedError), and one
+        # file must not cost its whole block. Memory is no fault of the file: the block is tried again.
+        detail = str(error) or type(error).__name__
+        raise ImageFault("truncated" if "truncat" in detail.lower() else "damaged", detail) from None
     return Picture(pixels, mode, orientation)
 
 

@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from stages.images import ImageFault, decode, decode_ahead
 
+NEEDS_AVIF = pytest.mark.skipif(not features.check("avif"), reason="this Pillow is built without AVIF")
 PIXELS = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
 
 
@@ -50,7 +51,7 @@ def test_an_orientation_that_makes_no_sense_is_upright(value: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of metadata that are damaged, as here
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", pytest.param("AVIF", marks=NEEDS_AVIF)])
 def test_damaged_bytes_give_a_fault_or_a_picture(kind: str) -> None:
     """Whatever bytes are flipped or missing, decoding gives pixels or an ImageFault with a reason, nothing else."""
     exif = Image.Exif()
@@ -69,6 +70,35 @@ def test_damaged_bytes_give_a_fault_or_a_picture(kind: str) -> None:
         else:
             assert found.pixels.ndim == 3 and found.pixels.dtype == np.uint8
     assert reasons <= {"truncated", "damaged", "not_an_image", "too_large"}
+
+
+@NEEDS_AVIF
+def test_a_damaged_avif_is_a_fault() -> None:
+    """Pillow raises RuntimeError for it, which costs the image and not its block."""
+    data = bytearray(encoded("AVIF"))
+    start = data.index(b"mdat") + 4
+    data[start : start + 40] = bytes(40)
+    with pytest.raises(ImageFault, match="Failed to decode") as caught:
+        decode(bytes(data))
+    assert caught.value.reason == "damaged"
+
+
+def test_a_format_that_pillow_knows_in_part_is_a_fault() -> None:
+    """Pillow raises NotImplementedError for a DDS file of an unknown pixel format."""
+    with pytest.raises(ImageFault, match="Unknown pixel format") as caught:
+        decode(b"DDS " + (124).to_bytes(4, "little") + bytes(200))
+    assert caught.value.reason == "damaged"
+
+
+def test_too_little_memory_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is raised as it is, so that the block is tried again."""
+
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("stages.images._to_rgb", full)
+    with pytest.raises(MemoryError):
+        decode(encoded("PNG"))
 
 
 def test_sixteen_bits_keep_their_range() -> None:
