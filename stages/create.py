@@ -13,8 +13,9 @@ from pdstore.files import Files
 from pdstore.fingerprint import digest
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.datasets.published import with_truth
-from stages.listing import Listing, scan, scan_classes
+from stages.listing import ImageClass, Listing
 from stages.pipeline import Pipeline, merge_overrides, record
+from stages.scan import scan, scan_classes
 
 __all__ = ["add_images", "create_store", "ensure_listing"]
 
@@ -33,15 +34,15 @@ def create_store(
     if Files(url, **options).exists(layout.STORE):
         fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
         raise UsageError("no store", "one that is already there", url, fix)
-    if source.kind != "demo":
-        scan_classes(source)
-        scan(source, set(), spec.seed)
+    scanned = None if source.kind == "demo" else _scan(source, spec.seed)
     if source.kind == "dataset":
         spec = with_truth(spec, source.dataset, Path(source.root))
     Pipeline(spec, merged, source.root)
     settings = {"source": source.model_dump(), "spec": spec.model_dump(mode="json"), "overrides": merged}
     info = StoreInfo(spec.block_size, spec.seed, {**settings["source"], "pipeline": settings})
     store = Store.create(url, info, **options)
+    if scanned:
+        _list(store, *scanned)
     ensure_listing(store)
     return store
 
@@ -54,10 +55,7 @@ def ensure_listing(store: Store) -> Listing:
 
         write_dataset(Path(source.root), source.seed, source.num_train, source.num_val)
     if not store.files.exists(layout.listing(0)):
-        listing, classes = Listing(store), scan_classes(source)
-        listing.write_classes(classes)
-        store.replace_info(replace(store.info, vocabulary=digest([[c.class_id, c.wnid, c.name] for c in classes])))
-        listing.append(scan(source, set(), store.info.seed))
+        _list(store, *_scan(source, store.info.seed))
     if not store.files.exists(layout.PIPELINE):
         given: Mapping[str, Any] = store.info.source["pipeline"]
         spec = PipelineSpec.parse(dict(given["spec"]), "pipeline")
@@ -81,6 +79,19 @@ def add_images(store: Store, source: SourceSpec) -> int:
     if fresh:
         listing.append(fresh)
     return len(fresh)
+
+
+def _scan(source: SourceSpec, seed: int) -> tuple[list[ImageClass], list[tuple[str, str, str]]]:
+    images = scan(source, set(), seed)
+    return scan_classes(source, images), images
+
+
+def _list(store: Store, classes: list[ImageClass], images: list[tuple[str, str, str]]) -> None:
+    """Write the listing of a new store. The images come last: where they are, the rest is there too."""
+    listing = Listing(store)
+    listing.write_classes(classes)
+    store.replace_info(replace(store.info, vocabulary=digest([[c.class_id, c.wnid, c.name] for c in classes])))
+    listing.append(images)
 
 
 def _source(store: Store) -> SourceSpec:
