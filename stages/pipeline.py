@@ -18,6 +18,7 @@ from schemas.pipeline import NodeSpec, PipelineSpec
 from stages.digest import path_digest
 from stages.models.sources import is_hub_name
 from stages.registry import MODEL, STAGES, Role, Stage
+from stages.text_files import read_text
 
 __all__ = [
     "Node",
@@ -147,9 +148,9 @@ def read_preset(name: str) -> PipelineSpec:
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
             raise UsageError("a YAML file", "none", name)
-        text = path.read_text()
+        text = read_text(path)
     elif name in preset_names():
-        text = (resources.files("configs") / f"{name}.yaml").read_text()
+        text = (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
     else:
         fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
         raise UsageError("a preset", repr(name), "--preset", fix)

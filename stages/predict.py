@@ -21,6 +21,7 @@ from schemas.stages import PredictSettings
 from schemas.tables import PREDICTIONS
 from stages.models.inference import Found, Inference
 from stages.registry import PART_NAMES
+from stages.text_files import read_lines
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -106,7 +107,7 @@ def _slots(setup: Setup, num_objects: int) -> dict[int, int] | None:
             raise UsageError(f"a head for the {len(setup.classes)} classes of the store", found, "input model", fix)
         return {c.class_id: c.class_id for c in setup.classes}
     path = setup.files["slots"]
-    lines = [line.strip().lower() for line in path.read_text().splitlines() if line.strip()]
+    lines = [line.strip().lower() for _, line in read_lines(path) if line.strip()]
     if not 0 < len(lines) <= num_objects:
         fix = "Give the file that goes with the weights"
         raise UsageError(f"at most {num_objects} classes, those of the head", f"{len(lines)}", str(path), fix)

@@ -15,6 +15,7 @@ from pdstore.stream import generator
 from schemas.pipeline import SourceSpec
 from stages.datasets.published import dataset_classes, dataset_images
 from stages.listing import ImageClass
+from stages.text_files import read_lines
 
 __all__ = ["scan", "scan_classes"]
 
@@ -81,7 +82,7 @@ def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
     path = Path(source.class_file)
     if not path.is_file():
         raise UsageError("a file of classes", "none", str(path), "Write a WordNet code, or a folder's name, a line")
-    lines = (line.strip() for line in path.read_text().splitlines())
+    lines = (line.strip() for _, line in read_lines(path))
     codes = {re.split(r"[\t,]", line)[0].strip() for line in lines if line and not line.startswith("#")}
     return codes.__contains__
 
@@ -109,7 +110,7 @@ def _read_list(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
     path = Path(source.list_file)
     if not path.is_file():
         raise UsageError("a list file", "none", str(path), "Write one image key a line")
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in read_lines(path):
         key, _, wnid = line.strip().partition("\t")
         if not key or key.startswith("#"):
             continue
@@ -137,7 +138,7 @@ def _existing(folder: str) -> Path:
 
 def _parse_labels(path: Path) -> dict[str, str]:
     named: dict[str, str] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in read_lines(path):
         if not line.strip():
             continue
         wnid, comma, name = (part.strip() for part in line.partition(","))

@@ -20,6 +20,7 @@ from pdstore import masks
 from pdstore.errors import UsageError
 from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
 from stages.images import ImageFault
+from stages.text_files import read_lines
 
 __all__ = ["CLASSES", "PART_NAMES", "PascalPartReader", "classes", "images", "part_name", "settings"]
 
@@ -168,7 +169,7 @@ def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
     """
     place = _place(root, split)
     path = root / place / f"ImageSets/Main/{split}.txt"
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in read_lines(path):
         name = line.split()[0] if line.strip() else ""
         if "/" in name or "\\" in name:
             raise UsageError("an image's id", repr(line), f"{path}, line {number}", "Mend the line")

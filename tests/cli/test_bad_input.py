@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pdstore import Store
+from stages.listing import Listing
 from tests.cli.conftest import Pd, Result, committed, draw, draw_noise
 
 
@@ -62,6 +64,23 @@ class TestInit:
         result = pd("init", tmp_path / "s", "--images", photos, "--list", tmp_path / "list.txt")
         assert_error(result, 2, "a key inside the image folder", repr(key), "line 2", "relative to the image folder")
         assert not (tmp_path / "s").exists()
+
+    @pytest.mark.parametrize("file", ["list.txt", "classes.txt", "photos/labels.txt", "pipeline.yaml"])
+    def test_a_text_file_that_is_not_utf8(self, pd: Pd, photos: Path, tmp_path: Path, file: str) -> None:
+        """The error names the file and the line, and no store is left behind."""
+        options = {"list.txt": "--list", "classes.txt": "--classes", "pipeline.yaml": "--preset"}
+        (tmp_path / file).write_bytes("cat,cat\ndog,Hündchen\n".encode("latin-1"))
+        chosen = (options[file], tmp_path / file) if file in options else ()
+        result = pd("init", tmp_path / "s", "--images", photos, *chosen)
+        place = tmp_path / file
+        assert_error(result, 2, f"{place}, line 2", "expected text in UTF-8, found byte 0xfc", "Save the file as UTF-8")
+        assert not (tmp_path / "s").exists()
+
+    def test_a_list_that_begins_with_a_byte_order_mark(self, pd: Pd, photos: Path, tmp_path: Path) -> None:
+        """It is no part of the first key."""
+        (tmp_path / "list.txt").write_text("cat/0.png\n", encoding="utf-8-sig")
+        assert pd("init", tmp_path / "s", "--images", photos, "--list", tmp_path / "list.txt").code == 0
+        assert Listing(Store(str(tmp_path / "s"))).read(0)[0].key == "cat/0.png"
 
     def test_a_store_that_exists(self, pd: Pd, store: Path, photos: Path) -> None:
         """The error offers another folder and --add; the store stays as it was."""

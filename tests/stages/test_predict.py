@@ -87,7 +87,7 @@ def test_slots_say_which_rows_of_the_head_are_a_class(bench, tmp_path: Path) -> 
     slots.write_text("wolf\nCAT\n")
     by_name, _ = run(bench, folder, slots=str(slots))
     assert (by_name["area"] == by_code["area"]).all()
-    slots.write_text("cat\n")
+    slots.write_text("cat\n", encoding="utf-8-sig")
     assert (run(bench, folder, slots=str(slots))[0]["score"] != by_code["score"]).any()
 
 
