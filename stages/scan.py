@@ -30,13 +30,15 @@ def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str,
     """(key, split, wnid) of every image that is not ``known``, in seeded random order.
 
     Raises:
-        UsageError: the folder is missing or holds no image, or a key is absolute or leaves the folder.
+        UsageError: the folder is missing or holds no image, or a key is absolute, leaves the folder, or is no UTF-8.
     """
     images = sorted(_chosen(source))
     if not images:
         fix = f"Images end in {', '.join(sorted(_SUFFIXES))}"
         fix += f"; only those of classes in {source.class_file} are taken" if source.class_file else ""
         raise UsageError("images", "none", source.list_file or source.root, fix)
+    for key, _, _ in images:
+        _check_is_text(key, "Rename the file, or name the images to take in a file: --list FILE", source.root)
     fresh = [image for image in images if image[0] not in known]
     order = generator("images", seed, len(known)).permutation(len(fresh))
     return [fresh[i] for i in order]
@@ -54,6 +56,8 @@ def scan_classes(source: SourceSpec, images: Iterable[tuple[str, str, str]]) -> 
     root, is_chosen = _existing(source.root), _class_filter(source)
     if source.kind == "dataset":
         pairs = [pair for pair in dataset_classes(source.dataset, root) if is_chosen(pair[0])]
+        for _, name in pairs:
+            _check_is_text(name, "Mend the names of the categories", source.root)
         return [ImageClass(i, code, name) for i, (code, name) in enumerate(pairs)]
     labels = root / "labels.txt"
     found = sorted({wnid for _, _, wnid in images if wnid})
@@ -126,6 +130,14 @@ def _split_and_class(key: str) -> tuple[str, str]:
     parts = key.split("/")[:-1]
     split = parts.pop(0) if parts and parts[0].lower() in _SPLITS else "train"
     return split, parts[-1] if parts else UNSORTED
+
+
+def _check_is_text(name: str, fix: str, where: str) -> None:
+    """Bytes of a file name that are no UTF-8 are lone surrogates in Python, which neither Parquet nor SQL can keep."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError("a name in UTF-8", repr(name), where, fix) from None
 
 
 def _existing(folder: str) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pdstore.errors import UsageError
 from schemas.pipeline import SourceSpec
 from stages.listing import Listing
 from stages.scan import scan
+from tests.stages.datasets.published import polygon, write_coco
 
 
 def test_the_order_is_random_but_seeded(folder: Path) -> None:
@@ -51,4 +53,29 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, classical: Callable[
     ):
         with pytest.raises(UsageError, match=found):
             classical(source=SourceSpec(root=str(tmp_path / name)))
+    assert list(tmp_path.glob("store*")) == []
+
+
+def test_a_file_name_that_is_not_utf8_is_refused(folder: Path, classical: Callable[..., Store], tmp_path: Path) -> None:
+    """The error shows the name in letters that every terminal has, and no store is made; a list can leave it out."""
+    os.rename(folder / "cats" / "01.jpg", os.fsencode(folder / "cats") + b"/\xe9.jpg")
+    with pytest.raises(
+        UsageError, match=r"expected a name in UTF-8, found 'cats/\\udce9.jpg'. Rename the file.*--list"
+    ):
+        classical()
+    assert list(tmp_path.glob("store*")) == []
+    (tmp_path / "list.txt").write_text("cats/03.jpg\n")
+    source = SourceSpec(kind="list", root=str(folder), list_file=str(tmp_path / "list.txt"))
+    assert Listing(classical(source=source)).images == 1
+
+
+def test_a_data_set_with_a_name_that_is_no_text_is_refused(tmp_path: Path, classical: Callable[..., Store]) -> None:
+    """JSON can hold half a letter, of which no table can be made; it is met before the store is."""
+    write_coco(tmp_path / "pim" / "val.json", {"n02085620_1.JPEG": [(0, [polygon(0, 0, 4, 4)])]})
+    content = json.loads((tmp_path / "pim" / "val.json").read_text())
+    for category in content["categories"]:
+        category["supercategory"] = "\ud800"
+    (tmp_path / "pim" / "val.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"expected a name in UTF-8, found '\\ud800'"):
+        classical(source=SourceSpec(kind="dataset", root=str(tmp_path / "pim"), dataset="part_imagenet_val"))
     assert list(tmp_path.glob("store*")) == []
