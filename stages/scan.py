@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from itertools import groupby, pairwise
+from pathlib import Path, PurePosixPath
 
 from pdstore.errors import UsageError
 from pdstore.stream import generator
@@ -30,15 +31,19 @@ def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str,
     """(key, split, wnid) of every image that is not ``known``, in seeded random order.
 
     Raises:
-        UsageError: the folder is missing or holds no image, or a key is absolute, leaves the folder, or is no UTF-8.
+        UsageError: the folder is missing or holds no image, or a key is absolute, leaves the folder, is no UTF-8, or
+            has two classes.
     """
-    images = sorted(_chosen(source))
+    images = [image for image, _ in groupby(sorted(_chosen(source)))]
     if not images:
         fix = f"Images end in {', '.join(sorted(_SUFFIXES))}"
         fix += f"; only those of classes in {source.class_file} are taken" if source.class_file else ""
         raise UsageError("images", "none", source.list_file or source.root, fix)
     for key, _, _ in images:
         _check_is_text(key, "Rename the file, or name the images to take in a file: --list FILE", source.root)
+    for one, other in pairwise(images):
+        if one[0] == other[0]:
+            raise _two_classes(source, one, other)
     fresh = [image for image in images if image[0] not in known]
     order = generator("images", seed, len(known)).permutation(len(fresh))
     return [fresh[i] for i in order]
@@ -93,7 +98,7 @@ def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
 
 def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
     if source.kind == "list":
-        yield from _read_list(source)
+        yield from (image for _, image in _read_list(Path(source.list_file)))
         return
     root = _existing(source.root)
     if source.kind == "dataset":
@@ -110,8 +115,8 @@ def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
                 yield prefix + name, split, wnid
 
 
-def _read_list(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
-    path = Path(source.list_file)
+def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
+    """(number of the line, image) of each line that names one."""
     if not path.is_file():
         raise UsageError("a list file", "none", str(path), "Write one image key a line")
     for number, line in read_lines(path):
@@ -121,8 +126,19 @@ def _read_list(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
         if key.startswith("/") or ".." in Path(key).parts or "\\" in key:
             fix = "Write keys relative to the image folder"
             raise UsageError("a key inside the image folder", repr(key), f"{path}, line {number}", fix)
+        # Without "./" and "//": an image has one key, however it is spelled.
+        key = PurePosixPath(key).as_posix()
         split, inferred = _split_and_class(key)
-        yield key, split, wnid or inferred
+        yield number, (key, split, wnid or inferred)
+
+
+def _two_classes(source: SourceSpec, one: tuple[str, str, str], other: tuple[str, str, str]) -> UsageError:
+    """The error that one key stands for two images, with the lines that say so where there is a list."""
+    places, where = ["/".join(filter(None, image[1:])) for image in (one, other)], source.root
+    if source.kind == "list":
+        lines = {image: number for number, image in _read_list(Path(source.list_file)) if image[0] == one[0]}
+        places, where = [f"{image[2]} in line {lines[image]}" for image in (one, other)], source.list_file
+    return UsageError(f"{one[0]} once", f"it as {' and as '.join(places)}", where, "Leave one of them")
 
 
 def _split_and_class(key: str) -> tuple[str, str]:

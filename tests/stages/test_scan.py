@@ -12,7 +12,7 @@ from pdstore.errors import UsageError
 from schemas.pipeline import SourceSpec
 from stages.listing import Listing
 from stages.scan import scan
-from tests.stages.datasets.published import polygon, write_coco
+from tests.stages.datasets.published import photograph, polygon, write_coco
 
 
 def test_the_order_is_random_but_seeded(folder: Path) -> None:
@@ -79,3 +79,30 @@ def test_a_data_set_with_a_name_that_is_no_text_is_refused(tmp_path: Path, class
     with pytest.raises(UsageError, match=r"expected a name in UTF-8, found '\\ud800'"):
         classical(source=SourceSpec(kind="dataset", root=str(tmp_path / "pim"), dataset="part_imagenet_val"))
     assert list(tmp_path.glob("store*")) == []
+
+
+def test_a_key_that_is_listed_again_is_one_image(folder: Path, tmp_path: Path) -> None:
+    """Also where it is spelled another way, or where one line says the class that the folder says anyway."""
+    (tmp_path / "list.txt").write_text("cats/01.jpg\n./cats/01.jpg\ncats//01.jpg\tcats\nval/dogs/00.jpg\n")
+    source = SourceSpec(kind="list", root=str(folder), list_file=str(tmp_path / "list.txt"))
+    assert sorted(scan(source, set(), 0)) == [("cats/01.jpg", "train", "cats"), ("val/dogs/00.jpg", "val", "dogs")]
+
+
+def test_a_key_under_two_classes_is_refused(folder: Path, tmp_path: Path) -> None:
+    """The error names the key, both classes and their lines."""
+    (tmp_path / "list.txt").write_text("cats/01.jpg\n# again\ncats/03.jpg\ncats/01.jpg\ttabby\n")
+    source = SourceSpec(kind="list", root=str(folder), list_file=str(tmp_path / "list.txt"))
+    with pytest.raises(
+        UsageError, match=r"list.txt: expected cats/01.jpg once, found it as cats in line 1 and as tabby in line 4"
+    ):
+        scan(source, set(), 0)
+
+
+def test_an_image_of_two_splits_is_refused(tmp_path: Path) -> None:
+    """Held-out images of a data set that are also learned from would be scored too well."""
+    for split in ("train", "val", "test"):
+        write_coco(tmp_path / f"{split}.json", {"n02085620_1.JPEG": [(0, [polygon(0, 0, 4, 4)])]})
+    photograph(tmp_path / "train" / "n02085620" / "n02085620_1.JPEG")
+    source = SourceSpec(kind="dataset", root=str(tmp_path), dataset="part_imagenet")
+    with pytest.raises(UsageError, match=r"found it as test/n02085620 and as train/n02085620"):
+        scan(source, set(), 0)
