@@ -67,8 +67,14 @@ def add_images(store: Store, source: SourceSpec) -> int:
     """Add the images of ``source`` that are not in the store yet, in new blocks. Returns how many.
 
     Raises:
-        UsageError: an image is of a class that the vocabulary does not have.
+        UsageError: ``source`` is another folder than the store's, or an image is of a class that the vocabulary does
+            not have.
     """
+    own = str(store.info.source["root"])
+    if Path(source.root).resolve() != Path(own).resolve():
+        # Images are read from the store's one folder, so that those of another could be listed but never found.
+        fix = f"Put or link the new images there and name it: --images {own}"
+        raise UsageError(f"the image folder of the store, {own}", source.root, "pd init --add", fix)
     listing = ensure_listing(store)
     known = {c.wnid for c in listing.classes()}
     fresh = scan(source, listing.keys(), store.info.seed)

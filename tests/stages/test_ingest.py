@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,6 +198,18 @@ def test_added_images_open_new_blocks(
     run_all(store, refresh=True)
     assert {state.word for state in states(store, pipeline)} == {"done"}
     assert contents(store)["ranking"] != before["ranking"]
+
+
+def test_images_of_another_folder_are_not_added(folder: Path, classical: Callable[..., Store], tmp_path: Path) -> None:
+    """They could never be read: the error names the store's folder, and the listing stays as it was."""
+    store = classical()
+    Image.fromarray(NOISE).save(folder / "cats" / "new.png")
+    shutil.copytree(folder, tmp_path / "other")
+    with pytest.raises(UsageError, match=rf"the image folder of the store, {folder}, found {tmp_path}/other.*--images"):
+        add_images(store, SourceSpec(root=str(tmp_path / "other")))
+    assert Listing(store).images == 12
+    (tmp_path / "link").symlink_to(folder)
+    assert add_images(store, SourceSpec(root=str(tmp_path / "link"))) == 1
 
 
 def test_strange_classes_are_not_added(folder: Path, classical: Callable[..., Store]) -> None:
