@@ -13,14 +13,17 @@ import secrets
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import fsspec
+from fsspec.spec import AbstractBufferedFile
 
 from pdstore import layout
 from pdstore.errors import StorageFailure, UsageError
 
 __all__ = ["Files"]
 
+_READ_AHEAD = 1 << 18
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -74,6 +77,16 @@ class Files:
                 return bytes(self.fs.cat_file(self.full(path)))
             except NotADirectoryError as error:
                 raise FileNotFoundError(self.full(path)) from error
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """A file to seek in, of which only what is asked for is fetched; raises FileNotFoundError if it is not there.
+
+        Not ``fs.open``: in memory that hands every reader the same file, with one position.
+        """
+        self._forget(path)
+        with self._storage(path), AbstractBufferedFile(self.fs, self.full(path), block_size=_READ_AHEAD) as file:
+            yield file
 
     def read_many(self, paths: list[str]) -> dict[str, bytes]:
         """All of them in one gathered read; raises FileNotFoundError if one is not there."""

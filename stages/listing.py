@@ -6,7 +6,9 @@ fair sample of the whole. Images that are added later open new blocks.
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,6 +20,8 @@ from pdstore.errors import UsageError
 from schemas.tables import CLASSES
 
 __all__ = ["ImageClass", "Listed", "Listing"]
+
+_SCHEMA = pa.schema([(name, pa.string()) for name in ("key", "split", "wnid")])
 
 
 @dataclass(frozen=True)
@@ -40,59 +44,58 @@ class Listed:
 
 
 class Listing:
-    """The listings of a store, block by block.
-
-    Raises:
-        UsageError: the store has no listing yet.
-    """
+    """The listings of a store, block by block. Their footers are kept, no file stays open."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._sizes: list[int] = []
+        self._footers: list[pq.FileMetaData] = []
         for number in range(len(store.files.names(layout.LISTINGS))):
-            self._sizes.append(self._open(number).metadata.num_rows)
+            self._keep_footer(number)
 
     @property
     def blocks(self) -> int:
-        size = self._store.info.block_size
-        return sum(-(-rows // size) for rows in self._sizes)
+        return sum(footer.num_row_groups for footer in self._footers)
 
     @property
     def images(self) -> int:
-        return sum(self._sizes)
+        return sum(footer.num_rows for footer in self._footers)
 
     def read(self, block: int) -> list[Listed]:
-        """The images of a block, in order."""
+        """The images of a block, in order. Of a listing of millions it fetches the one row group that is the block."""
         size = self._store.info.block_size
         first = 0
-        for number, rows in enumerate(self._sizes):
-            count = -(-rows // size)
-            if block < first + count:
-                frame = self._open(number).read_row_group(block - first, use_threads=False)
+        for number, footer in enumerate(self._footers):
+            if block < first + footer.num_row_groups:
+                with self._open(number) as file:
+                    frame = file.read_row_group(block - first, use_threads=False)
                 return [Listed(block * size + i, **row) for i, row in enumerate(frame.to_pylist())]
-            first += count
+            first += footer.num_row_groups
         raise UsageError(f"a block from 0 to {self.blocks - 1}", str(block))
 
     def keys(self) -> set[str]:
-        return {
-            key
-            for n in range(len(self._sizes))
-            for key in self._open(n).read(["key"], use_threads=False).column("key").to_pylist()
-        }
+        found: set[str] = set()
+        for number in range(len(self._footers)):
+            with self._open(number) as file:
+                found.update(file.read(["key"], use_threads=False).column("key").to_pylist())
+        return found
 
     def classes(self) -> list[ImageClass]:
         frame = parquet_table(self._store.files.read(layout.CLASSES))
         return [ImageClass(*row.values()) for row in frame.to_pylist()]
 
     def append(self, images: list[tuple[str, str, str]]) -> None:
-        """Add images; they open new blocks."""
-        frame = pa.Table.from_pylist([dict(zip(("key", "split", "wnid"), image, strict=True)) for image in images])
-        sink = io.BytesIO()
-        pq.write_table(frame, sink, compression="zstd", row_group_size=self._store.info.block_size)
-        if not self._store.files.create(layout.listing(len(self._sizes)), sink.getvalue()):
+        """Add images (key, split, wnid); they open new blocks. A block is a row group, so that it is read alone."""
+        sink, size = io.BytesIO(), self._store.info.block_size
+        with pq.ParquetWriter(sink, _SCHEMA, compression="zstd") as writer:
+            for first in range(0, len(images), size):
+                # Block by block: a table of all, for millions of images, would take as much memory again.
+                columns = zip(*images[first : first + size], strict=True)
+                writer.write_table(pa.table([pa.array(values, pa.string()) for values in columns], _SCHEMA), size)
+        number = len(self._footers)
+        if not self._store.files.create(layout.listing(number), sink.getvalue()):
             fix = "Run the command again"
             raise UsageError("to be the only one who adds images", "another process that just did", fix=fix)
-        self._sizes.append(len(images))
+        self._keep_footer(number)
 
     def write_classes(self, classes: list[ImageClass]) -> None:
         columns = [[c.class_id for c in classes], [c.wnid for c in classes], [c.name for c in classes]]
@@ -101,8 +104,11 @@ class Listing:
             layout.CLASSES, parquet_bytes(pa.Table.from_arrays(arrays, schema=CLASSES.arrow_schema))
         )
 
-    def _open(self, number: int) -> pq.ParquetFile:
-        path = layout.listing(number)
-        files = self._store.files
-        # Locally only the row group that is asked for is read; a remote listing is fetched whole.
-        return pq.ParquetFile(files.full(path) if files.is_local else io.BytesIO(files.read(path)))
+    def _keep_footer(self, number: int) -> None:
+        with self._store.files.open(layout.listing(number)) as file:
+            self._footers.append(pq.read_metadata(file))
+
+    @contextlib.contextmanager
+    def _open(self, number: int) -> Iterator[pq.ParquetFile]:
+        with self._store.files.open(layout.listing(number)) as file:
+            yield pq.ParquetFile(file, metadata=self._footers[number])

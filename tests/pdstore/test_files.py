@@ -60,6 +60,18 @@ class TestContract:
         assert files.read_many(["d/3/x y.bin"]) == {"d/3/x y.bin": b"\3\3\3"}
         assert files.read_many([]) == {}
 
+    def test_a_file_is_opened_to_seek_in(self, files: Files) -> None:
+        """Each reader has a position of its own; what is not there is not found."""
+        content = bytes(range(256)) * 4000
+        files.write("a/b.bin", content)
+        with files.open("a/b.bin") as one, files.open("a/b.bin") as other:
+            one.seek(900_001)
+            other.seek(10)
+            assert one.read(5) + other.read(5) == content[900_001:900_006] + content[10:15]
+        assert one.closed and other.closed
+        with pytest.raises(FileNotFoundError), files.open("a/c.bin"):
+            pass
+
     def test_what_is_not_there_is_not_found(self, files: Files) -> None:
         """A read of nothing is FileNotFoundError, alone or among others; existence, listings and removals say so."""
         files.write("here", b"1")
