@@ -21,11 +21,17 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             try:
                 line = data.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                found = f"byte 0x{error.object[error.start]:02x}"
-                raise UsageError("text in UTF-8", found, f"{path}, line {number}", "Save the file as UTF-8") from None
+                raise _not_utf8(path, number, error.object[error.start]) from None
+            if "\0" in line:
+                # UTF-16 without its mark passes for UTF-8 with a zero beside each letter.
+                raise _not_utf8(path, number, 0)
             yield number, line.rstrip("\r\n")
 
 
 def read_text(path: Path) -> str:
     """The whole text. Raises UsageError if it is in another encoding."""
     return "\n".join(line for _, line in read_lines(path))
+
+
+def _not_utf8(path: Path, number: int, byte: int) -> UsageError:
+    return UsageError("text in UTF-8", f"byte 0x{byte:02x}", f"{path}, line {number}", "Save the file as UTF-8")

@@ -20,7 +20,7 @@ def test_lines_are_those_that_were_written(encoding: str, end: str, tmp_path: Pa
     assert read_text(path) == UMLAUTS.rstrip()
 
 
-@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("utf-16", 1)])
+@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("utf-16", 1), ("utf-16-le", 1)])
 def test_another_encoding_is_refused(encoding: str, line: int, tmp_path: Path) -> None:
     """The error says where the file is no UTF-8, and what to do."""
     path = tmp_path / "a.txt"
