@@ -148,6 +148,8 @@ async def _read(store: MemoryStore, names: Iterable[str]) -> list[np.ndarray[Any
         return np.asarray(await array.getitem(...))
 
     # All of them to their end, so that a damaged one leaves none behind on the loop.
-    tasks = [asyncio.ensure_future(one(name)) for name in names]
-    await asyncio.wait(tasks)
-    return [task.result() for task in tasks]
+    found = await asyncio.gather(*map(one, names), return_exceptions=True)
+    for fault in found:
+        if isinstance(fault, BaseException):
+            raise fault
+    return [array for array in found if not isinstance(array, BaseException)]
