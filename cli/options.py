@@ -50,7 +50,7 @@ class Request:
         """
         shard = values.get("shard")
         options = RunOptions(
-            shard=Shard.parse(shard) if shard else None,
+            shard=None if shard is None else Shard.parse(shard),
             limit=values.get("limit") or 0,
             retries=values["retries"],
             max_error_rate=values["max_error_rate"],

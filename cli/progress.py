@@ -72,9 +72,9 @@ class Tally:
         return counted / max(time.monotonic() - self.started, 1e-3)
 
     def text(self) -> str:
-        """``384/1080 images, 42.1/s, 16.5 s left``."""
+        """``384/1080 images, 42.1/s, 16.5 s left``; without a rate where all was done by others."""
         parts = [f"{self.done}/{self.total} {self.noun}"]
-        if self.done:
+        if self.rate:
             parts.append(f"{self.rate:.3g}/s")
             if self.done < self.total:
                 parts.append(f"{seconds_text((self.total - self.done) / self.rate)} left")
@@ -83,7 +83,8 @@ class Tally:
     def last_text(self) -> str:
         """``1080/1080 images in 25.6 s, 42.1/s``."""
         took = seconds_text(time.monotonic() - self.started)
-        return f"{self.done}/{self.total} {self.noun} in {took}" + (f", {self.rate:.3g}/s" if self.done > 1 else "")
+        rate = f", {self.rate:.3g}/s" if self.rate and self.done > 1 else ""
+        return f"{self.done}/{self.total} {self.noun} in {took}{rate}"
 
 
 class Lines:

@@ -30,10 +30,11 @@ def command(node: str | None, is_repair: bool, as_json: bool) -> None:
     """
     store = open_store()
     if node and node not in store.nodes():
-        raise UsageError("a node that has been run", repr(node), "pd verify", nearest(node, store.nodes()))
+        fix = nearest(node, store.nodes()) if store.nodes() else "Nothing has been run yet: pd run"
+        raise UsageError("a node that has been run", repr(node), "pd verify", fix)
     units, damage = 0, []
     for item in verify(store, node):
-        units += 1
+        units += item is None or item.unit >= 0
         if item is not None:
             damage.append(item)
     if is_repair:
@@ -50,11 +51,11 @@ def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:
     if not damage:
         say(f"{units} units are sound.")
     elif is_repair:
-        say(f"{len(damage)} of {units} units were withdrawn. Compute them again with: pd run")
+        say(f"{len(damage)} units or records of layers were withdrawn. Make them again with: pd run")
     else:
         fix = "Withdraw them with pd verify --repair, then compute them again with pd run"
-        raise CorruptData("sound files", f"{len(damage)} of {units} units damaged", "store", fix)
+        raise CorruptData("sound files", f"{len(damage)} damaged", f"{units} units", fix)
 
 
 def _row(item: Damage) -> tuple[object, ...]:
-    return (item.node, item.layer, item.unit, item.file.rsplit("/", 1)[-1], item.problem)
+    return (item.node, item.layer, item.unit if item.unit >= 0 else "", item.file.rsplit("/", 1)[-1], item.problem)

@@ -104,8 +104,9 @@ def parquet_bytes(frame: pa.Table) -> bytes:
 
 
 def parquet_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    # Without Arrow's threads: a short program that ends while they start is aborted, and a block gains nothing.
-    return pq.ParquetFile(io.BytesIO(data)).read(columns, use_threads=False)
+    # Without Arrow's threads, those that read ahead too: a short program that ends while they start is aborted, and a
+    # block gains nothing.
+    return pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(columns, use_threads=False)
 
 
 def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
@@ -146,4 +147,9 @@ async def _read(store: MemoryStore, names: Iterable[str]) -> list[np.ndarray[Any
         assert isinstance(array, zarr.AsyncArray)
         return np.asarray(await array.getitem(...))
 
-    return await asyncio.gather(*map(one, names))
+    # All of them to their end, so that a damaged one leaves none behind on the loop.
+    found = await asyncio.gather(*map(one, names), return_exceptions=True)
+    for fault in found:
+        if isinstance(fault, BaseException):
+            raise fault
+    return [array for array in found if not isinstance(array, BaseException)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pdstore import layout
 from pdstore.commit import FileEntry, Manifest, new_attempt
-from pdstore.errors import CorruptData
+from pdstore.errors import CorruptData, InputMissing
 from pdstore.store import Layer, Store
 
 __all__ = ["Damage", "Garbage", "find_garbage", "repair", "verify"]
@@ -18,7 +18,7 @@ WEEK_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class Damage:
-    """A committed unit whose files are not what its manifest says."""
+    """A committed unit whose files are not what its manifest says; unit -1 is the record of the layer itself."""
 
     node: str
     layer: str
@@ -38,17 +38,29 @@ class Garbage:
 
 
 def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
-    """Read every committed file and compare size and sha256: one item a unit, None where it is sound."""
+    """Read every committed file and compare size and sha256: one item a unit, None where it is sound.
+
+    A layer whose own record is damaged is one more item, of unit -1.
+    """
     for name in store.nodes() if node is None else [node]:
         for layer in store.layers(name):
-            for unit in layer.units():
+            units = layer.units()
+            problem = _record_problem(layer) if units else ""
+            if problem:
+                yield Damage(name, layer.fingerprint, -1, layout.layer_info(name, layer.fingerprint), problem)
+            for unit in units:
                 yield _check(layer, unit)
 
 
 def repair(store: Store, damage: Damage) -> None:
-    """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc."""
+    """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc.
+
+    The record of a layer is taken away, and written anew by the next run of its node.
+    """
     layer = store.layer(damage.node, damage.layer)
-    if damage.file == layout.commit(damage.node, damage.layer, damage.unit):
+    if damage.unit < 0:
+        store.files.remove(damage.file)
+    elif damage.file == layout.commit(damage.node, damage.layer, damage.unit):
         kept = layout.withdrawn(damage.node, damage.layer, damage.unit, new_attempt())
         store.files.write(kept, store.files.read(damage.file))
         store.files.remove(damage.file)
@@ -86,6 +98,16 @@ def _check(layer: Layer, unit: int) -> Damage | None:
     return None
 
 
+def _record_problem(layer: Layer) -> str:
+    try:
+        found = layer.info.identity.fingerprint
+    except InputMissing:
+        return "missing"
+    except CorruptData as error:
+        return error.found
+    return "" if found == layer.fingerprint else f"the record of another layer, {found}"
+
+
 def _file_problem(store: Store, path: str, entry: FileEntry) -> str:
     try:
         return entry.problem(store.files.read(path))
@@ -99,8 +121,8 @@ def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
     for name in layer.store.files.names(folder):
         if name not in committed:
             path = f"{folder}/{name}"
-            newest = layer.store.files.newest(path)
-            yield Garbage(path, sum(layer.store.files.sizes(path).values()), now - newest, "attempt never committed")
+            size, newest = sum(layer.store.files.sizes(path).values()), layer.store.files.newest(path)
+            yield Garbage(path, size, now - newest, "attempt that no commit names")
 
 
 def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:

@@ -84,6 +84,8 @@ def run_node(
         company.leave()
         return report
     check_settings(store, node, options.new_layer)
+    if not options.dry_run:
+        store.declare(node.name, node.identity, node.stage.output, __version__)
     run.agenda.plan(options.shard, options.limit, refresh=options.refresh, allow_partial=options.allow_partial)
     report.todo, report.waiting = run.agenda.todo, run.agenda.waiting
     try:
@@ -129,7 +131,6 @@ class _Run:
         self.checkpoints = layout.checkpoints(node.name, node.fingerprint)
 
     def prepare(self) -> None:
-        self.store.declare(self.node.name, self.node.identity, self.node.stage.output, __version__)
         self.images, self.process = prepare(self.store, self.pipeline, self.node, self.listing)
 
     def follow(self) -> None:
@@ -154,6 +155,8 @@ class _Run:
             with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:
                 self._pass(todo, writer)
                 pause = self.options.poll_s
+                if self.options.wait and self.report.held:
+                    self.progress.note(f"{self.node.name}: waiting for {len(self.report.held)} units of other workers")
                 while self.options.wait and self.report.held:
                     time.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE * self.options.poll_s)

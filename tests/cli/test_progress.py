@@ -50,6 +50,13 @@ def test_done_never_exceeds_the_total() -> None:
     assert Tally(units=3, units_done=2, advanced=90).text().startswith("2/3 units")
 
 
+def test_what_others_did_has_no_rate_of_ours() -> None:
+    """Units that other workers committed count as done, and no time left is told from them."""
+    tally = Tally(units=4, units_done=1, size=10)
+    assert tally.text() == "10/40 images"
+    assert tally.last_text().startswith("10/40 images in ") and "/s" not in tally.last_text()
+
+
 def test_a_bar_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """On a terminal the bar goes and a line stays; the bar can be used for the next node."""
     bar = Bar({"train": 5})

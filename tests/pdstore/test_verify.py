@@ -60,6 +60,21 @@ class TestContract:
         assert damages(layer.store) == []
         assert_equal(fresh.read(1), parts(5, seed=1))
 
+    @pytest.mark.parametrize(
+        ("content", "problem"), [(None, "missing"), (b"{", "JSONDecodeError"), (b"other", "the record of another")]
+    )
+    def test_a_damaged_record_of_a_layer_is_found(self, layer: Layer, content: bytes | None, problem: str) -> None:
+        """It is one more item; once it is declared again the layer is sound, and its units were left alone."""
+        info, store, path = layer.info, layer.store, layout.layer_info("grouping", layer.fingerprint)
+        if content == b"other":
+            content = store.files.read(path).replace(b'"k": 4', b'"k": 5')
+        store.files.remove(path) if content is None else store.files.write(path, content)
+        (found,) = damages(store)
+        assert (found.unit, found.file) == (-1, path) and problem in found.problem
+        repair(store, found)
+        store.declare("grouping", info.identity, info.table, info.program)
+        assert list(verify(store)) == [None, None]
+
     def test_an_unreadable_manifest_is_repaired_too(self, layer: Layer, place: Place) -> None:
         """Twice in a row as well: each is kept aside under a name of its own."""
         path = layout.commit("grouping", layer.fingerprint, 1)
