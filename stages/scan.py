@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, pairwise
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
-from pdstore.errors import UsageError
+from pdstore.errors import StorageFailure, UsageError
 from pdstore.stream import generator
 from schemas.pipeline import SourceSpec
 from stages.datasets.published import dataset_classes, dataset_images
@@ -33,6 +34,7 @@ def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str,
     Raises:
         UsageError: the folder is missing or holds no image, or a key is absolute, leaves the folder, is no UTF-8, or
             has two classes.
+        StorageFailure: a folder cannot be read.
     """
     images = [image for image, _ in groupby(sorted(_chosen(source)))]
     if not images:
@@ -104,7 +106,7 @@ def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
     if source.kind == "dataset":
         yield from dataset_images(source.dataset, root)
         return
-    for folder, subfolders, files in os.walk(root):
+    for folder, subfolders, files in os.walk(root, onerror=_refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         place = Path(folder).relative_to(root).as_posix()
         prefix = "" if place == "." else f"{place}/"
@@ -113,6 +115,12 @@ def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
         for name in files:
             if os.path.splitext(name)[1].lower() in _SUFFIXES:
                 yield prefix + name, split, wnid
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """A folder that cannot be read is an error: its images would be left out in silence."""
+    fix = "Check its permissions, or move it away"
+    raise StorageFailure("a folder that can be read", str(error.strerror), str(error.filename), fix) from error
 
 
 def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:

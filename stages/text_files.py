@@ -14,9 +14,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number from 1, line) one by one; the mark that some editors put before UTF-8 is no part of the first.
 
     Raises:
-        UsageError: the file is in another encoding.
+        UsageError: the file cannot be read, or is in another encoding.
     """
-    with path.open("rb") as file:
+    try:
+        opened = path.open("rb")
+    except OSError as error:
+        raise UsageError("a text file that can be read", str(error.strerror), str(path)) from error
+    with opened as file:
         for number, data in enumerate(file, 1):
             try:
                 line = data.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -29,7 +33,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_text(path: Path) -> str:
-    """The whole text. Raises UsageError if it is in another encoding."""
+    """The whole text; raises UsageError as :func:`read_lines`."""
     return "\n".join(line for _, line in read_lines(path))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdstore import Store
-from pdstore.errors import UsageError
+from pdstore.errors import StorageFailure, UsageError
 from schemas.pipeline import SourceSpec
 from stages.listing import Listing
 from stages.scan import scan
@@ -28,9 +28,23 @@ def test_a_folder_is_walked_once(
 ) -> None:
     """What was checked before the store was made is what is listed: a walk of millions of files takes hours."""
     walked = []
-    monkeypatch.setattr("stages.scan.os.walk", lambda root, walk=os.walk: walked.append(root) or walk(root))
+    monkeypatch.setattr("stages.scan.os.walk", lambda root, walk=os.walk, **rest: walked.append(root) or walk(root))
     assert Listing(classical()).images == 12
     assert walked == [folder]
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its images are not left out in silence."""
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path).endswith("cats"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(StorageFailure, match=r"cats: expected a folder that can be read, found Permission denied"):
+        scan(SourceSpec(root=str(folder)), set(), 0)
 
 
 @pytest.mark.parametrize("key", ["../x.jpg", "/etc/x.jpg", "cats/../../x.jpg", "a\\..\\x.jpg"])
