@@ -3,14 +3,16 @@
 ``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless told), and on the store of
 the first seed two controls, each as a second layer beside the first:
 
-- ``longer proposals``: the proposal model trained for the steps of both trainings, ranked and labelled as before, and
-  no distillation. What distillation adds beyond these steps is its own.
-- ``labels + CRF``: the labels smoothed by a second dense CRF. The demo does not use it.
+- ``longer proposals``: the proposal model trained for the steps of both trainings, ranked, labelled and smoothed as
+  before, and no distillation. What distillation adds beyond these steps is its own.
+- ``no second CRF``: the labels as they are ranked, and the model that is distilled from them. The demo smooths them.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean
 
 from pdstore import Store
@@ -19,20 +21,20 @@ from stages.pipeline import load_recorded, record
 from stages.progress import Silent
 from stages.runner import RunOptions, run_node
 
-CRF = "{gt_prob: 0.6, gaussian_sxy: 1, gaussian_compat: 3, bilateral_sxy: 10, bilateral_srgb: 20, long_side: 0}"
+DISTILLATION = ("distill-train", "distill", "eval-distill")
 
 
-def control(store: Store, name: str, overrides: list[str]) -> StageScore:
-    """The scores of the labels under other settings; the store's own settings are put back afterwards."""
+def control(store: Store, name: str, overrides: list[str], rows: Sequence[str]) -> list[StageScore]:
+    """The scores of ``rows`` under other settings; the store's own settings are put back afterwards."""
     own = load_recorded(store)
     other = load_recorded(store, overrides)
     record(store, other)
     try:
         for node in other.nodes:
-            if node not in ("distill-train", "distill", "eval-distill"):
+            if "distill" in rows or node not in DISTILLATION:
                 run_node(store, other, node, RunOptions(wait=True, new_layer=True))
-        found = next(score for score in demo_scores(store) if score.name == "labels")
-        return StageScore(name, found.ar, found.miou, 0.0)
+        found = [score for score in demo_scores(store) if score.name in rows]
+        return [replace(score, name=f"{name}, {score.name}") for score in found]
     finally:
         record(store, own)
 
@@ -41,10 +43,8 @@ def controls(store: Store) -> list[StageScore]:
     """The rows of the controls."""
     pipeline = load_recorded(store)
     steps = sum(pipeline[node].settings.model_dump()["steps"] for node in ("proposal-train", "distill-train"))
-    return [
-        control(store, "longer proposals", [f"proposal-train.steps={steps}"]),
-        control(store, "labels + CRF", [f"labels.crf={CRF}"]),
-    ]
+    longer = control(store, "longer proposals", [f"proposal-train.steps={steps}"], ["proposals", "labels"])
+    return longer + control(store, "no second CRF", ["labels.crf=null"], ["labels", "distill"])
 
 
 def main() -> None:
