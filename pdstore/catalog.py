@@ -1,7 +1,8 @@
 """The catalog: SQL views over the committed Parquet files of a store.
 
 It is derived from the manifests alone. For a local store it is kept in ``catalog.duckdb`` and rebuilt, in a
-temporary file that is renamed, when the set of commits has changed; elsewhere it lives in memory.
+temporary file that is renamed, when the set of commits has changed; elsewhere, and for a reader who may not write
+there, it lives in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pyarrow as pa
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS
 from pdstore.commit import Manifest
-from pdstore.errors import CorruptData, StorageFailure, UsageError, nearest
+from pdstore.errors import CorruptData, UsageError, nearest
 from pdstore.fingerprint import canonical, digest
 from pdstore.store import Layer, Store
 from pdstore.table import Column, Table, View
@@ -114,24 +115,29 @@ class Catalog:
         """A connection on which every view can be read. Close it after use.
 
         Raises:
-            StorageFailure: the catalog cannot be written.
             CorruptData: a committed file cannot be read.
         """
         signature = self._signature()
         try:
-            if not self._store.files.is_local:
-                return self._in_memory(signature)
-            path = self._store.files.full(layout.CATALOG)
-            if not _has_signature(path, signature):
-                self._rebuild(path, signature)
-            return _open(path)
+            if self._store.files.is_local:
+                # No permission, no space: it is only a cache. What is wrong with the store itself is met again below.
+                with contextlib.suppress(OSError, duckdb.Error):
+                    return self._from_file(signature)
+            return self._in_memory(signature)
         except duckdb.Error as error:
             raise _unreadable(self._store, str(error).strip()) from error
+
+    def _from_file(self, signature: str) -> duckdb.DuckDBPyConnection:
+        path = self._store.files.full(layout.CATALOG)
+        if not _has_signature(path, signature):
+            self._rebuild(path, signature)
+        return _open(path)
 
     def _in_memory(self, signature: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         try:
-            connection.register_filesystem(self._store.files.fs)
+            if not self._store.files.is_local:
+                connection.register_filesystem(self._store.files.fs)
             self._build(connection, signature)
         except BaseException:
             connection.close()
@@ -143,12 +149,9 @@ class Catalog:
         try:
             with contextlib.closing(duckdb.connect(temporary)) as connection:
                 self._build(connection, signature)
+                # Closing would write it too, but says nothing where there is no room.
+                connection.execute("CHECKPOINT")
             os.replace(temporary, path)
-        except (OSError, duckdb.IOException) as error:
-            if f"{self._store.files.uri(layout.nodes)}/" in str(error):
-                raise
-            fix = "Check the permissions and the free space of the store's folder"
-            raise StorageFailure("a catalog that can be written", str(error), path, fix) from error
         finally:
             for left in (temporary, f"{temporary}.wal"):
                 with contextlib.suppress(FileNotFoundError):
@@ -205,9 +208,10 @@ class Catalog:
         ]
 
     def _signature(self) -> str:
-        """Changes when a commit comes or goes. A withdrawn unit that is committed again changes it by its size list."""
+        """Changes when a commit comes or goes, and when another attempt takes its place; no manifest is read for it."""
+        names, folders = self._store.files.names, (layout.commits, layout.attempts, layout.withdrawals)
         seen = {
-            f"{node}/{layer.fingerprint}": [layer.units(), len(self._store.files.names(_withdrawn(layer)))]
+            f"{node}/{layer.fingerprint}": [names(folder(node, layer.fingerprint)) for folder in folders]
             for node in self._store.nodes()
             for layer in self._store.layers(node)
         }
@@ -252,10 +256,6 @@ def _layer_row(found: _Found) -> dict[str, Any]:
         "block_size": found.layer.store.info.block_size,
         "identity": canonical(info.identity.to_dict()).decode(),
     }
-
-
-def _withdrawn(layer: Layer) -> str:
-    return f"{layout.layer(layer.node, layer.fingerprint)}/withdrawn"
 
 
 def _open(path: str) -> duckdb.DuckDBPyConnection:
