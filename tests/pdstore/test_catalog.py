@@ -129,6 +129,12 @@ class TestQuestions:
         """Also what tells of the tables themselves."""
         assert catalog(layer.store, layer).query(sql).num_rows > 0
 
+    def test_every_column_of_an_answer_has_a_name_of_its_own(self, layer: Layer) -> None:
+        """A name that comes again is numbered, and never to one that another column has."""
+        assert asked(layer, "SELECT 1 a, 2 a, 3 a_1, 4 a") == [{"a": 1, "a_2": 2, "a_1": 3, "a_3": 4}]
+        (row,) = asked(layer, "SELECT a.*, b.* FROM parts a JOIN parts b USING (image_id) WHERE image_id = 102")
+        assert row["score"] == row["score_1"]
+
     @pytest.mark.parametrize(
         ("sql", "message"),
         [
