@@ -17,7 +17,7 @@ from cli.output import say
 from cli.progress import WORKER, progress_for
 from cli.torchrun import run_ranks
 from pdstore import Store
-from pdstore.errors import Preempted
+from pdstore.errors import PartlyFailed, PdError, Preempted
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline, record
 from stages.preflight import check_inputs, check_settings
@@ -25,7 +25,7 @@ from stages.ranked import is_first_rank
 from stages.report import Report
 from stages.runner import run_node
 from stages.signals import StopRequest, stop_on_signals
-from stages.state import Inputs, units_of
+from stages.state import Inputs, read_failures, units_of
 
 __all__ = ["adopt", "execute", "interruptible"]
 
@@ -71,7 +71,7 @@ def execute(
     """Run what is missing of one node, in this process or by the launcher that was asked for, and say what was done.
 
     Raises:
-        click.exceptions.Exit: a worker did not end well; it has said why itself.
+        click.exceptions.Exit: a worker did not end well, and has said why itself.
         PdError: as :func:`stages.runner.run_node`.
     """
     node = pipeline[name]
@@ -92,12 +92,11 @@ def _launch(
     options, listing = request.options, Listing(store)
     check_settings(store, node, options.new_layer)
     # Checked here once, so that a missing input is one error and not one a worker.
-    todo = set(range(units_of(node, listing)))
+    todo, layer = set(range(units_of(node, listing))), store.layer(node.name, node.fingerprint)
     if not options.refresh:
-        todo -= set(store.layer(node.name, node.fingerprint).units())
-    ready, waiting = check_inputs(
-        pipeline, node, listing, Inputs(store, pipeline, node), sorted(todo), options.allow_partial
-    )
+        todo -= set(layer.units())
+    inputs = Inputs(store, pipeline, node)
+    ready, waiting = check_inputs(pipeline, node, listing, inputs, sorted(todo), options.allow_partial)
     if not (ready or waiting):
         say(f"{node.name}: done already")
         return
@@ -108,6 +107,9 @@ def _launch(
         code = run_ranks(command, count, on_gpus=bool(launch.gpus))
     else:
         code = run_workers(command, launch, max(1, len(ready)), stop)
+    if code == PdError.exit_code and (waiting or read_failures(layer)) and layer.units():
+        # Said by a worker that had failed before the others committed anything.
+        code = PartlyFailed.exit_code
     if code:
         raise click.exceptions.Exit(code)
 

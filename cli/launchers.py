@@ -23,6 +23,7 @@ __all__ = ["devices_for", "run_workers", "slurm_script", "submit", "worker_comma
 
 _WORST_LAST = (0, Preempted.exit_code, PartlyFailed.exit_code, StaleSettings.exit_code, UsageError.exit_code)
 POLL_S = 0.1
+OUT_OF_MEMORY = "If memory ran out, use fewer --workers. Run the same command again to go on"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def run_workers(command: Sequence[str], launch: Launch, units: int, stop: StopRe
 
     Raises:
         UsageError: fewer GPUs than asked for.
+        PdError: a worker was killed.
     """
     devices = devices_for(launch.gpus)
     count = min(units, launch.gpus or launch.workers)
@@ -143,7 +145,11 @@ def _wait(workers: Sequence[_Worker], stop: StopRequest) -> int:
         time.sleep(POLL_S)
     if stop.signal:
         raise Preempted("to finish", signal.Signals(stop.signal).name, "workers")
-    return max((worker.process.returncode for worker in workers), key=_badness)
+    # A worker says itself why it fails, but not that it was killed.
+    codes = {worker.name: worker.process.returncode for worker in workers}
+    if killed := [f"{name} killed by {signal.Signals(-code).name}" for name, code in codes.items() if code < 0]:
+        raise PdError("each to end by itself", ", ".join(killed), "workers", OUT_OF_MEMORY)
+    return max(codes.values(), key=_badness)
 
 
 def _badness(code: int) -> int:

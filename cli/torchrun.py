@@ -7,13 +7,14 @@ import signal
 import uuid
 from collections.abc import Sequence
 
-from pdstore.errors import Preempted
+from pdstore.errors import PdError, Preempted
 
 __all__ = ["run_ranks"]
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 GRACE_S = 120
 """A rank that was asked to stop has so long to finish its step and write a checkpoint."""
+OUT_OF_MEMORY = "If memory ran out, use fewer ranks or a smaller batch. Run the same command again to go on"
 
 
 def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
@@ -27,6 +28,7 @@ def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
 
     Raises:
         Preempted: a signal asked to stop; the ranks have written a checkpoint.
+        PdError: a rank was killed.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -54,7 +56,10 @@ def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
     except SignalException as error:
         raise Preempted("to finish", signal.Signals(error.sigval).name, "ranks") from None
     except ChildFailedError as error:
-        _, failure = error.get_first_failure()
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            found = f"rank {rank} killed by {failure.signal_name()}"
+            raise PdError("each to end by itself", found, "ranks", OUT_OF_MEMORY) from None
         return failure.exitcode
     finally:
         for number, handler in former.items():

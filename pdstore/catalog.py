@@ -1,12 +1,14 @@
 """The catalog: SQL views over the committed Parquet files of a store.
 
 It is derived from the manifests alone. For a local store it is kept in ``catalog.duckdb`` and rebuilt, in a
-temporary file that is renamed, when the set of commits has changed; elsewhere it lives in memory.
+temporary file that is renamed, when the set of commits has changed; elsewhere, and for a reader who may not write
+there, it lives in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -19,45 +21,13 @@ import pyarrow as pa
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS
 from pdstore.commit import Manifest
-from pdstore.errors import CorruptData, StorageFailure, UsageError, nearest
-from pdstore.fingerprint import canonical, digest
+from pdstore.errors import CorruptData, UsageError, nearest
+from pdstore.fingerprint import digest
+from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row
 from pdstore.store import Layer, Store
-from pdstore.table import Column, Table, View
+from pdstore.table import Table, View
 
-__all__ = ["COMMITS", "LAYERS", "Catalog"]
-
-COMMITS = Table(
-    "commits",
-    "One row a committed unit.",
-    (
-        Column("node", "string", "node that wrote it"),
-        Column("layer", "string", "fingerprint of the layer"),
-        Column("unit", "int64", "block, bucket of classes, or 0 for a whole"),
-        Column("attempt", "string", "name of the attempt that was committed"),
-        Column("rows", "int64", "rows of the layer's table"),
-        Column("errors", "int64", "rows in errors"),
-        Column("bytes", "int64", "size of all files"),
-        Column("content", "string", "digest of the content: equal for equal bytes"),
-        Column("seconds", "float64", "from the start of the attempt to its commit"),
-        Column("host", "string", "machine that wrote it"),
-        Column("created", "float64", "seconds since 1970, UTC"),
-    ),
-)
-LAYERS = Table(
-    "layers",
-    "One row a layer.",
-    (
-        Column("node", "string", "node"),
-        Column("layer", "string", "fingerprint"),
-        Column("stage", "string", "stage that computes it"),
-        Column("version", "int64", "version of the stage"),
-        Column("is_current", "bool", "true if the pipeline's settings lead to this layer"),
-        Column("units", "int64", "committed units"),
-        Column("table_name", "string", "table it writes"),
-        Column("block_size", "int64", "images of a block"),
-        Column("identity", "string", "settings, weights and upstream as JSON"),
-    ),
-)
+__all__ = ["Catalog"]
 
 _SQL = {
     "int64": "BIGINT",
@@ -93,7 +63,7 @@ class Catalog:
         self._tables = {table.name: table for table in tables}
 
     def query(self, sql: str) -> pa.Table:
-        """The result of one reading statement.
+        """The result of one reading statement; of columns with one name the later ones are ``name_1``, ``name_2``, …
 
         Raises:
             UsageError: the SQL is wrong, or would write.
@@ -103,7 +73,8 @@ class Catalog:
             try:
                 statements = connection.extract_statements(sql)
                 _refuse_writing(statements)
-                return connection.sql(statements[0].query).to_arrow_table()
+                found = connection.sql(statements[0].query).to_arrow_table()
+                return found.rename_columns(_unique(found.column_names))
             except duckdb.Error as error:
                 message = str(error).strip().split("\nDid you mean")[0]
                 if f"{self._store.files.uri(layout.nodes)}/" in message:
@@ -114,24 +85,29 @@ class Catalog:
         """A connection on which every view can be read. Close it after use.
 
         Raises:
-            StorageFailure: the catalog cannot be written.
             CorruptData: a committed file cannot be read.
         """
         signature = self._signature()
         try:
-            if not self._store.files.is_local:
-                return self._in_memory(signature)
-            path = self._store.files.full(layout.CATALOG)
-            if not _has_signature(path, signature):
-                self._rebuild(path, signature)
-            return _open(path)
+            if self._store.files.is_local:
+                # No permission, no space: it is only a cache. What is wrong with the store itself is met again below.
+                with contextlib.suppress(OSError, duckdb.Error):
+                    return self._from_file(signature)
+            return self._in_memory(signature)
         except duckdb.Error as error:
             raise _unreadable(self._store, str(error).strip()) from error
+
+    def _from_file(self, signature: str) -> duckdb.DuckDBPyConnection:
+        path = self._store.files.full(layout.CATALOG)
+        if not _has_signature(path, signature):
+            self._rebuild(path, signature)
+        return _open(path)
 
     def _in_memory(self, signature: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         try:
-            connection.register_filesystem(self._store.files.fs)
+            if not self._store.files.is_local:
+                connection.register_filesystem(self._store.files.fs)
             self._build(connection, signature)
         except BaseException:
             connection.close()
@@ -143,12 +119,9 @@ class Catalog:
         try:
             with contextlib.closing(duckdb.connect(temporary)) as connection:
                 self._build(connection, signature)
+                # Closing would write it too, but says nothing where there is no room.
+                connection.execute("CHECKPOINT")
             os.replace(temporary, path)
-        except (OSError, duckdb.IOException) as error:
-            if f"{self._store.files.uri(layout.nodes)}/" in str(error):
-                raise
-            fix = "Check the permissions and the free space of the store's folder"
-            raise StorageFailure("a catalog that can be written", str(error), path, fix) from error
         finally:
             for left in (temporary, f"{temporary}.wal"):
                 with contextlib.suppress(FileNotFoundError):
@@ -158,8 +131,8 @@ class Catalog:
         found = self._found()
         for table in self._tables.values():
             self._views(connection, table, found)
-        self._load(connection, COMMITS, [_commit_row(m) for f in found for m in f.manifests.values()])
-        self._load(connection, LAYERS, [_layer_row(f) for f in found])
+        self._load(connection, COMMITS, [commit_row(m) for f in found for m in f.manifests.values()])
+        self._load(connection, LAYERS, [layer_row(f.layer, len(f.manifests), f.is_current) for f in found])
         for view in self._further:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
@@ -201,13 +174,15 @@ class Catalog:
             _Found(layer, layer.manifests(), self._current.get(node) == layer.fingerprint)
             for node in self._store.nodes()
             for layer in self._store.layers(node)
-            if self._store.files.exists(layout.layer_info(node, layer.fingerprint))
+            # One that has units and no record is an error, met when the record is read: its rows would be missed.
+            if self._store.files.exists(layout.layer_info(node, layer.fingerprint)) or layer.units()
         ]
 
     def _signature(self) -> str:
-        """Changes when a commit comes or goes. A withdrawn unit that is committed again changes it by its size list."""
+        """Changes when a commit comes or goes, and when another attempt takes its place; no manifest is read for it."""
+        names, folders = self._store.files.names, (layout.commits, layout.attempts, layout.withdrawals)
         seen = {
-            f"{node}/{layer.fingerprint}": [layer.units(), len(self._store.files.names(_withdrawn(layer)))]
+            f"{node}/{layer.fingerprint}": [names(folder(node, layer.fingerprint)) for folder in folders]
             for node in self._store.nodes()
             for layer in self._store.layers(node)
         }
@@ -229,33 +204,13 @@ def _refuse_writing(statements: list[duckdb.Statement]) -> None:
         raise UsageError("a query that reads", f"a {statements[0].type.name} statement", "pd sql", fix)
 
 
-def _commit_row(manifest: Manifest) -> dict[str, Any]:
-    own = sum(count for table, count in manifest.rows.items() if table != "errors")
-    return {
-        **{name: getattr(manifest, name) for name in COMMITS.names if hasattr(manifest, name)},
-        "rows": own,
-        "errors": manifest.rows.get("errors", 0),
-        "bytes": manifest.size,
-    }
-
-
-def _layer_row(found: _Found) -> dict[str, Any]:
-    info = found.layer.info
-    return {
-        "node": info.node,
-        "layer": found.layer.fingerprint,
-        "stage": info.identity.stage,
-        "version": info.identity.version,
-        "is_current": found.is_current,
-        "units": len(found.manifests),
-        "table_name": info.table.name,
-        "block_size": found.layer.store.info.block_size,
-        "identity": canonical(info.identity.to_dict()).decode(),
-    }
-
-
-def _withdrawn(layer: Layer) -> str:
-    return f"{layout.layer(layer.node, layer.fingerprint)}/withdrawn"
+def _unique(names: list[str]) -> list[str]:
+    """``a, a, b`` -> ``a, a_1, b``, where ``a_1`` is the name of no other column."""
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        found.append(name if name not in found else next(new for new in numbered if new not in {*names, *found}))
+    return found
 
 
 def _open(path: str) -> duckdb.DuckDBPyConnection:

@@ -138,18 +138,11 @@ class Files:
             return True
 
     def names(self, folder: str) -> list[str]:
-        """Sorted names of what lies directly in ``folder``; none if it is not there."""
-        self._forget(folder)
-        if self.is_local:
-            try:
-                return sorted(name for name in os.listdir(self.full(folder)) if not name.startswith(layout.TEMPORARY))
-            except FileNotFoundError:
-                return []
-        try:
-            found = self.fs.ls(self.full(folder), detail=False)
-        except FileNotFoundError:
-            return []
-        return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in found} - {""})
+        """Sorted names of what lies directly in ``folder``; none if there is no such folder.
+
+        What begins with a dot is not the store's: temporary files, and what a desktop or NFS leaves.
+        """
+        return [name for name in self._listed(folder) if not name.startswith(".")]
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Every file below ``folder``, relative to the root -> bytes."""
@@ -159,19 +152,15 @@ class Files:
 
     def newest(self, folder: str) -> float:
         """When the newest file below ``folder``, or an empty folder itself, was written, seconds since 1970."""
-        stamps = [self.fs.modified(self.full(path)).timestamp() for path in self.sizes(folder) or [folder]]
-        return float(max(stamps))
+        self._forget(folder)
+        found = self.fs.find(self.full(folder), detail=True) or {self.full(folder): {}}
+        # S3 lists the times; another file system is asked for each.
+        stamps = [info.get("LastModified") or self.fs.modified(path) for path, info in found.items()]
+        return float(max(stamps).timestamp())
 
     def leftovers(self, folder: str) -> list[str]:
         """Names of temporary files directly in ``folder``, which a killed process leaves in a local store."""
-        try:
-            return (
-                sorted(n for n in os.listdir(self.full(folder)) if n.startswith(layout.TEMPORARY))
-                if self.is_local
-                else []
-            )
-        except FileNotFoundError:
-            return []
+        return [name for name in self._listed(folder) if name.startswith(layout.TEMPORARY)] if self.is_local else []
 
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens if it is not there."""
@@ -182,6 +171,16 @@ class Files:
         """Remove a folder and all below it; nothing happens if it is not there."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(folder), recursive=True)
+
+    def _listed(self, folder: str) -> list[str]:
+        path = self.full(folder)
+        self._forget(folder)
+        try:
+            found = os.listdir(path) if self.is_local else self.fs.ls(path, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        # An object store lists a file as itself.
+        return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in found if entry.rstrip("/") != path})
 
     def _forget(self, path: str) -> None:
         self.fs.invalidate_cache(self.fs._parent(self.full(path)))

@@ -26,6 +26,7 @@ __all__ = [
     "parse_attempt",
     "selection",
     "selection_inputs",
+    "withdrawals",
     "withdrawn",
 ]
 
@@ -78,9 +79,13 @@ def commit(node: str, fingerprint: str, unit: int) -> str:
     return f"{commits(node, fingerprint)}/{unit:05d}.json"
 
 
+def withdrawals(node: str, fingerprint: str) -> str:
+    return f"{layer(node, fingerprint)}/withdrawn"
+
+
 def withdrawn(node: str, fingerprint: str, unit: int, attempt: str) -> str:
     """Where the manifest of a superseded or damaged commit is kept."""
-    return f"{layer(node, fingerprint)}/withdrawn/{unit:05d}.{attempt}.json"
+    return f"{withdrawals(node, fingerprint)}/{unit:05d}.{attempt}.json"
 
 
 def leases(node: str, fingerprint: str) -> str:

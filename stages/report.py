@@ -12,7 +12,11 @@ __all__ = ["Report", "raise_failures", "raise_waiting"]
 
 @dataclass
 class Report:
-    """What a run did. ``images`` and ``rejected`` count images of the units this run committed."""
+    """What a run did. ``images`` and ``rejected`` count images of the units this run committed.
+
+    Attributes:
+        is_begun: some units of the layer are committed now, by whatever run or worker; in a dry run always False.
+    """
 
     node: str
     todo: list[int] = field(default_factory=list)
@@ -22,6 +26,7 @@ class Report:
     waiting: list[int] = field(default_factory=list)
     images: int = 0
     rejected: int = 0
+    is_begun: bool = False
     seconds: float = 0.0
 
 
@@ -29,23 +34,24 @@ def raise_failures(report: Report, max_error_rate: float) -> None:
     """Raises PartlyFailed or PdError if units failed, or more images than allowed became error rows."""
     if report.failed:
         unit, why = next(iter(report.failed.items()))
-        found = f"{len(report.failed)} that failed; the first, unit {unit}: {why}"
+        found = f"{len(report.failed)} that failed; the first, unit {unit}: {why.rstrip('.')}"
         fix = "Mend the cause and run the same command again: only what is missing is computed"
-        error = PartlyFailed if report.committed else PdError
+        error = PartlyFailed if report.is_begun else PdError
         raise error(f"{len(report.todo)} units", found, report.node, fix)
     if report.images and report.rejected / report.images > max_error_rate:
         found = f"{report.rejected} of {report.images} images left out"
         fix = (
             f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{report.node}' GROUP BY 1\". "
-            "Or allow more: --max-error-rate"
+            "The same command again goes on without them; to allow more from the start: --max-error-rate"
         )
         raise PdError(f"at most {max_error_rate:.0%} of the images in errors", found, report.node, fix)
 
 
 def raise_waiting(report: Report, upstream: Sequence[str]) -> None:
-    """Raises InputMissing if units wait for one of the nodes ``upstream``."""
+    """Raises PartlyFailed, or InputMissing where nothing is committed, if units wait for one of ``upstream``."""
     if report.waiting:
         shown = ", ".join(map(str, report.waiting[:8])) + (", …" if len(report.waiting) > 8 else "")
         sources = " and ".join(dict.fromkeys(upstream))
         fix = f"Run {sources} for them first, or everything: pd run"
-        raise InputMissing("the input of all units", f"none for units {shown}", report.node, fix)
+        error = PartlyFailed if report.is_begun else InputMissing
+        raise error("the input of all units", f"none for units {shown}", report.node, fix)

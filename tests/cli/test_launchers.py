@@ -8,13 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
-from cli.launchers import slurm_script
+from cli.launchers import run_workers, slurm_script
 from cli.options import Launch
+from cli.torchrun import run_ranks
+from pdstore.errors import PdError
+from stages.signals import StopRequest
 from tests.cli.conftest import Pd
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +59,44 @@ def test_the_worst_exit_code_counts(pd: Pd, store: Path, photos: Path) -> None:
     assert pd("stage", "run", "ingest", "--workers", "2").code == 1
 
 
+def test_some_units_failed_whichever_worker_had_them(store: Path) -> None:
+    """The worker with the bad block ends first, when nothing is committed yet: the run has partly failed."""
+    row = """
+def row(listed, *rest):
+    if listed.image_id == 0:
+        raise RuntimeError("bad block")
+    time.sleep(2)
+    return f(listed, *rest)
+"""
+    process = _start_patched(store, row, "stage", "run", "ingest", "--workers", "3", "--retries", "0")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert "unit 0: RuntimeError: bad block" in err
+
+
+@pytest.mark.parametrize("codes", [(0, -9), (2, -9), (-9, -9)])
+def test_a_worker_that_was_killed_is_named(codes: tuple[int, int]) -> None:
+    """It cannot say so itself; whatever the others say, the run has failed."""
+    program = f"""import os
+code = {codes}[os.environ["PD_WORKER"] == "2/2"]
+os.kill(os.getpid(), -code) if code < 0 else os._exit(code)"""
+    with pytest.raises(PdError, match=r"workers: .*2/2 killed by SIGKILL.*fewer --workers") as caught:
+        run_workers([sys.executable, "-c", program], Launch(workers=2), 2, StopRequest())
+    assert caught.value.exit_code == 1 and ("1/2" in str(caught.value)) == (codes[0] == -9)
+
+
+def test_a_rank_that_was_killed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a worker; a rank that fails by itself has said why, and its exit code counts."""
+    for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    program = "import os, time; time.sleep(60) if os.environ['RANK'] == '0' else {}"
+    kill, leave = (program.format(end) for end in ("os.kill(os.getpid(), 9)", "os._exit(3)"))
+    with pytest.raises(PdError, match=r"ranks: .*rank 1 killed by SIGKILL.*fewer ranks") as caught:
+        run_ranks([sys.executable, "-c", kill], 2, on_gpus=False)
+    assert caught.value.exit_code == 1
+    assert run_ranks([sys.executable, "-c", leave], 2, on_gpus=False) == 3
+
+
 def test_too_few_gpus(pd: Pd, store: Path) -> None:
     """The error says how many there are."""
     result = pd("stage", "run", "ingest", "--gpus", "99")
@@ -63,14 +105,8 @@ def test_too_few_gpus(pd: Pd, store: Path) -> None:
 
 def test_sigterm_reaches_the_workers(store: Path) -> None:
     """The launcher hands the signal on, the workers stop after the image, and all end with 75."""
-    slow = "import time, stages.ingest as i; f = i._row; i._row = lambda *a: (time.sleep(1), f(*a))[1]"
-    folder = store.parent / "site"
-    folder.mkdir()
-    # Workers are plain `python -m cli`: what makes them slow must come from their start-up.
-    (folder / "sitecustomize.py").write_text(f"try:\n    {slow}\nexcept ImportError:\n    pass\n")
-    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
-    words = [sys.executable, "-m", "cli", "--store", str(store), "stage", "run", "ingest", "--workers", "2"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
+    row = "row = lambda *a: (time.sleep(1), f(*a))[1]"
+    process = _start_patched(store, row, "stage", "run", "ingest", "--workers", "2")
     _wait_for_leases(store, 2)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
@@ -128,6 +164,18 @@ def test_a_real_array_job(pd: Pd, store: Path) -> None:
             return
         time.sleep(1)
     raise AssertionError("\n".join(path.read_text() for path in Path().glob("pd-ingest-*.log")))
+
+
+def _start_patched(store: Path, row: str, *words: str) -> subprocess.Popen[str]:
+    """``pd`` in a process of its own, where ``row`` stands in place of ingest's function ``f``."""
+    folder = store.parent / "site"
+    folder.mkdir(exist_ok=True)
+    # Workers are plain `python -m cli`: what changes them must come from their start-up.
+    patch = f"import time, stages.ingest as i\nf = i._row\n{row}\ni._row = row"
+    (folder / "sitecustomize.py").write_text(f"try:\n{textwrap.indent(patch, '    ')}\nexcept ImportError:\n    pass\n")
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "cli", "--store", str(store), *words]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def _wait_for_leases(store: Path, count: int) -> None:

@@ -173,6 +173,14 @@ def test_sql_prints_four_formats(pd: Pd, store: Path, monkeypatch: pytest.Monkey
     assert json.loads(pd("sql", "-", "--format", "json").out) == expected
 
 
+def test_sql_shows_columns_of_one_name_beside_each_other(pd: Pd, store: Path) -> None:
+    """No format loses one of them."""
+    head, *_, row = pd("sql", "SELECT 1 a, 2 a").out.splitlines()
+    assert head.split() == ["a", "a_1"] and row.split() == ["1", "2"]
+    assert pd("sql", "SELECT 1 a, 2 a", "--format", "csv").out == "a,a_1\n1,2\n"
+    assert json.loads(pd("sql", "SELECT 1 a, 2 a", "--format", "json").out) == [{"a": 1, "a_1": 2}]
+
+
 def test_sql_writes_parquet_to_a_pipe(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bytes on stdout are a Parquet file."""
     pd("run", "ingest")

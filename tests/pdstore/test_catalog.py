@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdstore import Catalog, Column, Identity, Layer, Rows, Store, Table, View, blockfile, layout
-from pdstore.errors import CorruptData, StorageFailure, UsageError
+from pdstore.errors import CorruptData, UsageError
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import PARTS, TABLES, filled, new_layer, new_store, parts
 
@@ -50,6 +51,15 @@ class TestContract:
         assert asked(layer, COUNT)[0]["n"] == 6
         layer.commit(1, parts(1, seed=3))
         assert asked(layer, COUNT) == [{"n": 7, "total": 6 + 401 + 300}]
+
+    def test_a_layer_that_was_deleted_and_computed_again_is_read_anew(self, layer: Layer) -> None:
+        """The same units under the same fingerprint, and yet other files."""
+        assert asked(layer, COUNT)[0]["n"] == 9
+        layer.store.files.remove_tree(layout.layer("grouping", layer.fingerprint))
+        again = new_layer(layer.store, k=4)
+        for unit in (0, 1):
+            again.commit(unit, parts(2, seed=unit))
+        assert asked(again, COUNT)[0]["n"] == 4
 
     def test_attempts_that_are_not_committed_are_not_seen(self, layer: Layer) -> None:
         """A Parquet file that no manifest names is no row."""
@@ -118,6 +128,12 @@ class TestQuestions:
     def test_whatever_reads_is_answered(self, layer: Layer, sql: str) -> None:
         """Also what tells of the tables themselves."""
         assert catalog(layer.store, layer).query(sql).num_rows > 0
+
+    def test_every_column_of_an_answer_has_a_name_of_its_own(self, layer: Layer) -> None:
+        """A name that comes again is numbered, and never to one that another column has."""
+        assert asked(layer, "SELECT 1 a, 2 a, 3 a_1, 4 a") == [{"a": 1, "a_2": 2, "a_1": 3, "a_3": 4}]
+        (row,) = asked(layer, "SELECT a.*, b.* FROM parts a JOIN parts b USING (image_id) WHERE image_id = 102")
+        assert row["score"] == row["score_1"]
 
     @pytest.mark.parametrize(
         ("sql", "message"),
@@ -188,15 +204,35 @@ class TestCache:
         with contextlib.closing(connection), pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("CREATE TABLE store.x AS SELECT 1")
 
-    def test_a_folder_that_cannot_be_written_is_named(self, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """StorageFailure, with the place and what to check."""
+    @pytest.mark.parametrize("refused", ["making it", "replacing it"])
+    def test_who_may_not_write_it_is_answered_all_the_same(
+        self, layer: Layer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+    ) -> None:
+        """Also about what was committed since it was made; it stays as it was, and nothing is left beside it."""
+        assert asked(layer, COUNT)[0]["n"] == 9
+        layer.commit(2, parts(2, seed=2))
+        before, made = set(os.listdir(tmp_path)), (tmp_path / "catalog.duckdb").read_bytes()
 
         def refuse(source: str, target: str) -> None:
             raise PermissionError("Permission denied")
 
-        monkeypatch.setattr(os, "replace", refuse)
-        with pytest.raises(StorageFailure, match=r"catalog\.duckdb.*permissions"):
-            asked(layer, COUNT)
+        if refused == "making it":
+            monkeypatch.setattr(layout, "TEMPORARY", "no folder/")
+        else:
+            monkeypatch.setattr(os, "replace", refuse)
+        assert asked(layer, COUNT)[0]["n"] == 11
+        assert set(os.listdir(tmp_path)) == before
+        assert (tmp_path / "catalog.duckdb").read_bytes() == made
+
+    def test_where_there_is_no_room_for_it_the_answer_is_right(self, layer: Layer, tmp_path: Path) -> None:
+        """Half a catalog takes nobody's place, also if it is not noticed before its last byte."""
+        before, room = set(os.listdir(tmp_path)), resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, room[1]))
+        try:
+            assert asked(layer, COUNT)[0]["n"] == 9
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, room)
+        assert set(os.listdir(tmp_path)) == before
 
     def test_a_moved_store_is_asked_at_its_new_place(self, layer: Layer, tmp_path: Path) -> None:
         """The catalog holds full paths, and is made again."""

@@ -98,9 +98,22 @@ class TestContract:
         files.remove_tree("e")
         assert files.names("e") == []
 
+    def test_names_that_begin_with_a_dot_are_not_listed(self, files: Files) -> None:
+        """A desktop or NFS may leave files in any folder of the store."""
+        for name in (".DS_Store", ".nfs0001", "1.json", "sub/.DS_Store"):
+            files.write(f"g/{name}", b"x")
+        assert files.names("g") == ["1.json", "sub"]
+        assert files.names("g/sub") == []
+
+    def test_nothing_lies_in_a_file(self, files: Files) -> None:
+        """Its listing is empty, as is that of a path below it."""
+        files.write("h", b"x")
+        assert files.names("h") == files.names("h/sub") == files.leftovers("h") == []
+
     def test_the_age_of_a_folder_is_that_of_its_newest_file(self, files: Files) -> None:
         """The time is in seconds since 1970, UTC."""
         files.write("f/1", b"1")
+        files.write("f/sub/2", b"2")
         assert abs(files.newest("f") - time.time()) < 60
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pdstore.catalog import COMMITS, LAYERS
+from pdstore.inventory import COMMITS, LAYERS
 from schemas.markdown import tables_page
 from schemas.monitors import MONITORS
 from schemas.tables import TABLES
