@@ -111,4 +111,5 @@ class Listing:
     @contextlib.contextmanager
     def _open(self, number: int) -> Iterator[pq.ParquetFile]:
         with self._store.files.open(layout.listing(number)) as file:
-            yield pq.ParquetFile(file, metadata=self._footers[number])
+            # Without reading ahead in threads: see pdstore.blockfile.parquet_table.
+            yield pq.ParquetFile(file, metadata=self._footers[number], pre_buffer=False)

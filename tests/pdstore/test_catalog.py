@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pdstore import Catalog, Column, Identity, Layer, Rows, Store, Table, View, blockfile, layout
-from pdstore.errors import CorruptData, UsageError
+from pdstore.errors import CorruptData, InputMissing, UsageError
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import PARTS, TABLES, filled, new_layer, new_store, parts
 
@@ -60,6 +60,12 @@ class TestContract:
         for unit in (0, 1):
             again.commit(unit, parts(2, seed=unit))
         assert asked(again, COUNT)[0]["n"] == 4
+
+    def test_units_without_the_record_of_their_layer_are_an_error(self, layer: Layer) -> None:
+        """Their rows would be missed in silence."""
+        layer.store.files.remove(layout.layer_info("grouping", layer.fingerprint))
+        with pytest.raises(InputMissing, match="grouping.*pd stage run grouping"):
+            asked(layer, COUNT)
 
     def test_attempts_that_are_not_committed_are_not_seen(self, layer: Layer) -> None:
         """A Parquet file that no manifest names is no row."""
