@@ -24,6 +24,7 @@ from stages.preflight import check_inputs, check_settings
 from stages.ranked import is_first_rank
 from stages.report import Report
 from stages.runner import run_node
+from stages.shard import Shard
 from stages.signals import StopRequest, stop_on_signals
 from stages.state import Inputs, read_failures, units_of
 
@@ -81,7 +82,7 @@ def execute(
         _launch(store, pipeline, node, request, overrides, stop)
     else:
         report = run_node(store, pipeline, name, request.options, progress_for(pipeline), stop)
-        text = _planned(node, report) if request.options.dry_run else _done(node, report)
+        text = _planned(node, report) if request.options.dry_run else _done(node, report, request.options.shard)
         if text and is_first_rank():
             say(text)
 
@@ -131,11 +132,12 @@ def _planned(node: Node, report: Report) -> str:
     return f"{node.name}: {_units(node, len(report.todo))} would run: {shown}"
 
 
-def _done(node: Node, report: Report) -> str:
+def _done(node: Node, report: Report, shard: Shard | None) -> str:
     """What the progress has not said already."""
     parts = []
     if not report.committed:
-        parts.append("nothing is free" if report.held else "done already")
+        nothing = f"nothing to do in shard {shard.k}/{shard.n}" if shard else "done already"
+        parts.append("nothing is free" if report.held else nothing)
     if report.rejected:
         parts.append(f"{report.rejected} images left out, with the reason in the table errors")
     if report.held and WORKER not in os.environ:

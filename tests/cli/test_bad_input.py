@@ -104,7 +104,8 @@ class TestInit:
 
 class TestRequest:
     @pytest.mark.parametrize(
-        ("shard", "found"), [("0/10", "found 0/10"), ("11/10", "found 11/10"), ("3-10", "found '3-10'")]
+        ("shard", "found"),
+        [("0/10", "found 0/10"), ("11/10", "found 11/10"), ("3-10", "found '3-10'"), ("", "found ''")],
     )
     def test_a_shard_that_is_none(self, pd: Pd, store: Path, shard: str, found: str) -> None:
         """The error says that shards are counted from 1."""

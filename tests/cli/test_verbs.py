@@ -51,6 +51,7 @@ def test_shards_and_limit_divide_the_units(pd: Pd, store: Path) -> None:
     """--shard takes the units of one part, --limit so many at most."""
     assert pd("stage", "run", "ingest", "--shard", "2/3").code == 0
     assert json.loads(pd("status", "--json").out)["nodes"]["ingest"]["done"] == [1]
+    assert "nothing to do in shard 9/9" in pd("stage", "run", "ingest", "--shard", "9/9").err
     assert pd("stage", "run", "ingest", "--limit", "1").code == 0
     assert len(json.loads(pd("status", "--json").out)["nodes"]["ingest"]["done"]) == 2
 
