@@ -13,6 +13,7 @@ from pdstore.commit import Manifest, inputs_digest
 from pdstore.fingerprint import difference
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline
+from stages.training_state import state_folder
 
 __all__ = [
     "BUCKET",
@@ -49,6 +50,7 @@ class NodeState:
         units: how many there are. done, stale, failed, running: unit numbers; stale ones are also done.
         waiting: missing units whose input is not committed yet.
         other: committed units under other settings, by fingerprint.
+        is_begun: a training that was stopped before its end has left a state to go on from.
         why: why there is something to run; empty if there is not.
     """
 
@@ -64,6 +66,7 @@ class NodeState:
     other: dict[str, int]
     errors: int
     seconds: float
+    is_begun: bool
     why: str
 
     @property
@@ -81,7 +84,7 @@ class NodeState:
             return "stale"
         if not self.missing:
             return "done"
-        return "partly done" if self.done else "not started"
+        return "partly done" if self.done or self.is_begun else "not started"
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "state": self.word, "missing": self.missing}
@@ -157,6 +160,8 @@ def node_state(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -
         other={old.fingerprint: len(old.units()) for old in other},
         errors=sum(m.rows.get("errors", 0) for m in manifests.values()),
         seconds=round(sum(m.seconds for m in manifests.values()), 2),
+        is_begun=node.stage.is_training
+        and state_folder(store, layout.checkpoints(node.name, node.fingerprint)).exists(),
         why=_why(node, other, manifests, missing),
     )
 

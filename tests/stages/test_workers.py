@@ -99,7 +99,10 @@ def test_killed_block_nodes_end_as_if_undisturbed(
 def test_a_stopped_and_killed_training_ends_with_the_same_weights(
     copy_store: Callable[..., Store], finished: Store, contents: Callable
 ) -> None:
-    """SIGTERM ends with exit code 75 and a checkpoint; after it and a kill -9 the weights are equal, bit for bit."""
+    """SIGTERM ends with exit code 75 and a checkpoint; after it and a kill -9 the weights are equal, bit for bit.
+
+    In between the training is partly done.
+    """
     store = copy_store("segmenter")
     process = worker(store, "segmenter")
     stop_after(process, 1, 0.0, signal.SIGTERM)
@@ -109,6 +112,8 @@ def test_a_stopped_and_killed_training_ends_with_the_same_weights(
     fingerprint = store.current()["segmenter"]
     assert store.layer("segmenter", fingerprint).units() == [] == store.files.names(f"leases/segmenter/{fingerprint}")
     assert Path(store.url, layout.checkpoints("segmenter", fingerprint), "checkpoints").exists()
+    words = {one.node: one.word for one in states(store, load_recorded(store))}
+    assert words["segmenter"] == "partly done"
     process = worker(store, "segmenter")
     stop_after(process, 1, random.Random(0).random() * 0.1, signal.SIGKILL)
     process.communicate()
