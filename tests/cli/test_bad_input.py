@@ -172,6 +172,13 @@ class TestState:
         assert_error(result, 3, "grouping: ", "k: 2 -> 3", "(1)", "--new-layer", "pd gc --layer")
         assert committed(store) == before
 
+    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"spec": {}, "overrides": [1]}'])
+    def test_a_recorded_pipeline_that_is_broken(self, pd: Pd, store: Path, text: str) -> None:
+        """The error names the file, for every verb that reads it."""
+        (store / "pipeline.json").write_text(text)
+        for words in (("status",), ("run",), ("config", "show")):
+            assert_error(pd(*words), 1, store / "pipeline.json", "expected what this program writes there", "a copy")
+
     def test_settings_changed_upstream(self, pd: Pd, store: Path) -> None:
         """What a node reads is part of its identity: the error names the settings that changed, however far up."""
         pd("run", "--until", "crf")
