@@ -123,11 +123,15 @@ def _preempted(number: int, frame: FrameType | None) -> None:
 
 
 def _usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        print(error.format_message(), file=sys.stderr, flush=True)
+        return error.exit_code
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help." if context is not None else ""
     if getattr(error, "option_name", "") == "--store":
         hint = " It stands before the verb: pd --store STORE VERB."
-    _say(error.format_message().rstrip(".") + ("" if error.format_message().endswith("?") else ".") + hint)
+    message = error.format_message().rstrip(" .!")
+    _say(message + ("" if message.endswith("?") else ".") + hint)
     return error.exit_code
 
 

@@ -106,7 +106,7 @@ def _read(source: str, values: tuple[str, ...], preset: str | None, num_parts: i
 
     network = {**({"preset": preset} if preset else {}), **dict(_setting(text) for text in values)}
     given = {"file": source, "num_parts": num_parts, **({"network": network} if network else {})}
-    settings = WeightsSettings.parse(given, "weights")
+    settings = WeightsSettings.parse(given, "weights", "See those of networks with: pd config schema")
     return read_checkpoint(settings.file, settings.network, settings.num_parts)
 
 

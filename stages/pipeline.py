@@ -103,7 +103,7 @@ class Pipeline:
         values, override = dict(spec.settings), self.overrides.get(name, {})
         for path, value in override.items():
             _place(values, path.split("."), value, f"{name}.{path}")
-        settings = stage.settings.parse(values, name)
+        settings = stage.settings.parse(values, name, f"See them all with: pd config show {name}")
         inputs = self._inputs(name, stage, spec.inputs)
         files = {key: Path(path.replace("{images}", self._root)) for key, path in settings.files().items()}
         checkpoints = settings.checkpoints()
