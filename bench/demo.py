@@ -54,7 +54,7 @@ def main() -> None:
     stores = {seed: open_demo(f"{folder}/seed-{seed}", seed) for seed in seeds}
     results = []
     for seed, store in stores.items():
-        results.append(run_demo(store, Silent(), lambda: False))
+        results.append(run_demo(store, load_recorded(store), Silent(), lambda: False))
         print(f"seed {seed}: {results[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     print("| stage | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean |\n" + "|---" * (len(seeds) + 2) + "|")
     for row in zip(*(result.scores for result in results), strict=True):

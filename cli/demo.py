@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from cli.execution import interruptible
 from cli.output import print_json, print_table, say
 from cli.progress import progress_for
-from stages.demo.run import DemoResult, open_demo, run_demo
+from stages.demo.run import IMAGES, DemoResult, open_demo, run_demo
 from stages.overlays import picture_of, sample_images
 from stages.pipeline import load_recorded
 
 __all__ = ["command"]
 
+FOLDER = "pd-demo"
 SHEET = "contact-sheet.png"
 SHEET_NODES = ("truth-parts", "detic", "detic-human", "grouping", "crf", "labels", "distill")
 SHEET_IMAGES, SHEET_PX = 8, 160
@@ -22,11 +21,20 @@ SHEET_IMAGES, SHEET_PX = 8, 160
 
 @click.command("demo")
 @click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
-@click.option("--store", "url", default="pd-demo", show_default=True, metavar="DIR", help="Where the demo is made.")
+@click.option(
+    "--store", metavar="DIR", help=f"Where it is made. [default: that of pd --store or PD_STORE, else {FOLDER}]"
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the drawings and the trainings.")
-@click.option("--images", type=click.IntRange(12), default=1080, show_default=True, help="How many are drawn.")
+@click.option(
+    "--images",
+    type=click.IntRange(12),
+    help=f"How many are drawn. [default: {IMAGES}; of a demo that is there, its own]",
+)
 @click.option("--json", "is_json", is_flag=True, help="Print the numbers as JSON.")
-def command(overrides: tuple[str, ...], url: str, seed: int, images: int, is_json: bool) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, overrides: tuple[str, ...], store: str | None, seed: int, images: int | None, is_json: bool
+) -> None:
     """Draw images, run the whole pipeline on them, and print what each stage is worth.
 
     A demo that was killed goes on where it was: run it again, or go on with pd run.
@@ -36,17 +44,19 @@ def command(overrides: tuple[str, ...], url: str, seed: int, images: int, is_jso
       pd demo
       pd demo --store /tmp/demo --seed 1 --json
     """
-    store = open_demo(url, seed, images, overrides)
-    pipeline = load_recorded(store)
+    url = store or ctx.find_root().obj["store"] or FOLDER
+    demo = open_demo(url, seed, images, overrides)
+    pipeline = load_recorded(demo, overrides)
     with interruptible() as stop:
-        result = run_demo(store, progress_for(pipeline), stop)
-    ids = sample_images(store, pipeline, SHEET_IMAGES, seed)
-    picture_of(store, pipeline, ids, SHEET_NODES, SHEET_PX).save(Path(url) / SHEET, "PNG")
+        result = run_demo(demo, pipeline, progress_for(pipeline), stop)
+    sheet = demo.files.local(SHEET)
+    ids = sample_images(demo, pipeline, SHEET_IMAGES, seed)
+    picture_of(demo, pipeline, ids, SHEET_NODES, SHEET_PX).save(sheet, "PNG")
     if is_json:
         print_json(result.to_dict())
     else:
         _print(result)
-    say(f"pictures: {Path(url) / SHEET}")
+    say(f"pictures: {sheet}")
 
 
 def _print(result: DemoResult) -> None:

@@ -61,7 +61,7 @@ def adopt(store: Store, pipeline: Pipeline, names: Sequence[str], request: Reque
     changed = [n for n in pipeline.nodes.values() if n.fingerprint != current.get(n.name)]
     looked_at = [n for n in changed if overrides or n.name in names]
     for node in looked_at:
-        check_settings(store, node, request.options.new_layer)
+        check_settings(store, pipeline, node, request.options.new_layer)
     if looked_at and not request.options.dry_run:
         record(store, pipeline)
 
@@ -91,7 +91,7 @@ def _launch(
     store: Store, pipeline: Pipeline, node: Node, request: Request, overrides: Sequence[str], stop: StopRequest
 ) -> None:
     options, listing = request.options, Listing(store)
-    check_settings(store, node, options.new_layer)
+    check_settings(store, pipeline, node, options.new_layer)
     # Checked here once, so that a missing input is one error and not one a worker.
     todo, layer = set(range(units_of(node, listing))), store.layer(node.name, node.fingerprint)
     if not options.refresh:

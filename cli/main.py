@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -33,7 +35,9 @@ VERBS: dict[str, tuple[str, str]] = {
 """Verb -> (module with a command of the verb's name, help text). The module is loaded when the verb is called."""
 
 INTERRUPTED = 130
+PREEMPTED = 75
 BROKEN_PIPE = 1
+KEPT = "What was committed stays: run the same command again to go on."
 
 
 class LazyGroup(click.Group):
@@ -94,7 +98,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _usage(error)
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted. What was committed stays: run the same command again to go on.")
+        _say(f"interrupted. {KEPT}")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Python would complain once more when it closes stdout.
@@ -106,15 +110,28 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the command ``pd``."""
+    # Before the verb's module is loaded, which takes a second: `pd run` catches signals only once it runs.
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, _preempted)
     sys.exit(run_command())
 
 
+def _preempted(number: int, frame: FrameType | None) -> None:
+    # No exception: an import that is under way may swallow it, or fail with another. The store bears a kill anywhere.
+    os.write(sys.stderr.fileno(), f"error: {signal.Signals(number).name}. {KEPT}\n".encode())
+    os._exit(PREEMPTED)
+
+
 def _usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        print(error.format_message(), file=sys.stderr, flush=True)
+        return error.exit_code
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help." if context is not None else ""
     if getattr(error, "option_name", "") == "--store":
         hint = " It stands before the verb: pd --store STORE VERB."
-    _say(error.format_message().rstrip(".") + ("" if error.format_message().endswith("?") else ".") + hint)
+    message = error.format_message().rstrip(" .!")
+    _say(message + ("" if message.endswith("?") else ".") + hint)
     return error.exit_code
 
 

@@ -12,32 +12,91 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 __all__ = ["print_json", "print_table", "say", "seconds_text"]
 
 PIPE_COLUMNS = 400
+WORD = 12
+"""Characters of a word in a cell that are kept together at least."""
+GAP = 3
+"""Between two columns."""
+_EMPTY = ("", None)
 STYLES = {"done": "green", "running": "cyan", "stale": "yellow", "failed": "red", "partly done": "blue"}
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """A table on stdout; numbers stand to the right. On a pipe it is as wide as it needs to be."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], spare: Iterable[str] = ()) -> None:
+    """A table on stdout; numbers stand to the right. On a pipe it is as wide as it needs to be.
+
+    On a terminal it is fitted, and where it cannot be without breaking words each row becomes lines of its own.
+
+    Args:
+        spare: columns that a terminal is spared when all their cells are empty.
+    """
     listed = [list(row) for row in rows]
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, name in enumerate(columns):
-        values = [row[number] for row in listed if row[number] not in ("", None)]
-        is_number = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in listed:
-        table.add_row(*(_cell(value) for value in row))
     if sys.stdout.isatty():
-        Console(highlight=False).print(table)
+        _fitted(columns, listed, set(spare))
         return
     console = Console(file=io.StringIO(), width=PIPE_COLUMNS, highlight=False)
     with console.capture() as captured:
-        console.print(table)
+        console.print(_table(columns, listed, [None] * len(columns)))
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _fitted(columns: Sequence[str], rows: Sequence[Sequence[Any]], spare: set[str]) -> None:
+    used = [n for n, name in enumerate(columns) if name not in spare or any(row[n] not in _EMPTY for row in rows)]
+    columns, rows = [columns[n] for n in used], [[row[n] for n in used] for row in rows]
+    console = Console(highlight=False)
+    widths = _widths(console, columns, rows)
+    if widths is None:
+        console.print(_records(columns, rows), soft_wrap=True)
+    else:
+        console.print(_table(columns, rows, widths))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], widths: Sequence[int | None]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, (name, width) in enumerate(zip(columns, widths, strict=True)):
+        values = [row[number] for row in rows if row[number] not in _EMPTY]
+        is_number = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold", width=width)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _widths(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int] | None:
+    """Of each column, where the widest ones give way; None if even their words do not fit.
+
+    A word of a heading is never broken, one of a cell only if it is longer than ``WORD``.
+    """
+    widths, least = [], []
+    for number, name in enumerate(columns):
+        heading = Measurement.get(console, console.options, Text(name))
+        cells = [Measurement.get(console, console.options, _cell(row[number])) for row in rows]
+        widths.append(max(m.maximum for m in (heading, *cells)))
+        least.append(max(heading.minimum, *(min(WORD, m.minimum) for m in cells), 1))
+    while sum(widths) + GAP * (len(widths) - 1) > console.width:
+        wide = [n for n, width in enumerate(widths) if width > least[n]]
+        if not wide:
+            return None
+        widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _records(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Text:
+    """A line a cell that is not empty, under its heading; an empty line between rows."""
+    margin = max(map(len, columns))
+    return Text("\n\n").join(
+        Text("\n").join(
+            Text(f"{name:{margin}}  ").append_text(_cell(value))
+            for name, value in zip(columns, row, strict=True)
+            if value not in _EMPTY
+        )
+        for row in rows
+    )
 
 
 def print_json(value: Any) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
-from uuid import uuid4
 
 import click
 
+from cli.files import check_place, write_whole
 from cli.output import say
 from cli.session import open_pipeline, store_argument
-from pdstore.errors import StorageFailure, UsageError
 from stages.report_page.contents import read_contents
 from stages.report_page.page import render
 
@@ -35,28 +33,9 @@ def command(out: Path, dataset: str, images: int) -> None:
       pd report --out /tmp/parts.html --images 12
       pd report --dataset part_imagenet_val
     """
-    _check(out)
+    check_place(out)
     store, pipeline = open_pipeline()
     page = render(read_contents(store, pipeline, dataset, images), shlex.join(["pd", *store_argument(store)]))
-    _write(out, page.encode())
+    write_whole(out, page.encode())
     say(f"{len(page.encode()) / 1e6:.1f} MB")
     print(out)
-
-
-def _check(out: Path) -> None:
-    """Raises UsageError where no file can be written, before anything is read."""
-    if out.is_dir():
-        raise UsageError("a file", "a folder", f"--out {out}", f"Name a file in it: --out {out / 'report.html'}")
-    if not out.parent.is_dir():
-        raise UsageError("a folder that is there", "none", f"--out {out}", f"Make it first: mkdir -p {out.parent}")
-
-
-def _write(out: Path, data: bytes) -> None:
-    """The file as a whole or not at all."""
-    temporary = out.with_name(f".{out.name}.{uuid4().hex}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageFailure("a page that can be written", str(error), f"--out {out}", "Name another folder") from None

@@ -10,6 +10,8 @@ from stages.state import NodeState, states
 
 __all__ = ["command"]
 
+SPARE = ("running", "failed", "stale", "error rows", "also")
+
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -27,7 +29,7 @@ def command(as_json: bool) -> None:
         print_json({"store": store.url, "nodes": {state.node: state.to_dict() for state in found}})
         return
     columns = ("node", "state", "done", "units", "running", "failed", "stale", "error rows", "seconds", "layer", "also")
-    print_table(columns, [_row(state) for state in found])
+    print_table(columns, [_row(state) for state in found], spare=SPARE)
     failed = [(s.node, unit, text) for s in found for unit, text in sorted(s.failed.items())]
     if failed:
         print_table(("failed", "unit", "last error"), failed)

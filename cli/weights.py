@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from cli.output import print_json, print_table, say
 from pdstore.errors import UsageError
 from schemas.stages import WeightsSettings
 from schemas.training import NETWORK_PRESETS
+from stages.pipeline import parse_value
 
 if TYPE_CHECKING:
     from stages.models.checkpoints import Checkpoint
@@ -106,7 +106,7 @@ def _read(source: str, values: tuple[str, ...], preset: str | None, num_parts: i
 
     network = {**({"preset": preset} if preset else {}), **dict(_setting(text) for text in values)}
     given = {"file": source, "num_parts": num_parts, **({"network": network} if network else {})}
-    settings = WeightsSettings.parse(given, "weights")
+    settings = WeightsSettings.parse(given, "weights", "See those of networks with: pd config schema")
     return read_checkpoint(settings.file, settings.network, settings.num_parts)
 
 
@@ -114,7 +114,7 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise UsageError("KEY=VALUE", repr(text), "pd weights", "For example: num_queries=100")
-    return name, yaml.safe_load(value)
+    return name, parse_value(value, text)
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class PdError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        found = self.found if self.found.endswith("\n") else f"{self.found}. "
+        found = self.found if self.found.endswith("\n") else f"{_sentence(self.found)} "
         return f"{place}expected {self.expected}, found {found}{_sentence(self.fix)}".rstrip()
 
 
@@ -85,8 +85,9 @@ class StorageFailure(PdError):
 
 
 def _sentence(text: str) -> str:
-    text = text.rstrip(".")
-    return text if not text or text.endswith("?") else f"{text}."
+    # Messages of other libraries end in marks of their own.
+    text = text.rstrip(" .!")
+    return text if not text or text.endswith(("?", "…")) else f"{text}."
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

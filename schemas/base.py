@@ -13,7 +13,6 @@ S = TypeVar("S", bound=BaseModel)
 
 __all__ = ["Settings", "checkpoint_setting", "file_setting", "operational", "parse_settings"]
 
-_NOT_NODES = {"pipeline", "source"}
 _NOT_IDENTITY = {"operational", "file"}
 
 
@@ -47,13 +46,16 @@ class Settings(BaseModel):
         return {name for name in self.files() if "checkpoint" in _marks(fields[name.split(".")[0]].json_schema_extra)}
 
     @classmethod
-    def parse(cls, values: dict[str, Any], where: str) -> Self:
+    def parse(cls, values: dict[str, Any], where: str, fix: str = "Mend them") -> Self:
         """Validated settings.
+
+        Args:
+            where: what has them. fix: where the reader sees them all, or mends them.
 
         Raises:
             UsageError: one error that lists every wrong key with its path, what was expected and what was found.
         """
-        return parse_settings(cls, values, where)
+        return parse_settings(cls, values, where, fix)
 
 
 def operational(default: Any, **keywords: Any) -> Any:
@@ -75,7 +77,7 @@ def checkpoint_setting(default: Any, **keywords: Any) -> Any:
     return Field(default, json_schema_extra={"file": True, "checkpoint": True}, **keywords)
 
 
-def parse_settings(cls: type[S], values: dict[str, Any], where: str) -> S:
+def parse_settings(cls: type[S], values: dict[str, Any], where: str, fix: str) -> S:
     """``cls`` from plain values, with every fault in one :class:`UsageError`."""
     try:
         return cls.model_validate(values)
@@ -85,7 +87,7 @@ def parse_settings(cls: type[S], values: dict[str, Any], where: str) -> S:
             expected=f"valid settings of {where}",
             found=f"{len(faults)} fault{'s' * (len(faults) > 1)}:\n  " + "\n  ".join(faults) + "\n",
             where=where,
-            fix="Mend them" if where in _NOT_NODES else f"See them all with: pd config show {where}",
+            fix=fix,
         ) from None
 
 

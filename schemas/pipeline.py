@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from schemas.base import Settings
 
 __all__ = ["NodeSpec", "PipelineSpec", "SourceSpec"]
+
+
+NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+"""It names a folder of the store, and stands in SQL and on the command line."""
 
 
 class NodeSpec(Settings):
@@ -38,7 +42,7 @@ class PipelineSpec(Settings):
     description: str = Field("", description="what the pipeline is for")
     block_size: int = Field(1024, ge=1, description="images a block; fixed when the store is made")
     seed: int = Field(0, ge=0, description="of the order of images; fixed when the store is made")
-    nodes: dict[str, NodeSpec] = Field(description="name -> node")
+    nodes: dict[NodeName, NodeSpec] = Field(min_length=1, description="name -> node")
 
 
 class SourceSpec(Settings):

@@ -13,6 +13,7 @@ import yaml
 
 from pdstore import Identity, Store, layout
 from pdstore.errors import InputMissing, UsageError, nearest
+from pdstore.info import read_record
 from schemas.base import Settings
 from schemas.pipeline import NodeSpec, PipelineSpec
 from stages.digest import path_digest
@@ -27,6 +28,7 @@ __all__ = [
     "load_recorded",
     "merge_overrides",
     "parse_override",
+    "parse_value",
     "preset_names",
     "read_preset",
     "record",
@@ -102,7 +104,7 @@ class Pipeline:
         values, override = dict(spec.settings), self.overrides.get(name, {})
         for path, value in override.items():
             _place(values, path.split("."), value, f"{name}.{path}")
-        settings = stage.settings.parse(values, name)
+        settings = stage.settings.parse(values, name, f"See them all with: pd config show {name}")
         inputs = self._inputs(name, stage, spec.inputs)
         files = {key: Path(path.replace("{images}", self._root)) for key, path in settings.files().items()}
         checkpoints = settings.checkpoints()
@@ -180,10 +182,22 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     node, dot, key = path.partition(".")
     if not (equals and dot and node and key):
         raise UsageError("node.setting=value", repr(text), "override", "For example: grouping.k=5")
+    return node, key, parse_value(value, text)
+
+
+def parse_value(value: str, where: str) -> Any:
+    """A setting's value, written as YAML.
+
+    Raises:
+        UsageError: it is none.
+    """
     try:
-        return node, key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError("a YAML value", repr(value), text, " ".join(str(error).split())) from None
+        return yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError) as error:
+        why = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UsageError(
+            "a YAML value", f"{value!r} ({why})", where, "For example: 5, true, [1, 2] or 'a: b'"
+        ) from None
 
 
 def merge_overrides(
@@ -215,14 +229,19 @@ def load_recorded(store: Store, overrides: Iterable[str] = ()) -> Pipeline:
 
     Raises:
         UsageError: the store has no pipeline, or an override is wrong.
+        CorruptData: the recorded pipeline cannot be read.
     """
     try:
-        values = json.loads(store.files.read(layout.PIPELINE))
+        spec, recorded = read_record(store.files, layout.PIPELINE, _spec_and_overrides)
     except FileNotFoundError:
         fix = "Run pd init again in a new folder"
         raise UsageError("a recorded pipeline", f"no {layout.PIPELINE}", store.url, fix) from None
-    merged = merge_overrides(overrides, values["overrides"])
-    return Pipeline(PipelineSpec.parse(values["spec"], "pipeline"), merged, str(store.info.source.get("root", "")))
+    merged = merge_overrides(overrides, recorded)
+    return Pipeline(PipelineSpec.parse(spec, "pipeline"), merged, str(store.info.source.get("root", "")))
+
+
+def _spec_and_overrides(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    return dict(values["spec"]), {node: dict(settings) for node, settings in values["overrides"].items()}
 
 
 def _stage(name: str, node: str) -> Stage:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pdstore import Layer, Store
 from pdstore.errors import InputMissing, StaleSettings, UsageError
 from pdstore.files import Files
-from pdstore.fingerprint import difference
+from stages.changes import changes
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline, check_files
 from stages.state import Inputs, older_layers, units_of
@@ -20,19 +20,24 @@ __all__ = ["check_inputs", "check_settings", "prepare"]
 EXTRAS = {"s3fs": "s3"}
 
 
-def check_settings(store: Store, node: Node, new_layer: bool) -> None:
-    """Raises StaleSettings if the node has committed units under other settings, and none under these."""
+def check_settings(store: Store, pipeline: Pipeline, node: Node, new_layer: bool) -> None:
+    """Raises StaleSettings if the node has committed units under other settings, and none under these.
+
+    Where it is what the node reads that has changed, the error names the nodes whose own settings did.
+    """
     older = older_layers(store, node)
     if new_layer or not older or store.layer(node.name, node.fingerprint).units():
         return
     newest = max(older, key=lambda layer: max(m.created for m in layer.manifests().values()))
-    changed = "; ".join(difference(newest.info.identity, node.identity)) or "nothing but the layer's name"
+    changed = changes(store, pipeline, newest.info.identity, node)
+    lines = [line for of_node in changed.values() for line in of_node] or ["nothing but the layer's name"]
+    setting = f"pd config set {' '.join(f'{name}.KEY=VALUE' for name in changed or [node.name])}"
     fix = (
-        "Three ways on: (1) leave the settings as they were; (2) write a second layer beside the first, which stays "
-        f"for comparison in SQL: add --new-layer; (3) keep only the new one: pd config set {node.name}.KEY=VALUE, then "
-        f"pd gc --layer {newest.fingerprint} --yes, then run again"
+        f"Three ways on: (1) leave the settings as they were (back to them: {setting}); (2) write a second layer "
+        "beside the first, which stays for comparison in SQL: add --new-layer; (3) keep only the new one: "
+        f"{setting}, then pd gc --layer {newest.fingerprint} --yes, then run again"
     )
-    found = f"{len(newest.units())} committed under others: {changed}"
+    found = f"{len(newest.units())} committed under others: {'; '.join(lines)}"
     raise StaleSettings("units under the present settings", found, node.name, fix)
 
 

@@ -83,7 +83,7 @@ def run_node(
         run.follow()
         company.leave()
         return report
-    check_settings(store, node, options.new_layer)
+    check_settings(store, pipeline, node, options.new_layer)
     if not options.dry_run:
         store.declare(node.name, node.identity, node.stage.output, __version__)
     run.agenda.plan(options.shard, options.limit, refresh=options.refresh, allow_partial=options.allow_partial)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pdstore import Store, layout
-from pdstore.errors import UsageError
+from pdstore.errors import StaleSettings, UsageError
 from pdstore.files import Files
 from schemas.catalog import catalog_of
 from schemas.pipeline import SourceSpec
+from stages.changes import own_changes
 from stages.create import create_store, ensure_listing
-from stages.pipeline import load_recorded, read_preset
+from stages.pipeline import Pipeline, load_recorded, read_preset
 from stages.progress import Progress
 from stages.runner import RunOptions, run_node
 
-__all__ = ["DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
+__all__ = ["IMAGES", "DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
 
 AR = "AR@20"
+IMAGES = 1080
+"""Drawn unless told."""
+ELSEWHERE = "pd demo --store DIR"
 ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     # row of the table: node of its mIoU, node of its AR, nodes whose seconds it took
     "one_part": ("detic", "detic", ("segmenter", "detic", "detic-human")),
@@ -60,31 +65,56 @@ class DemoResult:
         return {"nodes": rows, "one_part": one_part, "seed": self.seed, "seconds": round(self.seconds, 1)}
 
 
-def open_demo(url: str, seed: int, images: int = 1080, overrides: Sequence[str] = ()) -> Store:
+def open_demo(url: str, seed: int, images: int | None = None, overrides: Sequence[str] = ()) -> Store:
     """The demo's store: a new one, or the one that an earlier call made and perhaps did not finish.
 
     Args:
-        images: how many are drawn, five of six for training. overrides: as of ``pd init``; both of a new store only.
+        images: how many are drawn, five of six for training; None takes what is there, else ``IMAGES``.
+        overrides: as of ``pd init``. The results of a demo that is there are those of its own: they change none.
 
     Raises:
-        UsageError: there is a store at ``url`` that is not the demo of this seed.
+        UsageError: the store at ``url`` is no demo, or one of another seed or number of images; an override is wrong.
+        StaleSettings: the demo at ``url`` has other settings.
     """
     if not Files(url).exists(layout.STORE):
-        spec = read_preset("demo")
+        spec, count = read_preset("demo"), images or IMAGES
         seeded = [f"{name}.seed={seed}" for name in ("segmenter", "proposal-train", "distill-train")]
-        held_out = max(1, images // 6)
+        held_out = max(1, count // 6)
         source = SourceSpec(
-            kind="demo", root=str(Files(url).local("images")), seed=seed, num_train=images - held_out, num_val=held_out
+            kind="demo", root=str(Files(url).local("images")), seed=seed, num_train=count - held_out, num_val=held_out
         )
         return create_store(url, source, spec, [*seeded, *overrides])
     store = Store(url)
-    if (store.info.source.get("kind"), store.info.source.get("seed")) != ("demo", seed):
-        found = f"{store.info.source.get('kind')}, seed {store.info.source.get('seed')}"
-        raise UsageError(f"a demo store of seed {seed}", found, url, "Choose another folder: pd demo --store DIR")
+    _check_source(store, seed, images)
+    ensure_listing(store)
+    _check_settings(store, overrides)
     return store
 
 
-def run_demo(store: Store, progress: Progress, should_stop: Callable[[], bool]) -> DemoResult:
+def _check_source(store: Store, seed: int, images: int | None) -> None:
+    source = store.info.source
+    if source.get("kind") != "demo":
+        raise UsageError("a demo store", "a store of other images", store.url, f"Choose another folder: {ELSEWHERE}")
+    if source["seed"] != seed:
+        fix = f"Its own: --seed {source['seed']}. Or choose another folder: {ELSEWHERE}"
+        raise UsageError(f"a demo store of seed {seed}", f"one of seed {source['seed']}", store.url, fix)
+    drawn = source["num_train"] + source["num_val"]
+    if images not in (None, drawn):
+        fix = f"Leave --images out. Or choose another folder: {ELSEWHERE}"
+        raise UsageError(f"a demo store of {images} images", f"one of {drawn}", store.url, fix)
+
+
+def _check_settings(store: Store, overrides: Sequence[str]) -> None:
+    """Raises StaleSettings if the overrides change results."""
+    own, asked = load_recorded(store).nodes, load_recorded(store, overrides).nodes
+    changed = [line for name in own for line in own_changes(name, own[name].identity, asked[name].identity)]
+    if changed:
+        words = shlex.join(["pd", "--store", store.url, "run", *overrides, "--new-layer"])
+        fix = f"To compare them with its own: {words}. For a demo of them alone: {ELSEWHERE}"
+        raise StaleSettings("the settings of the demo that is there", "; ".join(changed), store.url, fix)
+
+
+def run_demo(store: Store, pipeline: Pipeline, progress: Progress, should_stop: Callable[[], bool]) -> DemoResult:
     """Run what is missing of the demo.
 
     Raises:
@@ -92,7 +122,6 @@ def run_demo(store: Store, progress: Progress, should_stop: Callable[[], bool]) 
     """
     started = time.monotonic()
     images = ensure_listing(store).images
-    pipeline = load_recorded(store)
     for name in pipeline.nodes:
         run_node(store, pipeline, name, RunOptions(wait=True), progress, should_stop)
     return DemoResult(store.url, int(store.info.source["seed"]), images, demo_scores(store), time.monotonic() - started)

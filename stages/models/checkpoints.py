@@ -86,6 +86,9 @@ def read_checkpoint(text: str, network: NetworkSettings | None = None, num_parts
     path = Path(text)
     if path.is_dir() or (not path.exists() and is_hub_name(text)):
         return _read_folder(local_checkpoint(text), text, network, num_parts)
+    if path.suffix == ".safetensors" and path.is_file():
+        fix = f"Give the folder, with its {CONFIG_NAME}: {path.parent}"
+        raise UsageError("the folder of a network, of transformers or of this program", "a file in it", text, fix)
     tensors = read_tensors(path)
     if not official.is_official(tensors):
         found = f"names such as {', '.join(sorted(tensors)[:3])}"

@@ -192,11 +192,24 @@ class TestState:
         assert_error(result, 3, "grouping: ", "k: 2 -> 3", "(1)", "--new-layer", "pd gc --layer")
         assert committed(store) == before
 
+    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"spec": {}, "overrides": [1]}'])
+    def test_a_recorded_pipeline_that_is_broken(self, pd: Pd, store: Path, text: str) -> None:
+        """The error names the file, for every verb that reads it."""
+        (store / "pipeline.json").write_text(text)
+        for words in (("status",), ("run",), ("config", "show")):
+            assert_error(pd(*words), 1, store / "pipeline.json", "expected what this program writes there", "a copy")
+
     def test_settings_changed_upstream(self, pd: Pd, store: Path) -> None:
-        """What a node reads is part of its identity: the difference names the input."""
-        pd("run", "--until", "grouping")
+        """What a node reads is part of its identity: the error names the settings that changed, however far up."""
+        pd("run", "--until", "crf")
         assert pd("stage", "run", "detic", "detic.min_score=0.1", "--new-layer").code == 0
-        assert_error(pd("stage", "run", "grouping"), 3, "grouping: ", "upstream objects: ")
+        assert pd("stage", "run", "grouping", "grouping.k=3", "--new-layer").code == 0
+        result = pd("run", "crf")
+        assert_error(result, 3, "crf: ", "under others: grouping.k: 2 -> 3; detic.min_score: 0.0 -> 0.1")
+        assert "pd config set grouping.KEY=VALUE detic.KEY=VALUE" in result.err and "upstream" not in result.err
+        # Where the layer that was read is gone, nothing says what its settings were.
+        shutil.rmtree(store / "layers" / "grouping")
+        assert_error(pd("run", "crf"), 3, "crf upstream parts: ")
 
     @pytest.mark.parametrize(
         ("query", "words"),

@@ -46,6 +46,14 @@ def test_every_second_verb_has_help_with_an_example(pd: Pd, words: tuple[str, ..
     assert f"  pd {' '.join(words)}" in pd(*words, "--help").out
 
 
+@pytest.mark.parametrize("words", [(), ("stage",), ("config",), ("weights",)])
+def test_a_verb_alone_shows_its_help(pd: Pd, words: tuple[str, ...]) -> None:
+    """On stderr, with the exit code of usage, and not as an error's text."""
+    result = pd(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"Usage: {' '.join(['pd', *words])} ") and "error" not in result.err
+
+
 def test_an_unexpected_failure_is_one_line(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1 and no trace, unless --debug or PD_DEBUG asks for it."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from collections.abc import Callable
 
 import pytest
 
-from cli.output import print_json
+from cli.output import print_json, print_table
 
 
 def test_a_number_that_is_not_finite_is_null(capsys: pytest.CaptureFixture[str]) -> None:
@@ -15,3 +18,48 @@ def test_a_number_that_is_not_finite_is_null(capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     assert "NaN" not in text and "Infinity" not in text
     assert json.loads(text) == {"a": None, "b": [1.5, None], "c": [{"d": 2}]}
+
+
+COLUMNS = ("node", "state", "units", "error rows", "also")
+ROWS = [("grouping-ranking", "not started", 17, "", ""), ("crf", "done", 3, 2, "")]
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[int], list[str]]:
+    """The lines that a terminal of so many columns is given of ``ROWS``."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def printed(width: int) -> list[str]:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(width))
+        print_table(COLUMNS, ROWS, spare=("error rows", "also"))
+        return [line.rstrip() for line in re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()]
+
+    return printed
+
+
+def test_a_terminal_is_spared_empty_columns(on_terminal: Callable[[int], list[str]]) -> None:
+    """Those that may be left out are, when nothing is in them; a pipe is given all of them."""
+    assert on_terminal(80)[0].split() == ["node", "state", "units", "error", "rows"]
+
+
+def test_a_pipe_is_given_every_column(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script sees the same table whatever is in it."""
+    print_table(COLUMNS, ROWS, spare=("error rows", "also"))
+    assert capsys.readouterr().out.splitlines()[0].split() == ["node", "state", "units", "error", "rows", "also"]
+
+
+@pytest.mark.parametrize("width", [10, 37, 38, 39, 45, 61])
+def test_no_width_breaks_a_heading(on_terminal: Callable[[int], list[str]], width: int) -> None:
+    """Columns give way as far as their words allow; in less room each row becomes lines ``heading  value``."""
+    lines = on_terminal(width)
+    is_table = "─" in "".join(lines)
+    assert is_table == (width >= 38)
+    if is_table:
+        assert max(map(len, lines)) <= width
+        head = " ".join(lines[: next(n for n, line in enumerate(lines) if "─" in line)]).split()
+        assert sorted(head) == ["error", "node", "rows", "state", "units"]
+    else:
+        assert lines[:3] == ["node        grouping-ranking", "state       not started", "units       17"]
+        assert lines[3:] == ["", "node        crf", "state       done", "units       3", "error rows  2"]

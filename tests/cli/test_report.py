@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(pd: Pd, store: Path, tmp_pa
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
     result = pd("report", "--out", folder / "x.html")
-    assert result.code == 1 and "a page that can be written" in result.err
+    assert result.code == 1 and "a file that can be written" in result.err
 
 
 def test_monitors_are_views_of_sql(pd: Pd, store: Path) -> None:

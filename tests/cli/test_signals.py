@@ -33,6 +33,16 @@ class TestSignals:
         )
         assert done.returncode == 0, done.stderr
 
+    def test_a_signal_while_the_program_loads(self, store: Path) -> None:
+        """Exit code 75 and one line, before any module of the verb is there to catch it; Ctrl-C is 130."""
+        for number, code in ((signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)):
+            done = subprocess.run(
+                [sys.executable, "-c", _SIGNAL_AT_IMPORT, str(number.value), "--store", str(store), "run"],
+                capture_output=True, text=True, timeout=60, check=False, env=_environment(),
+            )  # fmt: skip
+            assert done.returncode == code and done.stdout == "", done
+            assert len(done.stderr.strip().splitlines()) == 1 and "run the same command again to go on" in done.stderr
+
     def test_a_reader_that_has_seen_enough(self, store: Path) -> None:
         """`pd sql … | head -1` is quiet."""
         query = "SELECT repeat('x', 1000) FROM range(20000)"
@@ -42,6 +52,18 @@ class TestSignals:
         assert done.stderr == "" and len(done.stdout.splitlines()) == 1
 
 
+_SIGNAL_AT_IMPORT = r"""
+import importlib, os, sys
+
+load, number = importlib.import_module, int(sys.argv.pop(1))
+def signalled(name):
+    os.kill(os.getpid(), number)
+    return load(name)
+
+importlib.import_module = signalled
+from cli.main import main
+main()
+"""
 _SLOW_CLI = r"""
 import os, sys, time
 import stages.images as images

@@ -219,6 +219,26 @@ def test_show_says_what_is_wrong(pd: Pd, store: Path) -> None:
     assert "Did you mean 'grouping'?" in pd("show", "0", "--nodes", "groupin").err
 
 
+def test_show_writes_the_format_that_the_name_says(pd: Pd, store: Path, tmp_path: Path) -> None:
+    """PNG and JPEG by their endings; another ending, a folder, and one that is not there are usage errors."""
+    pd("run", "ingest")
+    for name, kind in (("a.png", "PNG"), ("a.JPG", "JPEG"), ("a.jpeg", "JPEG")):
+        assert pd("show", "0", "--out", tmp_path / name).code == 0
+        with Image.open(tmp_path / name) as picture:
+            assert picture.format == kind
+    for out, message in (
+        (tmp_path / "a.tiff", "expected a name that ends in .png, .jpg, .jpeg, found 'a.tiff'. For example: --out"),
+        (tmp_path / "a", "found 'a'"),
+        (tmp_path, "expected a file, found a folder"),
+        (
+            tmp_path / "none" / "a.png",
+            f"expected a folder that is there, found none. Make it first: mkdir -p {tmp_path}",
+        ),
+    ):
+        result = pd("show", "0", "--out", out)
+        assert result.code == 2 and message in result.err and len(result.err.splitlines()) == 1, result.err
+
+
 def test_config_shows_where_each_value_comes_from(pd: Pd, store: Path) -> None:
     """default, preset, override, operational."""
     pd("config", "set", "crf.gt_prob=0.8")

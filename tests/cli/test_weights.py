@@ -61,6 +61,13 @@ def test_convert_overwrites_nothing_and_writes_nothing_of_a_misfit(pd: Pd, tmp_p
     assert not (tmp_path / "new").exists()
 
 
+def test_a_file_of_a_folder_is_sent_to_its_folder(pd: Pd, tmp_path: Path) -> None:
+    """model.safetensors is no checkpoint without the config.json beside it."""
+    assert pd("weights", "convert", MASK2FORMER, tmp_path / "own").code == 0
+    result = pd("weights", "check", tmp_path / "own" / "model.safetensors")
+    assert result.code == 2 and f"Give the folder, with its config.json: {tmp_path / 'own'}." in result.err
+
+
 class Hostile:
     """Unpickled by anybody else, it makes a file."""
 
@@ -83,6 +90,9 @@ def test_wrong_words_are_usage_errors(pd: Pd) -> None:
     """An unknown preset or setting, and a word that is no setting."""
     assert pd("weights", "check", MASK2FORMER, "--preset", "huge").code == 2
     result = pd("weights", "check", MASK2FORMER, "num_querys=3")
-    assert result.code == 2 and "num_queries" in result.err
+    assert result.code == 2 and "num_queries" in result.err and "config show" not in result.err
     result = pd("weights", "check", MASK2FORMER, "tiny")
     assert result.code == 2 and "expected KEY=VALUE, found 'tiny'" in result.err
+    result = pd("weights", "check", MASK2FORMER, "num_queries=[1")
+    assert result.code == 2 and len(result.err.splitlines()) == 1
+    assert result.err.startswith("error: num_queries=[1: expected a YAML value, found '[1' (expected ',' or ']'")

@@ -17,6 +17,15 @@ def test_a_message_has_four_parts() -> None:
     assert str(PdError("x", "y")) == "expected x, found y."
 
 
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [("no z!", "no z."), ("no z. ", "no z."), ("no z…", "no z…"), ("no z... .", "no z."), ("(z, …)", "(z, …).")],
+)
+def test_a_message_of_another_library_ends_once(found: str, shown: str) -> None:
+    """What was found may be a sentence with marks of its own at the end."""
+    assert str(PdError("x", found, fix="Do w.")) == f"expected x, found {shown} Do w."
+
+
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_crosses_processes(kind: type[PdError]) -> None:
     """A worker's error arrives whole, with its class and parts."""

@@ -61,6 +61,6 @@ def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:
 def test_all_faults_come_in_one_error() -> None:
     """One error lists every fault."""
     with pytest.raises(UsageError) as caught:
-        Outer.parse({"k": 1, "kk": 2, "inner": {"size": 0, "x": 1}}, "node")
+        Outer.parse({"k": 1, "kk": 2, "inner": {"size": 0, "x": 1}}, "node", "See: pd config show node")
     text = str(caught.value)
     assert "4 faults" in text and text.count("\n  node.") == 4 and "pd config show node" in text

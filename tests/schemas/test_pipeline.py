@@ -24,6 +24,20 @@ def test_a_pipeline_is_read_strictly() -> None:
             PipelineSpec.parse(values, "pipeline")
 
 
+@pytest.mark.parametrize("name", ["a/../b", "..", "", "-a", "a b", "Grouping", "a=b", "a\n"])
+def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
+    """A node's name is a folder of the store: lower-case letters, digits and . _ - after the first."""
+    with pytest.raises(UsageError, match="should match pattern"):
+        PipelineSpec.parse({"nodes": {name: {"stage": "ingest"}}}, "pipeline")
+    assert PipelineSpec.parse({"nodes": {"part_imagenet.2-parts": {"stage": "ingest"}}}, "pipeline")
+
+
+def test_a_pipeline_has_a_node() -> None:
+    """One without any could do nothing."""
+    with pytest.raises(UsageError, match=r"pipeline.nodes: .*at least 1 item"):
+        PipelineSpec.parse({"nodes": {}}, "pipeline")
+
+
 def test_a_source_names_its_folder() -> None:
     """A source without a folder is refused."""
     with pytest.raises(UsageError, match=r"source.root: field required"):

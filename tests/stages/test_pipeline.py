@@ -81,6 +81,15 @@ def test_a_text_that_is_no_override_is_refused(text: str) -> None:
         parse_override(text)
 
 
+@pytest.mark.parametrize("value", ["[1", "{a", "2020-13-45", "a: b: c", "@"])
+def test_a_value_that_is_no_yaml_is_refused(value: str) -> None:
+    """One line that says what YAML expected there."""
+    with pytest.raises(UsageError) as caught:
+        parse_override(f"grouping.k={value}")
+    text = str(caught.value)
+    assert text.startswith(f"grouping.k={value}: expected a YAML value, found {value!r} (") and "\n" not in text
+
+
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
