@@ -57,7 +57,7 @@ class StaleSettings(PdError):
 
 
 class PartlyFailed(PdError):
-    """Some units failed and the others were committed."""
+    """Some units failed or wait for their input, and the others were committed."""
 
     exit_code = 4
 
