@@ -40,7 +40,7 @@ _TRAIN = {
 _OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     "segmenter-train": _TRAIN,
     "proposal-train": {**_TRAIN, "lr": 0.00001},
-    "distill-train": {**_TRAIN, "lr": 0.00001},
+    "distill-train": {**_TRAIN, "lr": 0.00001, "min_score": 0.0},
     "detic": {"min_score": 0.0},
     "grouping": {"input_scale": 1.0},
     "crf": {"gt_prob": 0.9, "gaussian_compat": 1, "bilateral_compat": 1, "iterations": 2},
