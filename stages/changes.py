@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pdstore import Identity, Store
@@ -10,7 +10,7 @@ from pdstore.errors import InputMissing
 from pdstore.fingerprint import difference
 from stages.pipeline import Node, Pipeline
 
-__all__ = ["changes", "own_changes"]
+__all__ = ["changes", "own_changes", "summary"]
 
 
 def own_changes(node: str, old: Identity, new: Identity) -> list[str]:
@@ -44,6 +44,11 @@ def changes(store: Store, pipeline: Pipeline, old: Identity, node: Node) -> dict
         if lines:
             found[now.name] = lines
     return found
+
+
+def summary(found: Mapping[str, Sequence[str]]) -> str:
+    """All of :func:`changes` in a line."""
+    return "; ".join(line for lines in found.values() for line in lines) or "nothing but the layer's name"
 
 
 def _sources(store: Store, names: Sequence[str], fingerprints: Sequence[str]) -> dict[str, Identity] | None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from pdstore import Layer, Store
 from pdstore.errors import InputMissing, StaleSettings, UsageError
 from pdstore.files import Files
-from stages.changes import changes
+from stages.changes import changes, summary
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline, check_files
-from stages.state import Inputs, older_layers, units_of
+from stages.state import Inputs, newest_layer, older_layers, units_of
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["check_inputs", "check_settings", "prepare"]
@@ -28,16 +28,15 @@ def check_settings(store: Store, pipeline: Pipeline, node: Node, new_layer: bool
     older = older_layers(store, node)
     if new_layer or not older or store.layer(node.name, node.fingerprint).units():
         return
-    newest = max(older, key=lambda layer: max(m.created for m in layer.manifests().values()))
+    newest = newest_layer(older)
     changed = changes(store, pipeline, newest.info.identity, node)
-    lines = [line for of_node in changed.values() for line in of_node] or ["nothing but the layer's name"]
     setting = f"pd config set {' '.join(f'{name}.KEY=VALUE' for name in changed or [node.name])}"
     fix = (
         f"Three ways on: (1) leave the settings as they were (back to them: {setting}); (2) write a second layer "
         "beside the first, which stays for comparison in SQL: add --new-layer; (3) keep only the new one: "
         f"{setting}, then pd gc --layer {newest.fingerprint} --yes, then run again"
     )
-    found = f"{len(newest.units())} committed under others: {'; '.join(lines)}"
+    found = f"{len(newest.units())} committed under others: {summary(changed)}"
     raise StaleSettings("units under the present settings", found, node.name, fix)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pdstore import Layer, Store, layout
 from pdstore.commit import Manifest, inputs_digest
-from pdstore.fingerprint import difference
+from stages.changes import changes, summary
 from stages.listing import Listing
 from stages.pipeline import Node, Pipeline
 from stages.training_state import state_folder
@@ -21,6 +21,7 @@ __all__ = [
     "Inputs",
     "NodeState",
     "is_stale",
+    "newest_layer",
     "node_state",
     "older_layers",
     "read_failure",
@@ -162,7 +163,7 @@ def node_state(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -
         seconds=round(sum(m.seconds for m in manifests.values()), 2),
         is_begun=node.stage.is_training
         and state_folder(store, layout.checkpoints(node.name, node.fingerprint)).exists(),
-        why=_why(node, other, manifests, missing),
+        why=_why(store, pipeline, node, other, manifests, missing),
     )
 
 
@@ -175,6 +176,11 @@ def states(store: Store, pipeline: Pipeline) -> list[NodeState]:
 def older_layers(store: Store, node: Node) -> list[Layer]:
     """Layers of the node under other settings that hold committed units."""
     return [layer for layer in store.layers(node.name) if layer.fingerprint != node.fingerprint and layer.units()]
+
+
+def newest_layer(layers: Sequence[Layer]) -> Layer:
+    """The one that was written to last, of layers that hold committed units."""
+    return max(layers, key=lambda layer: max(m.created for m in layer.manifests().values()))
 
 
 def read_failures(layer: Layer) -> dict[int, str]:
@@ -219,10 +225,17 @@ def _waiting(store: Store, pipeline: Pipeline, node: Node, listing: Listing, mis
     return sorted(blocked)
 
 
-def _why(node: Node, other: list[Layer], manifests: Mapping[int, Manifest], missing: list[int]) -> str:
+def _why(
+    store: Store,
+    pipeline: Pipeline,
+    node: Node,
+    other: list[Layer],
+    manifests: Mapping[int, Manifest],
+    missing: list[int],
+) -> str:
     if not missing:
         return ""
     if manifests or not other:
         return f"{len(missing)} not computed yet"
-    newest = max(other, key=lambda layer: max(m.created for m in layer.manifests().values()))
-    return "settings changed: " + "; ".join(difference(newest.info.identity, node.identity))
+    former = newest_layer(other).info.identity
+    return f"settings changed: {summary(changes(store, pipeline, former, node))}"

@@ -191,7 +191,7 @@ def test_changed_settings_over_existing_blocks_are_refused(ready: Store) -> None
     text = str(caught.value)
     assert "gt_prob: 0.7 -> 0.8" in text and "iterations: 2 -> 3" in text and "bilateral" not in text
     assert "leave the settings" in text and "--new-layer" in text and f"pd gc --layer {old} --yes" in text
-    assert "settings changed: gt_prob: 0.7 -> 0.8" in state(ready, "crf", "crf.gt_prob=0.8").why
+    assert "settings changed: crf.gt_prob: 0.7 -> 0.8" in state(ready, "crf", "crf.gt_prob=0.8").why
     assert len(run(ready, "crf", "crf.gt_prob=0.8", new_layer=True).committed) == 4
     assert sorted(layer.fingerprint for layer in ready.layers("crf") if layer.units()) == sorted(
         {old, load_recorded(ready, ["crf.gt_prob=0.8"])["crf"].fingerprint}
