@@ -13,12 +13,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import mean
 
 from pdstore import Store
 from stages.demo.run import StageScore, demo_scores, open_demo, run_demo
 from stages.pipeline import load_recorded, record
-from stages.progress import Silent
 from stages.runner import RunOptions, run_node
 
 DISTILLATION = ("distill-train", "distill", "eval-distill")
@@ -54,7 +54,8 @@ def main() -> None:
     stores = {seed: open_demo(f"{folder}/seed-{seed}", seed) for seed in seeds}
     results = []
     for seed, store in stores.items():
-        results.append(run_demo(store, load_recorded(store), Silent(), lambda: False))
+        pipeline = load_recorded(store)
+        results.append(run_demo(store, pipeline, partial(run_node, store, pipeline, options=RunOptions(wait=True))))
         print(f"seed {seed}: {results[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     print("| stage | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean |\n" + "|---" * (len(seeds) + 2) + "|")
     for row in zip(*(result.scores for result in results), strict=True):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+
 import click
 
-from cli.execution import interruptible
+from cli.execution import execute, interruptible
+from cli.options import Launch, Request
 from cli.output import print_json, print_table, say
-from cli.progress import progress_for
+from pdstore import Store
 from stages.demo.run import IMAGES, DemoResult, open_demo, run_demo
 from stages.overlays import picture_of, sample_images
-from stages.pipeline import load_recorded
+from stages.pipeline import Pipeline, load_recorded
+from stages.runner import RunOptions
+from stages.signals import StopRequest
 
 __all__ = ["command"]
 
 FOLDER = "pd-demo"
+MOST_WORKERS = 4
 SHEET = "contact-sheet.png"
 SHEET_NODES = ("truth-parts", "detic", "detic-human", "grouping", "crf", "labels", "distill")
 SHEET_IMAGES, SHEET_PX = 8, 160
@@ -48,7 +55,7 @@ def command(
     demo = open_demo(url, seed, images, overrides)
     pipeline = load_recorded(demo, overrides)
     with interruptible() as stop:
-        result = run_demo(demo, pipeline, progress_for(pipeline), stop)
+        result = run_demo(demo, pipeline, lambda name: _run(demo, pipeline, name, overrides, stop))
     sheet = demo.files.local(SHEET)
     ids = sample_images(demo, pipeline, SHEET_IMAGES, seed)
     picture_of(demo, pipeline, ids, SHEET_NODES, SHEET_PX).save(sheet, "PNG")
@@ -57,6 +64,14 @@ def command(
     else:
         _print(result)
     say(f"pictures: {sheet}")
+
+
+def _run(store: Store, pipeline: Pipeline, name: str, overrides: Sequence[str], stop: StopRequest) -> None:
+    """One node. A CRF keeps one core busy, where a network has use for all."""
+    on_one_core = pipeline[name].stage.name == "crf" or getattr(pipeline[name].settings, "crf", None) is not None
+    workers = min(MOST_WORKERS, os.cpu_count() or 1)
+    launch = Launch(workers=workers) if on_one_core and workers > 1 else Launch()
+    execute(store, pipeline, name, Request(RunOptions(wait=True), launch), overrides, stop)
 
 
 def _print(result: DemoResult) -> None:

@@ -135,12 +135,13 @@ def _planned(node: Node, report: Report) -> str:
 def _done(node: Node, report: Report, shard: Shard | None) -> str:
     """What the progress has not said already."""
     parts = []
-    if not report.committed:
+    is_worker = WORKER in os.environ
+    if not report.committed and not is_worker:
         nothing = f"nothing to do in shard {shard.k}/{shard.n}" if shard else "done already"
         parts.append("nothing is free" if report.held else nothing)
     if report.rejected:
         parts.append(f"{report.rejected} images left out, with the reason in the table errors")
-    if report.held and WORKER not in os.environ:
+    if report.held and not is_worker:
         parts.append(f"{_units(node, len(report.held))} held by other workers")
     return f"{node.name}: {'; '.join(parts)}" if parts else ""
 

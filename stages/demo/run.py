@@ -16,8 +16,6 @@ from schemas.pipeline import SourceSpec
 from stages.changes import own_changes
 from stages.create import create_store, ensure_listing
 from stages.pipeline import Pipeline, load_recorded, read_preset
-from stages.progress import Progress
-from stages.runner import RunOptions, run_node
 
 __all__ = ["IMAGES", "DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
 
@@ -114,16 +112,16 @@ def _check_settings(store: Store, overrides: Sequence[str]) -> None:
         raise StaleSettings("the settings of the demo that is there", "; ".join(changed), store.url, fix)
 
 
-def run_demo(store: Store, pipeline: Pipeline, progress: Progress, should_stop: Callable[[], bool]) -> DemoResult:
+def run_demo(store: Store, pipeline: Pipeline, run: Callable[[str], object]) -> DemoResult:
     """Run what is missing of the demo.
 
-    Raises:
-        PdError: see :func:`stages.runner.run_node`.
+    Args:
+        run: computes what is missing of a node.
     """
     started = time.monotonic()
     images = ensure_listing(store).images
     for name in pipeline.nodes:
-        run_node(store, pipeline, name, RunOptions(wait=True), progress, should_stop)
+        run(name)
     return DemoResult(store.url, int(store.info.source["seed"]), images, demo_scores(store), time.monotonic() - started)
 
 

@@ -20,7 +20,7 @@ SMALL = ["--images", "72"]
 SMALL += ["segmenter.steps=12", "proposal-train.steps=12", "distill-train.steps=12", "segmenter.checkpoint_every=3"]
 # Networks of so few steps are not sure of anything: take all they say.
 SMALL += ["proposals.min_score=0", "ranking.min_score=0", "ranking.min_inside=0", "ranking.min_object_ratio=0"]
-SMALL += ["labels.min_segment_score=0", "labels.min_inside=0", "distill-train.min_score=0"]
+SMALL += ["labels.min_segment_score=0", "labels.min_inside=0", "labels.crf=null", "distill-train.min_score=0"]
 SMALL += ["proposal-train.checkpoint_every=3", "distill-train.checkpoint_every=3"]
 
 
