@@ -56,9 +56,12 @@ _SIGNAL_AT_IMPORT = r"""
 import importlib, os, sys
 
 load, number = importlib.import_module, int(sys.argv.pop(1))
-def signalled(name):
+def signalled(name, package=None):
+    importlib.import_module = load
     os.kill(os.getpid(), number)
-    return load(name)
+    for _ in range(100):  # here Python looks for signals; inside an import it may lose the exception
+        pass
+    return load(name, package)
 
 importlib.import_module = signalled
 from cli.main import main
