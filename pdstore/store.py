@@ -86,8 +86,11 @@ class Store:
     def declare(self, node: str, identity: Identity, table: Table, program: str) -> Layer:
         """The layer of ``node`` with this identity, made if it is not there."""
         layer = Layer(self, node, identity.fingerprint)
-        data = json.dumps(LayerInfo(node, identity, table, program).to_dict(), sort_keys=True, indent=1).encode()
-        self.files.create(layout.layer_info(node, layer.fingerprint), data)
+        path = layout.layer_info(node, layer.fingerprint)
+        # Looked at first: a run that finds everything done writes nothing, also where it may not.
+        if not self.files.exists(path):
+            info = LayerInfo(node, identity, table, program)
+            self.files.create(path, json.dumps(info.to_dict(), sort_keys=True, indent=1).encode())
         return layer
 
 

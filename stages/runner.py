@@ -94,7 +94,7 @@ def run_node(
     finally:
         report.seconds = time.monotonic() - started
     company.leave()
-    report.is_begun = not options.dry_run and bool(store.layer(node.name, node.fingerprint).units())
+    report.is_begun = not options.dry_run and bool(run.layer.units())
     raise_failures(report, options.max_error_rate)
     raise_waiting(report, node.upstream())
     return report

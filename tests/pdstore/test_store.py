@@ -100,6 +100,15 @@ class TestContract:
         assert again.units() == [0, 1]
         assert len(layer.store.layers("grouping")) == 2
 
+    def test_a_layer_that_is_declared_is_written_once(self, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Declaring it again needs no right to write."""
+
+        def refuse(*_: object) -> bool:
+            raise AssertionError("nothing is to be written")
+
+        monkeypatch.setattr(layer.store.files, "create", refuse)
+        assert new_layer(layer.store, k=4).units() == [0, 1]
+
     def test_a_unit_is_claimed_by_one_worker(self, layer: Layer) -> None:
         """While one holds it another gets None, and everybody sees who works on it."""
         claim = layer.claim(7)

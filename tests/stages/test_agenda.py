@@ -37,6 +37,15 @@ def word(store: Store, name: str) -> str:
     return node_state(store, pipeline, pipeline[name], Listing(store)).word
 
 
+@pytest.fixture
+def stale(grouped: Store) -> Store:
+    """A store whose ranking has seen half of what there is now."""
+    run(grouped, "crf", limit=2)
+    run(grouped, "ranking", allow_partial=True)
+    run(grouped, "crf")
+    return grouped
+
+
 def test_what_comes_while_a_barrier_computes_makes_it_stale(grouped: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads the blocks that were there when it began, and its commit says so."""
     real, read = ranking.start, []
@@ -60,27 +69,21 @@ def test_what_comes_while_a_barrier_computes_makes_it_stale(grouped: Store, monk
     assert word(grouped, "ranking") == "done"
 
 
-def test_of_two_that_refresh_the_second_leaves_the_work_of_the_first(grouped: Store) -> None:
+def test_of_two_that_refresh_the_second_leaves_the_work_of_the_first(stale: Store) -> None:
     """Both planned to compute the stale unit again; whoever comes second finds it fresh and withdraws nothing."""
-    run(grouped, "crf", limit=2)
-    run(grouped, "ranking", allow_partial=True)
-    run(grouped, "crf")
-    second = agenda(grouped, "ranking", refresh=True)
+    second = agenda(stale, "ranking", refresh=True)
     assert second.todo == [0] and not second.is_done(0)
-    assert run(grouped, "ranking", refresh=True).committed == [0]
+    assert run(stale, "ranking", refresh=True).committed == [0]
     assert not second.take(0)
-    assert word(grouped, "ranking") == "done"
+    assert word(stale, "ranking") == "done"
 
 
-def test_planning_a_refresh_withdraws_nothing(grouped: Store) -> None:
+def test_planning_a_refresh_withdraws_nothing(stale: Store) -> None:
     """A stale unit stays readable until a worker takes it."""
-    run(grouped, "crf", limit=2)
-    run(grouped, "ranking", allow_partial=True)
-    run(grouped, "crf")
-    planned = agenda(grouped, "ranking", refresh=True)
-    assert word(grouped, "ranking") == "stale"
+    planned = agenda(stale, "ranking", refresh=True)
+    assert word(stale, "ranking") == "stale"
     assert planned.take(0)
-    assert word(grouped, "ranking") == "not started"
+    assert word(stale, "ranking") == "not started"
 
 
 def test_units_that_others_committed_are_not_claimed(grouped: Store) -> None:
