@@ -246,6 +246,7 @@ class PredictSettings(Settings):
     threshold: float = Field(0.5, ge=0, le=1, description="a pixel needs a part of higher summed probability")
     min_area_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of the image")
     flip: bool = Field(False, description="average with the mirrored image")
+    crf: CrfSettings | None = Field(None, description="dense CRF on the parts; none unless set")
     slots: str = file_setting(
         "",
         description="text file with the classes of the head in their order, a code or 'code,name' a line; needed where "

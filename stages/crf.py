@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import CrfSettings
 from schemas.tables import PARTS
-from stages.kernels.crf import dense_crf
+from stages.smoothing import painted, smooth
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -38,15 +38,11 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 
 def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> list[dict[str, Any]]:
-    height, width = pixels.shape[:2]
-    labels = np.zeros((height, width), np.int16)
-    for number, mask in enumerate(masks.decode(parts.ragged("rle"), height, width), 1):
-        labels[mask] = number
-    values = settings.model_dump() | {"long_side": settings.long_side or None}
-    smooth = dense_crf(pixels, labels, len(parts) + 1, **values)
-    stack = smooth == np.arange(1, len(parts) + 1)[:, None, None]
+    before = masks.decode(parts.ragged("rle"), *pixels.shape[:2])
+    stack = smooth(pixels, before, settings)
     rle, areas = masks.encode(stack), stack.sum((1, 2))
-    moved = (stack & (smooth != labels)).sum((1, 2))
+    was = painted(before) == np.arange(1, len(parts) + 1)[:, None, None]
+    moved = (stack & ~was).sum((1, 2))
     scalars = [c.name for c in PARTS.scalars]
     return [
         {name: parts[name][i] for name in scalars}

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import LABELS
-from stages.kernels.crf import dense_crf
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
 from stages.segments import ObjectSegments, chosen_objects, object_segments
+from stages.smoothing import smooth
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -39,9 +39,9 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
                 ranked.append((found, _rank(found, centroids[found.category_id], settings)))
             else:
                 unit.reject(found.image_id, "no_clusters", f"class {found.category_id} has no clusters")
-        smooth = _smoothed(unit, ranked, settings.crf)
+        smoothed = _smoothed(unit, ranked, settings.crf)
         for found, parts in ranked:
-            records += _rows(found, parts, smooth.get((found.image_id, found.object_id), parts.masks))
+            records += _rows(found, parts, smoothed.get((found.image_id, found.object_id), parts.masks))
             unit.advance(settings.crf is None)
         return Output(Rows.from_records(LABELS, records))
 
@@ -81,14 +81,11 @@ def _smoothed(
     for found, ranking in ranked:
         if len(ranking.masks):
             stacks.setdefault(found.image_id, []).append((found.object_id, ranking.masks))
-    values = settings.model_dump() | {"long_side": settings.long_side or None}
-    smooth = {}
-    for image_id, pixels in unit.pictures(stacks):
-        for object_id, stack in stacks[image_id]:
-            numbers = np.arange(1, len(stack) + 1, dtype=np.int16)[:, None, None]
-            labels = dense_crf(pixels, (stack * numbers).max(0), len(stack) + 1, **values)
-            smooth[image_id, object_id] = labels == numbers
-    return smooth
+    return {
+        (image_id, object_id): smooth(pixels, stack, settings)
+        for image_id, pixels in unit.pictures(stacks)
+        for object_id, stack in stacks[image_id]
+    }
 
 
 def _rows(found: ObjectSegments, parts: RankedParts, stack: Bools) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The parts of every image by the final model, given the image's object class, or by a supervised one.
 
 A pixel's chance of a part is the sum over queries of class probability x mask probability; it takes the best part
-if that chance is above the threshold.
+if that chance is above the threshold. A dense CRF may then move the borders onto those of the image.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from schemas.stages import PredictSettings
 from schemas.tables import PREDICTIONS
 from stages.models.inference import Found, Inference
 from stages.registry import PART_NAMES
+from stages.smoothing import smooth
 from stages.text_files import read_lines
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
                 shown, classes = [pictures[n] for n, _ in chunk], [one.slot for _, one in chunk]
                 for (n, one), chance in zip(chunk, _chances(network, shown, classes, settings.flip), strict=True):
                     for each in [one] if slots else asked[ids[n]]:
-                        records += _rows(ids[n], each, chance, settings, taught)
+                        records += _rows(ids[n], each, pictures[n], chance, settings, taught)
         records.sort(key=lambda row: (row["image_id"], row["object_id"], row["label_id"]))
         return Output(Rows.from_records(PREDICTIONS, records))
 
@@ -161,29 +163,38 @@ def _chance(found: Found) -> Floats:
     return np.tensordot(found.classes[:, :-1].T, found.masks, 1)
 
 
+def _parts(chance: Floats, settings: PredictSettings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """(M,) numbers of the parts that are there, and their (M, H, W) masks."""
+    stack = (chance.argmax(0) == np.arange(len(chance))[:, None, None]) & (chance > settings.threshold)
+    parts = np.flatnonzero(stack.mean((1, 2)) > settings.min_area_ratio)
+    return parts, stack[parts]
+
+
 def _rows(
-    image_id: int, asked: _Asked, chance: Floats, settings: PredictSettings, taught: _Taught | None
+    image_id: int, asked: _Asked, pixels: Pixels, chance: Floats, settings: PredictSettings, taught: _Taught | None
 ) -> list[dict[str, Any]]:
-    best, height, width = chance.argmax(0), chance.shape[1], chance.shape[2]
-    stack = (best == np.arange(len(chance))[:, None, None]) & (chance > settings.threshold)
-    areas, rle = stack.sum((1, 2)), masks.encode(stack)
-    present = [part for part in range(len(stack)) if areas[part] > settings.min_area_ratio * height * width]
+    parts, stack = _parts(chance, settings)
     if taught:
-        present = [part for part in present if taught.fits(part, asked)]
+        fitting = [number for number, part in enumerate(parts) if taught.fits(part, asked)]
+        parts, stack = parts[fitting], stack[fitting]
+    if settings.crf is not None:
+        stack = smooth(pixels, stack, settings.crf)
+    areas, rle = stack.sum((1, 2)), masks.encode(stack)
     return [
         {
             "image_id": image_id,
             "object_id": asked.object_id,
             "label_id": number,
             "category_id": asked.category_id,
-            "cluster": part,
-            "score": float(min(1.0, chance[part][stack[part]].mean())),
-            "object_ratio": float(areas[part]) / float(areas.sum()),
-            "area": int(areas[part]),
-            "height": height,
-            "width": width,
-            "rle": rle[part],
+            "cluster": int(part),
+            "score": float(min(1.0, chance[part][stack[number]].mean())),
+            "object_ratio": float(areas[number]) / float(areas.sum()),
+            "area": int(areas[number]),
+            "height": stack.shape[1],
+            "width": stack.shape[2],
+            "rle": rle[number],
             "part_name": taught.name(part) if taught else "",
         }
-        for number, part in enumerate(present)
+        for number, part in enumerate(parts)
+        if areas[number]
     ]

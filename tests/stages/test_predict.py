@@ -11,7 +11,7 @@ import pytest
 
 from pdstore import Rows, masks
 from pdstore.errors import UsageError
-from schemas.stages import PredictSettings
+from schemas.stages import CrfSettings, PredictSettings
 from schemas.tables import OBJECTS
 from schemas.training import NetworkSettings
 from stages import predict
@@ -119,3 +119,21 @@ def test_averaging_with_the_mirror_image_changes_scores(bench, tmp_path: Path) -
     folder = model(tmp_path / "m", 2)
     once, twice = run(bench, folder)[0], run(bench, folder, flip=True)[0]
     assert once["score"].tolist() != twice["score"].tolist()
+
+
+def test_a_crf_moves_borders_to_the_edges_of_the_image(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts stay disjoint, one that loses all its pixels is no row, and shares of the object are those after it."""
+    picture = np.full((32, 32, 3), 30, np.uint8)
+    picture[:, 13:] = 220
+    chance = np.zeros((3, 32, 32), np.float32)
+    chance[0, :, :11], chance[2, :, 11:] = 0.8, 0.7  # the true border lies at 13
+    chance[1, 4, 20] = 0.9  # a speck
+    bench.images(picture)
+    folder = model(tmp_path / "m", 2)
+    monkeypatch.setattr(predict, "_chances", lambda network, pictures, classes, flip: [chance] * len(pictures))
+    rough, _ = run(bench, folder)
+    smooth, _ = run(bench, folder, crf=CrfSettings(bilateral_sxy=10, bilateral_srgb=20, long_side=0))
+    assert rough["cluster"].tolist() == [0, 1, 2] and rough["area"].tolist() == [11 * 32, 1, 21 * 32 - 1]
+    assert smooth["cluster"].tolist() == [0, 2] and smooth["area"].tolist() == [13 * 32, 19 * 32]
+    assert smooth["object_ratio"].tolist() == pytest.approx([13 / 32, 19 / 32])
+    assert smooth["score"].tolist() == pytest.approx([0.8 * 11 / 13, 0.7])
