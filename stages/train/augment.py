@@ -63,29 +63,19 @@ def _warp_image(image: Bytes, to_image: Floats, size: int) -> Bytes:
 
 
 def _warp_masks(masks: Bools, to_image: Floats, size: int) -> Bools:
-    """Each pixel takes the mask's value under its centre; outside the image there is no mask."""
-    height, width = masks.shape[1:]
-    if not to_image[0, 1] and not to_image[1, 0]:
-        return _warp_upright(masks, to_image, size)
-    y, x = np.mgrid[:size, :size] + 0.5
-    columns = np.floor(to_image[0, 0] * x + to_image[0, 1] * y + to_image[0, 2]).astype(np.int64)
-    rows = np.floor(to_image[1, 0] * x + to_image[1, 1] * y + to_image[1, 2]).astype(np.int64)
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    return masks[:, rows.clip(0, height - 1), columns.clip(0, width - 1)] & inside
+    """Each pixel takes the mask's value under its centre; outside the image there is no mask.
 
-
-def _warp_upright(masks: Bools, to_image: Floats, size: int) -> Bools:
-    """The same without a rotation, where rows and columns are chosen apart: eight times as fast."""
-    centres = np.arange(size) + 0.5
-    columns = np.floor(to_image[0, 0] * centres + to_image[0, 2]).astype(np.int64)
-    rows = np.floor(to_image[1, 1] * centres + to_image[1, 2]).astype(np.int64)
-    across = np.flatnonzero((columns >= 0) & (columns < masks.shape[2]))
-    down = np.flatnonzero((rows >= 0) & (rows < masks.shape[1]))
-    out = np.zeros((len(masks), size, size), bool)
-    if len(across) and len(down):
-        # The columns that are seen lie side by side, and so do the rows.
-        seen = masks[:, :, columns[across]][:, rows[down]]
-        out[:, down[0] : down[-1] + 1, across[0] : across[-1] + 1] = seen
+    Eight masks at a time, as the bits of one picture: Pillow moves its bytes many times faster than NumPy gathers.
+    """
+    out = np.empty((len(masks), size, size), bool)
+    for first in range(0, len(masks), 8):
+        own = slice(first, first + 8)
+        bits = (1 << np.arange(len(masks[own]), dtype=np.uint8))[:, None, None]
+        packed = Image.fromarray(np.bitwise_or.reduce(masks[own] * bits, 0))
+        moved = packed.transform(
+            (size, size), Image.Transform.AFFINE, tuple(to_image.ravel()), Image.Resampling.NEAREST
+        )
+        out[own] = np.asarray(moved) & bits
     return out
 
 

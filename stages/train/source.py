@@ -108,8 +108,8 @@ class _Block:
         self._choice, self._load, self._keys = choice, unit.loader(), unit.keys
         self._category = unit.category()
         rows = _rows_of(unit.layers[choice.role], unit.number)
-        self._rows = rows.take(choice.keep(rows))
-        self._by_image = self._rows.by("image_id")
+        rows = rows.take(choice.keep(rows))
+        self._rle, self._labels, self._by_image = rows.ragged("rle"), choice.label(rows), rows.by("image_id")
 
     def sample(self, image_id: int) -> Sample:
         try:
@@ -117,10 +117,10 @@ class _Block:
         except ImageFault as fault:
             fix = "Bring the file back: a training must see the images that were ingested"
             raise CorruptData("the image that was ingested", str(fault), self._keys[image_id], fix) from None
-        own = self._rows.take(self._by_image[image_id])
-        stack = masks.decode(own.ragged("rle"), *pixels.shape[:2])
+        own = self._by_image[image_id]
+        stack = masks.decode(self._rle.take(own), *pixels.shape[:2])
         object_class = self._category[image_id][0] if self._choice.has_object_class else 0
-        return Sample(image_id, pixels, stack, self._choice.label(own), object_class)
+        return Sample(image_id, pixels, stack, self._labels[own], object_class)
 
 
 def _rows_of(layers: Sequence[Layer], block: int) -> Rows:
