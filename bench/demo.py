@@ -1,11 +1,12 @@
-"""What the stages of the demo are worth over several seeds, beside two controls.
+"""What the stages of the demo are worth over several seeds, beside three controls.
 
 ``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless told), and on the store of
-the first seed two controls, each as a second layer beside the first:
+the first seed three controls, each as a second layer beside the first:
 
 - ``longer proposals``: the proposal model trained for the steps of both trainings, ranked, labelled and smoothed as
   before, and no distillation. What distillation adds beyond these steps is its own.
 - ``no second CRF``: the labels as they are ranked, and the model that is distilled from them. The demo smooths them.
+- ``no CRF on predictions``: the distilled model's parts as it draws them. The demo smooths these too.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def controls(store: Store) -> list[StageScore]:
     pipeline = load_recorded(store)
     steps = sum(pipeline[node].settings.model_dump()["steps"] for node in ("proposal-train", "distill-train"))
     longer = control(store, "longer proposals", [f"proposal-train.steps={steps}"], ["proposals", "labels"])
-    return longer + control(store, "no second CRF", ["labels.crf=null"], ["labels", "distill"])
+    rough = control(store, "no second CRF", ["labels.crf=null"], ["labels", "distill"])
+    return longer + rough + control(store, "no CRF on predictions", ["distill.crf=null"], ["distill"])
 
 
 def main() -> None:

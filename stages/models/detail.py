@@ -45,8 +45,6 @@ class DetailedPixels(Mask2FormerPixelLevelModule):
         output = super().forward(pixel_values, output_hidden_states)
         coarse = output.decoder_last_hidden_state
         detail = self.detail(pixel_values)
-        size = detail.shape[-2:]
-        context = functional.interpolate(self.reduce(coarse), size=size, mode="bilinear", align_corners=False)
-        deep = functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
-        output.decoder_last_hidden_state = deep + self.fuse(torch.cat([detail, context], 1))
+        deep = functional.interpolate(coarse, size=detail.shape[-2:], mode="bilinear", align_corners=False)
+        output.decoder_last_hidden_state = deep + self.fuse(torch.cat([detail, self.reduce(deep)], 1))
         return output
