@@ -127,7 +127,7 @@ def _paint_object(
     angle = rng.uniform(0, 2 * np.pi)
     slope = columns * np.cos(angle) + rows * np.sin(angle)
     slope = (slope - slope.mean()) / max(np.ptp(slope) / 2, 1)
-    canvas[whole] *= (1 + LIGHT * rng.uniform(0.3, 1) * slope).astype(np.float32)[:, None]
+    canvas[whole] *= (1 + LIGHT * slope).astype(np.float32)[:, None]
     if rng.random() < SPECULAR_RATIO:
         _specular(canvas, whole, rng)
     return [(thing.name, name, mask) for name, mask in parts]
