@@ -53,6 +53,17 @@ def test_masks_move_with_the_image(image_id: int) -> None:
     assert (moved[0] & ~bright).sum() <= 0.25 * moved.sum()
 
 
+@pytest.mark.parametrize("count", [1, 8, 9, 19])
+def test_a_mask_moves_the_same_in_any_company(count: int) -> None:
+    """However many overlapping masks an image has, and however they lie in memory, each is changed as if alone."""
+    image, rng = square()[0], np.random.default_rng(count)
+    masks = np.asfortranarray(rng.random((count, 64, 64)) < 0.4)
+    together = augment(image, masks, ALL, 3, 0, 0)[1]
+    assert together.shape == (count, 64, 64) and together.dtype == bool and 0.05 < together.mean() < 0.4
+    for mask, moved in zip(masks, together, strict=True):
+        assert np.array_equal(augment(image, mask[None], ALL, 3, 0, 0)[1][0], moved)
+
+
 def test_any_frame_is_brought_to_the_square_and_large_ones_are_averaged() -> None:
     """A wide image fits by its long side; shrinking keeps its mean instead of picking pixels."""
     image = np.zeros((200, 400, 3), np.uint8)
