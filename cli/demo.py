@@ -67,10 +67,13 @@ def command(
 
 
 def _run(store: Store, pipeline: Pipeline, name: str, overrides: Sequence[str], stop: StopRequest) -> None:
-    """One node. A CRF keeps one core busy, where a network has use for all."""
-    on_one_core = pipeline[name].stage.name == "crf" or getattr(pipeline[name].settings, "crf", None) is not None
-    workers = min(MOST_WORKERS, os.cpu_count() or 1)
-    launch = Launch(workers=workers) if on_one_core and workers > 1 else Launch()
+    """One node. A CRF keeps one core busy, where a network has use for all.
+
+    A network's results may differ in the last bit with its threads: it has as many here as in ``pd run``.
+    """
+    node, workers = pipeline[name], min(MOST_WORKERS, os.cpu_count() or 1)
+    smooths = node.stage.name == "crf" or getattr(node.settings, "crf", None) is not None
+    launch = Launch(workers=workers) if smooths and "model" not in node.inputs and workers > 1 else Launch()
     execute(store, pipeline, name, Request(RunOptions(wait=True), launch), overrides, stop)
 
 

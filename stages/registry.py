@@ -131,7 +131,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=2,
+            version=3,
         ),
         Stage(
             "detic",
@@ -169,7 +169,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=2,
+            version=3,
         ),
         Stage(
             "proposals",
@@ -208,7 +208,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=2,
+            version=3,
         ),
         Stage(
             "predict",
@@ -217,7 +217,7 @@ STAGES: dict[str, Stage] = {
             tables.PREDICTIONS,
             "stages.predict",
             {"images": _IMAGES, "model": Role((MODEL,)), "objects": Role(("objects",), is_optional=True)},
-            version=2,
+            version=3,
         ),
         Stage(
             "part-train",
@@ -227,6 +227,7 @@ STAGES: dict[str, Stage] = {
             "stages.part_train",
             {"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
             unit="whole",
+            version=2,
             writes_model=True,
             is_training=True,
         ),
