@@ -99,6 +99,8 @@ def _describe(cls: type[BaseModel], fault: ErrorDetails, where: str) -> str:
     path = ".".join([where, *(str(part) for part in fault["loc"])])
     if fault["type"] == "extra_forbidden":
         return f"{path}: unknown setting. {nearest(str(fault['loc'][-1]), _known(cls, fault['loc'][:-1]))}"
+    if fault["type"] == "model_type":
+        return f"{path}: expected settings of its own, {path}.KEY=VALUE each, found {fault['input']!r}"
     return f"{path}: {fault['msg'][:1].lower()}{fault['msg'][1:]}, found {fault['input']!r}"
 
 

@@ -47,7 +47,7 @@ def test_files_are_those_that_are_set() -> None:
         ({"zzz": 5}, "node.zzz: unknown setting. Known: batch_size, copy, inner, k, weights"),
         ({"inner": {"sise": 5}}, "node.inner.sise: unknown setting. Did you mean 'size'"),
         ({"inner": {"size": 0}}, "node.inner.size: input should be greater than or equal to 1, found 0"),
-        ({"inner": 3}, "node.inner: "),
+        ({"inner": 3}, "node.inner: expected settings of its own, node.inner.KEY=VALUE each, found 3"),
         ({"k": "four"}, "node.k: input should be a valid integer.*found 'four'"),
         ({"copy_file": True}, "node.copy_file: unknown setting"),
     ],
