@@ -36,9 +36,10 @@ _TRAIN = {
     "checkpoint_every": 2,
     "augment.size_px": 96,
 }
-# A network that has hardly been trained finds little that it is sure of: every threshold is opened.
+# A network that has hardly been trained finds little that it is sure of: every threshold is opened. The segmenter learns
+# enough for objects of more points than there are parts.
 _OVERRIDES: Mapping[str, Mapping[str, Any]] = {
-    "segmenter-train": _TRAIN,
+    "segmenter-train": {**_TRAIN, "steps": 20, "warmup_steps": 3, "lr": 0.003},
     "proposal-train": {**_TRAIN, "lr": 0.00001},
     "distill-train": {**_TRAIN, "lr": 0.00001, "min_score": 0.0},
     "detic": {"min_score": 0.0},
