@@ -36,8 +36,8 @@ _TRAIN = {
     "checkpoint_every": 2,
     "augment.size_px": 96,
 }
-# A network that has hardly been trained finds little that it is sure of: every threshold is opened. The segmenter learns
-# enough for objects of more points than there are parts.
+# A network that has hardly been trained finds little that it is sure of: every threshold is opened. The segmenter
+# learns enough for objects of more points than there are parts.
 _OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     "segmenter-train": {**_TRAIN, "steps": 20, "warmup_steps": 3, "lr": 0.003},
     "proposal-train": {**_TRAIN, "lr": 0.00001},
