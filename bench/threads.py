@@ -1,4 +1,4 @@
-"""How long torch's threads should spin while they wait: a training step of the demo's network, alone and in company.
+"""How long torch's threads should spin while they wait: a step of a network like the demo's, alone and in company.
 
 Run: ``python -m bench.threads [STEPS]``. Each setting runs in a process of its own, first alone, then two at once.
 """
@@ -20,7 +20,7 @@ _NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 def step_seconds(steps: int) -> float:
-    """Mean seconds of a step of the segmenter's training, batch 8 at 96 px, two threads."""
+    """Mean seconds of a step of a small segmenter's training, batch 8 at 96 px, two threads."""
     import torch
 
     from schemas.training import NetworkSettings, TrainSettings

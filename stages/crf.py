@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import CrfSettings
 from schemas.tables import PARTS
-from stages.smoothing import painted, smooth
+from stages.smoothing import layers, painted, smooth
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -41,8 +41,7 @@ def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings)
     before = masks.decode(parts.ragged("rle"), *pixels.shape[:2])
     stack = smooth(pixels, before, settings)
     rle, areas = masks.encode(stack), stack.sum((1, 2))
-    was = painted(before) == np.arange(1, len(parts) + 1)[:, None, None]
-    moved = (stack & ~was).sum((1, 2))
+    moved = (stack & ~layers(painted(before), len(parts))).sum((1, 2))
     scalars = [c.name for c in PARTS.scalars]
     return [
         {name: parts[name][i] for name in scalars}
