@@ -18,9 +18,9 @@ from functools import partial
 from statistics import mean
 
 from pdstore import Store
-from stages.demo.run import StageScore, demo_scores, open_demo, run_demo
-from stages.pipeline import load_recorded, record
-from stages.runner import RunOptions, run_node
+from stages.plan.pipeline import load_recorded, record
+from stages.run.demo import StageScore, demo_scores, open_demo, run_demo
+from stages.run.runner import RunOptions, run_node
 
 DISTILLATION = ("distill-train", "distill", "eval-distill")
 

@@ -10,23 +10,23 @@ from pathlib import Path
 
 import click
 
-from cli.launchers import devices_for, run_workers, slurm_script, submit, worker_command
+from cli.launchers.local import devices_for, run_workers, slurm_script, submit, worker_command
+from cli.launchers.torchrun import run_ranks
 from cli.main import INTERRUPTED
 from cli.options import Request
 from cli.output import say
 from cli.progress import WORKER, progress_for
-from cli.torchrun import run_ranks
 from pdstore import Store
 from pdstore.errors import PartlyFailed, PdError, Preempted
-from stages.listing import Listing
-from stages.pipeline import Node, Pipeline, record
-from stages.preflight import check_inputs, check_settings
-from stages.ranked import is_first_rank
-from stages.report import Report
-from stages.runner import run_node
-from stages.shard import Shard
-from stages.signals import StopRequest, stop_on_signals
-from stages.state import Inputs, read_failures, units_of
+from stages.plan.pipeline import Node, Pipeline, record
+from stages.plan.states import Inputs, read_failures, units_of
+from stages.run.outcome import Report
+from stages.run.preflight import check_inputs, check_settings
+from stages.run.process_group import is_first_rank
+from stages.run.runner import run_node
+from stages.run.shard import Shard
+from stages.run.signals import StopRequest, stop_on_signals
+from stages.source.listing import Listing
 
 __all__ = ["adopt", "execute", "interruptible"]
 
@@ -73,7 +73,7 @@ def execute(
 
     Raises:
         click.exceptions.Exit: a worker did not end well, and has said why itself.
-        PdError: as :func:`stages.runner.run_node`.
+        PdError: as :func:`stages.run.runner.run_node`.
     """
     node = pipeline[name]
     if request.launch.launcher == "slurm":

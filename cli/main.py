@@ -16,21 +16,21 @@ import click
 __all__ = ["VERBS", "main", "pd", "run_command"]
 
 VERBS: dict[str, tuple[str, str]] = {
-    "init": ("cli.init", "Make a store for a folder of images."),
-    "run": ("cli.run", "Run every node that is missing, in order."),
-    "stage": ("cli.stage", "List the nodes, or run one of them."),
-    "plan": ("cli.plan", "Say which units would run, and why."),
-    "status": ("cli.status", "Say what is done, running, stale or failed."),
-    "sql": ("cli.sql", "Ask the tables of the store."),
-    "show": ("cli.show", "Draw an image with the masks of every node."),
-    "eval": ("cli.evaluate", "Run the evaluations and print their numbers."),
-    "eval-file": ("cli.eval_file", "Score predictions in a file against ground truth in another."),
-    "report": ("cli.report", "Write a web page of results, pictures and monitors."),
-    "verify": ("cli.verify", "Check every committed file."),
-    "gc": ("cli.gc", "List or delete what no commit names."),
-    "config": ("cli.config", "Show or change the settings."),
-    "weights": ("cli.weights", "Check published weights, or convert them."),
-    "demo": ("cli.demo", "Run the whole pipeline on drawn images."),
+    "init": ("cli.verbs.init", "Make a store for a folder of images."),
+    "run": ("cli.verbs.run", "Run every node that is missing, in order."),
+    "stage": ("cli.verbs.stage", "List the nodes, or run one of them."),
+    "plan": ("cli.verbs.plan", "Say which units would run, and why."),
+    "status": ("cli.verbs.status", "Say what is done, running, stale or failed."),
+    "sql": ("cli.verbs.sql", "Ask the tables of the store."),
+    "show": ("cli.verbs.show", "Draw an image with the masks of every node."),
+    "eval": ("cli.verbs.evaluate", "Run the evaluations and print their numbers."),
+    "eval-file": ("cli.verbs.eval_file", "Score predictions in a file against ground truth in another."),
+    "report": ("cli.verbs.report", "Write a web page of results, pictures and monitors."),
+    "verify": ("cli.verbs.verify", "Check every committed file."),
+    "gc": ("cli.verbs.gc", "List or delete what no commit names."),
+    "config": ("cli.verbs.config", "Show or change the settings."),
+    "weights": ("cli.verbs.weights", "Check published weights, or convert them."),
+    "demo": ("cli.verbs.demo", "Run the whole pipeline on drawn images."),
 }
 """Verb -> (module with a command of the verb's name, help text). The module is loaded when the verb is called."""
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from pdstore.errors import UsageError
-from stages.runner import RunOptions
-from stages.shard import Shard
+from stages.run.runner import RunOptions
+from stages.run.shard import Shard
 
 __all__ = ["Launch", "Request", "node_options", "shared_options"]
 

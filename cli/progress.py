@@ -14,8 +14,8 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from cli.output import seconds_text
-from stages.pipeline import Pipeline
-from stages.progress import Progress
+from stages.plan.pipeline import Pipeline
+from stages.run.progress import Progress
 
 __all__ = ["WORKER", "Bar", "Lines", "Tally", "progress_for"]
 

@@ -10,8 +10,8 @@ import click
 
 from pdstore import Store, layout
 from pdstore.errors import UsageError
-from stages.create import ensure_listing
-from stages.pipeline import Pipeline, load_recorded
+from stages.create.store import ensure_listing
+from stages.plan.pipeline import Pipeline, load_recorded
 
 __all__ = ["has_store", "open_pipeline", "open_store", "split_words", "store_argument"]
 

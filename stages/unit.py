@@ -15,8 +15,8 @@ from pdstore import Layer, Rows, Store
 from pdstore.errors import Preempted, StorageFailure
 from pdstore.files import Files
 from schemas.tables import ERRORS
-from stages.images import ImageFault, Picture, decode, decode_ahead
-from stages.listing import ImageClass, Listed
+from stages.source.images import ImageFault, Picture, decode, decode_ahead
+from stages.source.listing import ImageClass, Listed
 
 __all__ = ["Output", "Setup", "Unit"]
 

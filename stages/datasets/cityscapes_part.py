@@ -20,7 +20,7 @@ from pdstore import masks
 from pdstore.errors import UsageError
 from pdstore.runlength import compress
 from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
-from stages.images import ImageFault
+from stages.source.images import ImageFault
 
 __all__ = ["PART_NAMES", "CityscapesPartReader", "classes", "decode_uids", "images", "settings"]
 

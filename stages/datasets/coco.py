@@ -19,7 +19,7 @@ from pdstore import masks
 from pdstore.errors import CorruptData
 from pdstore.runlength import check_run_lengths, compress
 from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
-from stages.images import ImageFault
+from stages.source.images import ImageFault
 
 __all__ = ["CocoReader", "encode_segmentation", "read_content", "split_name"]
 

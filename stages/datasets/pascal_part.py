@@ -19,8 +19,8 @@ import numpy.typing as npt
 from pdstore import masks
 from pdstore.errors import UsageError
 from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
-from stages.images import ImageFault
-from stages.text_files import read_lines
+from stages.source.images import ImageFault
+from stages.source.text_files import read_lines
 
 __all__ = ["CLASSES", "PART_NAMES", "PascalPartReader", "classes", "images", "part_name", "settings"]
 

@@ -1,0 +1,1 @@
+"""Networks, their published weights, and the files in which a network is stored."""

@@ -22,9 +22,9 @@ from schemas.training import NetworkSettings
 from stages.models import official
 from stages.models.architecture import config
 from stages.models.network import PartNetwork
+from stages.models.network_files import CONFIG_NAME, WEIGHTS_NAME, load_weights
 from stages.models.pickles import read_tensors
 from stages.models.sources import is_hub_name, local_checkpoint
-from stages.models.weights import CONFIG_NAME, WEIGHTS_NAME, load_weights
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stages.models.network import PartNetwork
-from stages.models.weights import load_network
+from stages.models.network_files import load_network
 
 __all__ = ["Found", "Inference", "network_size"]
 

@@ -1,0 +1,1 @@
+"""Trainings: samples, augmentation, loss, optimiser, loop, checkpoints and log."""

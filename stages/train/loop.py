@@ -20,10 +20,10 @@ from pdstore.stream import SampleOrder
 from schemas.training import TrainSettings
 from stages.models.network import PartNetwork
 from stages.train.log import TrainingLog
-from stages.train.ranks import ALONE, Ranks
+from stages.train.process_group import ALONE, Ranks
 from stages.train.samples import Batch, SampleSource, batches
-from stages.train.state import TrainingState
 from stages.train.step import Stepper
+from stages.train.training_state import TrainingState
 from stages.train.validation import draw_batch, validate
 
 __all__ = ["Hooks", "train"]

@@ -12,12 +12,12 @@ from pdstore.errors import UsageError
 from schemas.tables import METRICS
 from schemas.training import NetworkSettings, TrainSettings
 from stages.models.network import PartNetwork, build, copy_body
-from stages.models.weights import load_network, load_weights, network_files
+from stages.models.network_files import load_network, load_weights, network_files
 from stages.train.log import LOG_NAME, read_log
 from stages.train.loop import Hooks, train
-from stages.train.ranks import Ranks
+from stages.train.process_group import Ranks
 from stages.train.source import Choice, StoreSource, select
-from stages.training_state import selection_names, state_folder
+from stages.training_place import selection_names, state_folder
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["part_choice", "run_training"]

@@ -15,7 +15,7 @@ from pdstore.errors import CorruptData, InputMissing
 from pdstore.selection import Selection, freeze
 from schemas.catalog import catalog_of
 from schemas.training import TrainSettings
-from stages.images import ImageFault
+from stages.source.images import ImageFault
 from stages.train.samples import Sample
 from stages.unit import Unit
 

@@ -14,9 +14,9 @@ from stages.models.network import Queries
 from stages.train import checkpoint
 from stages.train.loss import PartLoss
 from stages.train.optimiser import set_rate
-from stages.train.ranks import Ranks, synchronise_norms
+from stages.train.process_group import Ranks, synchronise_norms
 from stages.train.samples import Batch
-from stages.train.state import TrainingState
+from stages.train.training_state import TrainingState
 
 __all__ = ["Stepper"]
 

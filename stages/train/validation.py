@@ -16,12 +16,12 @@ from PIL import Image
 from pdstore import masks
 from schemas.training import AugmentSettings, TrainSettings
 from stages.kernels.evaluation import Evaluation, ImageResult
+from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.kernels.protocol import HONEST
 from stages.kernels.recall import IOU_THRESHOLDS, recalled
 from stages.models.network import PartNetwork, Queries
-from stages.pictures import Cell, Overlay, Row, draw_sheet
 from stages.train.loss import PartLoss
-from stages.train.ranks import Ranks
+from stages.train.process_group import Ranks
 from stages.train.samples import Batch, SampleSource, collate
 
 __all__ = ["draw_batch", "validate"]

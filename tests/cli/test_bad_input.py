@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pdstore import Store
-from stages.listing import Listing
+from stages.source.listing import Listing
 from tests.cli.conftest import Pd, Result, committed, draw, draw_noise
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pdstore import Store
-from stages.pipeline import load_recorded
+from stages.plan.pipeline import load_recorded
 
 KILLS = 10
 WHOLE: list[str] = []

@@ -60,7 +60,7 @@ def test_an_unexpected_failure_is_one_line(pd: Pd, store: Path, monkeypatch: pyt
     def broken(*given: object) -> None:
         raise RuntimeError("the wheel came off")
 
-    monkeypatch.setattr("cli.status.states", broken)
+    monkeypatch.setattr("cli.verbs.status.states", broken)
     result = pd("status")
     assert result.code == 1 and "Traceback" not in result.err
     assert result.err.startswith("error: RuntimeError: the wheel came off") and "--debug" in result.err

@@ -69,8 +69,8 @@ main()
 """
 _SLOW_CLI = r"""
 import os, sys, time
-import stages.images as images
-import stages.ingest as ingest
+import stages.source.images as images
+import stages.nodes.ingest as ingest
 
 slow = images.decode
 def decode(*given, **named):

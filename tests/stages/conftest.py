@@ -20,10 +20,10 @@ from pdstore import Identity, Layer, Rows, Store, StoreInfo, Table, layout
 from pdstore.files import Files
 from schemas.pipeline import PipelineSpec, SourceSpec
 from schemas.tables import IMAGES
-from stages.create import create_store
-from stages.listing import ImageClass
-from stages.pipeline import load_recorded, read_preset
-from stages.runner import RunOptions, run_node
+from stages.create.store import create_store
+from stages.plan.pipeline import load_recorded, read_preset
+from stages.run.runner import RunOptions, run_node
+from stages.source.listing import ImageClass
 from stages.unit import Setup, Unit
 
 _TRAIN = {

@@ -13,11 +13,11 @@ from pdstore import Layer, Store, layout, masks
 from pdstore.blockfile import ERRORS, pack, parquet_bytes
 from pdstore.errors import UsageError
 from pdstore.fingerprint import digest
-from stages.listing import Listing
-from stages.pipeline import Node, Pipeline, load_recorded, read_preset
-from stages.preflight import prepare
+from stages.plan.pipeline import Node, Pipeline, load_recorded, read_preset
+from stages.plan.states import Inputs, units_of
 from stages.registry import MODEL, STAGES
-from stages.state import Inputs, units_of
+from stages.run.preflight import prepare
+from stages.source.listing import Listing
 from stages.unit import Output, Setup, Unit
 
 DEMO = Pipeline(read_preset("demo"), root="images")

@@ -15,7 +15,7 @@ from pdstore.errors import UsageError
 from stages.datasets import cityscapes_part
 from stages.datasets.cityscapes_part import PART_NAMES, CityscapesPartReader, decode_uids
 from stages.datasets.truth import Truth
-from stages.images import ImageFault
+from stages.source.images import ImageFault
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, street, write_tiff
 
 KEY = "leftImg8bit/val/ulm/ulm_000001_000019_leftImg8bit.png"

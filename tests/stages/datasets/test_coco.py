@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from pdstore import masks
 from pdstore.errors import CorruptData
 from stages.datasets.coco import CocoReader
-from stages.images import ImageFault
+from stages.source.images import ImageFault
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, compressed, polygon, uncompressed
 
 CATEGORIES = [

@@ -10,7 +10,7 @@ from pdstore.errors import UsageError
 from stages.datasets import pascal_part
 from stages.datasets.pascal_part import CLASSES, PART_NAMES, PascalPartReader, part_name
 from stages.datasets.truth import Truth
-from stages.images import ImageFault
+from stages.source.images import ImageFault
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, write_mat, write_voc
 
 KEY = "JPEGImages/2008_000008.jpg"

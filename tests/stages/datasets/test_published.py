@@ -6,10 +6,10 @@ import pytest
 
 from pdstore.errors import UsageError
 from schemas.pipeline import PipelineSpec, SourceSpec
-from stages.create import create_store
+from stages.create.store import create_store
 from stages.datasets.published import NAMES, dataset_images, with_truth
-from stages.listing import Listing
-from stages.pipeline import load_recorded, read_preset
+from stages.plan.pipeline import load_recorded, read_preset
+from stages.source.listing import Listing
 from tests.stages.datasets.published import photograph, polygon, write_coco
 
 DOG, CAR = "n02085620", "n02701002"

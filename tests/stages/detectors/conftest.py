@@ -164,7 +164,7 @@ def photographs() -> list[np.ndarray]:
 def detect(bench, photographs) -> Callable[..., Any]:
     """``detect(files, **settings)``: the unit and its rows of objects, for the two photographs, a cat and a dog."""
     from schemas.stages import DeticSettings
-    from stages import detic
+    from stages.nodes import detic
 
     images = bench.images(*photographs, classes=[0, 1])
 

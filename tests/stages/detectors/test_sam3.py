@@ -11,7 +11,7 @@ from pdstore import masks
 from pdstore.errors import CorruptData, InputMissing, UsageError
 from schemas.stages import DeticSettings
 from stages.detectors import ANY, sam3
-from stages.pipeline import load_recorded
+from stages.plan.pipeline import load_recorded
 
 
 @pytest.fixture

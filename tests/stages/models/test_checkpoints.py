@@ -17,8 +17,8 @@ from stages.models import official
 from stages.models.architecture import config
 from stages.models.checkpoints import read_checkpoint
 from stages.models.network import PartNetwork, build
+from stages.models.network_files import save_network
 from stages.models.pickles import read_tensors
-from stages.models.weights import save_network
 
 DATA = Path(__file__).parents[2] / "data"
 MASK2FORMER, DISTILLED = DATA / "mask2former_tiny.pkl", DATA / "part_distillation_tiny.pth"

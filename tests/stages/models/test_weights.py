@@ -6,7 +6,7 @@ import torch
 from pdstore.errors import CorruptData, InputMissing
 from schemas.training import NetworkSettings
 from stages.models.network import build
-from stages.models.weights import WEIGHTS_NAME, load_network, network_files, save_network
+from stages.models.network_files import WEIGHTS_NAME, load_network, network_files, save_network
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
 

@@ -1,0 +1,1 @@
+"""Launchers: they start worker processes and do no work themselves."""

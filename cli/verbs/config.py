@@ -1,0 +1,163 @@
+"""``pd config``: presets, settings with where each comes from, their schema, and changes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from cli.output import print_json, print_table, say
+from cli.session import has_store, open_pipeline, split_words
+from cli.verbs.init import PRESET
+from pdstore.errors import UsageError
+from stages.plan.pipeline import Node, Pipeline, merge_overrides, preset_names, read_preset, record
+from stages.plan.states import older_layers
+from stages.registry import STAGES
+
+__all__ = ["command"]
+
+_NETWORK = "preset"
+"""The setting of a network that fills in others."""
+
+
+@click.group("config")
+def command() -> None:
+    """Show or change the settings."""
+
+
+@command.command("list")
+def list_presets() -> None:
+    """The presets that come with the program.
+
+    \b
+    Example:
+      pd config list
+    """
+    specs = {name: read_preset(name) for name in preset_names()}
+    print_table(("preset", "nodes", "what it is for"), [(n, len(s.nodes), s.description) for n, s in specs.items()])
+
+
+@command.command("show")
+@click.argument("words", nargs=-1, metavar="[NODE] [NODE.KEY=VALUE]…")
+@click.option("--preset", metavar="NAME|FILE", help="Of a preset or a YAML file, without a store.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def show(words: tuple[str, ...], preset: str | None, as_json: bool) -> None:
+    """Every setting of every node, or of one, with where its value comes from.
+
+    default: the program; preset: the pipeline's file; network NAME: the preset of the network, which the pipeline's
+    file names; implied: another setting; override: pd init, pd config set or a run. An operational setting changes no
+    result and stays out of the fingerprint.
+
+    \b
+    Examples:
+      pd config show
+      pd config show grouping
+      pd config show ranking --preset demo
+    """
+    names, overrides = split_words(words)
+    pipeline = _pipeline(preset, overrides)
+    nodes = [pipeline[name] for name in names] or list(pipeline.nodes.values())
+    settings = {node.name: list(_settings(pipeline, node)) for node in nodes}
+    if as_json:
+        print_json({name: {s.pop("setting"): s for s in listed} for name, listed in settings.items()})
+        return
+    rows = [
+        (f"{name}.{s['setting']}", _text(s["value"]), s["origin"], s["doc"])
+        for name in settings
+        for s in settings[name]
+    ]
+    print_table(("setting", "value", "from", "meaning"), rows)
+
+
+@command.command("schema")
+def schema() -> None:
+    """The JSON Schema of every stage's settings.
+
+    \b
+    Example:
+      pd config schema > settings.schema.json
+    """
+    print_json({name: stage.settings.model_json_schema(by_alias=True) for name, stage in STAGES.items()})
+
+
+@command.command("set")
+@click.argument("overrides", nargs=-1, required=True, metavar="NODE.KEY=VALUE…")
+def set_values(overrides: tuple[str, ...]) -> None:
+    """Record settings in the store: from now on they are those of its pipeline. Nothing is computed or deleted.
+
+    \b
+    Example:
+      pd config set grouping.k=5 ranking.k=8
+    """
+    names, _ = split_words(overrides)
+    if names:
+        raise UsageError("node.key=value", repr(names[0]), "pd config set", "For example: grouping.k=5")
+    store, pipeline = open_pipeline(overrides)
+    before = store.current()
+    record(store, pipeline)
+    changed = [node for node in pipeline.nodes.values() if node.fingerprint != before.get(node.name)]
+    if not changed:
+        say("Recorded; no result changes.")
+    for node in changed:
+        units, older = store.layer(node.name, node.fingerprint).units(), older_layers(store, node)
+        kept = f"{len(units)} units are there" if units else f"to be computed ({len(older)} older layers stay)"
+        say(f"{node.name}: {before.get(node.name, 'none')} -> {node.fingerprint}, {kept}")
+
+
+def _pipeline(preset: str | None, overrides: list[str]) -> Pipeline:
+    """Of the store; of a preset where one is named or there is no store."""
+    if preset is None and has_store():
+        return open_pipeline(overrides)[1]
+    if preset is None:
+        say(f"No store here: these are the settings of the preset {PRESET}.")
+    return Pipeline(read_preset(preset or PRESET), merge_overrides(overrides))
+
+
+def _settings(pipeline: Pipeline, node: Node) -> Iterator[dict[str, Any]]:
+    """One a setting, nested ones by their path: value, origin, whether it is operational, what it means."""
+    given = dict(_leaves(pipeline.spec.nodes[node.name].settings))
+    overrides = dict(_leaves(pipeline.overrides.get(node.name, {})))
+    for path, value, is_set, is_operational, doc in _fields(node.settings):
+        origin = "override" if path in overrides else "preset" if path in given else "default"
+        if path.endswith(f".{_NETWORK}"):
+            value = overrides.get(path, given.get(path, value))
+        elif is_set and origin == "default":
+            # Not written anywhere: the network's own preset gives it, or the setting beside it implies it.
+            network = f"{path.rpartition('.')[0]}.{_NETWORK}"
+            chosen = overrides.get(network, given.get(network))
+            origin = f"network {chosen}" if chosen else "implied"
+        yield {
+            "setting": path,
+            "value": value,
+            "origin": f"{origin}, operational" if is_operational else origin,
+            "doc": doc,
+        }
+
+
+def _fields(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, bool, bool, str]]:
+    """(path, value, whether it was set, whether it is operational, what it means) of every setting."""
+    for name, field in type(settings).model_fields.items():
+        path, value = f"{prefix}{field.alias or name}", getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from _fields(value, f"{path}.")
+        else:
+            extra = field.json_schema_extra
+            is_operational = isinstance(extra, dict) and bool(extra.get("operational"))
+            yield path, value, name in settings.model_fields_set, is_operational, field.description or ""
+
+
+def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """``{"a": {"b": 1}}`` -> ``a.b``, 1."""
+    if not isinstance(values, dict):
+        yield prefix, values
+        return
+    for key, value in values.items():
+        yield from _leaves(value, f"{prefix}.{key}" if prefix else key)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,99 @@
+"""``pd demo``: the whole pipeline on drawn images, from nothing to a trained model and its scores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import click
+
+from cli.execution import execute, interruptible
+from cli.options import Launch, Request
+from cli.output import print_json, print_table, say
+from pdstore import Store
+from stages.plan.pipeline import Pipeline, load_recorded
+from stages.run.demo import IMAGES, DemoResult, open_demo, run_demo
+from stages.run.runner import RunOptions
+from stages.run.signals import StopRequest
+from stages.show.overlays import picture_of, sample_images
+
+__all__ = ["command"]
+
+FOLDER = "pd-demo"
+MOST_WORKERS = 4
+SHEET = "contact-sheet.png"
+SHEET_NODES = ("truth-parts", "detic", "detic-human", "grouping", "crf", "labels", "distill")
+SHEET_IMAGES, SHEET_PX = 8, 160
+
+
+@click.command("demo")
+@click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
+@click.option(
+    "--store", metavar="DIR", help=f"Where it is made. [default: that of pd --store or PD_STORE, else {FOLDER}]"
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the drawings and the trainings.")
+@click.option(
+    "--images",
+    type=click.IntRange(12),
+    help=f"How many are drawn. [default: {IMAGES}; of a demo that is there, its own]",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print the numbers as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context, overrides: tuple[str, ...], store: str | None, seed: int, images: int | None, is_json: bool
+) -> None:
+    """Draw images, run the whole pipeline on them, and print what each stage is worth.
+
+    A demo that was killed goes on where it was: run it again, or go on with pd run.
+
+    \b
+    Examples:
+      pd demo
+      pd demo --store /tmp/demo --seed 1 --json
+    """
+    url = store or ctx.find_root().obj["store"] or FOLDER
+    demo = open_demo(url, seed, images, overrides)
+    pipeline = load_recorded(demo, overrides)
+    with interruptible() as stop:
+        result = run_demo(demo, pipeline, lambda name: _run(demo, pipeline, name, overrides, stop))
+    sheet = demo.files.local(SHEET)
+    ids = sample_images(demo, pipeline, SHEET_IMAGES, seed)
+    picture_of(demo, pipeline, ids, SHEET_NODES, SHEET_PX).save(sheet, "PNG")
+    if is_json:
+        print_json(result.to_dict())
+    else:
+        _print(result)
+    say(f"pictures: {sheet}")
+
+
+def _run(store: Store, pipeline: Pipeline, name: str, overrides: Sequence[str], stop: StopRequest) -> None:
+    """One node. A CRF keeps one core busy, where a network has use for all.
+
+    A network's results may differ in the last bit with its threads: it has as many here as in ``pd run``.
+    """
+    node, workers = pipeline[name], min(MOST_WORKERS, os.cpu_count() or 1)
+    smooths = node.stage.name == "crf" or getattr(node.settings, "crf", None) is not None
+    launch = Launch(workers=workers) if smooths and "model" not in node.inputs and workers > 1 else Launch()
+    execute(store, pipeline, name, Request(RunOptions(wait=True), launch), overrides, stop)
+
+
+def _print(result: DemoResult) -> None:
+    rows = [
+        (score.name.replace("_", " "), _cell(score.ar), _cell(score.miou), f"{score.seconds:.1f}")
+        for score in result.scores
+    ]
+    print(f"{result.images} drawn images, seed {result.seed}: honest protocol, held-out images, percent")
+    print_table(("stage", "AR@20", "mIoU", "seconds"), rows)
+    print(f"{result.seconds:.0f} s in all. What to try next:\n")
+    for words in (
+        "show --sheet 6 --out sheet.png",
+        "report --out report.html",
+        "status",
+        'sql "SELECT class_name, count(*) n, avg(score) FROM labels JOIN images USING (image_id) GROUP BY 1"',
+        "stage run grouping grouping.k=3 --new-layer",
+    ):
+        print(f"  pd --store {result.store} {words}")
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

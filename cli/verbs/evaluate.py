@@ -1,0 +1,107 @@
+"""``pd eval``: what the masks of a node are worth against ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from cli.execution import adopt, execute, interruptible
+from cli.options import Request, shared_options
+from cli.output import print_json, print_table
+from cli.session import open_pipeline, split_words
+from pdstore import Store
+from schemas.catalog import catalog_of
+from stages.plan.evaluations import Evaluations, extended, made_of, metric_place
+
+__all__ = ["command"]
+
+_NUMBERS = """
+SELECT node, evaluated, protocol, metric, class_name, part_name, value FROM metrics
+WHERE node IN ({nodes}) ORDER BY ALL
+"""
+_UNIQUE = "-unique"
+Number = dict[str, Any]
+
+
+@click.command("eval")
+@click.argument("words", nargs=-1, metavar="[NODE]… [NODE.KEY=VALUE]…")
+@click.option(
+    "--protocol", type=click.Choice(["reference", "honest", "both"]), help="As published, without help, or both."
+)
+@click.option(
+    "--dataset",
+    default="",
+    metavar="NAME",
+    help="The ground truth: nodes NAME-parts and NAME-objects, or the data set that the store was made of.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs: also the numbers of each class and part.")
+@shared_options
+def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, **values: Any) -> None:
+    """Run evaluations that are missing, and print what they measured, in percent.
+
+    NODE is an evaluation of the pipeline, or any node that finds masks: then the evaluation that reads it, or a new
+    one, eval-NODE, which is recorded in the pipeline. An evaluation under another protocol than its own is a node
+    beside it, such as eval-NODE-both. Without NODE: all evaluations of the pipeline. The numbers are rows of the
+    table metrics.
+
+    \b
+    Examples:
+      pd eval
+      pd eval eval-distill --json
+      pd eval proposals --protocol both
+      pd eval distill --dataset part_imagenet_val --protocol reference
+    """
+    names, overrides = split_words(words)
+    request = Request.parse(values, wait=True)
+    store, pipeline = open_pipeline()
+    pipeline = extended(store, pipeline, {}, [o for o in overrides if o.partition(".")[0] in pipeline.nodes])
+    evaluations = Evaluations(pipeline, protocol or "", dataset, made_of(store))
+    found = [(name, *evaluations.of(name)) for name in names]
+    chosen = {node: spec for _, node, spec in found} or evaluations.all()
+    # Of an evaluation that was named, everything; of one that a named node led to, what it says of that node.
+    wanted = {(node, name) for name, node, _ in found if pipeline[name].stage.name != "eval"}
+    whole = {node for name, node, _ in found if (node, name) not in wanted} if names else set(chosen)
+    pipeline = extended(store, pipeline, chosen, overrides)
+    adopt(store, pipeline, list(chosen), request, overrides)
+    with interruptible() as stop:
+        for name in chosen:
+            execute(store, pipeline, name, request, overrides, stop)
+    if request.options.dry_run:
+        return
+    numbers = [
+        n
+        for n in _read(store, chosen)
+        if protocol in (None, "both", n["protocol"]) and (n["node"] in whole or (n["node"], n["evaluated"]) in wanted)
+    ]
+    if as_json:
+        print_json({"nodes": {node: [_without_node(n) for n in numbers if n["node"] == node] for node in chosen}})
+    else:
+        _print(numbers)
+
+
+def _read(store: Store, nodes: Iterable[str]) -> list[Number]:
+    listed = ", ".join(f"'{name}'" for name in nodes)
+    catalog = catalog_of(store)
+    rows: list[Number] = catalog.query(_NUMBERS.format(nodes=listed)).to_pylist()
+    return rows
+
+
+def _without_node(number: Number) -> Number:
+    return {name: value for name, value in number.items() if name != "node"}
+
+
+def _print(numbers: list[Number]) -> None:
+    """A row a node that was evaluated, and one more for its segments with one label a pixel; a column a metric."""
+    rows: dict[tuple[str, str, str], dict[str, float]] = {}
+    for n in numbers:
+        if not n["class_name"]:
+            is_unique = n["metric"].endswith(_UNIQUE)
+            evaluated = f"{n['evaluated']}, one label a pixel" if is_unique else n["evaluated"]
+            row = rows.setdefault((n["node"], evaluated, n["protocol"]), {})
+            row[n["metric"].removesuffix(_UNIQUE)] = n["value"]
+    metrics = sorted({metric for row in rows.values() for metric in row}, key=metric_place)
+    print_table(
+        ("node", "evaluated", "protocol", *metrics), [(*k, *(v.get(m) for m in metrics)) for k, v in rows.items()]
+    )

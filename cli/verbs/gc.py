@@ -1,0 +1,95 @@
+"""``pd gc``: what no commit names, and layers that are not wanted any more."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import click
+
+from cli.output import print_table, say
+from cli.session import open_store
+from pdstore import Layer, Store, layout
+from pdstore.errors import UsageError
+from pdstore.verify import Garbage, find_garbage
+from stages.training_place import forget
+
+__all__ = ["command"]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+@click.command("gc")
+@click.option("--yes", is_flag=True, help="Delete; without it they are only listed.")
+@click.option("--older-than", default="7d", show_default=True, metavar="AGE", help="Such as 12h or 7d.")
+@click.option("--layer", "fingerprint", metavar="FINGERPRINT", help="A whole layer that is not the current one.")
+def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
+    """List attempts that no commit names and leases of workers that are gone; --yes deletes them.
+
+    \b
+    Examples:
+      pd gc
+      pd gc --older-than 12h --yes
+      pd gc --layer 51ab90cd23ef4567 --yes
+    """
+    store = open_store()
+    layer = None if fingerprint is None else _unused_layer(store, fingerprint)
+    found = find_garbage(store, _seconds(older_than)) if layer is None else _layer_garbage(store, layer)
+    if not found:
+        say("Nothing to delete.")
+        return
+    rows = [(g.path, g.size, f"{g.age_s / 3600:.1f} h", g.reason) for g in found]
+    print_table(("path", "bytes", "age", "reason"), rows)
+    size = sum(g.size for g in found)
+    if not yes:
+        say(f"{len(found)} entries, {size} bytes. Delete them with --yes")
+        return
+    for garbage in found:
+        store.files.remove_tree(garbage.path)
+    if layer is not None:
+        forget(store, layout.checkpoints(layer.node, layer.fingerprint))
+    say(f"Deleted {len(found)} entries, {size} bytes.")
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
+    if not match:
+        raise UsageError("a number and one of s, m, h, d, w", repr(text), "--older-than", "For example: 7d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _unused_layer(store: Store, fingerprint: str) -> Layer:
+    layer = _find_layer(store, fingerprint)
+    if store.current().get(layer.node) == layer.fingerprint:
+        settings = ", ".join(f"{key}={value}" for key, value in layer.info.identity.settings.items())
+        fix = f"The recorded settings lead to it ({settings}). Change them first: pd config set {layer.node}.KEY=VALUE"
+        raise UsageError("a layer that is not the current one", f"the current layer of {layer.node}", fingerprint, fix)
+    running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())]
+    if running:
+        raise UsageError("a layer that nobody writes", f"workers on units {running}", fingerprint, "Stop them first")
+    return layer
+
+
+def _layer_garbage(store: Store, layer: Layer) -> list[Garbage]:
+    node, name, now = layer.node, layer.fingerprint, time.time()
+    # The commits go first: a kill in between leaves units that are not there, never units without their files.
+    commits = layout.commits(node, name)
+    rest = (layout.layer(node, name), layout.leases(node, name), layout.failures(node, name))
+    found: list[Garbage] = []
+    counted: set[str] = set()
+    for folder in (commits, *rest, layout.checkpoints(node, name)):
+        sizes = {path: size for path, size in store.files.sizes(folder).items() if path not in counted}
+        counted |= sizes.keys()
+        if sizes:
+            age = now - store.files.newest(folder)
+            found.append(Garbage(folder, sum(sizes.values()), age, f"layer of {node} under other settings"))
+    return found
+
+
+def _find_layer(store: Store, fingerprint: str) -> Layer:
+    layers = [layer for node in store.nodes() for layer in store.layers(node)]
+    found = [layer for layer in layers if layer.fingerprint.startswith(fingerprint)]
+    if len(found) != 1:
+        fix = 'See them with: pd sql "SELECT node, layer, is_current, units FROM layers"'
+        raise UsageError("the fingerprint of one layer", f"{len(found)} layers", f"--layer {fingerprint}", fix)
+    return found[0]

@@ -1,0 +1,66 @@
+"""``pd plan``: which units would run, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.output import print_json, print_table, say
+from cli.session import open_pipeline, split_words
+from pdstore.errors import UsageError
+from stages.plan.states import NodeState, states
+
+__all__ = ["command"]
+
+
+@click.command("plan")
+@click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def command(overrides: tuple[str, ...], as_json: bool) -> None:
+    """Say which units of which nodes would run, and why. Overrides are tried, not recorded.
+
+    \b
+    Examples:
+      pd plan
+      pd plan grouping.k=5
+    """
+    names, _ = split_words(overrides)
+    if names:
+        raise UsageError(
+            "node.key=value", repr(names[0]), "pd plan", "To see what one node would do: pd stage run NODE --dry-run"
+        )
+    store, pipeline = open_pipeline(overrides)
+    planned = [_entry(state) for state in states(store, pipeline)]
+    if as_json:
+        print_json({"nodes": {entry.pop("node"): entry for entry in planned}})
+        return
+    rows = [(e["node"], len(e["run"]) or "", _ranges(e["run"]), e["why"]) for e in planned if e["why"]]
+    if rows:
+        print_table(("node", "units", "which", "why"), rows)
+    else:
+        say("Nothing to run: every node is done.")
+
+
+def _entry(state: NodeState) -> dict[str, Any]:
+    why = state.why
+    if state.missing and len(state.waiting) == len(state.missing):
+        why += "; after its inputs"
+    elif state.waiting:
+        why += f"; {len(state.waiting)} of them after their inputs"
+    if state.stale:
+        why = f"{why}; " if why else ""
+        why += f"input changed for {len(state.stale)} committed units: add --refresh to compute them again"
+    return {"node": state.node, "run": state.missing, "waiting": state.waiting, "stale": state.stale, "why": why}
+
+
+def _ranges(units: list[int]) -> str:
+    """``0–3, 7, 9–11``."""
+    runs: list[list[int]] = []
+    for unit in units:
+        if runs and unit == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], unit]
+        else:
+            runs.append([unit, unit])
+    shown = [str(a) if a == b else f"{a}-{b}" for a, b in runs[:6]]
+    return ", ".join(shown) + (", …" if len(runs) > 6 else "")

@@ -1,0 +1,80 @@
+"""``pd stage list`` and ``pd stage run``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cli.execution import adopt, execute, interruptible
+from cli.options import Request, node_options, shared_options
+from cli.output import print_table
+from cli.session import has_store, open_pipeline, split_words
+from pdstore.errors import UsageError
+from stages.plan.states import states
+from stages.registry import MODEL, STAGES, Stage
+
+__all__ = ["command"]
+
+
+@click.group("stage")
+def command() -> None:
+    """List the nodes, or run one of them."""
+
+
+@command.command("list")
+def list_nodes() -> None:
+    """The nodes of the store's pipeline; outside a store, the stages there are.
+
+    \b
+    Example:
+      pd stage list
+    """
+    if not has_store():
+        rows = [(s.name, s.doc, _inputs(s), _written(s), s.unit) for s in STAGES.values()]
+        print_table(("stage", "what it does", "reads", "writes", "unit"), rows)
+        return
+    store, pipeline = open_pipeline()
+    nodes = []
+    for state in states(store, pipeline):
+        node = pipeline[state.node]
+        inputs = ", ".join(dict.fromkeys(node.upstream()))
+        nodes.append((node.name, node.stage.name, inputs, _written(node.stage), node.stage.unit, state.word))
+    print_table(("node", "stage", "reads", "writes", "unit", "state"), nodes)
+
+
+@command.command("run")
+@click.argument("node")
+@click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
+@node_options
+@shared_options
+def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
+    """Run what is missing of one node.
+
+    Any number of workers may run the same node at once, here or on other machines: they share its units by leases.
+
+    \b
+    Examples:
+      pd stage run grouping
+      pd stage run grouping --shard 3/10
+      pd stage run grouping --workers 4
+      pd stage run grouping grouping.k=5 --new-layer
+      pd stage run grouping --launcher slurm --jobs 10 --gpus 1 --slurm-arg=--partition=gpu
+    """
+    names, _ = split_words(overrides)
+    if names:
+        raise UsageError("one node, then node.key=value", repr(names[0]), "pd stage run", "For several nodes: pd run")
+    request = Request.parse(values, wait=values["wait"])
+    store, pipeline = open_pipeline(overrides)
+    name = pipeline[node].name
+    adopt(store, pipeline, [name], request, overrides)
+    with interruptible() as stop:
+        execute(store, pipeline, name, request, overrides, stop)
+
+
+def _inputs(stage: Stage) -> str:
+    return ", ".join(f"[{role}]" if declared.is_optional else role for role, declared in stage.inputs.items())
+
+
+def _written(stage: Stage) -> str:
+    return f"{stage.output.name}, {MODEL}" if stage.writes_model else stage.output.name

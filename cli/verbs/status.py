@@ -1,0 +1,42 @@
+"""``pd status``: the state of every node."""
+
+from __future__ import annotations
+
+import click
+
+from cli.output import print_json, print_table
+from cli.session import open_pipeline
+from stages.plan.states import NodeState, states
+
+__all__ = ["command"]
+
+SPARE = ("running", "failed", "stale", "error rows", "also")
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def command(as_json: bool) -> None:
+    """Say what is done, running, stale or failed, node by node, and the last error of each unit that failed.
+
+    \b
+    Examples:
+      pd status
+      pd status --json | jq '.nodes.grouping.state'
+    """
+    store, pipeline = open_pipeline()
+    found = states(store, pipeline)
+    if as_json:
+        print_json({"store": store.url, "nodes": {state.node: state.to_dict() for state in found}})
+        return
+    columns = ("node", "state", "done", "units", "running", "failed", "stale", "error rows", "seconds", "layer", "also")
+    print_table(columns, [_row(state) for state in found], spare=SPARE)
+    failed = [(s.node, unit, text) for s in found for unit, text in sorted(s.failed.items())]
+    if failed:
+        print_table(("failed", "unit", "last error"), failed)
+
+
+def _row(state: NodeState) -> tuple[object, ...]:
+    others = f"{len(state.other)} older layer{'s' * (len(state.other) > 1)}" if state.other else ""
+    counts = [len(state.running) or "", len(state.failed) or "", len(state.stale) or "", state.errors or ""]
+    seconds = round(state.seconds, 1) if state.done else ""
+    return (state.node, state.word, len(state.done), state.units, *counts, seconds, state.layer[:8], others)

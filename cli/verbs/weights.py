@@ -1,0 +1,127 @@
+"""``pd weights``: published checkpoints, checked and converted."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.output import print_json, print_table, say
+from pdstore.errors import UsageError
+from schemas.stages import WeightsSettings
+from schemas.training import NETWORK_PRESETS
+from stages.plan.pipeline import parse_value
+
+if TYPE_CHECKING:
+    from stages.models.checkpoints import Checkpoint
+
+__all__ = ["command"]
+
+
+@click.group("weights")
+def command() -> None:
+    """Published weights: does a file fit, and its conversion to safetensors.
+
+    A source is an official Mask2Former or original PartDistillation file (.pkl, .pth), a folder that transformers'
+    save_pretrained or this program wrote, or a name on the Hugging Face hub. A pickle is opened without being run.
+
+    \b
+    Examples:
+      pd weights check model_final_e5f453.pkl --preset swin-l
+      pd weights convert model_final_e5f453.pkl weights/mask2former --preset swin-l
+    """
+
+
+def _network_options(function: Any) -> Any:
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("--num-parts", type=click.IntRange(0), default=0, metavar="N",
+                     help="Parts of an object class, for a class-specific head."),
+        click.option("--preset", type=click.Choice(sorted(NETWORK_PRESETS)), help="The network that it must be."),
+        click.argument("values", nargs=-1, metavar="[KEY=VALUE]…"),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@command.command("check")
+@click.argument("source")
+@_network_options
+def check(source: str, values: tuple[str, ...], preset: str | None, num_parts: int, as_json: bool) -> None:
+    """Say whether SOURCE fits a network, and list what does not. KEY=VALUE are settings of the network.
+
+    Without a preset or settings it must fit the network that its own shapes describe: nothing missing, nothing left.
+
+    \b
+    Examples:
+      pd weights check model_final_e5f453.pkl --preset swin-l
+      pd weights check part_distillation.pth --preset swin-l --num-parts 8
+      pd weights check facebook/mask2former-swin-large-coco-instance
+    """
+    checkpoint = _read(source, values, preset, num_parts)
+    if as_json:
+        print_json({**_summary(checkpoint), "faults": checkpoint.faults, "fits": not checkpoint.faults})
+    else:
+        print_table(("", "found"), _summary(checkpoint).items())
+        print(*(checkpoint.faults or ["fits: every tensor has its place"]), sep="\n")
+    if checkpoint.faults:
+        raise click.exceptions.Exit(1)
+
+
+@command.command("convert")
+@click.argument("source")
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path, file_okay=False))
+@_network_options
+def convert(
+    source: str, target: Path, values: tuple[str, ...], preset: str | None, num_parts: int, as_json: bool
+) -> None:
+    """Write SOURCE as safetensors: DST/model.safetensors, DST/config.json, and DST/classes.json if it names classes.
+
+    Prints the sha256 of the weights. A weights node takes SOURCE or DST; converted once, nothing reads a pickle again.
+
+    \b
+    Examples:
+      pd weights convert model_final_e5f453.pkl weights/mask2former --preset swin-l
+      pd weights convert proposal.pth weights/proposal --preset swin-l
+    """
+    from stages.models.network_files import WEIGHTS_NAME, network_files, write_files
+
+    if target.is_dir() and any(target.iterdir()):
+        raise UsageError("an empty or new folder", "files in it", str(target), "Give another folder")
+    checkpoint = _read(source, values, preset, num_parts)
+    files = network_files(checkpoint.network(), checkpoint.labels)
+    write_files(files, target)
+    digest = hashlib.sha256(files[WEIGHTS_NAME]).hexdigest()
+    if as_json:
+        print_json({**_summary(checkpoint), "folder": str(target), "sha256": digest})
+    else:
+        print(f"{digest}  {target / WEIGHTS_NAME}")
+        say(f"{len(checkpoint.tensors)} tensors, each with its place")
+
+
+def _read(source: str, values: tuple[str, ...], preset: str | None, num_parts: int) -> Checkpoint:
+    from stages.models.checkpoints import read_checkpoint
+
+    network = {**({"preset": preset} if preset else {}), **dict(_setting(text) for text in values)}
+    given = {"file": source, "num_parts": num_parts, **({"network": network} if network else {})}
+    settings = WeightsSettings.parse(given, "weights", "See those of networks with: pd config schema")
+    return read_checkpoint(settings.file, settings.network, settings.num_parts)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("KEY=VALUE", repr(text), "pd weights", "For example: num_queries=100")
+    return name, parse_value(value, text)
+
+
+def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "source": checkpoint.source,
+        "format": checkpoint.kind,
+        "classes": checkpoint.num_classes,
+        "object_classes": checkpoint.num_objects,
+        "tensors": len(checkpoint.tensors),
+    }

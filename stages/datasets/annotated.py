@@ -1,0 +1,138 @@
+"""What people drew of a block's images: the part that annotated-objects and annotated-parts share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pdstore import Ragged, masks
+from pdstore.errors import Preempted
+from schemas.stages import AnnotationsSettings
+from stages.datasets import part_imagenet
+from stages.datasets.cityscapes_part import CityscapesPartReader
+from stages.datasets.coco import CocoReader
+from stages.datasets.pascal_part import PascalPartReader
+from stages.datasets.truth import Reader, TrueObject, Truth, merged
+from stages.source.images import ImageFault, decode_ahead
+from stages.source.listing import Listed, Listing
+from stages.unit import Setup, Unit
+
+__all__ = ["Drawn", "drawn_objects", "labelled"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An object of an image, numbered within it: the first columns of its rows, its mask and its parts.
+
+    Attributes:
+        area: pixels of the object, at least one.
+        part_areas: pixels of each part; 0 where a part has none.
+    """
+
+    image_id: int
+    object_id: int
+    category_id: int
+    height: int
+    width: int
+    thing: TrueObject
+    area: int
+    part_areas: tuple[int, ...]
+
+
+def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Iterator[Drawn]]:
+    """The objects of a block's images, by rising image.
+
+    Objects are numbered as the data set lists them, those of the image's own class first. An image whose annotation is
+    missing or malformed, and an object without a pixel, is a row of ``errors``.
+
+    Raises:
+        CorruptData: a file that lists all annotations is none.
+    """
+    reader = _reader(settings, [path for name, path in setup.files.items() if name.partition(".")[0] == "file"])
+    class_ids = {c.name.lower(): c.class_id for c in setup.classes}
+    chosen: set[int] = set()
+
+    def run(unit: Unit) -> Iterator[Drawn]:
+        if settings.percent < 100 and not chosen:
+            listing = Listing(unit.store)
+            images = (image for block in range(listing.blocks) for image in listing.read(block))
+            chosen.update(labelled(images, settings.percent, settings.seed))
+        # They belong to no block: the first one says it.
+        for stray in reader.strays if unit.number == 0 else ():
+            unit.reject(-1, "bad_annotation", stray.detail, stray.subject)
+        keys = [(i, key) for i, key in sorted(unit.keys.items()) if settings.percent == 100 or i in chosen]
+        own = unit.category()
+        for (image_id, _), truth in decode_ahead(keys, _load(unit, reader)):
+            if unit.should_stop():
+                raise Preempted("to finish the block", "a request to stop", f"block {unit.number}")
+            if isinstance(truth, ImageFault):
+                unit.reject(image_id, truth.reason, truth.detail)
+            elif truth is not None:
+                yield from _numbered(unit, image_id, own[image_id], truth, class_ids, settings)
+            unit.advance(1)
+
+    return run
+
+
+def labelled(images: Iterable[Listed], percent: float, seed: int) -> set[int]:
+    """The images of each split whose labels are taken: the first ``percent`` of them in an order that ``seed`` gives.
+
+    Fewer percent are a part of more. Rounded down, but at least one image of a split. Source: reference setting
+    ``LABEL_PERCENTAGE``, which shuffles the list and takes its beginning.
+    """
+    splits: dict[str, list[Listed]] = {}
+    for image in images:
+        splits.setdefault(image.split, []).append(image)
+    chosen: set[int] = set()
+    for members in splits.values():
+        members.sort(key=lambda image: hashlib.sha256(f"{seed} {image.key}".encode()).digest())
+        chosen |= {image.image_id for image in members[: max(1, int(len(members) * percent / 100))]}
+    return chosen
+
+
+def _reader(settings: AnnotationsSettings, paths: Sequence[Path]) -> Reader:
+    readers: dict[str, Callable[[], Reader]] = {
+        "coco": lambda: CocoReader(paths),
+        "part_imagenet": lambda: part_imagenet.reader(paths),
+        "pascal_part": lambda: PascalPartReader(settings.folder),
+        "cityscapes_part": lambda: CityscapesPartReader(settings.folder),
+    }
+    return readers[settings.format]()
+
+
+def _load(unit: Unit, reader: Reader) -> Callable[[tuple[int, str]], Truth | None]:
+    rows = unit.image_rows
+    sizes = dict(zip(rows["image_id"].tolist(), zip(rows["height"], rows["width"], strict=True), strict=True))
+
+    def load(item: tuple[int, str]) -> Truth | None:
+        truth, size = reader.read(item[1], unit.images_read), tuple(map(int, sizes[item[0]]))
+        if truth is not None and truth.objects and (truth.height, truth.width) != size:
+            found = f"masks of {(truth.height, truth.width)}"
+            raise ImageFault("wrong_size", f"expected masks of the image's (height, width) {size}, found {found}")
+        return truth
+
+    return load
+
+
+def _numbered(
+    unit: Unit,
+    image_id: int,
+    own: tuple[int, str],
+    truth: Truth,
+    class_ids: dict[str, int],
+    settings: AnnotationsSettings,
+) -> Iterator[Drawn]:
+    height, width = truth.height, truth.width
+    things = sorted(truth.objects, key=lambda thing: thing.name != own[1].lower())
+    for number, thing in enumerate(things):
+        if settings.merge_parts:
+            thing = merged(thing, height, width)
+        areas = masks.area(Ragged.from_list([thing.counts, *(part.counts for part in thing.parts)]), height, width)
+        if not areas[0]:
+            unit.reject(image_id, "empty_mask", f"expected pixels of object {number} ({thing.name}), found none")
+            continue
+        is_own = truth.is_own_class or thing.name == own[1].lower()
+        category_id = own[0] if is_own else class_ids.get(thing.name, -1)
+        yield Drawn(image_id, number, category_id, height, width, thing, int(areas[0]), tuple(areas[1:].tolist()))

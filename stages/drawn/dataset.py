@@ -1,0 +1,113 @@
+"""The demo's data set on disk: JPEG files in ImageNet layout, ``labels.txt``, ground truth as COCO JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from PIL import Image
+
+from pdstore import masks
+from stages.drawn.draw import SIZE_PX, draw
+from stages.drawn.shapes import CLASSES, PERSON, ObjectClass
+
+__all__ = ["DemoImage", "demo_images", "write_dataset"]
+
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class DemoImage:
+    """One image of the data set; ``key`` is its path under the folder."""
+
+    index: int
+    key: str
+    wnid: str
+    class_name: str
+
+
+def demo_images(num_train: int = 900, num_val: int = 180) -> list[DemoImage]:
+    """Every image of the data set: classes take turns, the training split comes first."""
+    images = []
+    for index in range(num_train + num_val):
+        thing = CLASSES[index % len(CLASSES)]
+        split = "train" if index < num_train else "val"
+        images.append(DemoImage(index, f"{split}/{thing.wnid}/{thing.wnid}_{index}.JPEG", thing.wnid, thing.name))
+    return images
+
+
+def write_dataset(folder: Path, seed: int, num_train: int = 900, num_val: int = 180) -> None:
+    """Draws the data set into ``folder``; nothing to do when its annotations are there and say the same numbers.
+
+    Each file is written whole or not at all, ``annotations.json`` last, so a killed call is simply repeated.
+    """
+    info = {"seed": seed, "num_train": num_train, "num_val": num_val}
+    target = folder / "annotations.json"
+    if target.exists() and json.loads(target.read_text())["info"] == info:
+        return
+    target.unlink(missing_ok=True)
+    images = demo_images(num_train, num_val)
+    for parent in {(folder / image.key).parent for image in images}:
+        parent.mkdir(parents=True, exist_ok=True)
+    workers = os.cpu_count() or 1
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        truths = list(pool.map(partial(_write_image, folder, seed), images, chunksize=32))
+    _write(folder / "labels.txt", "".join(f"{thing.wnid},{thing.name}\n" for thing in CLASSES).encode())
+    _write(target, json.dumps(_coco(images, truths, info)).encode())
+
+
+def _write_image(folder: Path, seed: int, image: DemoImage) -> list[dict[str, Any]]:
+    """Draws and writes one JPEG; its annotations, still without ids."""
+    drawing = draw(seed, image.index, image.wnid)
+    buffer = io.BytesIO()
+    Image.fromarray(drawing.image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    _write(folder / image.key, buffer.getvalue())
+    annotations = []
+    for thing, part, mask in drawing.parts:
+        rle = masks.encode(mask[None])
+        annotations.append(
+            {
+                "image_id": image.index,
+                "category_id": _CATEGORY_IDS[thing, part],
+                "segmentation": {"size": [SIZE_PX, SIZE_PX], "counts": rle[0].decode("ascii")},
+                "area": int(mask.sum()),
+                "bbox": masks.boxes(rle, SIZE_PX, SIZE_PX)[0].tolist(),
+                "iscrowd": 0,
+            }
+        )
+    return annotations
+
+
+def _part_names(thing: ObjectClass) -> list[tuple[str, str]]:
+    return [(thing.name, part) for part in thing.colours]
+
+
+_CATEGORY_IDS = {pair: i for i, pair in enumerate(pair for thing in (*CLASSES, PERSON) for pair in _part_names(thing))}
+
+
+def _coco(images: list[DemoImage], truths: list[list[dict[str, Any]]], info: dict[str, int]) -> dict[str, Any]:
+    flat = [annotation for truth in truths for annotation in truth]
+    return {
+        "info": info,
+        "images": [{"id": i.index, "file_name": i.key, "height": SIZE_PX, "width": SIZE_PX} for i in images],
+        "annotations": [{"id": number, **annotation} for number, annotation in enumerate(flat)],
+        "categories": [
+            {"id": number, "name": f"{thing} {part}".title(), "supercategory": thing}
+            for (thing, part), number in _CATEGORY_IDS.items()
+        ],
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Content at ``path``, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

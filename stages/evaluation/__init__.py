@@ -1,0 +1,1 @@
+"""What an evaluation scores: samples, counts over blocks, and files of results."""

@@ -1,0 +1,62 @@
+"""Ingest: the listed image files of a block -> rows of ``images``, or of ``errors`` for those that cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from pdstore import Rows
+from pdstore.errors import Preempted
+from schemas.stages import IngestSettings
+from schemas.tables import IMAGES
+from stages.source.images import ImageFault, decode, decode_ahead
+from stages.source.listing import ImageClass, Listed
+from stages.unit import Output, Setup, Unit
+
+__all__ = ["start"]
+
+_NO_CLASS = ImageClass(-1, "", "")
+"""Of an image that shows several objects, in a data set that says so."""
+
+
+def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
+    """Every image is decoded whole once, so that a truncated file is found here and not in a later stage."""
+    classes = {c.wnid: c for c in setup.classes} | {"": _NO_CLASS}
+
+    def run(unit: Unit) -> Output:
+        def load(listed: Listed) -> dict[str, Any]:
+            return _row(listed, unit.images_read(listed.key), classes, settings)
+
+        rows = []
+        for listed, row in decode_ahead(unit.listed, load):
+            if unit.should_stop():
+                raise Preempted("to finish the block", "a request to stop", f"block {unit.number}")
+            if isinstance(row, ImageFault):
+                unit.reject(listed.image_id, row.reason, row.detail, listed.key)
+            else:
+                rows.append(row)
+            unit.advance(1)
+        return Output(Rows.from_records(IMAGES, rows))
+
+    return run
+
+
+def _row(listed: Listed, data: bytes, classes: dict[str, ImageClass], settings: IngestSettings) -> dict[str, Any]:
+    picture = decode(data, settings.max_pixels)
+    own = classes[listed.wnid]
+    return {
+        "image_id": listed.image_id,
+        "key": listed.key,
+        "split": listed.split,
+        "wnid": listed.wnid,
+        "class_id": own.class_id,
+        "class_name": own.name,
+        "height": picture.pixels.shape[0],
+        "width": picture.pixels.shape[1],
+        "bytes": len(data),
+        "mode": picture.mode,
+        "orientation": picture.orientation,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "encoded": data if settings.copy_files else b"",
+    }

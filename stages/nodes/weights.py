@@ -1,0 +1,42 @@
+"""Bring published weights: official Mask2Former, the original PartDistillation, transformers, or a folder of our own.
+
+The node writes the same two files as a training, so that whatever reads a network can read this one. Its fingerprint
+has the sha256 of the source. Each tensor of the source has its place in the network, or the node fails and says which
+have none. Part names that a model of ours was taught come along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pdstore import Rows
+from schemas.stages import WeightsSettings
+from schemas.tables import METRICS
+from stages.models.checkpoints import read_checkpoint
+from stages.models.network_files import network_files
+from stages.registry import PART_NAMES
+from stages.unit import Output, Setup, Unit
+
+__all__ = ["start"]
+
+
+def start(settings: WeightsSettings, setup: Setup) -> Callable[[Unit], Output]:
+    """Reads the checkpoint when its unit runs: see :func:`stages.models.checkpoints.read_checkpoint`."""
+
+    def run(unit: Unit) -> Output:
+        checkpoint = read_checkpoint(str(setup.files["file"]), settings.network, settings.num_parts)
+        network = checkpoint.network()
+        unit.note(f"{checkpoint.source}: {checkpoint.kind}, {len(checkpoint.tensors)} tensors, each with its place")
+        counted = {
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "classes": network.num_classes,
+            "object_classes": network.num_objects,
+        }
+        node = unit.checkpoints.split("/")[1]
+        blank = {"evaluated": node, "protocol": "weights", "class_name": "", "part_name": "", "step": 0}
+        rows = [{**blank, "metric": name, "value": float(value)} for name, value in counted.items()]
+        names = setup.files["file"] / PART_NAMES
+        taught = {PART_NAMES: names.read_bytes()} if names.is_file() else {}
+        return Output(Rows.from_records(METRICS, rows), network_files(network, checkpoint.labels) | taught)
+
+    return run

@@ -1,0 +1,1 @@
+"""What is to be computed: pipelines, presets, fingerprints of settings, node states, and what is left to do."""

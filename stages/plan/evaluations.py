@@ -1,0 +1,178 @@
+"""Which node evaluates what was asked for: one of the pipeline's own, or one that is added to it.
+
+A data set NAME is a node of stage ``annotated-parts`` called ``NAME-parts``; its true objects, if there are any, are in
+``NAME-objects``. That of a store that ``pd init --dataset NAME`` made goes by that name, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pdstore import Store
+from pdstore.errors import UsageError, nearest
+from schemas.pipeline import NodeSpec
+from stages.plan.pipeline import Node, Pipeline, merge_overrides
+from stages.registry import STAGES
+
+__all__ = ["Evaluations", "dataset_name", "extended", "made_of", "metric_place", "named_truth", "scored_nodes"]
+
+_SUFFIX, _TRUTH = "-parts", "truth"
+_FIRST = ("samples", "C-mIoU", "A-mIoU")
+"""The metrics that are looked at first."""
+_EVAL = STAGES["eval"]
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """The evaluations of a pipeline under a protocol, on a data set; an empty name is whatever there is.
+
+    Attributes:
+        source: the data set that the store was made of: another name for the node ``truth-parts``.
+    """
+
+    pipeline: Pipeline
+    protocol: str = ""
+    dataset: str = ""
+    source: str = ""
+
+    def all(self) -> dict[str, NodeSpec]:
+        """Name -> specification of the pipeline's evaluation nodes.
+
+        Raises:
+            UsageError: there are none.
+        """
+        own = [n for n in self._nodes() if not self.dataset or n.inputs["truth"] == (self._truth(),)]
+        if not own:
+            fix = "Name a node that writes masks: pd eval NODE; or add a node of stage eval to the pipeline's file"
+            raise UsageError("an evaluation node", "none in the pipeline", "pd eval", fix)
+        return dict(self._under_protocol(node) for node in own)
+
+    def of(self, name: str) -> tuple[str, NodeSpec]:
+        """The evaluation ``name``, or the one of a node ``name`` that writes masks.
+
+        Raises:
+            UsageError: it is neither, or the pipeline has no ground truth for it.
+        """
+        node = self.pipeline[name]
+        if node.stage is _EVAL:
+            self._check_dataset(node)
+            return self._under_protocol(node)
+        role = next((r for r in ("predicted", "segments") if node.stage.output.name in _EVAL.inputs[r].tables), "")
+        if not role or node.stage.name.startswith("annotated-"):
+            expected = "an evaluation, or a node that finds masks"
+            raise UsageError(expected, f"{name!r} of stage {node.stage.name}", "pd eval", "See: pd stage list")
+        truth = self._truth()
+        there = [n for n in self._nodes() if n.inputs["truth"] == (truth,) and name in scored_nodes(n)]
+        if there:
+            return self._under_protocol(next(filter(self._covers, there), there[0]))
+        return self._new(name, role, truth)
+
+    def _nodes(self) -> list[Node]:
+        return [node for node in self.pipeline.nodes.values() if node.stage is _EVAL]
+
+    def _covers(self, node: Node) -> bool:
+        return not self.protocol or getattr(node.settings, "protocol", "") in (self.protocol, "both")
+
+    def _under_protocol(self, node: Node) -> tuple[str, NodeSpec]:
+        """The node itself if it has the protocol's numbers; else one beside it that differs in the protocol alone."""
+        name = node.name if self._covers(node) else f"{node.name}-{self.protocol}"
+        if name in self.pipeline.nodes:
+            return name, self.pipeline.spec.nodes[name]
+        settings = node.settings.model_dump(mode="json", exclude_unset=True)
+        self._check_objects(node.inputs.get("truth_objects", ()))
+        spec = NodeSpec(stage=_EVAL.name, inputs=dict(node.inputs), settings=settings | {"protocol": self.protocol})
+        return name, spec
+
+    def _new(self, node: str, role: str, truth: str) -> tuple[str, NodeSpec]:
+        name = f"eval-{node}" + (f"-{dataset_name(truth)}" if len(self._datasets()) > 1 else "")
+        if name in self.pipeline.nodes:
+            fix = f"Give that node another name, or add an evaluation of {node} to the pipeline's file yourself"
+            raise UsageError(f"{name} to be an evaluation of {node}", "another node", "pd eval", fix)
+        objects = self._objects(truth)
+        self._check_objects(objects)
+        inputs = {"images": self.pipeline[truth].inputs["images"], "truth": (truth,), role: (node,)}
+        if objects:
+            inputs["truth_objects"] = objects
+        settings = {"protocol": self.protocol} if self.protocol else {}
+        return name, NodeSpec(stage=_EVAL.name, inputs=inputs, settings=settings)
+
+    def _datasets(self) -> dict[str, str]:
+        """Name of a data set -> the node of its parts."""
+        nodes = self.pipeline.nodes.values()
+        return {dataset_name(n.name): n.name for n in nodes if n.stage.name == "annotated-parts"}
+
+    def _truth(self) -> str:
+        known = self._datasets()
+        if not known:
+            fix = "Add a node of stage annotated-parts to the pipeline's file"
+            raise UsageError("ground-truth parts", "none in the pipeline", "pd eval", fix)
+        if not self.dataset and len(known) > 1:
+            raise UsageError("one data set", ", ".join(sorted(known)), "pd eval", "Choose one: --dataset NAME")
+        if not self.dataset:
+            return next(iter(known.values()))
+        return named_truth(self.dataset, known, self.source)
+
+    def _objects(self, truth: str) -> tuple[str, ...]:
+        own = f"{dataset_name(truth)}-objects"
+        there = [n.name for n in self.pipeline.nodes.values() if n.stage.name == "annotated-objects"]
+        return (own,) if own in there else tuple(there) if len(there) == 1 else ()
+
+    def _check_dataset(self, node: Node) -> None:
+        if self.dataset and node.inputs["truth"] != (self._truth(),):
+            fix = f"Name the node that it evaluates: pd eval {scored_nodes(node)[0]} --dataset {self.dataset}"
+            raise UsageError(f"an evaluation against {self._truth()}", node.inputs["truth"][0], node.name, fix)
+
+    def _check_objects(self, objects: tuple[str, ...]) -> None:
+        if not objects and self.protocol in ("reference", "both"):
+            fix = "Add a node of stage annotated-objects to the pipeline's file, or use --protocol honest"
+            raise UsageError("true object masks for the published protocol", "none", "pd eval", fix)
+
+
+def extended(
+    store: Store, pipeline: Pipeline, nodes: Mapping[str, NodeSpec], overrides: Iterable[str] = ()
+) -> Pipeline:
+    """The pipeline with these nodes, and further overrides."""
+    merged = merge_overrides(overrides, pipeline.overrides)
+    spec = pipeline.spec.model_copy(update={"nodes": {**pipeline.spec.nodes, **nodes}})
+    return Pipeline(spec, merged, str(store.info.source.get("root", "")))
+
+
+def dataset_name(truth: str) -> str:
+    """Of the data set whose parts are in the node ``truth``."""
+    return truth.removesuffix(_SUFFIX)
+
+
+def made_of(store: Store) -> str:
+    """Name of the data set that the store was made of; empty if it was made of a folder."""
+    source = store.info.source
+    return {"dataset": str(source.get("dataset", "")), "demo": "demo"}.get(str(source.get("kind", "")), "")
+
+
+def named_truth(name: str, known: Mapping[str, str], source: str) -> str:
+    """The node of the data set ``name``.
+
+    Args:
+        known: name of a data set -> the node of its parts.
+        source: see :func:`made_of`: another name for the node ``truth-parts``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    names = {**known, **({source: known[_TRUTH]} if source and _TRUTH in known else {})}
+    if name not in names:
+        fix = nearest(name, names) if names else "The pipeline has no ground truth: leave --dataset out"
+        raise UsageError("a data set of the pipeline", repr(name), "--dataset", fix)
+    return names[name]
+
+
+def metric_place(metric: str) -> tuple[int, bool, bool, int, str]:
+    """Sorts metrics for a reader: segmentation before recall, and recall by rising number of proposals."""
+    limit = int("".join(filter(str.isdigit, metric)) or 0)
+    first = _FIRST.index(metric) if metric in _FIRST else len(_FIRST)
+    return first, metric.startswith("AR"), "-unique" in metric, limit, metric
+
+
+def scored_nodes(node: Node) -> list[str]:
+    """The nodes whose masks an evaluation scores."""
+    return [name for role in ("predicted", "segments") for name in node.inputs.get(role, ())]

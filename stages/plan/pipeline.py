@@ -1,0 +1,290 @@
+"""A pipeline: nodes in order, their settings, and the fingerprint of the layer that each leads to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pdstore import Identity, Store, layout
+from pdstore.errors import InputMissing, UsageError, nearest
+from pdstore.info import read_record
+from schemas.base import Settings
+from schemas.pipeline import NodeSpec, PipelineSpec
+from stages.models.sources import is_hub_name
+from stages.plan.digest import path_digest
+from stages.registry import MODEL, STAGES, Role, Stage
+from stages.source.text_files import read_text
+
+__all__ = [
+    "Node",
+    "Pipeline",
+    "check_files",
+    "load_recorded",
+    "merge_overrides",
+    "parse_override",
+    "parse_value",
+    "preset_names",
+    "read_preset",
+    "record",
+]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node whose settings are valid and whose inputs exist.
+
+    Attributes:
+        files: file setting -> local path, or a hub name.
+        origin: setting -> where its value comes from (``override``; else the preset).
+    """
+
+    name: str
+    stage: Stage
+    settings: Settings
+    inputs: Mapping[str, tuple[str, ...]]
+    identity: Identity
+    files: Mapping[str, Path] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.identity.fingerprint
+
+    def upstream(self) -> list[str]:
+        return [name for names in self.inputs.values() for name in names]
+
+
+class Pipeline:
+    """Nodes in an order in which each comes after its inputs.
+
+    Args:
+        spec: as it is written.
+        overrides: node -> setting -> value, over those of ``spec``; ``a.b`` reaches into nested settings.
+        root: the image folder; ``{images}`` in a file setting stands for it.
+
+    Raises:
+        UsageError: unknown stage, node, role or setting, a wrong type, a cycle, or a table that does not fit.
+    """
+
+    def __init__(self, spec: PipelineSpec, overrides: Mapping[str, Mapping[str, Any]] | None = None, root: str = ""):
+        self.spec, self.overrides, self._root = spec, dict(overrides or {}), root
+        for name in self.overrides:
+            if name not in spec.nodes:
+                raise UsageError("a node of the pipeline", repr(name), "override", nearest(name, spec.nodes))
+        self.nodes: dict[str, Node] = {}
+        for name in _ordered(spec.nodes):
+            self.nodes[name] = self._resolve(name, spec.nodes[name])
+
+    def __getitem__(self, name: str) -> Node:
+        try:
+            return self.nodes[name]
+        except KeyError:
+            raise UsageError("a node of the pipeline", repr(name), "", nearest(name, self.nodes)) from None
+
+    def current(self) -> dict[str, str]:
+        """Node -> fingerprint."""
+        return {name: node.fingerprint for name, node in self.nodes.items()}
+
+    def downstream(self, name: str) -> list[str]:
+        """The nodes that read ``name``, directly or not, in order."""
+        reached = {name}
+        for node in self.nodes.values():
+            if reached & set(node.upstream()):
+                reached.add(node.name)
+        return [node for node in self.nodes if node in reached - {name}]
+
+    def _resolve(self, name: str, spec: NodeSpec) -> Node:
+        stage = _stage(spec.stage or name, name)
+        values, override = dict(spec.settings), self.overrides.get(name, {})
+        for path, value in override.items():
+            _place(values, path.split("."), value, f"{name}.{path}")
+        settings = stage.settings.parse(values, name, f"See them all with: pd config show {name}")
+        inputs = self._inputs(name, stage, spec.inputs)
+        files = {key: Path(path.replace("{images}", self._root)) for key, path in settings.files().items()}
+        checkpoints = settings.checkpoints()
+        identity = Identity(
+            stage.name,
+            stage.version,
+            settings.identity(),
+            {key: path_digest(path, is_checkpoint=key in checkpoints) for key, path in files.items()},
+            {role: ",".join(self.nodes[n].fingerprint for n in names) for role, names in inputs.items()},
+        )
+        origin = {key: "preset" for key in spec.settings} | {key.split(".")[0]: "override" for key in override}
+        return Node(name, stage, settings, inputs, identity, files, origin)
+
+    def _inputs(self, name: str, stage: Stage, given: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for role in given:
+            if role not in stage.inputs:
+                raise UsageError(f"an input of {stage.name}", repr(role), name, nearest(role, stage.inputs))
+        for role, declared in stage.inputs.items():
+            if role not in given and not declared.is_optional:
+                fix = f"Add 'inputs: {{{role}: NODE}}'; the node must write {' or '.join(declared.tables)}"
+                raise UsageError(f"an input {role!r}", "none", name, fix)
+            if len(given.get(role, ())) > 1 and not declared.is_list:
+                raise UsageError("one node", f"{len(given[role])}", f"{name}, input {role}")
+            for source in given.get(role, ()):
+                self._check_fits(name, role, declared, source)
+        return {role: given[role] for role in stage.inputs if given.get(role)}
+
+    def _check_fits(self, name: str, role: str, declared: Role, source: str) -> None:
+        stage = self.nodes[source].stage
+        written = MODEL if stage.writes_model else stage.output.name
+        if written not in declared.tables:
+            where = f"{name}, input {role}"
+            raise UsageError(f"a node that writes {' or '.join(declared.tables)}", f"{source} ({written})", where)
+
+
+def read_preset(name: str) -> PipelineSpec:
+    """A preset by its name, or a YAML file by its path.
+
+    Raises:
+        UsageError: neither is there, or its content is wrong.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise UsageError("a YAML file", "none", name)
+        text = read_text(path)
+    elif name in preset_names():
+        text = (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
+        raise UsageError("a preset", repr(name), "--preset", fix)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError("YAML", " ".join(str(error).split()), name, "Mend the file") from None
+    if not isinstance(values, dict):
+        raise UsageError("a mapping with 'nodes'", type(values).__name__, name, "Mend the file")
+    return PipelineSpec.parse(values, "pipeline")
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the program."""
+    return sorted(
+        p.name.removesuffix(".yaml") for p in resources.files("configs").iterdir() if p.name.endswith(".yaml")
+    )
+
+
+def parse_override(text: str) -> tuple[str, str, Any]:
+    """``grouping.k=5`` -> (grouping, k, 5). The value is read as YAML.
+
+    Raises:
+        UsageError: it has not this form.
+    """
+    path, equals, value = text.partition("=")
+    node, dot, key = path.partition(".")
+    if not (equals and dot and node and key):
+        raise UsageError("node.setting=value", repr(text), "override", "For example: grouping.k=5")
+    return node, key, parse_value(value, text)
+
+
+def parse_value(value: str, where: str) -> Any:
+    """A setting's value, written as YAML.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError) as error:
+        why = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UsageError(
+            "a YAML value", f"{value!r} ({why})", where, "For example: 5, true, [1, 2] or 'a: b'"
+        ) from None
+
+
+def merge_overrides(
+    overrides: Iterable[str], given: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """node -> setting -> value: ``given``, and over it ``node.setting=value`` each.
+
+    Raises:
+        UsageError: an override has not this form.
+    """
+    merged = {node: dict(settings) for node, settings in (given or {}).items()}
+    for node, key, value in map(parse_override, overrides):
+        merged.setdefault(node, {})[key] = value
+    return merged
+
+
+def record(store: Store, pipeline: Pipeline) -> None:
+    """Write the pipeline into the store: its layers become the current ones."""
+    values = {
+        "spec": pipeline.spec.model_dump(mode="json"),
+        "overrides": pipeline.overrides,
+        "current": pipeline.current(),
+    }
+    store.files.write(layout.PIPELINE, json.dumps(values, indent=1).encode())
+
+
+def load_recorded(store: Store, overrides: Iterable[str] = ()) -> Pipeline:
+    """The store's pipeline, with further overrides.
+
+    Raises:
+        UsageError: the store has no pipeline, or an override is wrong.
+        CorruptData: the recorded pipeline cannot be read.
+    """
+    try:
+        spec, recorded = read_record(store.files, layout.PIPELINE, _spec_and_overrides)
+    except FileNotFoundError:
+        fix = "Run pd init again in a new folder"
+        raise UsageError("a recorded pipeline", f"no {layout.PIPELINE}", store.url, fix) from None
+    merged = merge_overrides(overrides, recorded)
+    return Pipeline(PipelineSpec.parse(spec, "pipeline"), merged, str(store.info.source.get("root", "")))
+
+
+def _spec_and_overrides(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    return dict(values["spec"]), {node: dict(settings) for node, settings in values["overrides"].items()}
+
+
+def _stage(name: str, node: str) -> Stage:
+    if name not in STAGES:
+        raise UsageError("a stage", repr(name), f"node {node}", nearest(name, STAGES))
+    return STAGES[name]
+
+
+def _ordered(nodes: Mapping[str, NodeSpec]) -> list[str]:
+    done: list[str] = []
+    waiting = dict(nodes)
+    while waiting:
+        ready = []
+        for name, spec in waiting.items():
+            sources = [source for names in spec.inputs.values() for source in names]
+            for source in sources:
+                if source not in nodes:
+                    raise UsageError("a node of the pipeline", repr(source), f"{name}.inputs", nearest(source, nodes))
+            if all(source in done for source in sources):
+                ready.append(name)
+        if not ready:
+            raise UsageError("nodes without a cycle", " -> ".join(waiting), "pipeline", "Mend their inputs")
+        done += ready
+        waiting = {name: spec for name, spec in waiting.items() if name not in ready}
+    # As written where the order allows it: what is read first in the file runs first.
+    return done
+
+
+def _place(values: dict[str, Any], path: list[str], value: Any, where: str) -> None:
+    for part in path[:-1]:
+        inner = values.get(part)
+        values[part] = dict(inner) if isinstance(inner, dict) else {}
+        values = values[part]
+    values[path[-1]] = value
+
+
+def check_files(node: Node) -> None:
+    """Raises InputMissing if a file, folder or hub name that a node's settings name is not there."""
+    checkpoints = node.settings.checkpoints()
+    for key, path in node.files.items():
+        is_checkpoint = key in checkpoints and (path.is_dir() or is_hub_name(str(path)))
+        if not (path.is_file() or is_checkpoint):
+            expected = "a file, a folder or a hub name org/name" if key in checkpoints else "a file"
+            found = "a folder" if path.is_dir() else "none"
+            fix = f"Bring the file, or set another: {node.name}.{key}=PATH"
+            raise InputMissing(expected, found, f"{node.name}.{key} = {path}", fix)

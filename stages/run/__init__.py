@@ -1,0 +1,1 @@
+"""Computing it: the runner, its checks, its outcome, process groups, shards, signals and progress."""

@@ -1,0 +1,152 @@
+"""The demo: draw a data set, run the whole pipeline on it, and say what each stage was worth."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pdstore import Store, layout
+from pdstore.errors import StaleSettings, UsageError
+from pdstore.files import Files
+from schemas.catalog import catalog_of
+from schemas.pipeline import SourceSpec
+from stages.create.store import create_store, ensure_listing
+from stages.plan.changes import own_changes
+from stages.plan.pipeline import Pipeline, load_recorded, read_preset
+
+__all__ = ["IMAGES", "DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
+
+AR = "AR@20"
+IMAGES = 1080
+"""Drawn unless told."""
+ELSEWHERE = "pd demo --store DIR"
+ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    # row of the table: node of its mIoU, node of its AR, nodes whose seconds it took
+    "one_part": ("detic", "detic", ("segmenter", "detic", "detic-human")),
+    "grouping": ("grouping-labels", "grouping", ("grouping", "grouping-human")),
+    "crf": ("crf-labels", "crf", ("crf", "crf-human")),
+    "proposals": ("", "proposals", ("proposal-train", "proposals")),
+    "labels": ("labels", "labels", ("ranking", "labels")),
+    "distill": ("distill", "distill", ("distill-train", "distill")),
+}
+
+
+@dataclass(frozen=True)
+class StageScore:
+    """One row: honest protocol, held-out images, percent; None where a stage has no such number."""
+
+    name: str
+    ar: float | None
+    miou: float | None
+    seconds: float
+
+    def to_dict(self) -> dict[str, float | None]:
+        return {"ar": self.ar, "miou": self.miou, "seconds": self.seconds}
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo found. ``seconds`` is the wall time of this call."""
+
+    store: str
+    seed: int
+    images: int
+    scores: tuple[StageScore, ...]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = {score.name: score.to_dict() for score in self.scores}
+        one_part = rows.pop("one_part")
+        return {"nodes": rows, "one_part": one_part, "seed": self.seed, "seconds": round(self.seconds, 1)}
+
+
+def open_demo(url: str, seed: int, images: int | None = None, overrides: Sequence[str] = ()) -> Store:
+    """The demo's store: a new one, or the one that an earlier call made and perhaps did not finish.
+
+    Args:
+        images: how many are drawn, five of six for training; None takes what is there, else ``IMAGES``.
+        overrides: as of ``pd init``. The results of a demo that is there are those of its own: they change none.
+
+    Raises:
+        UsageError: the store at ``url`` is no demo, or one of another seed or number of images; an override is wrong.
+        StaleSettings: the demo at ``url`` has other settings.
+    """
+    if not Files(url).exists(layout.STORE):
+        spec, count = read_preset("demo"), images or IMAGES
+        seeded = [f"{name}.seed={seed}" for name in ("segmenter", "proposal-train", "distill-train")]
+        held_out = max(1, count // 6)
+        source = SourceSpec(
+            kind="demo", root=str(Files(url).local("images")), seed=seed, num_train=count - held_out, num_val=held_out
+        )
+        return create_store(url, source, spec, [*seeded, *overrides])
+    store = Store(url)
+    _check_source(store, seed, images)
+    ensure_listing(store)
+    _check_settings(store, overrides)
+    return store
+
+
+def _check_source(store: Store, seed: int, images: int | None) -> None:
+    source = store.info.source
+    if source.get("kind") != "demo":
+        raise UsageError("a demo store", "a store of other images", store.url, f"Choose another folder: {ELSEWHERE}")
+    if source["seed"] != seed:
+        fix = f"Its own: --seed {source['seed']}. Or choose another folder: {ELSEWHERE}"
+        raise UsageError(f"a demo store of seed {seed}", f"one of seed {source['seed']}", store.url, fix)
+    drawn = source["num_train"] + source["num_val"]
+    if images not in (None, drawn):
+        fix = f"Leave --images out. Or choose another folder: {ELSEWHERE}"
+        raise UsageError(f"a demo store of {images} images", f"one of {drawn}", store.url, fix)
+
+
+def _check_settings(store: Store, overrides: Sequence[str]) -> None:
+    """Raises StaleSettings if the overrides change results."""
+    own, asked = load_recorded(store).nodes, load_recorded(store, overrides).nodes
+    changed = [line for name in own for line in own_changes(name, own[name].identity, asked[name].identity)]
+    if changed:
+        words = shlex.join(["pd", "--store", store.url, "run", *overrides, "--new-layer"])
+        fix = f"To compare them with its own: {words}. For a demo of them alone: {ELSEWHERE}"
+        raise StaleSettings("the settings of the demo that is there", "; ".join(changed), store.url, fix)
+
+
+def run_demo(store: Store, pipeline: Pipeline, run: Callable[[str], object]) -> DemoResult:
+    """Run what is missing of the demo.
+
+    Args:
+        run: computes what is missing of a node.
+    """
+    started = time.monotonic()
+    images = ensure_listing(store).images
+    for name in pipeline.nodes:
+        run(name)
+    return DemoResult(store.url, int(store.info.source["seed"]), images, demo_scores(store), time.monotonic() - started)
+
+
+def demo_scores(store: Store) -> tuple[StageScore, ...]:
+    """The rows of the demo's table, from the store's ``metrics`` and ``commits``."""
+    catalog = catalog_of(store)
+    metrics = catalog.query(
+        f"SELECT evaluated, metric, value FROM metrics WHERE protocol = 'honest' AND class_name = '' "
+        f"AND metric IN ('C-mIoU', '{AR}')"
+    ).to_pylist()
+    values = {(row["evaluated"], row["metric"]): row["value"] for row in metrics}
+    spent = catalog.query(
+        "SELECT node, sum(seconds) AS seconds FROM commits JOIN layers USING (node, layer) WHERE is_current GROUP BY 1"
+    ).to_pylist()
+    seconds = {row["node"]: row["seconds"] for row in spent}
+    return tuple(
+        StageScore(
+            name,
+            _rounded(values.get((ar_node, AR))),
+            _rounded(values.get((miou_node, "C-mIoU"))),
+            round(sum(seconds.get(node, 0.0) for node in nodes), 1),
+        )
+        for name, (miou_node, ar_node, nodes) in ROWS.items()
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

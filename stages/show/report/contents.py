@@ -1,0 +1,86 @@
+"""All that the page shows, read from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pdstore import Store
+from schemas.catalog import catalog_of
+from stages.plan.evaluations import made_of
+from stages.plan.pipeline import Pipeline
+from stages.show.overlays import drawable
+from stages.show.report.benchmark_rows import ResultRow, result_rows
+from stages.show.report.classes import Classes, read_classes
+from stages.show.report.gallery import Gallery, best_and_worst, by_chance
+from stages.show.report.ladder import Rung, ladder, recall_metric
+from stages.show.report.overview import Overview, read_overview
+from stages.show.report.scores import HONEST, DatasetScores, datasets_of, read_scores
+from stages.show.report.trainings import Training, read_trainings
+from stages.show.report.watch import Monitors, read_monitors
+
+__all__ = ["Contents", "DatasetPage", "read_contents"]
+
+
+@dataclass(frozen=True)
+class DatasetPage:
+    """What is said of one data set. recall: the metric of the rungs' recall."""
+
+    scores: DatasetScores
+    results: list[ResultRow]
+    rungs: list[Rung]
+    recall: str
+    classes: Classes | None
+    gallery: Gallery
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The page.
+
+    Attributes:
+        samples: images by chance, where no data set has a gallery.
+        has_truth: the pipeline has ground truth, scored or not.
+    """
+
+    overview: Overview
+    datasets: list[DatasetPage]
+    samples: Gallery
+    monitors: Monitors
+    trainings: list[Training]
+    has_truth: bool
+
+
+def read_contents(store: Store, pipeline: Pipeline, dataset: str = "", num_images: int = 6) -> Contents:
+    """Everything.
+
+    Args:
+        dataset: name of the one data set that is wanted; empty for all.
+        num_images: best images, and as many worst ones, of each data set; without ground truth, images by chance.
+
+    Raises:
+        UsageError: the pipeline has no data set of this name.
+        CorruptData: a committed file cannot be read.
+    """
+    catalog = catalog_of(store)
+    found = read_scores(catalog, pipeline, made_of(store), dataset)
+    overview = read_overview(store, pipeline, catalog)
+    pages = [_dataset(store, pipeline, scores, num_images) for scores in found]
+    samples = Gallery()
+    if overview.images and num_images and not any(page.gallery.best for page in pages):
+        written = [n for n in drawable(pipeline) if store.layer(n, pipeline[n].fingerprint).units()]
+        samples = by_chance(store, pipeline, written, num_images)
+    watch, trainings = read_monitors(catalog, pipeline), read_trainings(catalog, pipeline)
+    return Contents(overview, pages, samples, watch, trainings, bool(datasets_of(pipeline)))
+
+
+def _dataset(store: Store, pipeline: Pipeline, scores: DatasetScores, num_images: int) -> DatasetPage:
+    rungs = ladder(scores, pipeline)
+    gallery = Gallery()
+    if rungs and num_images:
+        node = rungs[-1].miou_node or rungs[-1].node
+        evaluation = scores.evaluation_of(node, HONEST)
+        assert evaluation is not None
+        shown = [evaluation.inputs["truth"][0], *(rung.node for rung in rungs)]
+        gallery = best_and_worst(store, pipeline, evaluation, node, shown, num_images)
+    classes = read_classes(store, scores, rungs)
+    return DatasetPage(scores, result_rows(scores, pipeline), rungs, recall_metric(scores), classes, gallery)

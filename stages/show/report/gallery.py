@@ -1,0 +1,149 @@
+"""Pictures of the page: the best and the worst images of a node, or some by chance where there is no truth."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from pdstore import Store, masks
+from pdstore.errors import InputMissing
+from pdstore.ragged import Ragged
+from schemas.stages import EvalSettings
+from stages.evaluation.samples import Scored
+from stages.kernels.evaluation import ImageResult
+from stages.kernels.pictures import draw_overlay, fitted
+from stages.kernels.protocol import HONEST
+from stages.plan.pipeline import Node, Pipeline
+from stages.show.overlays import image_of, overlay_of, sample_images
+
+__all__ = ["MAX_SCORED", "Card", "Gallery", "Picture", "best_and_worst", "by_chance"]
+
+MAX_SCORED = 1000
+"""Images whose quality is looked at. Blocks are in random order, so the first ones are a fair sample."""
+PICTURE_PX = 200
+JPEG_QUALITY = 85
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with the masks of a node, as a data URI."""
+
+    title: str
+    caption: str
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image. quality: see :func:`best_and_worst`; None where there is no truth."""
+
+    caption: str
+    quality: float | None
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Cards, and of how many images they were chosen. missing: why pictures could not be drawn, if so."""
+
+    best: tuple[Card, ...] = ()
+    worst: tuple[Card, ...] = ()
+    scored: int = 0
+    missing: str = ""
+
+
+def best_and_worst(
+    store: Store, pipeline: Pipeline, evaluation: Node, node: str, shown: Sequence[str], count: int
+) -> Gallery:
+    """``count`` images of the highest quality of ``node`` and as many of the lowest, best and worst first.
+
+    The quality of an image is the mean, over its true parts, of the best IoU of any mask with it; honest protocol,
+    images of the evaluation's test split, the first :data:`MAX_SCORED` of them.
+
+    Args:
+        shown: nodes whose masks are drawn, in this order.
+    """
+    quality = dict(_qualities(store, pipeline, evaluation, node))
+    order = sorted(quality, key=lambda image_id: (-quality[image_id], image_id))
+    best = order[: min(count, -(-len(order) // 2))]
+    worst = order[len(best) :][::-1][:count]
+    (high, why), (low, also) = (_cards(store, pipeline, ids, shown, quality) for ids in (best, worst))
+    return Gallery(high, low, len(order), why or also)
+
+
+def by_chance(store: Store, pipeline: Pipeline, shown: Sequence[str], count: int) -> Gallery:
+    """``count`` images by a fixed chance."""
+    try:
+        chosen = sample_images(store, pipeline, count, seed=0)
+    except InputMissing as error:
+        return Gallery(missing=str(error))
+    cards, missing = _cards(store, pipeline, chosen, shown, {})
+    return Gallery(best=cards, missing=missing)
+
+
+def _cards(
+    store: Store, pipeline: Pipeline, image_ids: Sequence[int], shown: Sequence[str], quality: Mapping[int, float]
+) -> tuple[tuple[Card, ...], str]:
+    """The images that can be read, and why another cannot."""
+    cards, missing = [], ""
+    for image_id in image_ids:
+        try:
+            cards.append(_card(store, pipeline, image_id, shown, quality.get(image_id)))
+        except InputMissing as error:
+            missing = str(error)
+    return tuple(cards), missing
+
+
+def _qualities(store: Store, pipeline: Pipeline, evaluation: Node, node: str) -> Iterator[tuple[int, float]]:
+    roles = {role: names[0] for role, names in evaluation.inputs.items()}
+    role = next(role for role in ("predicted", "segments") if roles.get(role) == node)
+    wanted = {name: roles[name] for name in ("images", "truth", role)}
+    layers = {name: store.layer(source, pipeline[source].fingerprint) for name, source in wanted.items()}
+    parts: dict[tuple[str, str], int] = defaultdict(int)  # quality does not ask which part is which
+    assert isinstance(evaluation.settings, EvalSettings)
+    vote_split, test_split = evaluation.settings.vote_split, evaluation.settings.test_split
+    found: dict[int, list[float]] = {}
+    for block in sorted(set.intersection(*(set(layer.units()) for layer in layers.values()))):
+        scored = Scored.read(layers, role, block, has_clusters=role == "predicted")
+        for split, sample in scored.samples(parts, HONEST, vote_split):
+            if split == test_split:
+                found.setdefault(sample.image_id, []).append(_quality(sample))
+        if len(found) >= MAX_SCORED:
+            break
+    # An image that shows several objects is as good as they are on the average.
+    for image_id in list(found)[:MAX_SCORED]:
+        yield image_id, float(np.mean(found[image_id]))
+
+
+def _quality(sample: ImageResult) -> float:
+    predicted, truth = sample.pred_masks, sample.gt_masks
+    assert isinstance(predicted, Ragged)
+    assert isinstance(truth, Ragged)
+    return float(masks.iou(predicted, truth, *sample.frame).max(0, initial=0.0).mean())
+
+
+def _card(store: Store, pipeline: Pipeline, image_id: int, shown: Sequence[str], quality: float | None) -> Card:
+    pixels, caption = image_of(store, pipeline, image_id)
+    width, height = fitted(pixels, PICTURE_PX)
+    bare = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
+    pictures = [Picture("image", "", _uri(bare), width, height)]
+    for name in shown:
+        overlay = overlay_of(store, pipeline[name], image_id)
+        if overlay is not None:
+            drawn = draw_overlay(pixels, overlay, width, height)
+            pictures.append(Picture(name, overlay.caption, _uri(drawn), width, height))
+    return Card(caption, quality, tuple(pictures))
+
+
+def _uri(picture: Image.Image) -> str:
+    sink = io.BytesIO()
+    picture.convert("RGB").save(sink, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(sink.getvalue()).decode()}"

@@ -1,0 +1,59 @@
+"""What is in the store, and how far its pipeline has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pdstore import Catalog, Store
+from stages.plan.pipeline import Pipeline
+from stages.plan.states import NodeState, states
+
+__all__ = ["Overview", "read_overview"]
+
+_COUNTS = "SELECT split, count(*) AS images FROM images GROUP BY ALL ORDER BY ALL"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The store at a glance.
+
+    Attributes:
+        source: what its images are. splits: name -> images that could be read.
+        newest: when the newest unit was committed, UTC; empty before the first. The page names no other time, so two
+            reports of the same content are the same.
+        is_older: the layers that SQL shows are not those that this program would write: it was updated since.
+    """
+
+    store: str
+    source: str
+    splits: dict[str, int]
+    classes: int
+    nodes: tuple[NodeState, ...]
+    newest: str
+    is_older: bool
+
+    @property
+    def images(self) -> int:
+        return sum(self.splits.values())
+
+    @property
+    def done(self) -> int:
+        return sum(state.word == "done" for state in self.nodes)
+
+
+def read_overview(store: Store, pipeline: Pipeline, catalog: Catalog) -> Overview:
+    splits = {row["split"]: row["images"] for row in catalog.query(_COUNTS).to_pylist()}
+    classes = catalog.query("SELECT count(*) AS n FROM classes").to_pylist()[0]["n"]
+    newest = catalog.query("SELECT max(created) AS at FROM commits").to_pylist()[0]["at"]
+    when = f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d %H:%M} UTC" if newest is not None else ""
+    is_older = store.current() != pipeline.current()
+    return Overview(store.url, _source(store), splits, classes, tuple(states(store, pipeline)), when, is_older)
+
+
+def _source(store: Store) -> str:
+    source = store.info.source
+    kind, root = str(source.get("kind", "")), str(source.get("root", ""))
+    if kind == "demo":
+        return f"drawn images of the demo, seed {source.get('seed')}"
+    return f"{source['dataset']} in {root}" if kind == "dataset" else root

@@ -1,0 +1,121 @@
+"""The page: one template makes HTML of what was read. No script, no network, one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from math import log2
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from stages.show.report import charts
+from stages.show.report.contents import Contents
+from stages.show.report.ladder import in_sentence
+from stages.show.report.trainings import Training
+from stages.show.report.watch import Record
+
+__all__ = ["render"]
+
+MAX_ROWS = 30
+"""Classes of a node in a chart of the monitors."""
+MAX_POINTS = 400
+MAX_PARTS = 12
+_HALVINGS = 16
+"""Of the image's area, in the histogram of areas."""
+
+
+def render(contents: Contents, command: str = "pd") -> str:
+    """The page as HTML; equal contents give equal bytes.
+
+    Args:
+        command: how the reader calls ``pd`` on this store, in what the page says to run.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "percent": _percent,
+        "signed": _signed,
+        "share": _share,
+        "count_of": "{:,}".format,
+        "in_sentence": in_sentence,
+    }
+    environment.globals |= {
+        "histogram_of_parts": _parts,
+        "histogram_of_scores": _scores,
+        "histogram_of_areas": _areas,
+        "bar": charts.bar,
+        "class_bar": _class_bar,
+        "cluster_stack": _clusters,
+        "curve": _curve,
+        "max_rows": MAX_ROWS,
+        "most_by": _most_by,
+    }
+    folder = resources.files("stages.show.report")
+    style = Markup((folder / "style.css").read_text(encoding="utf-8"))
+    template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
+    return template.render(report=contents, style=style, command=command)
+
+
+def _most_by(rows: Sequence[Record], column: str) -> Sequence[Record]:
+    """All of them, or of many those with the largest values."""
+    if len(rows) <= MAX_ROWS:
+        return rows
+    return sorted(rows, key=lambda row: -(row[column] or 0.0))[:MAX_ROWS]
+
+
+def _parts(rows: Sequence[Record]) -> Markup:
+    counts: dict[int, int] = {}
+    for row in rows:
+        number = min(row["parts"], MAX_PARTS)
+        counts[number] = counts.get(number, 0) + row["objects"]
+    last = max(6, *counts)
+    names = [f"{n} or more" if n == MAX_PARTS else str(n) for n in range(1, last + 1)]
+    bins = [charts.Column(counts.get(n, 0), f"{name}: {counts.get(n, 0):,} objects") for n, name in enumerate(names, 1)]
+    return charts.columns(bins, [((n - 0.5) / last, str(n)) for n in range(1, last + 1)])
+
+
+def _scores(rows: Sequence[Record]) -> Markup:
+    counts = {round(row["score_from"] * 20): row["masks"] for row in rows}
+    bins = [
+        charts.Column(counts.get(n, 0), f"{n / 20:.2f} to {(n + 1) / 20:.2f}: {counts.get(n, 0):,} masks")
+        for n in range(20)
+    ]
+    return charts.columns(bins, [(0, "0"), (0.5, "0.5"), (1, "1")])
+
+
+def _areas(rows: Sequence[Record]) -> Markup:
+    counts = {round(log2(row["share_to"])): row["masks"] for row in rows}
+    bins = [
+        charts.Column(counts.get(n, 0), f"{2.0 ** (n - 1):.3%} to {2.0**n:.3%}: {counts.get(n, 0):,} masks")
+        for n in range(1 - _HALVINGS, 1)
+    ]
+    ticks = ((0.0001, "0.01 %"), (0.01, "1 %"), (1.0, "100 %"))
+    return charts.columns(bins, [(1 + log2(share) / _HALVINGS, label) for share, label in ticks])
+
+
+def _class_bar(value: float, title: str, before: dict[str, float]) -> Markup:
+    marks = [charts.Mark(found, f"{stage}: {found:.2f}", n) for n, (stage, found) in enumerate(before.items())]
+    return charts.bar(value, f"{title}: {value:.2f}", marks=marks)
+
+
+def _clusters(rows: Sequence[Record]) -> Markup:
+    return charts.stack(
+        [(row["share"] or 0.0, row["cluster"], f"cluster {row['cluster']}: {_share(row['share'])}") for row in rows]
+    )
+
+
+def _curve(training: Training) -> Markup:
+    every = -(-len(training.steps) // MAX_POINTS)
+    return charts.curve([*training.steps[:-1:every], training.steps[-1]])
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}".replace("%", " %")
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")

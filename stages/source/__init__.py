@@ -1,0 +1,1 @@
+"""What comes from outside: image files, listings, text files and JSON records."""

@@ -1,0 +1,62 @@
+"""``pd demo`` over a store that is there: what is asked is held against what it is, before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stages.plan.pipeline import load_recorded
+from stages.run.demo import open_demo
+from tests.cli.conftest import Pd, committed
+from tests.cli.test_bad_input import assert_error
+
+OVERRIDES = ["grouping.k=3", "segmenter.steps=2"]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo of 12 images that was killed before anything ran. No test changes it."""
+    path = tmp_path_factory.mktemp("demos") / "demo"
+    open_demo(str(path), 0, 12, OVERRIDES)
+    return path
+
+
+def test_the_same_command_goes_on(demo: Path) -> None:
+    """A restart opens the demo as it is: with the same words with none, or where a kill came before the pipeline."""
+    before = committed(demo)
+    for images, overrides in ((12, OVERRIDES), (None, ["grouping.k=3"]), (None, [])):
+        store = open_demo(str(demo), 0, images, overrides)
+        assert load_recorded(store, overrides).current() == store.current()
+    (demo / "pipeline.json").unlink()
+    open_demo(str(demo), 0, 12, OVERRIDES)
+    assert committed(demo) == before
+
+
+def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:
+    """Another number of images, another seed and a misspelt setting are usage errors; other settings are stale ones."""
+    before = committed(demo)
+    for code, words, message in (
+        (2, ("--images", "30"), "expected a demo store of 30 images, found one of 12. Leave --images out"),
+        (2, ("--seed", "1"), "expected a demo store of seed 1, found one of seed 0. Its own: --seed 0"),
+        (2, ("grouping.kk=9",), "grouping.kk: unknown setting. Did you mean 'k'?"),
+        (2, ("groping.k=9",), "Did you mean 'grouping'?"),
+        (3, ("grouping.k=9", "crf.gt_prob=0.7"), f"pd --store {demo} run grouping.k=9 crf.gt_prob=0.7 --new-layer"),
+        (3, ("grouping.k=9", "crf.gt_prob=0.7"), "found grouping.k: 3 -> 9; crf.gt_prob: 0.6 -> 0.7. "),
+    ):
+        assert_error(pd("demo", "--store", demo, *words), code, message)
+    assert committed(demo) == before
+
+
+def test_the_store_is_that_of_the_demo_or_of_pd(
+    pd: Pd, demo: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own --store wins over pd --store, and that over PD_STORE, which is never written into if it is no demo."""
+    before = committed(store)
+    assert_error(pd("demo"), 2, f"{store}: expected a demo store, found a store of other images. Choose another folder")
+    assert_error(pd("--store", demo, "demo", "--images", "30"), 2, f"{demo}: expected a demo store of 30 images")
+    result = pd("--store", tmp_path, "demo", "--store", demo, "--images", "30")
+    assert_error(result, 2, f"{demo}: expected a demo store of 30 images")
+    monkeypatch.setenv("PD_STORE", str(demo))
+    assert_error(pd("demo", "--images", "30"), 2, f"{demo}: expected a demo store of 30 images")
+    assert committed(store) == before and list(Path.cwd().iterdir()) == []

@@ -1,0 +1,98 @@
+"""``pd weights`` on the golden files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from pathlib import Path
+
+from stages.models.network_files import load_network
+from tests.cli.conftest import Pd
+
+DATA = Path(__file__).parents[2] / "data"
+MASK2FORMER, DISTILLED = DATA / "mask2former_tiny.pkl", DATA / "part_distillation_tiny.pth"
+
+
+def test_check_says_that_a_file_fits(pd: Pd) -> None:
+    """Exit code 0, with what was found; without a preset the file's own shapes are what it must fit."""
+    for words in ((), ("--preset", "tiny")):
+        result = pd("weights", "check", MASK2FORMER, *words)
+        assert result.code == 0
+        assert "fits: every tensor has its place" in result.out and "detectron2" in result.out
+    found = json.loads(pd("weights", "check", DISTILLED, "--preset", "tiny", "--num-parts", 8, "--json").out)
+    assert (found["fits"], found["object_classes"], found["classes"], found["faults"]) == (True, 5, 8, [])
+
+
+def test_check_lists_all_that_does_not_fit(pd: Pd) -> None:
+    """Exit code 1; settings, then every name that is missing, left over, or of another shape."""
+    result = pd("weights", "check", MASK2FORMER, "--preset", "swin-l")
+    assert result.code == 1
+    lines = result.out.splitlines()
+    assert "setting num_queries 200, not 10" in lines
+    assert "missing: backbone.layers.2.blocks.17.norm1.weight" in lines
+    assert len([line for line in lines if line.startswith("missing: ")]) > 300
+    assert any(line.startswith("shape: sem_seg_head.predictor.query_feat.weight (200, 256) expected") for line in lines)
+    result = pd("weights", "check", MASK2FORMER, "--preset", "tiny", "decoder_layers=2", "--json")
+    faults = json.loads(result.out)["faults"]
+    assert result.code == 1 and len([fault for fault in faults if fault.startswith("left over: ")]) == 18
+
+
+def test_convert_writes_safetensors_and_prints_their_sha256(pd: Pd, tmp_path: Path) -> None:
+    """The folder is a network of this program, and converting the same file again gives the same bytes."""
+    first = pd("weights", "convert", MASK2FORMER, tmp_path / "one", "--preset", "tiny")
+    assert first.code == 0
+    digest = hashlib.sha256((tmp_path / "one" / "model.safetensors").read_bytes()).hexdigest()
+    assert first.out.split() == [digest, str(tmp_path / "one" / "model.safetensors")]
+    assert load_network(tmp_path / "one").num_classes == 7
+    again = pd("weights", "convert", MASK2FORMER, tmp_path / "two", "--json")
+    assert json.loads(again.out)["sha256"] == digest
+    assert "fits" in pd("weights", "check", tmp_path / "one", "--preset", "tiny").out
+
+
+def test_convert_overwrites_nothing_and_writes_nothing_of_a_misfit(pd: Pd, tmp_path: Path) -> None:
+    """A folder with files in it is left alone; a file that does not fit leaves no folder."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a").write_text("")
+    assert pd("weights", "convert", MASK2FORMER, tmp_path / "full").code == 2
+    result = pd("weights", "convert", MASK2FORMER, tmp_path / "new", "--preset", "swin-l")
+    assert result.code == 2 and "setting embedding_size 192, not 16" in result.err and "more" in result.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_of_a_folder_is_sent_to_its_folder(pd: Pd, tmp_path: Path) -> None:
+    """model.safetensors is no checkpoint without the config.json beside it."""
+    assert pd("weights", "convert", MASK2FORMER, tmp_path / "own").code == 0
+    result = pd("weights", "check", tmp_path / "own" / "model.safetensors")
+    assert result.code == 2 and f"Give the folder, with its config.json: {tmp_path / 'own'}." in result.err
+
+
+class Hostile:
+    """Unpickled by anybody else, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> object:
+        return os.system, (f"touch {self.path}",)
+
+
+def test_a_hostile_file_is_refused_in_one_line(pd: Pd, tmp_path: Path) -> None:
+    """Exit code 1, and what it would have run was not run."""
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"model": {"w": Hostile(tmp_path / "owned")}}))
+    result = pd("weights", "check", tmp_path / "a.pkl")
+    assert result.code == 1 and "asks for posix.system; nothing of it was run" in result.err
+    assert len(result.err.splitlines()) == 1 and not (tmp_path / "owned").exists()
+
+
+def test_wrong_words_are_usage_errors(pd: Pd) -> None:
+    """An unknown preset or setting, and a word that is no setting."""
+    assert pd("weights", "check", MASK2FORMER, "--preset", "huge").code == 2
+    result = pd("weights", "check", MASK2FORMER, "num_querys=3")
+    assert result.code == 2 and "num_queries" in result.err and "config show" not in result.err
+    result = pd("weights", "check", MASK2FORMER, "tiny")
+    assert result.code == 2 and "expected KEY=VALUE, found 'tiny'" in result.err
+    result = pd("weights", "check", MASK2FORMER, "num_queries=[1")
+    assert result.code == 2 and len(result.err.splitlines()) == 1
+    assert result.err.startswith("error: num_queries=[1: expected a YAML value, found '[1' (expected ',' or ']'")

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pdstore import PdError, Rows, Store, layout
+from pdstore.errors import InputMissing, UsageError
+from schemas.pipeline import PipelineSpec, SourceSpec
+from stages.create.store import add_images
+from stages.plan.pipeline import load_recorded
+from stages.plan.states import states
+from stages.run.runner import RunOptions, run_node
+from stages.source.listing import Listing
+
+INGEST = PipelineSpec.parse({"block_size": 64, "nodes": {"ingest": {}}}, "pipeline")
+
+
+def encoded(pixels: np.ndarray, kind: str, mode: str = "RGB", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(np.zeros((20, 30, 3), np.uint8), "JPEG", exif=exif)
+
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+JPEG = encoded(NOISE, "JPEG")
+GOOD = {
+    "photo.jpg": (JPEG, "JPEG/RGB"),
+    "png.JPEG": (encoded(NOISE, "PNG"), "PNG/RGB"),
+    "cmyk.jpg": (encoded(NOISE, "JPEG", "CMYK"), "JPEG/CMYK"),
+    "gray.jpg": (encoded(NOISE, "JPEG", "L"), "JPEG/L"),
+    "deep.png": (encoded(NOISE[..., 0].astype(np.uint16) * 256, "PNG", "I;16"), "PNG/I;16"),
+    "palette.png": (encoded(NOISE, "PNG", "P"), "PNG/P"),
+    "alpha.png": (encoded(NOISE, "PNG", "RGBA"), "PNG/RGBA"),
+    "one.png": (encoded(np.zeros((1, 1, 3), np.uint8), "PNG"), "PNG/RGB"),
+}
+BAD = {
+    "cut.jpg": (JPEG[: len(JPEG) // 2], "truncated"),
+    "empty.jpg": (b"", "empty_file"),
+    "text.jpg": (b"this is no image\n" * 9, "not_an_image"),
+    "huge.png": (encoded(np.zeros((40, 40, 3), np.uint8), "PNG"), "too_large"),
+}
+
+
+def ingest(store: Store, **options: float) -> None:
+    run_node(store, load_recorded(store), "ingest", RunOptions(**options))
+
+
+def read(store: Store, unit: int = 0) -> Rows:
+    return store.layer("ingest", store.current()["ingest"]).read(unit)
+
+
+def errors(store: Store, unit: int = 0) -> dict[str, tuple[str, str]]:
+    """Key -> (reason, detail)."""
+    table = store.layer("ingest", store.current()["ingest"]).errors(unit)
+    return {row["subject"]: (row["reason"], row["detail"]) for row in (table.to_pylist() if table else [])}
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, classical: Callable[..., Store]) -> Store:
+    """A store of one block on a folder of good and bad files."""
+    root = tmp_path / "mixed"
+    (root / "things").mkdir(parents=True)
+    for name, (data, _) in {**GOOD, **BAD}.items():
+        (root / "things" / name).write_bytes(data)
+    (root / "things" / "turned.jpg").write_bytes(rotated())
+    return classical("ingest.max_pixels=1000", spec=INGEST, source=SourceSpec(root=str(root)))
+
+
+def test_good_files_become_rows(mixed: Store) -> None:
+    """PNG named JPEG, CMYK, grey, 16 bit, palette and alpha are rows; the mode tells what the file is."""
+    ingest(mixed)
+    rows = read(mixed)
+    found = {Path(key).name: mode for key, mode in zip(rows["key"], rows["mode"], strict=True)}
+    assert found == {name: mode for name, (_, mode) in GOOD.items()} | {"turned.jpg": "JPEG/RGB"}
+
+
+def test_a_rotated_photograph_is_upright(mixed: Store) -> None:
+    """EXIF orientation swaps height and width, and is recorded."""
+    ingest(mixed)
+    rows = read(mixed)
+    row = [Path(key).name for key in rows["key"]].index("turned.jpg")
+    assert (rows["height"][row], rows["width"][row], rows["orientation"][row]) == (30, 20, 6)
+
+
+def test_bad_files_become_error_rows_and_the_block_commits(mixed: Store) -> None:
+    """Truncated, empty, too large and no image at all: each is a row of errors with a reason and a detail."""
+    ingest(mixed)
+    found = {Path(key).name: fault for key, fault in errors(mixed).items()}
+    assert {name: reason for name, (reason, _) in found.items()} == {name: reason for name, (_, reason) in BAD.items()}
+    assert "found 0 bytes" in found["empty.jpg"][1] and "found 40x40" in found["huge.png"][1]
+    assert all(detail for _, detail in found.values())
+
+
+def test_a_file_that_went_away_is_an_error_row(folder: Path, classical: Callable[..., Store]) -> None:
+    """An image that was listed and is gone at ingest is a row of errors with its path."""
+    store = classical(spec=INGEST)
+    (folder / "cats" / "01.jpg").unlink()
+    ingest(store)
+    reason, detail = errors(store)["cats/01.jpg"]
+    assert reason == "missing_file" and str(folder / "cats" / "01.jpg") in detail
+    assert len(read(store)) == 11
+
+
+def test_too_many_errors_fail_the_run_but_keep_the_blocks(folder: Path, classical: Callable[..., Store]) -> None:
+    """Above --max-error-rate the run fails and says how to look; all blocks are committed all the same."""
+    for path in sorted((folder / "cats").iterdir())[:4]:
+        path.write_bytes(b"")
+    store = classical()
+    with pytest.raises(PdError, match=r"at most 10% of the images in errors, found 4 of 12 .*node = 'ingest'"):
+        ingest(store, max_error_rate=0.1)
+    assert store.layer("ingest", store.current()["ingest"]).units() == [0, 1, 2, 3]
+
+
+def test_size_and_checksum_are_those_of_the_file(folder: Path, classical: Callable[..., Store]) -> None:
+    """``bytes`` and ``sha256`` describe the file as it lies in the folder."""
+    store = classical(spec=INGEST)
+    ingest(store)
+    rows = read(store)
+    for key, size, checksum in zip(rows["key"], rows["bytes"], rows["sha256"], strict=True):
+        data = (folder / key).read_bytes()
+        assert (size, checksum) == (len(data), hashlib.sha256(data).hexdigest())
+    assert {len(data) for data in rows.ragged("encoded")} == {0}
+
+
+def test_a_tiny_image_goes_through_the_whole_pipeline(
+    tmp_path: Path, classical: Callable[..., Store], run_all: Callable[..., None]
+) -> None:
+    """1x1, 1x9 and uniform images end as error rows of some stage, never as a failed block."""
+    root = tmp_path / "tiny"
+    root.mkdir()
+    for height, width in ((1, 1), (1, 9), (9, 1), (2, 2), (40, 40)):
+        Image.new("RGB", (width, height), (90, 90, 90)).save(root / f"{height}x{width}.png")
+    store = classical("grouping.k=4", source=SourceSpec(root=str(root)))
+    run_all(store)
+    pipeline = load_recorded(store)
+    assert {state.word for state in states(store, pipeline)} == {"done"}
+    faults = [
+        store.layer(name, pipeline[name].fingerprint).errors(unit) for name in ("detic", "grouping") for unit in (0, 1)
+    ]
+    subjects = {row["subject"] for table in faults if table for row in table.to_pylist()}
+    assert {"1x1.png", "2x2.png"} <= subjects
+
+
+def test_copied_images_need_the_folder_no_more(
+    folder: Path, classical: Callable[..., Store], run_all: Callable[..., None]
+) -> None:
+    """With ``ingest.copy`` every later stage gives the same rows after the image files are deleted."""
+    by_reference, copied = classical(), classical("ingest.copy=true")
+    run_all(by_reference)
+    ingest(copied)
+    for path in folder.rglob("*.jpg"):
+        path.unlink()
+    run_all(copied)
+    for name in ("detic", "grouping", "crf", "ranking", "labels"):
+        one, other = (s.layer(name, s.current()[name]).manifests() for s in (by_reference, copied))
+        assert {u: m.content for u, m in one.items()} == {u: m.content for u, m in other.items()}
+        assert sum(m.rows[by_reference.layer(name, by_reference.current()[name]).table.name] for m in one.values())
+
+
+def test_added_images_open_new_blocks(
+    folder: Path, classical: Callable[..., Store], run_all: Callable[..., None], contents: Callable
+) -> None:
+    """Committed blocks stay as they are; barriers show as stale and --refresh computes them again."""
+    store = classical()
+    run_all(store)
+    before, pipeline = contents(store), load_recorded(store)
+    for number in range(4):
+        Image.fromarray(NOISE + np.uint8(number)).resize((40, 40)).save(folder / "cats" / f"new{number}.png")
+    assert add_images(store, SourceSpec(root=str(folder))) == 4
+    assert add_images(store, SourceSpec(root=str(folder))) == 0
+    assert Listing(store).blocks == 6 and Listing(store).images == 16
+    assert [image.image_id for block in (4, 5) for image in Listing(store).read(block)] == [12, 13, 14, 15]
+    run_all(store, ["ingest", "detic", "grouping"])
+    with pytest.raises(InputMissing, match=r"all 6 units of crf, found 2 missing \(4, 5\)"):
+        run_all(store, ["ranking"], refresh=True)
+    run_all(store, ["crf"])
+    words = {state.node: state.word for state in states(store, pipeline)}
+    assert words == dict.fromkeys(("ingest", "detic", "grouping", "crf"), "done") | {
+        "ranking": "stale",
+        "labels": "partly done",
+    }
+    after = contents(store)
+    assert all(after[n][unit] == content for n in before for unit, content in before[n].items())
+    run_all(store, refresh=True)
+    assert {state.word for state in states(store, pipeline)} == {"done"}
+    assert contents(store)["ranking"] != before["ranking"]
+
+
+def test_images_of_another_folder_are_not_added(folder: Path, classical: Callable[..., Store], tmp_path: Path) -> None:
+    """They could never be read: the error names the store's folder, and the listing stays as it was."""
+    store = classical()
+    Image.fromarray(NOISE).save(folder / "cats" / "new.png")
+    shutil.copytree(folder, tmp_path / "other")
+    with pytest.raises(UsageError, match=rf"the image folder of the store, {folder}, found {tmp_path}/other.*--images"):
+        add_images(store, SourceSpec(root=str(tmp_path / "other")))
+    assert Listing(store).images == 12
+    (tmp_path / "link").symlink_to(folder)
+    assert add_images(store, SourceSpec(root=str(tmp_path / "link"))) == 1
+
+
+def test_strange_classes_are_not_added(folder: Path, classical: Callable[..., Store]) -> None:
+    """The vocabulary is fixed: images of a new class are refused, and the listing stays as it was."""
+    store = classical()
+    (folder / "birds").mkdir()
+    Image.fromarray(NOISE).save(folder / "birds" / "0.png")
+    with pytest.raises(UsageError, match=r"new ones: \['birds'\]"):
+        add_images(store, SourceSpec(root=str(folder)))
+    assert Listing(store).images == 12
+
+
+def test_a_list_file_chooses_images_and_classes(folder: Path, tmp_path: Path, classical: Callable[..., Store]) -> None:
+    """A list names keys, and classes where the folder does not say them."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("cats/01.jpg\ndogs/00.jpg\tpuppy\n\n")
+    store = classical(spec=INGEST, source=SourceSpec(kind="list", root=str(folder), list_file=str(listed)))
+    ingest(store)
+    assert dict(zip(read(store)["key"], read(store)["class_name"], strict=True)) == {
+        "cats/01.jpg": "cats",
+        "dogs/00.jpg": "puppy",
+    }
+
+
+def test_an_imagenet_tree_needs_its_names(tmp_path: Path, classical: Callable[..., Store]) -> None:
+    """Folders named by WordNet codes need labels.txt, with a line for each; then the line's name is the class."""
+    root = tmp_path / "net"
+    for wnid in ("n02958343", "n01503061"):
+        (root / "train" / wnid).mkdir(parents=True)
+        (root / "train" / wnid / f"{wnid}_1.JPEG").write_bytes(JPEG)
+    (root / "val" / "n01503061").mkdir(parents=True)
+    (root / "val" / "n01503061" / "v.JPEG").write_bytes(JPEG)
+    source = SourceSpec(root=str(root))
+    with pytest.raises(
+        UsageError, match=r"labels.txt beside folders named by WordNet codes, found none.*n02958343,car"
+    ):
+        classical(source=source)
+    (root / "labels.txt").write_text("n02958343,car\n")
+    with pytest.raises(UsageError, match=r"found no line for \['n01503061'\]"):
+        classical(source=source)
+    for wrong in ("n02958343 car\n", "n02958343,car\nn02958343,auto\n"):
+        (root / "labels.txt").write_text(wrong)
+        with pytest.raises(UsageError, match=r"labels.txt, line [12]"):
+            classical(source=source)
+    (root / "labels.txt").write_text("n02958343,car\nn01503061,bird\nn04194289,ship\n")
+    store = classical(spec=INGEST, source=source)
+    ingest(store)
+    rows = read(store)
+    assert sorted(zip(rows["split"], rows["class_name"], rows["class_id"].tolist(), strict=True)) == [
+        ("train", "bird", 1),
+        ("train", "car", 0),
+        ("val", "bird", 1),
+    ]
+    assert [c.name for c in Listing(store).classes()] == ["car", "bird", "ship"]
+
+
+def test_a_store_that_exists_is_left_alone(folder: Path, classical: Callable[..., Store]) -> None:
+    """Making a store where one is says so and what to do; nothing of it changes."""
+    from stages.create.store import create_store
+
+    store = classical()
+    before = store.files.read(layout.PIPELINE)
+    with pytest.raises(UsageError, match=r"expected no store, found one that is already there.*--add"):
+        create_store(store.url, SourceSpec(root=str(folder)), INGEST)
+    assert store.files.read(layout.PIPELINE) == before

@@ -1,0 +1,34 @@
+import hashlib
+from pathlib import Path
+
+from stages.plan.digest import path_digest
+
+
+def test_a_file_has_its_sha256(tmp_path: Path) -> None:
+    """Whatever its name; a file that is not there is marked by its path."""
+    (tmp_path / "a").write_bytes(b"weights")
+    assert path_digest(tmp_path / "a") == hashlib.sha256(b"weights").hexdigest()
+    assert path_digest(tmp_path / "b") == f"missing: {tmp_path / 'b'}"
+
+
+def test_a_folder_has_the_digest_of_its_files(tmp_path: Path) -> None:
+    """Names and contents count, wherever the folder lies; hidden files, such as a download's notes, do not."""
+    for name in ("one", "two"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "sub" / "a").write_text("1")
+    (tmp_path / "two" / ".cache").mkdir()
+    (tmp_path / "two" / ".cache" / "lock").write_text("x")
+    first = path_digest(tmp_path / "one")
+    assert path_digest(tmp_path / "two") == first
+    (tmp_path / "two" / "sub" / "a").write_text("22")
+    assert path_digest(tmp_path / "two") != first
+    (tmp_path / "one" / "sub" / "a").rename(tmp_path / "one" / "sub" / "b")
+    assert path_digest(tmp_path / "one") != first
+
+
+def test_a_hub_name_stands_for_itself() -> None:
+    """Only where a setting may be one: a missing file of the same form is missing."""
+    assert path_digest(Path("org/name"), is_checkpoint=True) == "hub: org/name"
+    assert path_digest(Path("org/name")) == "missing: org/name"
+    assert path_digest(Path("/org/name"), is_checkpoint=True) == "missing: /org/name"

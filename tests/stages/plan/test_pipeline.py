@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdstore import Store
+from pdstore.errors import InputMissing, UsageError
+from schemas.pipeline import PipelineSpec
+from stages.plan.pipeline import (
+    Pipeline,
+    check_files,
+    load_recorded,
+    parse_override,
+    preset_names,
+    read_preset,
+    record,
+)
+
+ROOT = Path(__file__).parents[3]
+
+
+def spec(**nodes: dict[str, Any]) -> PipelineSpec:
+    return PipelineSpec.parse({"nodes": {name.replace("_", "-"): node for name, node in nodes.items()}}, "pipeline")
+
+
+def resolved(overrides: dict[str, dict[str, Any]] | None = None, **nodes: dict[str, Any]) -> Pipeline:
+    return Pipeline(spec(ingest={}, **nodes), overrides)
+
+
+DETIC = {"inputs": {"images": "ingest"}, "settings": {"backend": "saliency"}}
+GROUPING = {"inputs": {"images": "ingest", "objects": "detic"}, "settings": {"backend": "pixels"}}
+CRF = {"inputs": {"images": "ingest", "parts": "grouping"}}
+
+
+def demo(*overrides: str) -> dict[str, str]:
+    """Node -> fingerprint of the demo under overrides."""
+    merged: dict[str, dict[str, Any]] = {}
+    for text in overrides:
+        node, key, value = parse_override(text)
+        merged.setdefault(node, {})[key] = value
+    return Pipeline(read_preset("demo"), merged, "images").current()
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_resolves(name: str) -> None:
+    """Each preset that comes with the program is a valid pipeline, and says what it is for."""
+    preset = read_preset(name)
+    assert preset.description
+    assert list(Pipeline(preset, root="images").nodes)
+
+
+def test_nodes_come_after_what_they_read() -> None:
+    """The order is one in which every node comes after its inputs, however the file lists them."""
+    pipeline = resolved(crf=CRF, grouping=GROUPING, detic=DETIC)
+    assert list(pipeline.nodes) == ["ingest", "detic", "grouping", "crf"]
+    assert pipeline.downstream("detic") == ["grouping", "crf"]
+
+
+def test_an_override_is_read_as_yaml() -> None:
+    """``node.setting=value``: numbers, lists, booleans; dots reach into nested settings."""
+    assert parse_override("grouping.k=5") == ("grouping", "k", 5)
+    assert parse_override("a.freeze=[x, y]") == ("a", "freeze", ["x", "y"])
+    assert parse_override("detic-human.mode=human-only") == ("detic-human", "mode", "human-only")
+    pipeline = Pipeline(read_preset("demo"), {"segmenter": {"augment.size_px": 64, "network.num_queries": 5}}, "images")
+    settings = pipeline["segmenter"].settings
+    assert (settings.augment.size_px, settings.network.num_queries) == (64, 5)  # type: ignore[attr-defined]
+    assert settings.augment.scale_min == 0.85  # type: ignore[attr-defined]
+    assert pipeline["segmenter"].origin["augment"] == "override"
+    assert pipeline["segmenter"].origin["steps"] == "preset"
+
+
+@pytest.mark.parametrize("text", ["grouping", "grouping=5", "grouping.k", ".k=5", "grouping.=5", ""])
+def test_a_text_that_is_no_override_is_refused(text: str) -> None:
+    """Another form is an error that shows the right one."""
+    with pytest.raises(UsageError, match=r"expected node.setting=value.*For example: grouping.k=5"):
+        parse_override(text)
+
+
+@pytest.mark.parametrize("value", ["[1", "{a", "2020-13-45", "a: b: c", "@"])
+def test_a_value_that_is_no_yaml_is_refused(value: str) -> None:
+    """One line that says what YAML expected there."""
+    with pytest.raises(UsageError) as caught:
+        parse_override(f"grouping.k={value}")
+    text = str(caught.value)
+    assert text.startswith(f"grouping.k={value}: expected a YAML value, found {value!r} (") and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        (
+            {"detic": {**DETIC, "settings": {"bakend": "tiny"}}},
+            r"detic.bakend: unknown setting. Did you mean 'backend'",
+        ),
+        ({"detic": {**DETIC, "settings": {"max_objects": "many"}}}, r"detic.max_objects: .*integer.*found 'many'"),
+        (
+            {"detic": {**DETIC, "settings": {"max_objects": 0}}},
+            r"detic.max_objects: .*greater than or equal to 1, found 0",
+        ),
+        ({"detik": DETIC}, r"node detik: expected a stage, found 'detik'. Did you mean 'detic'"),
+        ({"detic": {"inputs": {"image": "ingest"}}}, r"detic: expected an input of detic, found 'image'. .*'images'"),
+        ({"detic": {"inputs": {"images": "ingst"}}}, r"detic.inputs: .*found 'ingst'. Did you mean 'ingest'"),
+        ({"detic": {}}, r"detic: expected an input 'images', found none"),
+        ({"detic": {"inputs": {"images": ["ingest", "ingest"]}}}, r"detic, input images: expected one node, found 2"),
+        (
+            {"detic": DETIC, "crf": {"inputs": {"images": "ingest", "parts": "detic"}}},
+            r"a node that writes parts, found",
+        ),
+        (
+            {
+                "a": {**CRF, "stage": "crf", "inputs": {"images": "ingest", "parts": "b"}},
+                "b": {**CRF, "stage": "crf", "inputs": {"images": "ingest", "parts": "a"}},
+            },
+            "nodes without a cycle, found a -> b",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_pipeline_is_named(nodes: dict[str, Any], message: str) -> None:
+    """Unknown stage, node, role, setting, a wrong type, table or cycle: where, and the nearest name."""
+    with pytest.raises(UsageError, match=message):
+        resolved(**nodes)
+
+
+def test_an_override_of_an_unknown_node_or_setting_is_refused() -> None:
+    """The error names the nearest node, or setting."""
+    with pytest.raises(UsageError, match=r"found 'detix'. Did you mean 'detic'"):
+        resolved({"detix": {"max_objects": 1}}, detic=DETIC)
+    with pytest.raises(UsageError, match=r"detic.max_object: unknown setting. Did you mean 'max_objects'"):
+        resolved({"detic": {"max_object": 1}}, detic=DETIC)
+    with pytest.raises(UsageError, match=r"segmenter.augment.size: unknown setting. Did you mean 'size_px'"):
+        Pipeline(read_preset("demo"), {"segmenter": {"augment.size": 1}}, "images")
+
+
+def test_all_faults_of_a_node_come_in_one_error() -> None:
+    """A list with paths, not the first fault only."""
+    with pytest.raises(UsageError) as caught:
+        resolved(detic={**DETIC, "settings": {"backend": "x", "max_objects": 0, "wrods": []}})
+    text = str(caught.value)
+    assert "3 faults" in text
+    assert all(path in text for path in ("detic.backend", "detic.max_objects", "detic.wrods"))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["grouping.batch_size=3", "segmenter.threads=1", "segmenter.checkpoint_every=7", "proposal-train.keep=5"],
+)
+def test_settings_that_change_no_result_change_no_fingerprint(override: str) -> None:
+    """Batch size of inference, threads, checkpoints: the layers stay the same."""
+    assert demo(override) == demo()
+
+
+@pytest.mark.parametrize(
+    ("override", "first"),
+    [
+        ("grouping.k=5", "grouping"),
+        ("ingest.copy=true", "ingest"),
+        ("segmenter.lr=0.1", "segmenter"),
+        ("detic.min_score=0.2", "detic"),
+        ("crf.gt_prob=0.7", "crf"),
+        ("segmenter.augment.size_px=64", "segmenter"),
+    ],
+)
+def test_settings_that_change_results_change_all_that_follows(override: str, first: str) -> None:
+    """The node's fingerprint and those of all nodes after it change, and no others."""
+    before, after = demo(), demo(override)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {first, *Pipeline(read_preset("demo"), root="images").downstream(first)}
+
+
+def test_a_file_counts_by_its_content(tmp_path: Path) -> None:
+    """The digest of an annotation file, not its path or time, is part of the fingerprint."""
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    node = {"stage": "annotated-parts", "inputs": {"images": "ingest"}}
+
+    def fingerprint(path: Path) -> str:
+        return resolved(truth={**node, "settings": {"file": str(path)}})["truth"].fingerprint
+
+    missing = fingerprint(one)
+    with pytest.raises(InputMissing, match=r"expected a file, found none. Bring the file, or set another: truth.file"):
+        check_files(resolved(truth={**node, "settings": {"file": str(one)}})["truth"])
+    one.write_text("a")
+    two.write_text("a")
+    assert missing != fingerprint(one) == fingerprint(two)
+    two.write_text("bb")
+    assert fingerprint(one) != fingerprint(two)
+    with pytest.raises(UsageError, match=r"format coco needs a file and takes no folder"):
+        resolved(truth=node)
+
+
+def test_a_pipeline_file_of_ones_own(tmp_path: Path) -> None:
+    """A path is read as YAML; an unknown preset names the nearest, broken YAML its place."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("nodes:\n  ingest: {}\n")
+    assert list(Pipeline(read_preset(str(path))).nodes) == ["ingest"]
+    for text, message in (
+        ("nodes: [", "expected YAML"),
+        ("- 1", "a mapping with 'nodes'"),
+        ("x: 1", "unknown setting"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UsageError, match=message):
+            read_preset(str(path))
+    with pytest.raises(UsageError, match="Did you mean 'demo'"):
+        read_preset("dmo")
+    with pytest.raises(UsageError, match="expected a YAML file, found none"):
+        read_preset(str(tmp_path / "none.yaml"))
+
+
+def test_a_recorded_pipeline_comes_back(classical: Callable[..., Store]) -> None:
+    """What was recorded, overrides with it, is loaded; further overrides come on top and are kept once recorded."""
+    store = classical("grouping.k=3")
+    pipeline = load_recorded(store)
+    assert pipeline["grouping"].settings.k == 3  # type: ignore[attr-defined]
+    assert store.current() == pipeline.current()
+    changed = load_recorded(store, ["grouping.k=5", "crf.iterations=1"])
+    assert load_recorded(store).current() == pipeline.current() != changed.current()
+    record(store, changed)
+    assert store.current() == load_recorded(store).current() == changed.current()
+
+
+@pytest.mark.parametrize(
+    "module", ["stages.registry", "stages.plan.pipeline", "stages.run.runner", "stages.plan.states"]
+)
+def test_planning_loads_no_network_library(module: str) -> None:
+    """Reading a pipeline and its state loads neither torch nor scikit-learn: ``pd plan`` is quick."""
+    heavy = ("torch", "transformers", "sklearn", "skimage", "scipy")
+    program = f"import sys, {module}; print(*[m for m in {heavy!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

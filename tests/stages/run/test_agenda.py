@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pdstore import PdError, Store, StoreInfo, layout
+from pdstore.files import Files
+from stages.nodes import crf, ranking
+from stages.plan.pipeline import load_recorded
+from stages.plan.states import node_state
+from stages.run.agenda import Agenda
+from stages.run.outcome import Report
+from stages.run.runner import RunOptions, run_node
+from stages.source.listing import Listing
+from stages.training_place import forget, frozen_inputs, selection_names, state_folder
+from stages.unit import Output, Unit
+
+STATE = "checkpoints/distill-train/0123456789abcdef"
+
+
+def run(store: Store, name: str, **options) -> Report:
+    return run_node(store, load_recorded(store), name, RunOptions(**options))
+
+
+def agenda(store: Store, name: str, **options) -> Agenda:
+    pipeline = load_recorded(store)
+    made = Agenda(store, pipeline, pipeline[name], Listing(store))
+    made.plan(None, 0, **{"refresh": False, "allow_partial": False, **options})
+    return made
+
+
+def word(store: Store, name: str) -> str:
+    pipeline = load_recorded(store)
+    return node_state(store, pipeline, pipeline[name], Listing(store)).word
+
+
+@pytest.fixture
+def stale(grouped: Store) -> Store:
+    """A store whose ranking has seen half of what there is now."""
+    run(grouped, "crf", limit=2)
+    run(grouped, "ranking", allow_partial=True)
+    run(grouped, "crf")
+    return grouped
+
+
+def test_what_comes_while_a_barrier_computes_makes_it_stale(grouped: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads the blocks that were there when it began, and its commit says so."""
+    real, read = ranking.start, []
+
+    def start(settings, setup) -> Callable[[Unit], Output]:
+        process = real(settings, setup)
+
+        def late(unit: Unit) -> Output:
+            run(grouped, "crf")
+            read.append(unit.blocks("segments"))
+            return process(unit)
+
+        return late
+
+    run(grouped, "crf", limit=2)
+    monkeypatch.setattr(ranking, "start", start)
+    run(grouped, "ranking", allow_partial=True)
+    assert read == [[0, 1]] and word(grouped, "crf") == "done"
+    assert word(grouped, "ranking") == "stale"
+    run(grouped, "ranking", refresh=True)
+    assert word(grouped, "ranking") == "done"
+
+
+def test_of_two_that_refresh_the_second_leaves_the_work_of_the_first(stale: Store) -> None:
+    """Both planned to compute the stale unit again; whoever comes second finds it fresh and withdraws nothing."""
+    second = agenda(stale, "ranking", refresh=True)
+    assert second.todo == [0] and not second.is_done(0)
+    assert run(stale, "ranking", refresh=True).committed == [0]
+    assert not second.take(0)
+    assert word(stale, "ranking") == "done"
+
+
+def test_planning_a_refresh_withdraws_nothing(stale: Store) -> None:
+    """A stale unit stays readable until a worker takes it."""
+    planned = agenda(stale, "ranking", refresh=True)
+    assert word(stale, "ranking") == "stale"
+    assert planned.take(0)
+    assert word(stale, "ranking") == "not started"
+
+
+def test_units_that_others_committed_are_not_claimed(grouped: Store) -> None:
+    """One listing tells of all of them."""
+    late = agenda(grouped, "crf")
+    run(grouped, "crf")
+    assert late.todo == [0, 1, 2, 3] and all(late.is_done(unit) for unit in late.todo)
+
+
+def test_a_unit_that_another_worker_failed_on_is_not_tried_again(
+    grouped: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers of one run share its failures; the next run tries again."""
+    beside = agenda(grouped, "crf")
+
+    def start(settings, setup) -> Callable[[Unit], Output]:
+        def broken(unit: Unit) -> Output:
+            raise ZeroDivisionError("a fault in the stage")
+
+        return broken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crf, "start", start)
+        with pytest.raises(PdError, match="4 that failed"):
+            run(grouped, "crf", retries=0)
+    assert beside.failed_meanwhile(1) == "ZeroDivisionError: a fault in the stage"
+    assert agenda(grouped, "crf").failed_meanwhile(1) == ""
+    assert len(run(grouped, "crf").committed) == 4
+
+
+@pytest.mark.parametrize("times", [1, 10**6])
+def test_a_read_that_fails_on_the_way_loses_no_image(
+    times: int, folder: Path, classical: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again; where it keeps failing the block has failed, and the next run computes it."""
+    store, real, left = classical(), Files.read, [times]
+
+    def read(files: Files, path: str) -> bytes:
+        if path.endswith(".jpg") and left[0] > 0:
+            left[0] -= 1
+            raise OSError(errno.EIO, "Input/output error")
+        return real(files, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "read", read)
+        if times == 1:
+            run(store, "ingest")
+        else:
+            with pytest.raises(PdError, match="Input/output error"):
+                run(store, "ingest")
+    if times > 1:
+        assert word(store, "ingest") == "failed" and run(store, "ingest").rejected == 0
+    rows = [len(part) for part in store.layer("ingest", store.current()["ingest"]).scan(["image_id"])]
+    assert rows == [3, 3, 3, 3]
+
+
+def test_a_training_remembers_what_it_began_with(grouped: Store) -> None:
+    """As long as its selection is there, its input is the one that the selection was frozen from."""
+    name, _ = selection_names(STATE)
+    assert frozen_inputs(grouped, STATE, {"parts": "two blocks"}) == {"parts": "two blocks"}
+    assert frozen_inputs(grouped, STATE, {"parts": "three"}) == {"parts": "three"}
+    grouped.files.write(layout.selection(name), b"frozen")
+    assert frozen_inputs(grouped, STATE, {"parts": "four"}) == {"parts": "three"}
+
+
+@pytest.mark.parametrize("where", ["local", "remote"])
+def test_a_forgotten_training_leaves_nothing_to_go_on_from(where: str, tmp_path: Path) -> None:
+    """Checkpoints and selections go, also those that a remote store keeps on this machine."""
+    url = str(tmp_path / "store") if where == "local" else f"memory://{tmp_path.name}"
+    store = Store.create(url, StoreInfo(4, 0, {"root": ""}))
+    folder, (name, held_out) = state_folder(store, STATE), selection_names(STATE)
+    folder.mkdir(parents=True)
+    (folder / "step_00000004.pt").write_bytes(b"weights")
+    frozen_inputs(store, STATE, {"parts": "two blocks"})
+    for one in (name, held_out):
+        store.files.write(layout.selection(one), b"frozen")
+    forget(store, STATE)
+    assert not folder.exists() and store.files.names("selections") == []
+    forget(store, STATE)

@@ -1,0 +1,55 @@
+"""Confusions from the file that an evaluation keeps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pdstore import Rows, Store
+from pdstore.errors import CorruptData
+from schemas.tables import METRICS
+from stages.plan.pipeline import Node, load_recorded
+from stages.show.report.confusions import read_confusions
+
+ONE = {"evaluated": "distill", "protocol": "honest", "class_name": "cat", "parts": ["head", "background"]}
+
+
+@pytest.fixture
+def kept(copy_store):
+    """``kept(listed)``: a store whose evaluation kept these confusions, or none."""
+
+    def keep(listed: Any = None) -> tuple[Store, Node]:
+        store = copy_store("eval-distill")
+        node = load_recorded(store)["eval-distill"]
+        layer = store.declare(node.name, node.identity, METRICS, "test")
+        extra = None if listed is None else {"confusion.json": json.dumps(listed).encode()}
+        layer.commit(0, Rows.empty(METRICS), extra=extra)
+        return store, node
+
+    return keep
+
+
+def test_pixels_become_shares_of_the_true_part(kept) -> None:
+    """Rows add up to one; a part without a pixel is a row of zeros. Other nodes and protocols are left out."""
+    listed = [
+        {**ONE, "pixels": [[3, 1], [0, 0]]},
+        {**ONE, "evaluated": "labels", "pixels": [[9, 9], [9, 9]]},
+        {**ONE, "protocol": "reference", "pixels": [[9, 9], [9, 9]]},
+    ]
+    (found,) = read_confusions(*kept(listed), "distill", "honest")
+    assert (found.class_name, found.parts) == ("cat", ("head", "background"))
+    assert found.shares.tolist() == [[0.75, 0.25], [0.0, 0.0]]
+
+
+def test_an_evaluation_that_kept_none(kept) -> None:
+    """One of an earlier program has no such file."""
+    assert read_confusions(*kept(), "distill", "honest") == []
+
+
+@pytest.mark.parametrize("listed", [[{**ONE, "pixels": [[1, 2]]}], [{"parts": []}], {"a": 1}])
+def test_another_file_of_that_name_is_refused(kept, listed: Any) -> None:
+    """With the node it is of."""
+    with pytest.raises(CorruptData, match=r"eval-distill, confusion.json: expected confusions"):
+        read_confusions(*kept(listed), "distill", "honest")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from pdstore import Store, StoreInfo, layout
+from pdstore.errors import UsageError
+from stages.source.listing import Listed, Listing
+
+SIZE, BLOCKS = 1000, 60
+
+
+def images(number: int, name: str) -> list[tuple[str, str, str]]:
+    """Keys that do not compress, so that the listing is as large as one of many more images."""
+    rng = random.Random(0)
+    return [(f"{name}/{rng.randbytes(20).hex()}.jpg", "train", name) for _ in range(number)]
+
+
+@pytest.fixture
+def store() -> Store:
+    """An empty store in memory."""
+    store = Store.create(f"memory://listing{random.randrange(1 << 60)}", StoreInfo(SIZE, 0, {}))
+    return store
+
+
+def test_images_that_are_added_open_new_blocks(store: Store) -> None:
+    """A block that is not full stays so; every image has the number that its block gives it."""
+    cats, dogs = images(2 * SIZE + 5, "cat"), images(SIZE, "dog")
+    listing = Listing(store)
+    listing.append(cats)
+    listing.append(dogs)
+    for one in (listing, Listing(store)):
+        assert (one.blocks, one.images) == (4, 3 * SIZE + 5)
+        assert one.read(2) == [Listed(2 * SIZE + i, *image) for i, image in enumerate(cats[2 * SIZE :])]
+        assert one.read(3) == [Listed(3 * SIZE + i, *image) for i, image in enumerate(dogs)]
+        assert one.keys() == {key for key, _, _ in cats + dogs}
+    with pytest.raises(UsageError, match="a block from 0 to 3, found 4"):
+        listing.read(4)
+
+
+def test_two_who_add_at_once_do_not_lose_images(store: Store) -> None:
+    """The second is told to run again."""
+    one, other = Listing(store), Listing(store)
+    one.append(images(3, "cat"))
+    with pytest.raises(UsageError, match="the only one who adds images"):
+        other.append(images(2, "dog"))
+    assert Listing(store).images == 3
+
+
+def test_a_block_is_read_without_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a listing far away only the footer and the block's rows are fetched, and the footer once."""
+    Listing(store).append(images(BLOCKS * SIZE, "cat"))
+    whole = len(store.files.read(layout.listing(0)))
+    fetched: list[int] = []
+
+    def cat_file(path: str, **options: Any) -> bytes:
+        data: bytes = type(store.files.fs).cat_file(store.files.fs, path, **options)
+        fetched.append(len(data))
+        return data
+
+    monkeypatch.setattr(store.files.fs, "cat_file", cat_file)
+    listing = Listing(store)
+    assert sum(fetched) < whole / 4
+    fetched.clear()
+    assert [image.image_id for image in listing.read(7)] == list(range(7 * SIZE, 8 * SIZE))
+    assert len(fetched) == 1 and fetched[0] < whole / 4

@@ -1,0 +1,141 @@
+"""Trainings of several ranks, started by torchrun on the demo's store: the same batches, the same losses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pdstore import Store
+from stages.train.process_group import ALONE, Ranks, synchronise_norms
+
+ROOT = Path(__file__).parents[3]
+PROGRAM = Path(__file__).with_name("rank_program.py")
+NODE = "distill-train"
+# Over the border of an epoch, and with a learning rate that moves the losses.
+CHANGES = [f"{NODE}.steps=8", f"{NODE}.lr=0.001", f"{NODE}.checkpoint_every=3", "--new-layer"]
+
+
+def train(store: Store, trace: Path, ranks: int, die_at: int = -1) -> subprocess.CompletedProcess[str]:
+    """Run the node with torchrun, or without it for one rank."""
+    trace.mkdir(exist_ok=True)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
+    command = [sys.executable, *torchrun, str(PROGRAM), "--store", store.url, "stage", "run", NODE, *CHANGES]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TRACE": str(trace), "DIE_AT": str(die_at)}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def batches(trace: Path) -> dict[int, list[int]]:
+    """Step -> image ids of the batch, the ranks' shares side by side."""
+    found: dict[int, list[int]] = {}
+    for file in sorted(trace.glob("rank*.jsonl")):
+        steps = dict(json.loads(line) for line in file.read_text().splitlines())
+        for step, image_ids in steps.items():
+            found.setdefault(step, []).extend(image_ids)
+    return found
+
+
+def losses(store: Store) -> list[float]:
+    # The finished store has a log of its own, of the layer that --new-layer replaced.
+    log = max(Path(store.url).glob(f"checkpoints/{NODE}/*/log.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    return [line["loss"] for line in lines]
+
+
+def weights(store: Store, contents: Callable) -> str:
+    return str(contents(store, [NODE])[NODE][0])
+
+
+@pytest.fixture(scope="module")
+def alone(finished: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
+    """One process, undisturbed."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("alone")
+    shutil.copytree(finished.url, folder / "store")
+    store = Store(str(folder / "store"))
+    done = train(store, folder / "trace", 1)
+    assert done.returncode == 0, done.stderr
+    return store, folder / "trace"
+
+
+def test_two_ranks_see_the_batches_of_one_and_lose_alike(
+    alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    """Image ids are identical batch by batch; losses agree within 1e-4, for statistics and totals span the ranks."""
+    store = copy_store()
+    done = train(store, tmp_path / "trace", 2)
+    assert done.returncode == 0, done.stderr
+    assert batches(tmp_path / "trace") == batches(alone[1])
+    assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
+
+
+def test_killed_and_resumed_it_ends_bit_for_bit(
+    alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path, contents: Callable
+) -> None:
+    """kill -9 in the middle of a step, then the same command: weights and rows of the undisturbed run."""
+    store = copy_store()
+    assert train(store, tmp_path / "first", 1, die_at=5).returncode == -9
+    done = train(store, tmp_path / "second", 1)
+    assert done.returncode == 0, done.stderr
+    assert min(batches(tmp_path / "second")) == 3  # of the last checkpoint
+    assert weights(store, contents) == weights(alone[0], contents)
+
+
+def test_another_number_of_ranks_goes_on_with_the_same_batches(
+    alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    """Two ranks are killed, one finishes: no batch is lost, doubled or changed."""
+    store = copy_store()
+    assert train(store, tmp_path / "first", 2, die_at=4).returncode != 0
+    done = train(store, tmp_path / "second", 1)
+    assert done.returncode == 0, done.stderr
+    whole, rest = batches(alone[1]), batches(tmp_path / "second")
+    assert rest == {step: whole[step] for step in range(3, 8)}
+    assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
+
+
+def test_workers_of_a_training_are_ranks_and_stop_together(copy_store: Callable[..., Store], tmp_path: Path) -> None:
+    """`--workers 2`, then SIGTERM: both write down one step, exit code 75, one error; a mistake is said once too."""
+    store = copy_store(NODE)
+    words = [f"{NODE}.steps=100000", "--new-layer", "--workers", "2"]
+    command = [sys.executable, "-m", "cli", "--store", store.url, "stage", "run", NODE, *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    log = Path(store.url) / "checkpoints" / NODE
+    deadline = time.monotonic() + 60
+    while not any(file.stat().st_size > 1000 for file in log.glob("*/log.jsonl")):
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()[1]
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75 and "Traceback" not in err and "Run the same command again to go on" in err
+    folder = max(log.iterdir(), key=lambda path: path.stat().st_mtime)
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["step"]
+    assert (folder / "checkpoints" / f"step_{last:08d}.pt").exists()
+    bad = subprocess.run(
+        [*command, f"{NODE}.batch_size=5"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert bad.returncode == 2 and "Traceback" not in bad.stderr
+    assert bad.stderr.count("expected a batch that 2 ranks share evenly, found 5") == 1
+
+
+def test_alone_nothing_is_changed() -> None:
+    """One rank keeps torch's batch norm, and sums are the values themselves."""
+    network = nn.Sequential(nn.BatchNorm2d(3))
+    synchronise_norms(network, ALONE)
+    assert type(network[0]) is nn.BatchNorm2d
+    assert ALONE.total(torch.ones(2)).tolist() == [1, 1]
+    assert (ALONE.gathered("a"), ALONE.told("b")) == (["a"], "b")
+    assert Ranks.of_this_process() == ALONE

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pdstore import Catalog, Store, layout, masks
+from pdstore.errors import CorruptData, InputMissing
+from pdstore.files import Files
+from pdstore.selection import Selection, open_selection
+from schemas.tables import TABLES
+from schemas.training import TrainSettings
+from stages.plan.pipeline import load_recorded
+from stages.plan.states import Inputs
+from stages.train.node import part_choice
+from stages.train.source import Choice, StoreSource, select
+from stages.unit import Unit
+
+TRAINING = "distill-train"
+
+
+def unit_of(store: Store) -> Unit:
+    pipeline = load_recorded(store)
+    node = pipeline[TRAINING]
+    images = Files(str(store.info.source["root"]))
+    return Unit(0, store, images, Inputs(store, pipeline, node).layers, checkpoints="checkpoints/x/y")
+
+
+def choice_of(**settings: float) -> Choice:
+    return part_choice("labels", TrainSettings(**settings), labelled=True)
+
+
+def choose(store: Store, name: str = "test", split: str = "train", **settings: float) -> Selection:
+    return select(unit_of(store), TrainSettings(), split, choice_of(**settings), name)
+
+
+def test_a_selection_is_what_sql_says(copy_store: Callable[..., Store]) -> None:
+    """The images of the split that have a mask which is large and sure enough, by rising number."""
+    store = copy_store()
+    sql = (
+        "SELECT DISTINCT image_id FROM labels JOIN images USING (image_id) WHERE split = 'train' "
+        "AND labels.node = 'labels' AND object_ratio > 0.1 ORDER BY 1"
+    )
+    expected = Catalog(store, TABLES.values(), store.current()).query(sql).column(0).to_pylist()
+    found = choose(store, min_part_ratio=0.1)
+    assert len(found) > 0 and found.image_ids.tolist() == expected
+    assert found.block_of_row.tolist() == [i // 8 for i in expected]
+
+
+def test_samples_are_what_the_tables_say(copy_store: Callable[..., Store]) -> None:
+    """Pixels, masks, labels and object class of a sample are those of its rows."""
+    store = copy_store()
+    selection = choose(store)
+    source = StoreSource(unit_of(store), selection, choice_of(), window=2)
+    labels, images = (store.layer(n, store.current()[n]) for n in ("labels", "ingest"))
+    for decode in source.read(np.arange(len(source))[::-1]):
+        sample = decode()
+        block = sample.image_id // 8
+        rows, own = labels.read(block), images.read(block)
+        mine = rows.take(rows["image_id"] == sample.image_id)
+        row = own["image_id"].tolist().index(sample.image_id)
+        assert sample.object_class == own["class_id"][row]
+        assert sample.image.shape == (own["height"][row], own["width"][row], 3)
+        assert sample.labels.tolist() == mine["cluster"].tolist()
+        assert (sample.masks == masks.decode(mine.ragged("rle"), *sample.image.shape[:2])).all()
+
+
+def test_small_and_unsure_masks_are_no_targets(copy_store: Callable[..., Store]) -> None:
+    """What the selection asks of a mask holds for every mask of a sample, not only for one."""
+    store = copy_store()
+    rows = [r for r in store.layer("labels", store.current()["labels"]).scan()]
+    ratio = float(np.median(np.concatenate([r["object_ratio"] for r in rows])))
+    choice, selection = choice_of(min_part_ratio=ratio), choose(store, min_part_ratio=ratio)
+    source = StoreSource(unit_of(store), selection, choice, window=2)
+    samples = [decode() for decode in source.read(np.arange(len(source)))]
+    expected = sum(int((r["object_ratio"] > ratio)[np.isin(r["image_id"], selection.image_ids)].sum()) for r in rows)
+    assert sum(len(sample.labels) for sample in samples) == expected > 0
+    assert all(len(sample.labels) for sample in samples)
+
+
+def test_memory_is_bounded_by_the_window(copy_store: Callable[..., Store]) -> None:
+    """At most two windows of blocks are held, whatever the order of reading."""
+    store = copy_store()
+    source = StoreSource(unit_of(store), choose(store), choice_of(), window=1)
+    blocks = set(source.block_of_row.tolist())
+    assert len(blocks) > 2
+    for row in np.random.default_rng(0).integers(0, len(source), 40):
+        source.read(np.array([row]))
+        assert len(source._blocks) <= 2
+
+
+def test_a_selection_is_frozen(copy_store: Callable[..., Store]) -> None:
+    """What is committed later does not change what a training that has begun sees."""
+    store = copy_store()
+    store.layer("labels", store.current()["labels"]).withdraw(0)
+    before = choose(store).image_ids.tolist()
+    assert before and min(before) >= 8
+    pipeline = load_recorded(store)
+    from stages.run.runner import run_node
+
+    run_node(store, pipeline, "labels")
+    assert choose(store).image_ids.tolist() == before
+    assert min(choose(store, name="later").image_ids.tolist()) < 8
+
+
+def test_a_training_that_is_refreshed_chooses_anew(
+    copy_store: Callable[..., Store], run_all: Callable[..., None], finished: Store, contents: Callable
+) -> None:
+    """A stale training under --refresh starts from its first step on all that is there now."""
+    store = copy_store("proposal-train")
+    crf = store.layer("crf", store.current()["crf"])
+    crf.withdraw(0)
+    fingerprint = store.current()["proposal-train"]
+    name = f"checkpoints-proposal-train-{fingerprint}"
+    run_all(store, ["proposal-train"], allow_partial=True)
+    partial = open_selection(store, name).image_ids.tolist()
+    assert contents(store, ["proposal-train"]) != contents(finished, ["proposal-train"])
+    run_all(store, ["crf"])
+    run_all(store, ["proposal-train"], refresh=True)
+    assert contents(store, ["proposal-train"]) == contents(finished, ["proposal-train"])
+    assert open_selection(store, name).image_ids.tolist() == open_selection(finished, name).image_ids.tolist()
+    assert len(partial) > 0 and store.files.exists(layout.selection(name))
+
+
+def test_nothing_to_train_on_is_refused(copy_store: Callable[..., Store]) -> None:
+    """No image has such a mask: the error names the split and the conditions, and freezes nothing for good."""
+    store = copy_store()
+    with pytest.raises(InputMissing, match=r"images to train on, found none of split 'train' with .*0.999"):
+        choose(store, name="empty", min_part_ratio=0.999, min_object_ratio=0.9)
+    assert not store.files.exists(layout.selection("empty"))
+
+
+def test_an_image_that_went_away_stops_the_training(copy_store: Callable[..., Store], tmp_path) -> None:
+    """A training must see what was ingested: a missing file is CorruptData with its key."""
+    store = copy_store()
+    unit = unit_of(store)
+    unit.images = Files(str(tmp_path / "nowhere"))
+    source = StoreSource(unit, choose(store), choice_of(), window=1)
+    with pytest.raises(CorruptData, match=r"\.JPEG: expected the image that was ingested, found missing_file"):
+        source.read(np.array([0]))[0]()
