@@ -14,9 +14,11 @@ __all__ = ["check_place", "write_whole"]
 def check_place(out: Path) -> None:
     """Raises UsageError where no file can be written; asked before anything is read."""
     if out.is_dir():
-        raise UsageError("a file", "a folder", f"--out {out}", f"Name a file in it: --out {out / 'FILE'}")
+        raise UsageError("expected a file, found a folder", f"--out {out}", f"Name a file in it: --out {out / 'FILE'}")
     if not out.parent.is_dir():
-        raise UsageError("a folder that is there", "none", f"--out {out}", f"Make it first: mkdir -p {out.parent}")
+        raise UsageError(
+            "expected a folder that is there, found none", f"--out {out}", f"Make it first: mkdir -p {out.parent}"
+        )
 
 
 def write_whole(out: Path, data: bytes) -> None:
@@ -31,4 +33,6 @@ def write_whole(out: Path, data: bytes) -> None:
         os.replace(temporary, out)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StorageFailure("a file that can be written", str(error), f"--out {out}", "Name another folder") from None
+        raise StorageFailure(
+            f"expected a file that can be written, found {error!s}", f"--out {out}", "Name another folder"
+        ) from None

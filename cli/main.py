@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         if args and args[0] not in VERBS:
             near = difflib.get_close_matches(args[0], VERBS, 1)
             hint = f"Did you mean {near[0]!r}?" if near else f"The verbs: {', '.join(VERBS)}."
-            raise click.UsageError(f"expected a verb, found {args[0]!r}. {hint}", ctx)
+            raise click.UsageError(f"expected expected a verb, found {args[0]!r}. {hint}, found {ctx}")
         return super().resolve_command(ctx, args)
 
 

@@ -109,14 +109,18 @@ _NODE = (
 def _check(options: RunOptions, launch: Launch) -> None:
     if launch.launcher == "slurm":
         if not launch.jobs:
-            raise UsageError("a number of tasks", "none", "--launcher slurm", "Add --jobs N")
+            raise UsageError("expected a number of tasks, found none", "--launcher slurm", "Add --jobs N")
         if options.shard or launch.workers:
             found = "--shard" if options.shard else "--workers"
             raise UsageError(
-                "--jobs and --gpus alone", found, "--launcher slurm", "Each task takes one shard of --jobs"
+                f"expected --jobs and --gpus alone, found {found}",
+                "--launcher slurm",
+                "Each task takes one shard of --jobs",
             )
     elif launch.jobs or launch.slurm_args:
         found = "--jobs" if launch.jobs else "--slurm-arg"
-        raise UsageError("--launcher slurm beside it", "--launcher local", found, "Or use --workers N on this machine")
+        raise UsageError(
+            "expected --launcher slurm beside it, found --launcher local", found, "Or use --workers N on this machine"
+        )
     elif launch.workers and launch.gpus:
-        raise UsageError("--workers or --gpus", "both", "launcher", "--gpus N starts one worker a GPU")
+        raise UsageError("expected --workers or --gpus, found both", "launcher", "--gpus N starts one worker a GPU")

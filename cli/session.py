@@ -29,7 +29,9 @@ def open_store() -> Store:
     """
     if not has_store():
         fix = "Name yours: pd --store STORE …, or set PD_STORE, or make one: pd init STORE --images DIR"
-        raise UsageError("a store", f"no --store, no PD_STORE, and no {layout.STORE} here", os.getcwd(), fix)
+        raise UsageError(
+            f"expected a store, found no --store, no PD_STORE, and no {layout.STORE} here", os.getcwd(), fix
+        )
     return Store(_named() or ".")
 
 

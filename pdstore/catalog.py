@@ -79,7 +79,7 @@ class Catalog:
                 message = str(error).strip().split("\nDid you mean")[0]
                 if f"{self._store.files.uri(layout.nodes)}/" in message:
                     raise _unreadable(self._store, message) from None
-                raise UsageError("a valid query", message, "pd sql", self._hint(message)) from None
+                raise UsageError(f"expected a valid query, found {message}", "pd sql", self._hint(message)) from None
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A connection on which every view can be read. Close it after use.
@@ -198,10 +198,10 @@ class Catalog:
 
 def _refuse_writing(statements: list[duckdb.Statement]) -> None:
     if len(statements) != 1:
-        raise UsageError("one statement", f"{len(statements)}", "pd sql", "Ask one question at a time")
+        raise UsageError(f"expected one statement, found {len(statements)}", "pd sql", "Ask one question at a time")
     if statements[0].type not in _READING:
         fix = "The catalog is derived from the commits; to take rows out use: pd sql QUERY --format parquet > FILE"
-        raise UsageError("a query that reads", f"a {statements[0].type.name} statement", "pd sql", fix)
+        raise UsageError(f"expected a query that reads, found a {statements[0].type.name} statement", "pd sql", fix)
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -226,7 +226,11 @@ def _open(path: str) -> duckdb.DuckDBPyConnection:
 
 
 def _unreadable(store: Store, found: str) -> CorruptData:
-    return CorruptData("committed files that can be read", found, store.url, "Run: pd verify, then pd verify --repair")
+    return CorruptData(
+        f"expected committed files that can be read, found {found}",
+        store.url,
+        "Run: pd verify, then pd verify --repair",
+    )
 
 
 def _has_signature(path: str, signature: str) -> bool:

@@ -93,9 +93,9 @@ class Manifest:
                 return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             fix = "Run pd verify --repair"
-            raise CorruptData("a manifest", f"something else ({error!r})", where, fix) from None
+            raise CorruptData(f"expected a manifest, found something else ({error!r})", where, fix) from None
         found = f"format {values['format']}"
-        raise CorruptData(f"a manifest of format {FORMAT}", found, where, "Update the program")
+        raise CorruptData(f"expected a manifest of format {FORMAT}, found {found}", where, "Update the program")
 
 
 def new_attempt() -> str:
@@ -170,4 +170,6 @@ def _create(files: Files, manifest: Manifest) -> None:
     if winner is None and cause is not None:
         raise cause
     found = f"attempt {winner.attempt}" if winner else "another attempt"
-    raise CommitConflict(f"unit {manifest.unit} to be open", found, f"{manifest.node} unit {manifest.unit}")
+    raise CommitConflict(
+        f"expected unit {manifest.unit} to be open, found {found}", f"{manifest.node} unit {manifest.unit}"
+    )

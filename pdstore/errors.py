@@ -26,22 +26,21 @@ class PdError(Exception):
     """Base of all expected failures.
 
     Args:
-        expected: what would have been right.
-        found: what was there instead.
+        problem: one sentence: what is wrong, and what was expected and found where that is not plain.
         where: node, block, image, file or key that the error is about.
         fix: what the reader can do next, as an imperative sentence.
     """
 
     exit_code = 1
 
-    def __init__(self, expected: str, found: str, where: str = "", fix: str = "") -> None:
-        self.expected, self.found, self.where, self.fix = expected, found, where, fix
-        super().__init__(expected, found, where, fix)
+    def __init__(self, problem: str, where: str = "", fix: str = "") -> None:
+        self.problem, self.where, self.fix = problem, where, fix
+        super().__init__(problem, where, fix)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        found = self.found if self.found.endswith("\n") else f"{_sentence(self.found)} "
-        return f"{place}expected {self.expected}, found {found}{_sentence(self.fix)}".rstrip()
+        problem = self.problem if self.problem.endswith("\n") else f"{_sentence(self.problem)} "
+        return f"{place}{problem}{_sentence(self.fix)}".rstrip()
 
 
 class UsageError(PdError, ValueError):

@@ -43,7 +43,7 @@ class Files:
             self.fs, self.root = fsspec.core.url_to_fs(url, **options)
         except (ImportError, ValueError) as error:
             fix = "For s3:// install: pip install 'pdstore[s3]'"
-            raise UsageError("a local path or an fsspec URL", str(error), url, fix) from None
+            raise UsageError(f"expected a local path or an fsspec URL, found {error!s}", url, fix) from None
         self.url = url
         self.is_local = "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
         self.root = os.path.abspath(self.root) if self.is_local else self.root.rstrip("/")
@@ -63,7 +63,9 @@ class Files:
             UsageError: the store is not a local folder.
         """
         if not self.is_local:
-            raise UsageError("a local folder", self.url, fix="Use a store on a local or shared disk for this")
+            raise UsageError(
+                f"expected a local folder, found {self.url}", fix="Use a store on a local or shared disk for this"
+            )
         return Path(self.full(path))
 
     def exists(self, path: str) -> bool:
@@ -213,13 +215,17 @@ class Files:
                     raise
             if error.errno in _FULL:
                 fix = "Free some space and run the same command again; what was committed is safe"
-                raise StorageFailure("room to write", "no space left", self.full(path), fix) from error
+                raise StorageFailure("expected room to write, found no space left", self.full(path), fix) from error
             if isinstance(error, PermissionError):
                 fix = "Check the permissions of the folder"
-                raise StorageFailure("permission to read and write", "none", self.full(path), fix) from error
+                raise StorageFailure(
+                    "expected permission to read and write, found none", self.full(path), fix
+                ) from error
             if is_writing:
                 fix = "Run the same command again when it answers; what was committed is safe"
-                raise StorageFailure("storage that can be written", str(error), self.full(path), fix) from error
+                raise StorageFailure(
+                    f"expected storage that can be written, found {error!s}", self.full(path), fix
+                ) from error
             raise error
 
 

@@ -33,7 +33,9 @@ class StoreInfo:
     def from_dict(cls, values: Mapping[str, Any]) -> StoreInfo:
         if values["format"] != FORMAT:
             fix = "Update the program"
-            raise CorruptData(f"a store of format {FORMAT}", f"format {values['format']}", "store.json", fix)
+            raise CorruptData(
+                f"expected a store of format {FORMAT}, found format {values['format']}", "store.json", fix
+            )
         return cls(**values)
 
 
@@ -72,4 +74,4 @@ def read_record(files: Files, path: str, parse: Callable[[Any], T]) -> T:
         return parse(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "Restore the file from a copy"
-        raise CorruptData("what this program writes there", repr(error), files.full(path), fix) from None
+        raise CorruptData(f"expected what this program writes there, found {error!r}", files.full(path), fix) from None

@@ -49,7 +49,9 @@ def freeze(store: Store, name: str, query: Callable[[], pa.Table]) -> Selection:
     if not store.files.exists(path):
         found = query()
         if "image_id" not in found.column_names:
-            raise UsageError("a column image_id", f"{found.column_names}", f"selection {name}", "Add it to the query")
+            raise UsageError(
+                f"expected a column image_id, found {found.column_names}", f"selection {name}", "Add it to the query"
+            )
         chosen = pa.table({"image_id": found.column("image_id").cast(pa.int64()).combine_chunks()})
         sink = io.BytesIO()
         with ipc.new_file(sink, chosen.schema) as writer:

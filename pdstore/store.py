@@ -47,7 +47,7 @@ class Store:
             self.info = read_record(self.files, layout.STORE, StoreInfo.from_dict)
         except FileNotFoundError:
             fix = "Make one with: pd init STORE --images DIR. Or name yours: pd --store STORE …, or set PD_STORE"
-            raise UsageError("a store", f"no {layout.STORE}", where=url, fix=fix) from None
+            raise UsageError(f"expected a store, found no {layout.STORE}", where=url, fix=fix) from None
 
     @classmethod
     def create(cls, url: str, info: StoreInfo, **options: object) -> Store:
@@ -59,7 +59,7 @@ class Store:
         data = json.dumps(dict(vars(info)), sort_keys=True, indent=1).encode()
         if not Files(url, **options).create(layout.STORE, data):
             fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
-            raise UsageError("no store", "one that is already there", where=url, fix=fix)
+            raise UsageError("expected no store, found one that is already there", where=url, fix=fix)
         return cls(url, **options)
 
     def replace_info(self, info: StoreInfo) -> None:
@@ -112,7 +112,7 @@ class Layer:
                 self._info = read_record(self._files, path, LayerInfo.from_dict)
             except FileNotFoundError:
                 raise InputMissing(
-                    f"the output of {self.node}", "nothing", self.node, f"Run: pd stage run {self.node}"
+                    f"expected the output of {self.node}, found nothing", self.node, f"Run: pd stage run {self.node}"
                 ) from None
         return self._info
 
@@ -186,7 +186,7 @@ class Layer:
         """
         manifest = self.manifest(unit)
         if name not in manifest.files:
-            raise InputMissing(f"a file {name}", f"{sorted(manifest.files)}", f"{self.node} unit {unit}")
+            raise InputMissing(f"expected a file {name}, found {sorted(manifest.files)}", f"{self.node} unit {unit}")
         return self._read_files(manifest, [name])[name]
 
     def commit(
@@ -250,7 +250,7 @@ class Layer:
         manifest = self.newest_manifest(unit)
         if manifest is None:
             fix = f"Run: pd stage run {self.node}"
-            raise InputMissing("a committed unit", "none", f"{self.node} unit {unit}", fix)
+            raise InputMissing("expected a committed unit, found none", f"{self.node} unit {unit}", fix)
         return manifest
 
     def _read_manifests(self, units: Sequence[int]) -> None:
@@ -280,4 +280,4 @@ class Layer:
 def _corrupt(manifest: Manifest, found: str) -> CorruptData:
     where = f"{manifest.node} unit {manifest.unit}"
     fix = "Run: pd verify, then pd verify --repair to have the block computed again"
-    return CorruptData("the files of the manifest", found, where, fix)
+    return CorruptData(f"expected the files of the manifest, found {found}", where, fix)

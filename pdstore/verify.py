@@ -89,7 +89,7 @@ def _check(layer: Layer, unit: int) -> Damage | None:
         manifest = layer.manifest(unit)
     except CorruptData as error:
         path = layout.commit(layer.node, layer.fingerprint, unit)
-        return Damage(layer.node, layer.fingerprint, unit, path, error.found)
+        return Damage(layer.node, layer.fingerprint, unit, path, error.problem)
     for name, entry in manifest.files.items():
         path = f"{manifest.folder}/{name}"
         problem = _file_problem(layer.store, path, entry)
@@ -104,7 +104,7 @@ def _record_problem(layer: Layer) -> str:
     except InputMissing:
         return "missing"
     except CorruptData as error:
-        return error.found
+        return error.problem
     return "" if found == layer.fingerprint else f"the record of another layer, {found}"
 
 

@@ -84,8 +84,7 @@ def parse_settings(cls: type[S], values: dict[str, Any], where: str, fix: str) -
     except ValidationError as error:
         faults = [_describe(cls, fault, where) for fault in error.errors()]
         raise UsageError(
-            expected=f"valid settings of {where}",
-            found=f"{len(faults)} fault{'s' * (len(faults) > 1)}:\n  " + "\n  ".join(faults) + "\n",
+            f"{len(faults)} setting{'s are' if len(faults) > 1 else ' is'} not valid:\n  " + "\n  ".join(faults) + "\n",
             where=where,
             fix=fix,
         ) from None

@@ -119,7 +119,7 @@ class Unit:
         load = self.loader()
         for image_id, picture in decode_ahead(wanted, load):
             if self.should_stop():
-                raise Preempted("to finish the block", "a request to stop", f"block {self.number}")
+                raise Preempted("expected to finish the block, found a request to stop", f"block {self.number}")
             if isinstance(picture, ImageFault):
                 self.reject(image_id, picture.reason, picture.detail)
             else:

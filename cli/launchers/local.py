@@ -111,12 +111,12 @@ def submit(script: str, path: Path) -> str:
     sbatch = shutil.which("sbatch")
     if sbatch is None:
         fix = "Run this on a Slurm login node, or use --workers N here; --dry-run prints the script"
-        raise UsageError("the command sbatch", "none", "--launcher slurm", fix)
+        raise UsageError("expected the command sbatch, found none", "--launcher slurm", fix)
     path.write_text(script)
     done = subprocess.run([sbatch, "--parsable", str(path)], capture_output=True, text=True, check=False)
     if done.returncode:
         found = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise PdError("sbatch to take the job", found, str(path), "Mend it with --slurm-arg")
+        raise PdError(f"expected sbatch to take the job, found {found}", str(path), "Mend it with --slurm-arg")
     return done.stdout.strip().split(";")[0]
 
 
@@ -130,7 +130,7 @@ def devices_for(gpus: int) -> list[str]:
     found = torch.cuda.device_count()
     if found < gpus:
         fix = f"Ask for --gpus {found}" if found else "Use --workers N to share the CPU"
-        raise UsageError(f"{gpus} GPUs", f"{found}", "--gpus", fix)
+        raise UsageError(f"expected {gpus} GPUs, found {found}", "--gpus", fix)
     return named.split(",")[:gpus] if named else [str(number) for number in range(gpus)]
 
 
@@ -144,11 +144,11 @@ def _wait(workers: Sequence[_Worker], stop: StopRequest) -> int:
                     worker.process.send_signal(forwarded)
         time.sleep(POLL_S)
     if stop.signal:
-        raise Preempted("to finish", signal.Signals(stop.signal).name, "workers")
+        raise Preempted(f"expected to finish, found {signal.Signals(stop.signal).name}", "workers")
     # A worker says itself why it fails, but not that it was killed.
     codes = {worker.name: worker.process.returncode for worker in workers}
     if killed := [f"{name} killed by {signal.Signals(-code).name}" for name, code in codes.items() if code < 0]:
-        raise PdError("each to end by itself", ", ".join(killed), "workers", OUT_OF_MEMORY)
+        raise PdError(f"worker {', worker '.join(killed)}", "workers", OUT_OF_MEMORY)
     return max(codes.values(), key=_badness)
 
 

@@ -54,12 +54,12 @@ def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
     try:
         elastic_launch(config, python)(*words)
     except SignalException as error:
-        raise Preempted("to finish", signal.Signals(error.sigval).name, "ranks") from None
+        raise Preempted(f"expected to finish, found {signal.Signals(error.sigval).name}", "ranks") from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
             found = f"rank {rank} killed by {failure.signal_name()}"
-            raise PdError("each to end by itself", found, "ranks", OUT_OF_MEMORY) from None
+            raise PdError(f"expected each to end by itself, found {found}", "ranks", OUT_OF_MEMORY) from None
         return failure.exitcode
     finally:
         for number, handler in former.items():

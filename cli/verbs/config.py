@@ -93,7 +93,7 @@ def set_values(overrides: tuple[str, ...]) -> None:
     """
     names, _ = split_words(overrides)
     if names:
-        raise UsageError("node.key=value", repr(names[0]), "pd config set", "For example: grouping.k=5")
+        raise UsageError(f"expected node.key=value, found {names[0]!r}", "pd config set", "For example: grouping.k=5")
     store, pipeline = open_pipeline(overrides)
     before = store.current()
     record(store, pipeline)

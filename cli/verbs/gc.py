@@ -54,7 +54,9 @@ def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
     if not match:
-        raise UsageError("a number and one of s, m, h, d, w", repr(text), "--older-than", "For example: 7d")
+        raise UsageError(
+            f"expected a number and one of s, m, h, d, w, found {text!r}", "--older-than", "For example: 7d"
+        )
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -63,10 +65,14 @@ def _unused_layer(store: Store, fingerprint: str) -> Layer:
     if store.current().get(layer.node) == layer.fingerprint:
         settings = ", ".join(f"{key}={value}" for key, value in layer.info.identity.settings.items())
         fix = f"The recorded settings lead to it ({settings}). Change them first: pd config set {layer.node}.KEY=VALUE"
-        raise UsageError("a layer that is not the current one", f"the current layer of {layer.node}", fingerprint, fix)
+        raise UsageError(
+            f"expected a layer that is not the current one, found the current layer of {layer.node}", fingerprint, fix
+        )
     running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())]
     if running:
-        raise UsageError("a layer that nobody writes", f"workers on units {running}", fingerprint, "Stop them first")
+        raise UsageError(
+            f"expected a layer that nobody writes, found workers on units {running}", fingerprint, "Stop them first"
+        )
     return layer
 
 
@@ -91,5 +97,7 @@ def _find_layer(store: Store, fingerprint: str) -> Layer:
     found = [layer for layer in layers if layer.fingerprint.startswith(fingerprint)]
     if len(found) != 1:
         fix = 'See them with: pd sql "SELECT node, layer, is_current, units FROM layers"'
-        raise UsageError("the fingerprint of one layer", f"{len(found)} layers", f"--layer {fingerprint}", fix)
+        raise UsageError(
+            f"expected the fingerprint of one layer, found {len(found)} layers", f"--layer {fingerprint}", fix
+        )
     return found[0]

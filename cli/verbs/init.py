@@ -60,9 +60,11 @@ def command(
     """
     if add and (preset or overrides or dataset):
         fix = "Change settings with: pd config set NODE.KEY=VALUE"
-        raise UsageError("--images alone beside --add", preset or dataset or overrides[0], "pd init --add", fix)
+        raise UsageError(
+            f"only --images goes with --add, found {preset or dataset or overrides[0]}", "pd init --add", fix
+        )
     if dataset and list_file:
-        raise UsageError("--dataset or --list", "both", "pd init", "Leave one of them")
+        raise UsageError("expected --dataset or --list, found both", "pd init", "Leave one of them")
     source = SourceSpec(
         kind="dataset" if dataset else "list" if list_file else "folder",
         root=os.path.abspath(images),

@@ -28,7 +28,9 @@ def command(overrides: tuple[str, ...], as_json: bool) -> None:
     names, _ = split_words(overrides)
     if names:
         raise UsageError(
-            "node.key=value", repr(names[0]), "pd plan", "To see what one node would do: pd stage run NODE --dry-run"
+            f"expected node.key=value, found {names[0]!r}",
+            "pd plan",
+            "To see what one node would do: pd stage run NODE --dry-run",
         )
     store, pipeline = open_pipeline(overrides)
     planned = [_entry(state) for state in states(store, pipeline)]

@@ -39,14 +39,14 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     with interruptible() as stop:
         for name in chosen:
             if stop():
-                raise Preempted("to finish", "a request to stop", name)
+                raise Preempted("expected to finish, found a request to stop", name)
             try:
                 execute(store, pipeline, name, request, overrides, stop)
             except InputMissing as error:
                 # What would come first is not there in a dry run, and that is no fault.
                 if not request.options.dry_run:
                     raise
-                say(f"{name}: would run after its inputs ({error.expected})")
+                say(f"{name}: would run after its inputs ({error.problem})")
 
 
 def needed(pipeline: Pipeline, name: str) -> set[str]:

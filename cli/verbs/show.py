@@ -40,7 +40,7 @@ def command(images: tuple[str, ...], out: Path | None, nodes: str | None, sheet:
     """
     if bool(images) == bool(sheet):
         fix = "For example: pd show 0, or: pd show --sheet 12"
-        raise UsageError("images or --sheet N", "both" if images else "neither", "pd show", fix)
+        raise UsageError(f"expected images or --sheet N, found {'both' if images else 'neither'}", "pd show", fix)
     if out is not None:
         _check(out)
     store, pipeline = open_pipeline()
@@ -48,7 +48,7 @@ def command(images: tuple[str, ...], out: Path | None, nodes: str | None, sheet:
     chosen = [name.strip() for name in nodes.split(",")] if nodes else known
     for name in chosen:
         if name not in known:
-            raise UsageError("a node that writes masks", repr(name), "--nodes", nearest(name, known))
+            raise UsageError(f"expected a node that writes masks, found {name!r}", "--nodes", nearest(name, known))
     if sheet:
         ids = sample_images(store, pipeline, sheet, seed)
     else:
@@ -66,4 +66,4 @@ def _check(out: Path) -> None:
     check_place(out)
     if out.suffix.lower() not in FORMATS:
         fix = f"For example: --out {out.with_suffix('.png')}"
-        raise UsageError(f"a name that ends in {', '.join(FORMATS)}", repr(out.name), "--out", fix)
+        raise UsageError(f"expected a name that ends in {', '.join(FORMATS)}, found {out.name!r}", "--out", fix)

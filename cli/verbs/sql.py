@@ -46,7 +46,7 @@ def command(query: str, form: str) -> None:
     store = open_store()
     if form == "parquet" and sys.stdout.isatty():
         fix = "Send it to a file: pd sql QUERY --format parquet > FILE"
-        raise UsageError("a file or a pipe for Parquet", "a terminal", "stdout", fix)
+        raise UsageError("expected a file or a pipe for Parquet, found a terminal", "stdout", fix)
     text = sys.stdin.read() if query == "-" else query
     _FORMATS[form](catalog_of(store).query(text))
 

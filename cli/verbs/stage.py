@@ -63,7 +63,11 @@ def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
     """
     names, _ = split_words(overrides)
     if names:
-        raise UsageError("one node, then node.key=value", repr(names[0]), "pd stage run", "For several nodes: pd run")
+        raise UsageError(
+            f"expected one node, then node.key=value, found {names[0]!r}",
+            "pd stage run",
+            "For several nodes: pd run",
+        )
     request = Request.parse(values, wait=values["wait"])
     store, pipeline = open_pipeline(overrides)
     name = pipeline[node].name

@@ -31,7 +31,7 @@ def command(node: str | None, is_repair: bool, as_json: bool) -> None:
     store = open_store()
     if node and node not in store.nodes():
         fix = nearest(node, store.nodes()) if store.nodes() else "Nothing has been run yet: pd run"
-        raise UsageError("a node that has been run", repr(node), "pd verify", fix)
+        raise UsageError(f"expected a node that has been run, found {node!r}", "pd verify", fix)
     units, damage = 0, []
     for item in verify(store, node):
         units += item is None or item.unit >= 0
@@ -54,7 +54,7 @@ def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:
         say(f"{len(damage)} units or records of layers were withdrawn. Make them again with: pd run")
     else:
         fix = "Withdraw them with pd verify --repair, then compute them again with pd run"
-        raise CorruptData("sound files", f"{len(damage)} damaged", f"{units} units", fix)
+        raise CorruptData(f"expected sound files, found {len(damage)} damaged", f"{units} units", fix)
 
 
 def _row(item: Damage) -> tuple[object, ...]:

@@ -89,7 +89,7 @@ def convert(
     from stages.models.network_files import WEIGHTS_NAME, network_files, write_files
 
     if target.is_dir() and any(target.iterdir()):
-        raise UsageError("an empty or new folder", "files in it", str(target), "Give another folder")
+        raise UsageError("expected an empty or new folder, found files in it", str(target), "Give another folder")
     checkpoint = _read(source, values, preset, num_parts)
     files = network_files(checkpoint.network(), checkpoint.labels)
     write_files(files, target)
@@ -113,7 +113,7 @@ def _read(source: str, values: tuple[str, ...], preset: str | None, num_parts: i
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise UsageError("KEY=VALUE", repr(text), "pd weights", "For example: num_queries=100")
+        raise UsageError(f"expected KEY=VALUE, found {text!r}", "pd weights", "For example: num_queries=100")
     return name, parse_value(value, text)
 
 

@@ -40,7 +40,7 @@ def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str,
     if not images:
         fix = f"Images end in {', '.join(sorted(_SUFFIXES))}"
         fix += f"; only those of classes in {source.class_file} are taken" if source.class_file else ""
-        raise UsageError("images", "none", source.list_file or source.root, fix)
+        raise UsageError("expected images, found none", source.list_file or source.root, fix)
     for key, _, _ in images:
         _check_is_text(key, "Rename the file, or name the images to take in a file: --list FILE", source.root)
     for one, other in pairwise(images):
@@ -73,11 +73,13 @@ def scan_classes(source: SourceSpec, images: Iterable[tuple[str, str, str]]) -> 
         unknown = [wnid for wnid in found if wnid not in named]
         if unknown:
             fix = f"Add a line '{unknown[0]},name' to it, or move the folder away"
-            raise UsageError("every class folder in labels.txt", f"no line for {unknown}", str(labels), fix)
+            raise UsageError(
+                f"expected every class folder in labels.txt, found no line for {unknown}", str(labels), fix
+            )
         return [ImageClass(i, wnid, name) for i, (wnid, name) in enumerate(named.items())]
     if found and all(_WNID.fullmatch(wnid) for wnid in found):
         fix = "Write it: one 'wnid,name' a line, such as 'n02958343,car'"
-        raise UsageError("labels.txt beside folders named by WordNet codes", "none", str(root), fix)
+        raise UsageError("expected labels.txt beside folders named by WordNet codes, found none", str(root), fix)
     return [ImageClass(i, name, name.replace("_", " ")) for i, name in enumerate(found)]
 
 
@@ -92,7 +94,9 @@ def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
         return lambda code: True
     path = Path(source.class_file)
     if not path.is_file():
-        raise UsageError("a file of classes", "none", str(path), "Write a WordNet code, or a folder's name, a line")
+        raise UsageError(
+            "expected a file of classes, found none", str(path), "Write a WordNet code, or a folder's name, a line"
+        )
     lines = (line.strip() for _, line in read_lines(path))
     codes = {re.split(r"[\t,]", line)[0].strip() for line in lines if line and not line.startswith("#")}
     return codes.__contains__
@@ -120,20 +124,22 @@ def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
 def _refuse(error: OSError) -> NoReturn:
     """A folder that cannot be read is an error: its images would be left out in silence."""
     fix = "Check its permissions, or move it away"
-    raise StorageFailure("a folder that can be read", str(error.strerror), str(error.filename), fix) from error
+    raise StorageFailure(
+        f"expected a folder that can be read, found {error.strerror!s}", str(error.filename), fix
+    ) from error
 
 
 def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
     """(number of the line, image) of each line that names one."""
     if not path.is_file():
-        raise UsageError("a list file", "none", str(path), "Write one image key a line")
+        raise UsageError("expected a list file, found none", str(path), "Write one image key a line")
     for number, line in read_lines(path):
         key, _, wnid = line.strip().partition("\t")
         if not key or key.startswith("#"):
             continue
         if key.startswith("/") or ".." in Path(key).parts or "\\" in key:
             fix = "Write keys relative to the image folder"
-            raise UsageError("a key inside the image folder", repr(key), f"{path}, line {number}", fix)
+            raise UsageError(f"expected a key inside the image folder, found {key!r}", f"{path}, line {number}", fix)
         # Without "./" and "//": an image has one key, however it is spelled.
         key = PurePosixPath(key).as_posix()
         split, inferred = _split_and_class(key)
@@ -146,7 +152,7 @@ def _two_classes(source: SourceSpec, one: tuple[str, str, str], other: tuple[str
     if source.kind == "list":
         lines = {image: number for number, image in _read_list(Path(source.list_file)) if image[0] == one[0]}
         places, where = [f"{image[2]} in line {lines[image]}" for image in (one, other)], source.list_file
-    return UsageError(f"{one[0]} once", f"it as {' and as '.join(places)}", where, "Leave one of them")
+    return UsageError(f"expected {one[0]} once, found it as {' and as '.join(places)}", where, "Leave one of them")
 
 
 def _split_and_class(key: str) -> tuple[str, str]:
@@ -161,14 +167,16 @@ def _check_is_text(name: str, fix: str, where: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UsageError("a name in UTF-8", repr(name), where, fix) from None
+        raise UsageError(f"expected a name in UTF-8, found {name!r}", where, fix) from None
 
 
 def _existing(folder: str) -> Path:
     root = Path(folder)
     if not root.is_dir():
         fix = "Name the folder that holds the images: pd init STORE --images DIR"
-        raise UsageError("an image folder", "a file" if root.exists() else "nothing", folder, fix)
+        raise UsageError(
+            "the image folder is a file" if root.exists() else "there is no such image folder", folder, fix
+        )
     return root
 
 
@@ -179,8 +187,10 @@ def _parse_labels(path: Path) -> dict[str, str]:
             continue
         wnid, comma, name = (part.strip() for part in line.partition(","))
         if not (wnid and comma and name):
-            raise UsageError("'wnid,name'", repr(line), f"{path}, line {number}", "Mend the line")
+            raise UsageError(f"expected 'wnid,name', found {line!r}", f"{path}, line {number}", "Mend the line")
         if wnid in named:
-            raise UsageError("each class once", f"{wnid} again", f"{path}, line {number}", "Remove one of the lines")
+            raise UsageError(
+                f"expected each class once, found {wnid} again", f"{path}, line {number}", "Remove one of the lines"
+            )
         named[wnid] = name
     return named

@@ -33,7 +33,7 @@ def create_store(
     merged = merge_overrides(overrides)
     if Files(url, **options).exists(layout.STORE):
         fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
-        raise UsageError("no store", "one that is already there", url, fix)
+        raise UsageError("expected no store, found one that is already there", url, fix)
     scanned = None if source.kind == "demo" else _scan(source, spec.seed)
     if source.kind == "dataset":
         spec = with_truth(spec, source.dataset, Path(source.root))
@@ -74,14 +74,14 @@ def add_images(store: Store, source: SourceSpec) -> int:
     if Path(source.root).resolve() != Path(own).resolve():
         # Images are read from the store's one folder, so that those of another could be listed but never found.
         fix = f"Put or link the new images there and name it: --images {own}"
-        raise UsageError(f"the image folder of the store, {own}", source.root, "pd init --add", fix)
+        raise UsageError(f"expected the image folder of the store, {own}, found {source.root}", "pd init --add", fix)
     listing = ensure_listing(store)
     known = {c.wnid for c in listing.classes()}
     fresh = scan(source, listing.keys(), store.info.seed)
     strange = sorted({wnid for _, _, wnid in fresh if wnid} - known)
     if strange:
         fix = "The vocabulary of a store is fixed: make a new store for other classes"
-        raise UsageError("classes of the store's vocabulary", f"new ones: {strange}", source.root, fix)
+        raise UsageError(f"expected classes of the store's vocabulary, found new ones: {strange}", source.root, fix)
     if fresh:
         listing.append(fresh)
     return len(fresh)

@@ -66,7 +66,7 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
         own = unit.category()
         for (image_id, _), truth in decode_ahead(keys, _load(unit, reader)):
             if unit.should_stop():
-                raise Preempted("to finish the block", "a request to stop", f"block {unit.number}")
+                raise Preempted("expected to finish the block, found a request to stop", f"block {unit.number}")
             if isinstance(truth, ImageFault):
                 unit.reject(image_id, truth.reason, truth.detail)
             elif truth is not None:

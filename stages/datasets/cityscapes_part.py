@@ -98,7 +98,7 @@ def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
     found = sorted((root / _IMAGES / split).glob(f"*/*_{_IMAGES}.png"))
     if not found:
         fix = f"Name the folder with {_IMAGES} and {_PARTS} in it: --images DIR"
-        raise UsageError(f"{_IMAGES}/{split}/<city>/*_{_IMAGES}.png", "none", str(root), fix)
+        raise UsageError(f"expected {_IMAGES}/{split}/<city>/*_{_IMAGES}.png, found none", str(root), fix)
     yield from ((path.relative_to(root).as_posix(), "") for path in found)
 
 
@@ -110,7 +110,7 @@ def classes(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
 def settings(root: Path, splits: Sequence[str]) -> dict[str, Any]:
     """What the ground-truth nodes need to know. Raises UsageError if there is no such folder."""
     if not (root / _PARTS).is_dir():
-        raise UsageError(f"a folder {_PARTS}", "none", str(root), "Put or link it there")
+        raise UsageError(f"expected a folder {_PARTS}, found none", str(root), "Put or link it there")
     return {"format": "cityscapes_part", "folder": _PARTS}
 
 

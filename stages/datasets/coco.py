@@ -162,7 +162,7 @@ def _polygons(polygons: list[Any], height: int, width: int) -> bytes:
 
 def _no_coco(path: Path, error: Exception) -> CorruptData:
     expected = "COCO JSON with images, categories and annotations"
-    return CorruptData(expected, _text(error), str(path), "Mend the file")
+    return CorruptData(f"expected {expected}, found {_text(error)}", str(path), "Mend the file")
 
 
 def _text(error: Exception) -> str:

@@ -75,7 +75,7 @@ def _json(root: Path, split: str) -> str:
         if (root / place.format(split=split)).is_file():
             return place.format(split=split)
     fix = "Name the folder with the JSON files and the images of PartImageNet in it: --images DIR"
-    raise UsageError(f"{split}.json or annotations/{split}.json", "none", str(root), fix)
+    raise UsageError(f"expected {split}.json or annotations/{split}.json, found none", str(root), fix)
 
 
 def _index(root: Path, split: str) -> _Index:
@@ -98,7 +98,9 @@ def _read_index(path: Path, size: int, mtime_ns: int) -> _Index:
                 votes.setdefault(_wnid(name), Counter()).update([owner] if owner else [])
     except (KeyError, TypeError, AttributeError) as error:
         expected = "COCO JSON with images, categories and annotations"
-        raise CorruptData(expected, f"{type(error).__name__}: {error}", str(path), "Mend the file") from None
+        raise CorruptData(
+            f"expected {expected}, found {type(error).__name__}: {error}", str(path), "Mend the file"
+        ) from None
     categories = {wnid: votes[wnid].most_common(1)[0][0] for wnid in sorted(votes) if wnid and votes[wnid]}
     return _Index(tuple(names.values()), categories)
 

@@ -172,7 +172,7 @@ def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
     for number, line in read_lines(path):
         name = line.split()[0] if line.strip() else ""
         if "/" in name or "\\" in name:
-            raise UsageError("an image's id", repr(line), f"{path}, line {number}", "Mend the line")
+            raise UsageError(f"expected an image's id, found {line!r}", f"{path}, line {number}", "Mend the line")
         if name:
             yield f"{place}JPEGImages/{name}.jpg", ""
 
@@ -188,7 +188,9 @@ def settings(root: Path, splits: Sequence[str]) -> dict[str, Any]:
     for folder in [*_FOLDERS, *(f"{place}{name}" for name in _FOLDERS)]:
         if next((root / folder).glob("*.mat"), None):
             return {"format": "pascal_part", "folder": folder}
-    raise UsageError("a folder Annotations_Part with .mat files", "none", str(root), "Put or link it there")
+    raise UsageError(
+        "expected a folder Annotations_Part with .mat files, found none", str(root), "Put or link it there"
+    )
 
 
 def _place(root: Path, split: str) -> str:
@@ -196,7 +198,7 @@ def _place(root: Path, split: str) -> str:
         if (root / place / f"ImageSets/Main/{split}.txt").is_file():
             return place
     fix = "Name the folder of VOC2012, with ImageSets, JPEGImages and Annotations_Part in it: --images DIR"
-    raise UsageError(f"ImageSets/Main/{split}.txt", "none", str(root), fix)
+    raise UsageError(f"expected ImageSets/Main/{split}.txt, found none", str(root), fix)
 
 
 def _parse(data: bytes) -> list[tuple[str, Any, list[tuple[str, Any]]]]:

@@ -81,7 +81,7 @@ def with_truth(spec: PipelineSpec, name: str, root: Path) -> PipelineSpec:
 
 def _find(name: str) -> tuple[Dataset, tuple[str, ...]]:
     if name not in NAMES:
-        raise UsageError("a data set", repr(name), "--dataset", nearest(name, NAMES))
+        raise UsageError(f"expected a data set, found {name!r}", "--dataset", nearest(name, NAMES))
     family, splits = NAMES[name]
     return DATASETS[family], splits
 

@@ -49,7 +49,7 @@ def start(settings: DeticSettings, setup: Setup) -> DeticDetector:
     for key in ("weights", "config"):
         if key not in paths:
             fix = f"Set detic.{key}; docs/detectors.md says which files there are"
-            raise UsageError(f"{key} for backend detic", "none", f"detic.{key}", fix)
+            raise UsageError(f"expected {key} for backend detic, found none", f"detic.{key}", fix)
     network, takes_bgr = _build(paths["config"], paths["weights"], settings.min_score, setup.device)
     names = settings.words if settings.mode == "human-only" else [one.name for one in setup.classes]
     if "embeddings" in paths:
@@ -130,7 +130,7 @@ def _settings(config: Path, min_score: float, device: str) -> Any:
         from detic.config import add_detic_config
     except ModuleNotFoundError as error:
         fix = f"Detic needs it: pip install {error.name}; see docs/detectors.md"
-        raise UsageError(f"the package {error.name}", "none", WHERE, fix) from error
+        raise UsageError(f"expected the package {error.name}, found none", WHERE, fix) from error
     settings = get_cfg()
     add_centernet_config(settings)
     add_detic_config(settings)
@@ -138,7 +138,9 @@ def _settings(config: Path, min_score: float, device: str) -> Any:
     settings.merge_from_list(_overrides(min_score, device))
     if not settings.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
         fix = "Choose one whose name has CLIP in it"
-        raise UsageError("a Detic configuration with a text classifier", "none", f"detic.config = {config}", fix)
+        raise UsageError(
+            "expected a Detic configuration with a text classifier, found none", f"detic.config = {config}", fix
+        )
     return settings
 
 
@@ -168,18 +170,20 @@ def _load(network: Any, weights: Path) -> None:
     try:
         checkpointer.load(str(weights))
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise CorruptData("a checkpoint that detectron2 reads", str(error), str(weights), FITTING) from None
+        raise CorruptData(
+            f"expected a checkpoint that detectron2 reads, found {error!s}", str(weights), FITTING
+        ) from None
     if checkpointer.missing:
         shown = ", ".join(checkpointer.missing[:8])
         found = f"{len(checkpointer.missing)} missing or of another shape: {shown}"
-        raise CorruptData("all weights of the network", found, str(weights), FITTING)
+        raise CorruptData(f"expected all weights of the network, found {found}", str(weights), FITTING)
 
 
 def _check_installed() -> None:
     missing = [name for name in INSTRUCTIONS if importlib.util.find_spec(name) is None]
     if missing:
         fix = f"Install {'; '.join(INSTRUCTIONS[name] for name in missing)}. docs/detectors.md lists the steps"
-        raise UsageError("detectron2, CenterNet2 and Detic", f"no module {', '.join(missing)}", WHERE, fix)
+        raise UsageError(f"expected detectron2, CenterNet2 and Detic, found no module {', '.join(missing)}", WHERE, fix)
 
 
 def _text_model(settings: DeticSettings, setup: Setup) -> Path:

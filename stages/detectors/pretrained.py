@@ -35,7 +35,7 @@ def checkpoint(settings: DeticSettings, setup: Setup, key: str, example: str) ->
     # A path that is not set is "", which Path makes ".".
     if text in {"", "."}:
         fix = f"Set it to a folder that save_pretrained wrote, or to a hub name such as {example}"
-        raise UsageError(f"weights for backend {settings.backend}", "none", f"detic.{key}", fix)
+        raise UsageError(f"expected weights for backend {settings.backend}, found none", f"detic.{key}", fix)
     return local_checkpoint(text)
 
 
@@ -60,7 +60,7 @@ def load_tokenizer(folder: Path) -> Any:
     if not any((folder / name).is_file() for name in _VOCABULARIES):
         # transformers would go on with an empty vocabulary.
         fix = "Fetch the whole folder again"
-        raise CorruptData("a tokenizer beside the weights", f"none of {_VOCABULARIES}", str(folder), fix)
+        raise CorruptData(f"expected a tokenizer beside the weights, found none of {_VOCABULARIES}", str(folder), fix)
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
@@ -74,4 +74,4 @@ def _check_whole(kind: Any, folder: Path, report: Mapping[str, Iterable[str]]) -
 
 def _misfit(kind: Any, folder: Path, found: str) -> PdError:
     fix = "Name a checkpoint of this network, with config.json and safetensors"
-    return CorruptData(f"a checkpoint of {kind.__name__}", found, str(folder), fix)
+    return CorruptData(f"expected a checkpoint of {kind.__name__}, found {found}", str(folder), fix)

@@ -78,9 +78,11 @@ def read_embeddings(path: Path, count: int) -> Tensor:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         fix = "Write it with numpy.save"
-        raise UsageError("a .npy file of numbers", str(error), f"detic.embeddings = {path}", fix) from None
+        raise UsageError(
+            f"expected a .npy file of numbers, found {error!s}", f"detic.embeddings = {path}", fix
+        ) from None
     if values.ndim != 2 or len(values) != count or not np.issubdtype(values.dtype, np.floating):
         fix = "One row a class in the order of the table classes; with human-only, one a word of detic.words"
         expected = f"({count}, width) floating-point numbers"
-        raise UsageError(expected, f"{values.shape} {values.dtype}", f"detic.embeddings = {path}", fix)
+        raise UsageError(f"expected {expected}, found {values.shape} {values.dtype}", f"detic.embeddings = {path}", fix)
     return torch.from_numpy(values.astype(np.float32))

@@ -19,7 +19,7 @@ def start(settings: DeticSettings, setup: Setup) -> SaliencyDetector:
     """Raises UsageError where people are wanted."""
     if settings.mode != "max-gt-label":
         fix = "Use another backend for human-only"
-        raise UsageError("mode max-gt-label with backend saliency", settings.mode, "detic.mode", fix)
+        raise UsageError(f"expected mode max-gt-label with backend saliency, found {settings.mode}", "detic.mode", fix)
     return SaliencyDetector()
 
 

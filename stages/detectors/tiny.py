@@ -27,11 +27,13 @@ def start(settings: DeticSettings, setup: Setup) -> TinyDetector:
 
     if "model" not in setup.models:
         fix = "Give it a trained segmenter: inputs: {model: NODE}, or choose another backend"
-        raise UsageError("a model for backend tiny", "none", "detic", fix)
+        raise UsageError("expected a model for backend tiny, found none", "detic", fix)
     names = json.loads((setup.models["model"] / CLASS_NAMES).read_text())
     if settings.mode == "human-only" and not set(settings.words) & set(names):
         fix = f"Train it on people, or set detic words to some of {names}"
-        raise UsageError(f"a segmenter that knows one of {list(settings.words)}", f"one of {names}", "detic", fix)
+        raise UsageError(
+            f"expected a segmenter that knows one of {list(settings.words)}, found one of {names}", "detic", fix
+        )
     network = Inference(setup.models["model"], setup.device, settings.long_side)
     return TinyDetector(network, names, settings.min_score)
 

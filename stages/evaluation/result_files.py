@@ -41,12 +41,14 @@ class ResultFiles:
             for number, image in enumerate(self.images):
                 if image.object_mask is None:
                     fix = "Add the mask of the image's object, or use --protocol honest"
-                    raise CorruptData("the key 'object_mask'", "none", f"{self.truth}, images[{number}]", fix)
+                    raise CorruptData(
+                        "expected the key 'object_mask', found none", f"{self.truth}, images[{number}]", fix
+                    )
         voters = sum(image.votes for image in self.images)
         if protocol.splits and (voters == len(self.images) or (self.num_clusters and not voters)):
             fix = "List there the ids of some of the images, which name the clusters, or use --protocol reference"
             found = f"{voters} of {len(self.images)} images"
-            raise CorruptData("vote_images, and images beside them to score", found, self.truth, fix)
+            raise CorruptData(f"expected vote_images, and images beside them to score, found {found}", self.truth, fix)
 
 
 def read_results(predictions: Path, truth: Path) -> ResultFiles:
@@ -59,7 +61,11 @@ def read_results(predictions: Path, truth: Path) -> ResultFiles:
     content = true.values if predictions.resolve() == truth.resolve() else read_json(predictions)
     if not isinstance(content, list | dict):
         fix = "Write it as pd eval-file --help says"
-        raise CorruptData("a list of predictions, or an object with one", type(content).__name__, str(predictions), fix)
+        raise CorruptData(
+            f"expected a list of predictions, or an object with one, found {type(content).__name__}",
+            str(predictions),
+            fix,
+        )
     found = Record({"predictions": content} if isinstance(content, list) else content, str(predictions))
     images = _images(true)
     parts, segments = _by_image(true, "ground_truth", images), _by_image(found, "predictions", images)

@@ -73,16 +73,16 @@ def register(
         from detectron2.data import DatasetCatalog, MetadataCatalog
     except ModuleNotFoundError as error:
         fix = "Install it by https://detectron2.readthedocs.io/tutorials/install.html"
-        raise UsageError(f"the package {error.name}", "none", WHERE, fix) from error
+        raise UsageError(f"expected the package {error.name}, found none", WHERE, fix) from error
     if name in DatasetCatalog.list():
         fix = f"Choose another, or first DatasetCatalog.remove({name!r}) and MetadataCatalog.remove({name!r})"
-        raise UsageError("a name that is free", repr(name), WHERE, fix)
+        raise UsageError(f"expected a name that is free, found {name!r}", WHERE, fix)
     layer, images = _layer(store, node), _images(store)
     root = Path(str(store.info.source["root"]))
     if _is_packed(images):
         if folder is None:
             fix = "Say where they may be written: folder=DIR"
-            raise UsageError("a folder for the packed images", "none", WHERE, fix)
+            raise UsageError("expected a folder for the packed images, found none", WHERE, fix)
         root = Path(folder)
     names = list(classes) if classes is not None else thing_classes(store, node)
     chosen = _chosen(store, layer, where, names, selection)
@@ -116,10 +116,10 @@ def _layer(store: Store, node: str) -> Layer:
     """The current layer of a node that writes masks of known classes."""
     current = store.current()
     if node not in current:
-        raise UsageError("a node of the pipeline", repr(node), WHERE, nearest(node, current))
+        raise UsageError(f"expected a node of the pipeline, found {node!r}", WHERE, nearest(node, current))
     layer = store.layer(node, current[node])
     if layer.table.name not in _KEYS:
-        raise UsageError(f"a node that writes {', '.join(_KEYS)}", f"{node} ({layer.table.name})", WHERE)
+        raise UsageError(f"expected a node that writes {', '.join(_KEYS)}, found {node} ({layer.table.name})", WHERE)
     return layer
 
 
@@ -153,7 +153,7 @@ def _chosen(store: Store, layer: Layer, where: str, names: Sequence[str], select
     if None in categories:
         strange = found.column("name")[categories.index(None)].as_py()
         fix = "Give the classes of the whole node: thing_classes(store, node)"
-        raise UsageError("masks of the classes that are given", repr(strange), WHERE, fix)
+        raise UsageError(f"expected masks of the classes that are given, found {strange!r}", WHERE, fix)
     return found.drop_columns("name").append_column("category", pa.array(categories, pa.int64()))
 
 

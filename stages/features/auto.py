@@ -46,7 +46,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     """Raises UsageError or CorruptData if ``weights`` names no backbone; InputMissing if there is nothing there."""
     if not settings.weights:
         fix = "Set grouping.weights to a folder that save_pretrained wrote or a hub name, or choose backend: pixels"
-        raise UsageError("weights for backend auto", "none", "grouping.weights", fix)
+        raise UsageError("expected weights for backend auto, found none", "grouping.weights", fix)
     folder = local_checkpoint(str(setup.files.get("weights", settings.weights)))
     network = AutoFeatures(folder, settings, setup.device)
 
@@ -105,11 +105,17 @@ def _load(folder: Path, layers: Sequence[str]) -> Any:
             kind = type(AutoBackbone.from_config(config))
     except (OSError, ValueError, KeyError) as error:
         why = str(error).strip().splitlines()[0]
-        raise UsageError("a checkpoint that AutoBackbone knows", why, str(folder), "Choose another backbone") from None
+        raise UsageError(
+            f"expected a checkpoint that AutoBackbone knows, found {why}", str(folder), "Choose another backbone"
+        ) from None
     for name in layers:
         if name not in config.stage_names:
             known = ", ".join(config.stage_names)
-            raise UsageError(f"layers among {known}", repr(name), "grouping.layers", nearest(name, config.stage_names))
+            raise UsageError(
+                f"expected layers among {known}, found {name!r}",
+                "grouping.layers",
+                nearest(name, config.stage_names),
+            )
     if layers:
         config.out_features = [name for name in config.stage_names if name in layers]
     try:
@@ -118,12 +124,14 @@ def _load(folder: Path, layers: Sequence[str]) -> Any:
         )
     except (OSError, RuntimeError, SafetensorError) as error:
         why = str(error).strip().splitlines()[0]
-        raise CorruptData("safetensors that fit their config.json", why, str(folder), "Fetch it again") from None
+        raise CorruptData(
+            f"expected safetensors that fit their config.json, found {why}", str(folder), "Fetch it again"
+        ) from None
     missing = sorted(name for name in report["missing_keys"] if FRESH not in name)
     if missing:
         # transformers would go on with random weights in their place.
         found = f"none for {', '.join(missing)}"
-        raise CorruptData("weights of the whole backbone", found, str(folder), "Fetch it again")
+        raise CorruptData(f"expected weights of the whole backbone, found {found}", str(folder), "Fetch it again")
     return network
 
 

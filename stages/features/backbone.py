@@ -24,7 +24,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     """Raises UsageError without an input ``model``."""
     if "model" not in setup.models:
         fix = "Give it a network: inputs: {model: NODE}, or choose backend: pixels"
-        raise UsageError("a model for backend backbone", "none", "grouping", fix)
+        raise UsageError("expected a model for backend backbone, found none", "grouping", fix)
     network = Inference(setup.models["model"], setup.device, settings.long_side)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

@@ -68,8 +68,7 @@ def unit_length(points: npt.ArrayLike, axis: int = -1) -> Floats:
 def _too_few(k: int, data: Floats) -> TooFewPoints:
     distinct = len(np.unique(data, axis=0))
     return TooFewPoints(
-        expected=f"at least {k} distinct points for {k} clusters",
-        found=f"{distinct} distinct of {len(data)}",
+        f"{k} clusters need at least {k} distinct points, found {distinct} distinct of {len(data)}",
         fix="Ask for fewer clusters, or loosen the thresholds that leave so few points",
     )
 

@@ -64,7 +64,7 @@ class Checkpoint:
             more = f"\n  … and {len(self.faults) - SHOWN} more" if len(self.faults) > SHOWN else ""
             found = f"{len(self.faults)} that do not fit:\n  " + "\n  ".join(self.faults[:SHOWN]) + more + "\n"
             fix = "Name the network that the file is of, or none; see it all with: pd weights check FILE"
-            raise UsageError("weights with a counterpart each", found, self.source, fix)
+            raise UsageError(f"expected weights with a counterpart each, found {found}", self.source, fix)
         network = PartNetwork(self.settings, self.num_classes, self.num_objects)
         network.load_state_dict(dict(self.tensors))
         return network.eval()
@@ -88,12 +88,14 @@ def read_checkpoint(text: str, network: NetworkSettings | None = None, num_parts
         return _read_folder(local_checkpoint(text), text, network, num_parts)
     if path.suffix == ".safetensors" and path.is_file():
         fix = f"Give the folder, with its {CONFIG_NAME}: {path.parent}"
-        raise UsageError("the folder of a network, of transformers or of this program", "a file in it", text, fix)
+        raise UsageError(
+            "expected the folder of a network, of transformers or of this program, found a file in it", text, fix
+        )
     tensors = read_tensors(path)
     if not official.is_official(tensors):
         found = f"names such as {', '.join(sorted(tensors)[:3])}"
         fix = "A transformers checkpoint is given by its folder"
-        raise UsageError("the names of an official Mask2Former (sem_seg_head.…)", found, text, fix)
+        raise UsageError(f"expected the names of an official Mask2Former (sem_seg_head.…), found {found}", text, fix)
     return _read_official(official.ours(tensors), text, network, num_parts)
 
 
@@ -101,17 +103,19 @@ def _read_folder(folder: Path, text: str, network: NetworkSettings | None, num_p
     path = folder / CONFIG_NAME
     if not path.is_file():
         fix = "Give the folder that save_pretrained or pd weights convert wrote"
-        raise InputMissing(f"{CONFIG_NAME} beside {WEIGHTS_NAME}", "none", text, fix)
+        raise InputMissing(f"expected {CONFIG_NAME} beside {WEIGHTS_NAME}, found none", text, fix)
     try:
         values = json.loads(path.read_text())
     except ValueError as error:
-        raise CorruptData("JSON", str(error), str(path), "Get the folder again") from None
+        raise CorruptData(f"expected JSON, found {error!s}", str(path), "Get the folder again") from None
     if "network" in values:
         return _read_own(folder, values, text, network, num_parts)
     if values.get("model_type") == "mask2former":
         return _read_transformers(folder, text, network, num_parts)
     found = f"model_type {values.get('model_type')!r}"
-    raise UsageError("a Mask2Former", found, text, "Give the folder of a Mask2FormerForUniversalSegmentation")
+    raise UsageError(
+        f"expected a Mask2Former, found {found}", text, "Give the folder of a Mask2FormerForUniversalSegmentation"
+    )
 
 
 def _read_own(
@@ -135,11 +139,11 @@ def _read_official(
     except KeyError as error:
         # Without it the size of the network is not known: what else is missing cannot be said.
         expected = f"a Mask2Former with a Swin, and in it {error.args[0]}"
-        raise UsageError(expected, "none", text, "Give another file") from None
+        raise UsageError(f"expected {expected}, found none", text, "Give another file") from None
     rows = tensors["sem_seg_head.predictor.class_embed.weight"].shape[0] - 1
     if num_parts and rows % num_parts:
         fix = "Set num_parts to that of the training (8 in the paper), or to 0 for a plain head"
-        raise UsageError(f"a head of objects x {num_parts} parts + 1 rows", f"{rows + 1} rows", text, fix)
+        raise UsageError(f"expected a head of objects x {num_parts} parts + 1 rows, found {rows + 1} rows", text, fix)
     num_classes, num_objects = (num_parts, rows // num_parts) if num_parts else (rows, 0)
     settings = network or looks.model_copy(update={"normalize_queries": num_parts > 0})
     faults = [f"setting {text}" for text in settings.misfits(looks)]
@@ -161,7 +165,7 @@ def _read_official(
 def _read_transformers(folder: Path, text: str, network: NetworkSettings | None, num_parts: int) -> Checkpoint:
     if not list(folder.glob("*.safetensors")):
         fix = "Load it where you trust it, and write it with save_pretrained"
-        raise InputMissing("weights as safetensors", "none", text, fix)
+        raise InputMissing("expected weights as safetensors, found none", text, fix)
     found = Mask2FormerConfig.from_pretrained(folder)
     settings = _from_config(found, text)
     model, told = Mask2FormerForUniversalSegmentation.from_pretrained(
@@ -194,7 +198,9 @@ def _is_unused(name: str) -> bool:
 def _from_config(found: Mask2FormerConfig, text: str) -> NetworkSettings:
     backbone = found.backbone_config
     if backbone.model_type != "swin":
-        raise UsageError("a Mask2Former with a Swin", backbone.model_type, text, "Give another checkpoint")
+        raise UsageError(
+            f"expected a Mask2Former with a Swin, found {backbone.model_type}", text, "Give another checkpoint"
+        )
     settings = NetworkSettings.parse(
         {
             "backbone": "swin",
@@ -223,7 +229,11 @@ def _from_config(found: Mask2FormerConfig, text: str) -> NetworkSettings:
         if getattr(backbone, key) != getattr(ours.backbone_config, key)
     ]
     if wrong:
-        raise UsageError("a Mask2Former as published", ", ".join(wrong), text, "Give another checkpoint")
+        raise UsageError(
+            f"this Mask2Former is not built as the published ones are: {', '.join(wrong)}",
+            text,
+            "Give another checkpoint",
+        )
     return settings
 
 

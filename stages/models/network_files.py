@@ -74,11 +74,15 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     """
     path = folder / WEIGHTS_NAME
     if not path.exists():
-        raise InputMissing("network weights", "no such file", str(path), "Run the training that writes them")
+        raise InputMissing(
+            "expected network weights, found no such file", str(path), "Run the training that writes them"
+        )
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise CorruptData("a safetensors file", str(error), str(path), "Delete it and run its training again") from None
+        raise CorruptData(
+            f"expected a safetensors file, found {error!s}", str(path), "Delete it and run its training again"
+        ) from None
 
 
 def load_network(folder: Path, device: str | torch.device = "cpu") -> PartNetwork:

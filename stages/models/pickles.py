@@ -44,10 +44,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return _tensors(_read(path))
     except FileNotFoundError:
-        raise InputMissing("a checkpoint", "no such file", str(path), "Bring the file, or give its path") from None
+        raise InputMissing(
+            "expected a checkpoint, found no such file", str(path), "Bring the file, or give its path"
+        ) from None
     except Exception as error:  # a damaged or hostile file can fail in any way; none of them is a checkpoint
         found = " ".join(str(error).split())[:300] or type(error).__name__
-        raise CorruptData("a checkpoint of arrays and containers alone", found, str(path), _FIX) from None
+        raise CorruptData(
+            f"expected a checkpoint of arrays and containers alone, found {found}", str(path), _FIX
+        ) from None
 
 
 def _read(path: Path) -> Any:

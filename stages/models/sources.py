@@ -35,7 +35,9 @@ def local_checkpoint(text: str) -> Path:
         return Path(text)
     if not is_hub_name(text):
         fix = "Give a folder that save_pretrained wrote, or a hub name such as facebook/dinov2-base"
-        raise InputMissing("a folder with a checkpoint", "a file" if Path(text).exists() else "nothing", text, fix)
+        raise InputMissing(
+            f"expected a folder with a checkpoint, found {'a file' if Path(text).exists() else 'nothing'}", text, fix
+        )
     # Imported here: most checkpoints are folders, and the hub's client is slow to load.
     from huggingface_hub import snapshot_download
 
@@ -44,4 +46,6 @@ def local_checkpoint(text: str) -> Path:
     except Exception as error:  # the client raises requests', httpx', its own and OS errors; each means "not there"
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         fix = "Download it where there is a network, bring the folder here and give its path"
-        raise InputMissing(f"{text} from the Hugging Face hub", f"{type(error).__name__}: {why}", text, fix) from error
+        raise InputMissing(
+            f"expected {text} from the Hugging Face hub, found {type(error).__name__}: {why}", text, fix
+        ) from error

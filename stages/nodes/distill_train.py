@@ -24,7 +24,9 @@ def start(settings: DistillTrainSettings, setup: Setup) -> Callable[[Unit], Outp
         )
         if clusters >= settings.parts_per_class:
             fix = f"Set parts_per_class={clusters + 1}, as in ranking.k"
-            raise UsageError(f"at most {settings.parts_per_class} clusters a class", f"{clusters + 1}", "labels", fix)
+            raise UsageError(
+                f"expected at most {settings.parts_per_class} clusters a class, found {clusters + 1}", "labels", fix
+            )
         return run_training(
             unit,
             setup,

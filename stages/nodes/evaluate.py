@@ -59,10 +59,10 @@ def start(settings: EvalSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _check_inputs(layers: dict[str, Layer], protocols: Sequence[Protocol]) -> None:
     if not {"predicted", "segments"} & set(layers):
-        raise UsageError("an input predicted or segments", "none", "eval", "Add one to the node's inputs")
+        raise UsageError("expected an input predicted or segments, found none", "eval", "Add one to the node's inputs")
     if REFERENCE in protocols and "truth_objects" not in layers:
         fix = "Add the input truth_objects, or set protocol=honest"
-        raise UsageError("true object masks for the published protocol", "none", "eval", fix)
+        raise UsageError("expected true object masks for the published protocol, found none", "eval", fix)
 
 
 def _check_splits(scores: Scores, needs_votes: bool, settings: EvalSettings) -> None:
@@ -70,7 +70,7 @@ def _check_splits(scores: Scores, needs_votes: bool, settings: EvalSettings) -> 
         if not count and (needs_votes or key == "test_split"):
             expected = f"images of split {getattr(settings, key)!r} with ground truth of their own class"
             fix = f"Set another {key}, or protocol=reference, which needs no splits"
-            raise UsageError(expected, "none", f"eval, {key}", fix)
+            raise UsageError(f"expected {expected}, found none", f"eval, {key}", fix)
 
 
 def _num_clusters(layer: Layer) -> int:
@@ -85,7 +85,7 @@ def _counted(tally: Tally, unit: Unit, processes: int) -> Counts:
     total = tally.nothing()
     for so_far in tally.of_blocks(unit.blocks(*unit.layers), processes):
         if unit.should_stop():
-            raise Preempted("to finish the evaluation", "a request to stop", "eval")
+            raise Preempted("expected to finish the evaluation, found a request to stop", "eval")
         unit.advance(1)
         total = so_far
     return total
@@ -112,7 +112,7 @@ class _Truth:
             pairs |= set(zip(rows["category_name"], rows["part_name"], strict=True))
             categories |= dict(zip(rows["category_id"].tolist(), rows["category_name"], strict=True))
         if not pairs:
-            raise InputMissing("ground-truth parts", "none", layer.node, "Look at its file setting")
+            raise InputMissing("expected ground-truth parts, found none", layer.node, "Look at its file setting")
         times = Counter(c.name for c in setup.classes)
         # Classes of PartImageNet share the name of their super-category.
         shown = {c.class_id: c.name if times[c.name] == 1 else c.wnid for c in setup.classes}

@@ -31,7 +31,7 @@ def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
         rows = []
         for listed, row in decode_ahead(unit.listed, load):
             if unit.should_stop():
-                raise Preempted("to finish the block", "a request to stop", f"block {unit.number}")
+                raise Preempted("expected to finish the block, found a request to stop", f"block {unit.number}")
             if isinstance(row, ImageFault):
                 unit.reject(listed.image_id, row.reason, row.detail, listed.key)
             else:

@@ -32,7 +32,9 @@ def start(settings: PartTrainSettings, setup: Setup) -> Callable[[Unit], Output]
         layer = unit.layer("parts")
         names = sorted({pair for rows in layer.scan(["category_name", "part_name"]) for pair in pairs(rows)})
         if not any(part for _, part in names):
-            raise InputMissing("parts that people named", "none", layer.node, "Train on a node of annotated-parts")
+            raise InputMissing(
+                "expected parts that people named, found none", layer.node, "Train on a node of annotated-parts"
+            )
         numbers = {pair: number for number, pair in enumerate(names)}
 
         def label(rows: Rows) -> np.ndarray:

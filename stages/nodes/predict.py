@@ -106,13 +106,17 @@ def _slots(setup: Setup, num_objects: int) -> dict[int, int] | None:
         if len(setup.classes) != num_objects:
             fix = "Name the head's classes in their order, a code or 'code,name' a line: predict's setting slots=FILE"
             found = f"one for {num_objects}"
-            raise UsageError(f"a head for the {len(setup.classes)} classes of the store", found, "input model", fix)
+            raise UsageError(
+                f"expected a head for the {len(setup.classes)} classes of the store, found {found}", "input model", fix
+            )
         return {c.class_id: c.class_id for c in setup.classes}
     path = setup.files["slots"]
     lines = [line.strip().lower() for _, line in read_lines(path) if line.strip()]
     if not 0 < len(lines) <= num_objects:
         fix = "Give the file that goes with the weights"
-        raise UsageError(f"at most {num_objects} classes, those of the head", f"{len(lines)}", str(path), fix)
+        raise UsageError(
+            f"expected at most {num_objects} classes, those of the head, found {len(lines)}", str(path), fix
+        )
     numbers: dict[str, int] = {}
     for number, line in enumerate(lines):
         for word in line.split(",", 1):

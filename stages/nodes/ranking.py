@@ -67,7 +67,7 @@ def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path
     width = 0
     for block in unit.blocks("images", "objects", "segments"):
         if unit.should_stop():
-            raise Preempted("to finish the bucket", "a request to stop", f"bucket {unit.number}")
+            raise Preempted("expected to finish the bucket, found a request to stop", f"bucket {unit.number}")
         for found in _chosen(unit, block, wanted, settings):
             width = found.features.shape[1]
             with (folder / str(found.category_id)).open("ab") as file:

@@ -45,7 +45,7 @@ class Evaluations:
         own = [n for n in self._nodes() if not self.dataset or n.inputs["truth"] == (self._truth(),)]
         if not own:
             fix = "Name a node that writes masks: pd eval NODE; or add a node of stage eval to the pipeline's file"
-            raise UsageError("an evaluation node", "none in the pipeline", "pd eval", fix)
+            raise UsageError("expected an evaluation node, found none in the pipeline", "pd eval", fix)
         return dict(self._under_protocol(node) for node in own)
 
     def of(self, name: str) -> tuple[str, NodeSpec]:
@@ -61,7 +61,9 @@ class Evaluations:
         role = next((r for r in ("predicted", "segments") if node.stage.output.name in _EVAL.inputs[r].tables), "")
         if not role or node.stage.name.startswith("annotated-"):
             expected = "an evaluation, or a node that finds masks"
-            raise UsageError(expected, f"{name!r} of stage {node.stage.name}", "pd eval", "See: pd stage list")
+            raise UsageError(
+                f"expected {expected}, found {name!r} of stage {node.stage.name}", "pd eval", "See: pd stage list"
+            )
         truth = self._truth()
         there = [n for n in self._nodes() if n.inputs["truth"] == (truth,) and name in scored_nodes(n)]
         if there:
@@ -88,7 +90,7 @@ class Evaluations:
         name = f"eval-{node}" + (f"-{dataset_name(truth)}" if len(self._datasets()) > 1 else "")
         if name in self.pipeline.nodes:
             fix = f"Give that node another name, or add an evaluation of {node} to the pipeline's file yourself"
-            raise UsageError(f"{name} to be an evaluation of {node}", "another node", "pd eval", fix)
+            raise UsageError(f"expected {name} to be an evaluation of {node}, found another node", "pd eval", fix)
         objects = self._objects(truth)
         self._check_objects(objects)
         inputs = {"images": self.pipeline[truth].inputs["images"], "truth": (truth,), role: (node,)}
@@ -106,9 +108,13 @@ class Evaluations:
         known = self._datasets()
         if not known:
             fix = "Add a node of stage annotated-parts to the pipeline's file"
-            raise UsageError("ground-truth parts", "none in the pipeline", "pd eval", fix)
+            raise UsageError("expected ground-truth parts, found none in the pipeline", "pd eval", fix)
         if not self.dataset and len(known) > 1:
-            raise UsageError("one data set", ", ".join(sorted(known)), "pd eval", "Choose one: --dataset NAME")
+            raise UsageError(
+                f"the pipeline has several data sets: {', '.join(sorted(known))}",
+                "pd eval",
+                "Choose one: --dataset NAME",
+            )
         if not self.dataset:
             return next(iter(known.values()))
         return named_truth(self.dataset, known, self.source)
@@ -121,12 +127,14 @@ class Evaluations:
     def _check_dataset(self, node: Node) -> None:
         if self.dataset and node.inputs["truth"] != (self._truth(),):
             fix = f"Name the node that it evaluates: pd eval {scored_nodes(node)[0]} --dataset {self.dataset}"
-            raise UsageError(f"an evaluation against {self._truth()}", node.inputs["truth"][0], node.name, fix)
+            raise UsageError(
+                f"it evaluates against {node.inputs['truth'][0]}, not against {self._truth()}", node.name, fix
+            )
 
     def _check_objects(self, objects: tuple[str, ...]) -> None:
         if not objects and self.protocol in ("reference", "both"):
             fix = "Add a node of stage annotated-objects to the pipeline's file, or use --protocol honest"
-            raise UsageError("true object masks for the published protocol", "none", "pd eval", fix)
+            raise UsageError("expected true object masks for the published protocol, found none", "pd eval", fix)
 
 
 def extended(
@@ -162,7 +170,7 @@ def named_truth(name: str, known: Mapping[str, str], source: str) -> str:
     names = {**known, **({source: known[_TRUTH]} if source and _TRUTH in known else {})}
     if name not in names:
         fix = nearest(name, names) if names else "The pipeline has no ground truth: leave --dataset out"
-        raise UsageError("a data set of the pipeline", repr(name), "--dataset", fix)
+        raise UsageError(f"expected a data set of the pipeline, found {name!r}", "--dataset", fix)
     return names[name]
 
 

@@ -76,7 +76,9 @@ class Pipeline:
         self.spec, self.overrides, self._root = spec, dict(overrides or {}), root
         for name in self.overrides:
             if name not in spec.nodes:
-                raise UsageError("a node of the pipeline", repr(name), "override", nearest(name, spec.nodes))
+                raise UsageError(
+                    f"expected a node of the pipeline, found {name!r}", "override", nearest(name, spec.nodes)
+                )
         self.nodes: dict[str, Node] = {}
         for name in _ordered(spec.nodes):
             self.nodes[name] = self._resolve(name, spec.nodes[name])
@@ -85,7 +87,9 @@ class Pipeline:
         try:
             return self.nodes[name]
         except KeyError:
-            raise UsageError("a node of the pipeline", repr(name), "", nearest(name, self.nodes)) from None
+            raise UsageError(
+                f"expected a node of the pipeline, found {name!r}", "", nearest(name, self.nodes)
+            ) from None
 
     def current(self) -> dict[str, str]:
         """Node -> fingerprint."""
@@ -121,13 +125,15 @@ class Pipeline:
     def _inputs(self, name: str, stage: Stage, given: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for role in given:
             if role not in stage.inputs:
-                raise UsageError(f"an input of {stage.name}", repr(role), name, nearest(role, stage.inputs))
+                raise UsageError(
+                    f"expected an input of {stage.name}, found {role!r}", name, nearest(role, stage.inputs)
+                )
         for role, declared in stage.inputs.items():
             if role not in given and not declared.is_optional:
                 fix = f"Add 'inputs: {{{role}: NODE}}'; the node must write {' or '.join(declared.tables)}"
-                raise UsageError(f"an input {role!r}", "none", name, fix)
+                raise UsageError(f"expected an input {role!r}, found none", name, fix)
             if len(given.get(role, ())) > 1 and not declared.is_list:
-                raise UsageError("one node", f"{len(given[role])}", f"{name}, input {role}")
+                raise UsageError(f"expected one node, found {len(given[role])}", f"{name}, input {role}")
             for source in given.get(role, ()):
                 self._check_fits(name, role, declared, source)
         return {role: given[role] for role in stage.inputs if given.get(role)}
@@ -137,7 +143,9 @@ class Pipeline:
         written = MODEL if stage.writes_model else stage.output.name
         if written not in declared.tables:
             where = f"{name}, input {role}"
-            raise UsageError(f"a node that writes {' or '.join(declared.tables)}", f"{source} ({written})", where)
+            raise UsageError(
+                f"expected a node that writes {' or '.join(declared.tables)}, found {source} ({written})", where
+            )
 
 
 def read_preset(name: str) -> PipelineSpec:
@@ -149,19 +157,19 @@ def read_preset(name: str) -> PipelineSpec:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
-            raise UsageError("a YAML file", "none", name)
+            raise UsageError("expected a YAML file, found none", name)
         text = read_text(path)
     elif name in preset_names():
         text = (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
     else:
         fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
-        raise UsageError("a preset", repr(name), "--preset", fix)
+        raise UsageError(f"expected a preset, found {name!r}", "--preset", fix)
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError("YAML", " ".join(str(error).split()), name, "Mend the file") from None
+        raise UsageError(f"this file is not valid YAML: {' '.join(str(error).split())}", name, "Fix the file") from None
     if not isinstance(values, dict):
-        raise UsageError("a mapping with 'nodes'", type(values).__name__, name, "Mend the file")
+        raise UsageError(f"expected a mapping with 'nodes', found {type(values).__name__}", name, "Mend the file")
     return PipelineSpec.parse(values, "pipeline")
 
 
@@ -181,7 +189,7 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     path, equals, value = text.partition("=")
     node, dot, key = path.partition(".")
     if not (equals and dot and node and key):
-        raise UsageError("node.setting=value", repr(text), "override", "For example: grouping.k=5")
+        raise UsageError(f"expected node.setting=value, found {text!r}", "override", "For example: grouping.k=5")
     return node, key, parse_value(value, text)
 
 
@@ -196,7 +204,7 @@ def parse_value(value: str, where: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:
         why = " ".join(str(getattr(error, "problem", None) or error).split())
         raise UsageError(
-            "a YAML value", f"{value!r} ({why})", where, "For example: 5, true, [1, 2] or 'a: b'"
+            f"expected a YAML value, found {value!r} ({why})", where, "For example: 5, true, [1, 2] or 'a: b'"
         ) from None
 
 
@@ -235,7 +243,7 @@ def load_recorded(store: Store, overrides: Iterable[str] = ()) -> Pipeline:
         spec, recorded = read_record(store.files, layout.PIPELINE, _spec_and_overrides)
     except FileNotFoundError:
         fix = "Run pd init again in a new folder"
-        raise UsageError("a recorded pipeline", f"no {layout.PIPELINE}", store.url, fix) from None
+        raise UsageError(f"expected a recorded pipeline, found no {layout.PIPELINE}", store.url, fix) from None
     merged = merge_overrides(overrides, recorded)
     return Pipeline(PipelineSpec.parse(spec, "pipeline"), merged, str(store.info.source.get("root", "")))
 
@@ -246,7 +254,7 @@ def _spec_and_overrides(values: dict[str, Any]) -> tuple[dict[str, Any], dict[st
 
 def _stage(name: str, node: str) -> Stage:
     if name not in STAGES:
-        raise UsageError("a stage", repr(name), f"node {node}", nearest(name, STAGES))
+        raise UsageError(f"expected a stage, found {name!r}", f"node {node}", nearest(name, STAGES))
     return STAGES[name]
 
 
@@ -259,11 +267,17 @@ def _ordered(nodes: Mapping[str, NodeSpec]) -> list[str]:
             sources = [source for names in spec.inputs.values() for source in names]
             for source in sources:
                 if source not in nodes:
-                    raise UsageError("a node of the pipeline", repr(source), f"{name}.inputs", nearest(source, nodes))
+                    raise UsageError(
+                        f"expected a node of the pipeline, found {source!r}",
+                        f"{name}.inputs",
+                        nearest(source, nodes),
+                    )
             if all(source in done for source in sources):
                 ready.append(name)
         if not ready:
-            raise UsageError("nodes without a cycle", " -> ".join(waiting), "pipeline", "Mend their inputs")
+            raise UsageError(
+                f"these nodes read each other in a cycle: {', '.join(waiting)}", "pipeline", "Fix their inputs"
+            )
         done += ready
         waiting = {name: spec for name, spec in waiting.items() if name not in ready}
     # As written where the order allows it: what is read first in the file runs first.
@@ -287,4 +301,4 @@ def check_files(node: Node) -> None:
             expected = "a file, a folder or a hub name org/name" if key in checkpoints else "a file"
             found = "a folder" if path.is_dir() else "none"
             fix = f"Bring the file, or set another: {node.name}.{key}=PATH"
-            raise InputMissing(expected, found, f"{node.name}.{key} = {path}", fix)
+            raise InputMissing(f"expected {expected}, found {found}", f"{node.name}.{key} = {path}", fix)

@@ -92,14 +92,16 @@ def open_demo(url: str, seed: int, images: int | None = None, overrides: Sequenc
 def _check_source(store: Store, seed: int, images: int | None) -> None:
     source = store.info.source
     if source.get("kind") != "demo":
-        raise UsageError("a demo store", "a store of other images", store.url, f"Choose another folder: {ELSEWHERE}")
+        raise UsageError(
+            "expected a demo store, found a store of other images", store.url, f"Choose another folder: {ELSEWHERE}"
+        )
     if source["seed"] != seed:
         fix = f"Its own: --seed {source['seed']}. Or choose another folder: {ELSEWHERE}"
-        raise UsageError(f"a demo store of seed {seed}", f"one of seed {source['seed']}", store.url, fix)
+        raise UsageError(f"expected a demo store of seed {seed}, found one of seed {source['seed']}", store.url, fix)
     drawn = source["num_train"] + source["num_val"]
     if images not in (None, drawn):
         fix = f"Leave --images out. Or choose another folder: {ELSEWHERE}"
-        raise UsageError(f"a demo store of {images} images", f"one of {drawn}", store.url, fix)
+        raise UsageError(f"expected a demo store of {images} images, found one of {drawn}", store.url, fix)
 
 
 def _check_settings(store: Store, overrides: Sequence[str]) -> None:
@@ -109,7 +111,7 @@ def _check_settings(store: Store, overrides: Sequence[str]) -> None:
     if changed:
         words = shlex.join(["pd", "--store", store.url, "run", *overrides, "--new-layer"])
         fix = f"To compare them with its own: {words}. For a demo of them alone: {ELSEWHERE}"
-        raise StaleSettings("the settings of the demo that is there", "; ".join(changed), store.url, fix)
+        raise StaleSettings(f"the demo here has other settings: {'; '.join(changed)}", store.url, fix)
 
 
 def run_demo(store: Store, pipeline: Pipeline, run: Callable[[str], object]) -> DemoResult:

@@ -37,14 +37,14 @@ def raise_failures(report: Report, max_error_rate: float) -> None:
         found = f"{len(report.failed)} that failed; the first, unit {unit}: {why.rstrip('.')}"
         fix = "Mend the cause and run the same command again: only what is missing is computed"
         error = PartlyFailed if report.is_begun else PdError
-        raise error(f"{len(report.todo)} units", found, report.node, fix)
+        raise error(f"expected {len(report.todo)} units, found {found}", report.node, fix)
     if report.images and report.rejected / report.images > max_error_rate:
         found = f"{report.rejected} of {report.images} images left out"
         fix = (
             f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{report.node}' GROUP BY 1\". "
             "The same command again goes on without them; to allow more from the start: --max-error-rate"
         )
-        raise PdError(f"at most {max_error_rate:.0%} of the images in errors", found, report.node, fix)
+        raise PdError(f"expected at most {max_error_rate:.0%} of the images in errors, found {found}", report.node, fix)
 
 
 def raise_waiting(report: Report, upstream: Sequence[str]) -> None:
@@ -54,4 +54,4 @@ def raise_waiting(report: Report, upstream: Sequence[str]) -> None:
         sources = " and ".join(dict.fromkeys(upstream))
         fix = f"Run {sources} for them first, or everything: pd run"
         error = PartlyFailed if report.is_begun else InputMissing
-        raise error("the input of all units", f"none for units {shown}", report.node, fix)
+        raise error(f"expected the input of all units, found none for units {shown}", report.node, fix)

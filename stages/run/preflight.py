@@ -37,7 +37,7 @@ def check_settings(store: Store, pipeline: Pipeline, node: Node, new_layer: bool
         f"{setting}, then pd gc --layer {newest.fingerprint} --yes, then run again"
     )
     found = f"{len(newest.units())} committed under others: {summary(changed)}"
-    raise StaleSettings("units under the present settings", found, node.name, fix)
+    raise StaleSettings(f"expected units under the present settings, found {found}", node.name, fix)
 
 
 def check_inputs(
@@ -54,13 +54,15 @@ def check_inputs(
         done, total = inputs.committed[name], units_of(source, listing)
         fix = f"Run: pd stage run {name}, or everything that is missing: pd run"
         if not done and missing:
-            raise InputMissing(f"the output of {name}", "no committed unit", node.name, fix)
+            raise InputMissing(f"expected the output of {name}, found no committed unit", node.name, fix)
         if len(done) < total and (node.stage.is_barrier or source.stage.is_barrier):
             if missing and not allow_partial:
                 lacking = sorted(set(range(total)) - done)
                 shown = ", ".join(map(str, lacking[:8])) + (", …" if len(lacking) > 8 else "")
                 fix += ". Or take what there is: --allow-partial"
-                raise InputMissing(f"all {total} units of {name}", f"{len(lacking)} missing ({shown})", node.name, fix)
+                raise InputMissing(
+                    f"expected all {total} units of {name}, found {len(lacking)} missing ({shown})", node.name, fix
+                )
         elif not source.stage.is_barrier and not node.stage.is_barrier:
             ready &= done
     return sorted(ready), sorted(set(missing) - ready)
@@ -85,7 +87,7 @@ def prepare(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -> t
     except ModuleNotFoundError as error:
         name = error.name or ""
         fix = f"pip install 'pdstore[{EXTRAS[name]}]'" if name in EXTRAS else f"pip install {name}"
-        raise UsageError(f"the package {name}", "none", node.name, fix) from error
+        raise UsageError(f"expected the package {name}, found none", node.name, fix) from error
     return Files(str(store.info.source["root"])), process
 
 

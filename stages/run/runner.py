@@ -238,7 +238,7 @@ class _Run:
         if missing > self.options.max_error_rate * images:
             fix = "Bring them back (is the disk mounted?) and run again. Or do without them: --max-error-rate 1"
             root = str(self.store.info.source["root"])
-            raise InputMissing("the files of the images", f"{missing} of {images} missing", root, fix)
+            raise InputMissing(f"expected the files of the images, found {missing} of {images} missing", root, fix)
 
     def _unit(self, unit: int) -> Unit:
         return Unit(
@@ -292,4 +292,4 @@ class _Run:
         if self.should_stop():
             done = f"{len(self.report.committed)} of {len(self.report.todo)} units committed"
             fix = "Run the same command again to go on"
-            raise Preempted("to finish", f"a request to stop; {done}", self.node.name, fix)
+            raise Preempted(f"expected to finish, found a request to stop; {done}", self.node.name, fix)

@@ -24,13 +24,13 @@ class Shard:
     def __post_init__(self) -> None:
         if not 1 <= self.k <= self.n:
             fix = f"Shards are counted from 1: 1/{max(self.n, 1)} … {max(self.n, 1)}/{max(self.n, 1)}"
-            raise UsageError("k/n with k from 1 to n", f"{self.k}/{self.n}", "--shard", fix)
+            raise UsageError(f"expected k/n with k from 1 to n, found {self.k}/{self.n}", "--shard", fix)
 
     @classmethod
     def parse(cls, text: str) -> Shard:
         match = re.fullmatch(r"(\d+)/(\d+)", text)
         if not match:
-            raise UsageError("k/n, such as 3/10", repr(text), "--shard", "Shards are counted from 1")
+            raise UsageError(f"expected k/n, such as 3/10, found {text!r}", "--shard", "Shards are counted from 1")
         return cls(int(match[1]), int(match[2]))
 
     def units(self, units: list[int]) -> list[int]:

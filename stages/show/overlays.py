@@ -43,7 +43,7 @@ def find_image(store: Store, pipeline: Pipeline, text: str) -> int:
         return exact[0] if exact else found[0][0]
     fix = 'See them with: pd sql "SELECT image_id, key FROM images"'
     what = f"{len(found)} images with such a key" if found else "no image with this id or key"
-    raise UsageError("an image's id or key", what, repr(text), fix)
+    raise UsageError(f"expected an image's id or key, found {what}", repr(text), fix)
 
 
 def sample_images(store: Store, pipeline: Pipeline, count: int, seed: int) -> list[int]:
@@ -78,8 +78,10 @@ def _images(store: Store, pipeline: Pipeline) -> Layer:
             layer = store.layer(node.name, node.fingerprint)
             if layer.units():
                 return layer
-            raise InputMissing("images", "none ingested yet", node.name, f"Run: pd stage run {node.name}")
-    raise UsageError("a node that writes images", "none", "pipeline", "Add the node ingest to the pipeline's file")
+            raise InputMissing("expected images, found none ingested yet", node.name, f"Run: pd stage run {node.name}")
+    raise UsageError(
+        "expected a node that writes images, found none", "pipeline", "Add the node ingest to the pipeline's file"
+    )
 
 
 def image_of(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.ndarray, str]:
@@ -93,14 +95,16 @@ def image_of(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.ndarra
     rows = rows.take(rows["image_id"] == image_id)
     if not len(rows):
         fix = f'See why: pd sql "SELECT reason, detail FROM errors WHERE image_id = {image_id}"'
-        raise InputMissing("an image that could be read", "none", f"image {image_id}", fix)
+        raise InputMissing("expected an image that could be read, found none", f"image {image_id}", fix)
     key, name = str(rows["key"][0]), str(rows["class_name"][0])
     packed = rows.ragged("encoded")[0]
     data = packed or _file(store, key)
     try:
         return decode(data).pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
     except ImageFault as fault:
-        raise InputMissing("the image as it was ingested", str(fault), key, "Bring the file back") from None
+        raise InputMissing(
+            f"expected the image as it was ingested, found {fault!s}", key, "Bring the file back"
+        ) from None
 
 
 def _file(store: Store, key: str) -> bytes:
@@ -109,7 +113,7 @@ def _file(store: Store, key: str) -> bytes:
         return images.read(key)
     except FileNotFoundError:
         fix = "Bring the file back; with ingest.copy=true a store keeps its own copies"
-        raise InputMissing("the image's file", "none", images.full(key), fix) from None
+        raise InputMissing("expected the image's file, found none", images.full(key), fix) from None
 
 
 def overlay_of(store: Store, node: Node, image_id: int) -> Overlay | None:

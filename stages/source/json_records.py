@@ -23,7 +23,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise CorruptData("JSON", str(error), str(path), "Mend the file, or write it again") from None
+        raise CorruptData(f"expected JSON, found {error!s}", str(path), "Mend the file, or write it again") from None
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Record:
         return cls(_checked(value, dict, where), where)
 
     def fault(self, expected: str, found: object, fix: str = _MEND) -> CorruptData:
-        return CorruptData(expected, str(found), self.where, fix)
+        return CorruptData(f"expected {expected}, found {found!s}", self.where, fix)
 
     def get(self, key: str, kind: type) -> Any:
         """The value of a key: int, finite float, list or dict.
@@ -90,5 +90,6 @@ def _checked(value: Any, kind: type, where: str) -> Any:
     fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
     if not fits or (kind is float and not math.isfinite(value)):
         text = json.dumps(value)
-        raise CorruptData(_KINDS[kind], text if len(text) < 60 else f"{text[:57]}...", where, _MEND)
+        shown = text if len(text) < 60 else f"{text[:57]}..."
+        raise CorruptData(f"expected {_KINDS[kind]}, found {shown}", where, _MEND)
     return value

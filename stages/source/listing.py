@@ -70,7 +70,7 @@ class Listing:
                     frame = file.read_row_group(block - first, use_threads=False)
                 return [Listed(block * size + i, **row) for i, row in enumerate(frame.to_pylist())]
             first += footer.num_row_groups
-        raise UsageError(f"a block from 0 to {self.blocks - 1}", str(block))
+        raise UsageError(f"expected a block from 0 to {self.blocks - 1}, found {block!s}")
 
     def keys(self) -> set[str]:
         found: set[str] = set()
@@ -94,7 +94,9 @@ class Listing:
         number = len(self._footers)
         if not self._store.files.create(layout.listing(number), sink.getvalue()):
             fix = "Run the command again"
-            raise UsageError("to be the only one who adds images", "another process that just did", fix=fix)
+            raise UsageError(
+                "expected to be the only one who adds images, found another process that just did", fix=fix
+            )
         self._keep_footer(number)
 
     def write_classes(self, classes: list[ImageClass]) -> None:

@@ -19,7 +19,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         opened = path.open("rb")
     except OSError as error:
-        raise UsageError("a text file that can be read", str(error.strerror), str(path)) from error
+        raise UsageError(f"expected a text file that can be read, found {error.strerror!s}", str(path)) from error
     with opened as file:
         for number, data in enumerate(file, 1):
             try:
@@ -38,4 +38,6 @@ def read_text(path: Path) -> str:
 
 
 def _not_utf8(path: Path, number: int, byte: int) -> UsageError:
-    return UsageError("text in UTF-8", f"byte 0x{byte:02x}", f"{path}, line {number}", "Save the file as UTF-8")
+    return UsageError(
+        f"expected text in UTF-8, found byte 0x{byte:02x}", f"{path}, line {number}", "Save the file as UTF-8"
+    )

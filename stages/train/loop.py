@@ -81,17 +81,23 @@ def train(
         PdError: the loss is not finite.
     """
     if len(source) == 0:
-        raise InputMissing("samples to train on", "none", str(folder), "Lower min_score or the least areas")
+        raise InputMissing(
+            "expected samples to train on, found none", str(folder), "Lower min_score or the least areas"
+        )
     if settings.batch_size % ranks.size:
         fix = "Choose a batch_size that the number of ranks divides, or another number of GPUs"
-        raise UsageError(f"a batch that {ranks.size} ranks share evenly", f"{settings.batch_size}", hooks.name, fix)
+        raise UsageError(
+            f"expected a batch that {ranks.size} ranks share evenly, found {settings.batch_size}", hooks.name, fix
+        )
     if settings.threads:
         torch.set_num_threads(settings.threads)
     state = TrainingState(settings, network.to(device), folder)
     start = state.resume(torch.device(device))
     if len(set(ranks.gathered(start))) > 1:
         fix = "Give all machines the same folder: put the store on a shared disk"
-        raise UsageError("the same checkpoint on all ranks", f"steps {ranks.gathered(start)}", str(folder), fix)
+        raise UsageError(
+            f"expected the same checkpoint on all ranks, found steps {ranks.gathered(start)}", str(folder), fix
+        )
     training = _Training(state, Stepper(state, ranks, torch.device(device)), hooks, ranks, held_out)
     try:
         training.run(start, source)
@@ -155,7 +161,9 @@ class _Training:
         self.hooks.on_step(done, values)
         if stop:
             where = str(self.state.folder)
-            raise Preempted("the training to end", f"a request to stop after step {done}", where, "Run it again")
+            raise Preempted(
+                f"expected the training to end, found a request to stop after step {done}", where, "Run it again"
+            )
 
     def _timings(self, waited: float, spent: float) -> dict[str, float]:
         self.waited, self.spent = self.waited + waited, self.spent + spent

@@ -108,7 +108,7 @@ def _start_from(network: PartNetwork, folder: Path) -> None:
     faults = network.settings.misfits(load_network(folder).settings)
     if faults:
         fix = "Give both nodes the same network settings"
-        raise UsageError("a model of the same architecture", "; ".join(faults), str(folder), fix)
+        raise UsageError(f"the model to start from has another architecture: {'; '.join(faults)}", str(folder), fix)
     copy_body(network, load_weights(folder))
 
 

@@ -58,7 +58,9 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
         # Not frozen: the images may still come, where the input was taken in part.
         unit.store.files.remove(layout.selection(name))
         fix = "Lower min_score, min_object_ratio or min_part_ratio, or look at what the input holds with pd sql"
-        raise InputMissing("images to train on", f"none of split {split!r} with {choice.condition}", name, fix)
+        raise InputMissing(
+            f"expected images to train on, found none of split {split!r} with {choice.condition}", name, fix
+        )
     return found
 
 
@@ -116,7 +118,9 @@ class _Block:
             pixels = self._load(image_id).pixels
         except ImageFault as fault:
             fix = "Bring the file back: a training must see the images that were ingested"
-            raise CorruptData("the image that was ingested", str(fault), self._keys[image_id], fix) from None
+            raise CorruptData(
+                f"expected the image that was ingested, found {fault!s}", self._keys[image_id], fix
+            ) from None
         own = self._by_image[image_id]
         stack = masks.decode(self._rle.take(own), *pixels.shape[:2])
         object_class = self._category[image_id][0] if self._choice.has_object_class else 0

@@ -89,8 +89,7 @@ class Stepper:
         image_ids = [image_id for share in self.ranks.gathered(batch.image_ids) for image_id in share]
         good = checkpoint.last_good(self.state.checkpoints)
         raise PdError(
-            expected="a finite loss",
-            found=f"{loss} on images {image_ids}",
+            f"expected a finite loss, found {loss} on images {image_ids}",
             where=f"step {step + 1} of {self.state.folder}",
             fix=f"Last good checkpoint: {good}. Lower lr, or look at the images",
         )

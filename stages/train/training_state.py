@@ -87,8 +87,7 @@ class TrainingState:
         changed = [f"{name}: {then.get(name)} -> {now.get(name)}" for name in now if then.get(name) != now.get(name)]
         if changed:
             raise StaleSettings(
-                expected="the settings that the checkpoint was written under",
-                found="; ".join(changed),
+                f"the checkpoint was written under other settings: {'; '.join(changed)}",
                 where=str(self.checkpoints),
                 fix="Train in another folder, or delete this one",
             )

@@ -28,13 +28,13 @@ class TestInit:
     def test_a_missing_image_folder(self, pd: Pd, tmp_path: Path) -> None:
         """The error names the folder, and no store is left behind."""
         result = pd("init", tmp_path / "s", "--images", tmp_path / "nowhere")
-        assert_error(result, 2, "expected an image folder, found nothing", tmp_path / "nowhere", "--images DIR")
+        assert_error(result, 2, "there is no such image folder", tmp_path / "nowhere", "--images DIR")
         assert not (tmp_path / "s").exists()
 
     def test_a_file_in_place_of_the_image_folder(self, pd: Pd, tmp_path: Path) -> None:
         """The error says that a file was found."""
         (tmp_path / "file").write_text("")
-        assert_error(pd("init", tmp_path / "s", "--images", tmp_path / "file"), 2, "an image folder, found a file")
+        assert_error(pd("init", tmp_path / "s", "--images", tmp_path / "file"), 2, "the image folder is a file")
 
     def test_an_empty_image_folder(self, pd: Pd, tmp_path: Path) -> None:
         """The error says which endings images have."""
@@ -134,7 +134,7 @@ class TestRequest:
         """Every fault of a node stands in the one error."""
         before = committed(store)
         result = pd("config", "set", "grouping.k=many", "grouping.metric=l3")
-        assert_error(result, 2, "2 faults", "grouping.k: ", "found 'many'", "grouping.metric: ", "'l3'")
+        assert_error(result, 2, "2 settings are not valid", "grouping.k: ", "found 'many'", "grouping.metric: ", "'l3'")
         assert committed(store) == before
 
     def test_an_override_without_a_setting(self, pd: Pd, store: Path) -> None:

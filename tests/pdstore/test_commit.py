@@ -70,7 +70,7 @@ class TestContract:
         commit(files, {"a": b"1"})
 
         def lost(path: str, data: bytes) -> bool:
-            raise StorageFailure("an answer", "none")
+            raise StorageFailure("expected an answer, found none")
 
         monkeypatch.setattr(files, "create", lost)
         with pytest.raises(CommitConflict):
@@ -80,7 +80,7 @@ class TestContract:
         """Nothing is committed, and the error is the storage's own."""
 
         def refuse(path: str, data: bytes) -> bool:
-            raise StorageFailure("room to write", "no space left")
+            raise StorageFailure("expected room to write, found no space left")
 
         monkeypatch.setattr(files, "create", refuse)
         with pytest.raises(StorageFailure, match="no space"):

@@ -12,9 +12,9 @@ CLASSES = [getattr(errors, name) for name in errors.__all__ if isinstance(getatt
 
 def test_a_message_has_four_parts() -> None:
     """Where, expected, found, and what to do."""
-    error = UsageError("a shard k/n", "0/10", "--shard", "Shards are counted from 1.")
+    error = UsageError("expected a shard k/n, found 0/10", "--shard", "Shards are counted from 1.")
     assert str(error) == "--shard: expected a shard k/n, found 0/10. Shards are counted from 1."
-    assert str(PdError("x", "y")) == "expected x, found y."
+    assert str(PdError("expected x, found y")) == "expected x, found y."
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ def test_a_message_has_four_parts() -> None:
 )
 def test_a_message_of_another_library_ends_once(found: str, shown: str) -> None:
     """What was found may be a sentence with marks of its own at the end."""
-    assert str(PdError("x", found, fix="Do w.")) == f"expected x, found {shown} Do w."
+    assert str(PdError(f"expected x, found {found}", fix="Do w.")) == f"expected x, found {shown} Do w."
 
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_crosses_processes(kind: type[PdError]) -> None:
     """A worker's error arrives whole, with its class and parts."""
-    error = pickle.loads(pickle.dumps(kind("a", "b", "c", "d")))
-    assert (type(error), error.expected, error.found, error.where, error.fix) == (kind, "a", "b", "c", "d")
+    error = pickle.loads(pickle.dumps(kind("a", "b", "c")))
+    assert (type(error), error.problem, error.where, error.fix) == (kind, "a", "b", "c")
 
 
 def test_exit_codes_are_those_of_the_manual() -> None:

@@ -119,7 +119,7 @@ def test_a_full_disk_does_not_end_the_heartbeat(monkeypatch: pytest.MonkeyPatch)
 
     def refuse(path: str, data: bytes = b"") -> None:
         beats.release()
-        raise StorageFailure("room to write", "no space left")
+        raise StorageFailure("expected room to write, found no space left")
 
     monkeypatch.setattr(files, "write", refuse)
     monkeypatch.setattr(files, "remove", refuse)

@@ -170,7 +170,7 @@ def _die(files: Files, path: str, data: bytes) -> bool:
 
 
 def _refuse(files: Files, path: str, data: bytes) -> bool:
-    raise StorageFailure("an answer", "none")
+    raise StorageFailure("expected an answer, found none")
 
 
 @contextlib.contextmanager

@@ -63,4 +63,4 @@ def test_all_faults_come_in_one_error() -> None:
     with pytest.raises(UsageError) as caught:
         Outer.parse({"k": 1, "kk": 2, "inner": {"size": 0, "x": 1}}, "node", "See: pd config show node")
     text = str(caught.value)
-    assert "4 faults" in text and text.count("\n  node.") == 4 and "pd config show node" in text
+    assert "4 settings are not valid" in text and text.count("\n  node.") == 4 and "pd config show node" in text

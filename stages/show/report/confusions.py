@@ -53,7 +53,9 @@ def read_confusions(store: Store, evaluation: Node, evaluated: str, protocol: st
         return [_read(one) for one in wanted]
     except (ValueError, KeyError, TypeError) as error:
         where = f"{evaluation.name}, {CONFUSION}"
-        raise CorruptData("confusions as the stage eval writes them", str(error), where, "Run: pd verify") from error
+        raise CorruptData(
+            f"expected confusions as the stage eval writes them, found {error!s}", where, "Run: pd verify"
+        ) from error
 
 
 def _read(one: dict[str, Any]) -> Confusion:

@@ -141,7 +141,7 @@ def test_all_faults_of_a_node_come_in_one_error() -> None:
     with pytest.raises(UsageError) as caught:
         resolved(detic={**DETIC, "settings": {"backend": "x", "max_objects": 0, "wrods": []}})
     text = str(caught.value)
-    assert "3 faults" in text
+    assert "3 settings are not valid" in text
     assert all(path in text for path in ("detic.backend", "detic.max_objects", "detic.wrods"))
 
 
