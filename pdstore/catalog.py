@@ -77,7 +77,7 @@ class Catalog:
                 return found.rename_columns(_unique(found.column_names))
             except duckdb.Error as error:
                 message = str(error).strip().split("\nDid you mean")[0]
-                if f"{self._store.files.uri(layout.nodes)}/" in message:
+                if f"{self._store.files.uri(layout.LAYERS)}/" in message:
                     raise _unreadable(self._store, message) from None
                 raise UsageError(f"expected a valid query, found {message}", "pd sql", self._hint(message)) from None
 

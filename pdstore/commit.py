@@ -49,6 +49,7 @@ class Manifest:
     """What one commit says.
 
     Attributes:
+        fingerprint: of the layer.
         files: name inside the attempt's folder -> size and checksum.
         rows: table -> number of rows (the layer's own table and ``errors``).
         inputs: input role -> content digest of what was read.
@@ -56,7 +57,7 @@ class Manifest:
     """
 
     node: str
-    layer: str
+    fingerprint: str
     unit: int
     attempt: str
     files: Mapping[str, FileEntry]
@@ -79,10 +80,13 @@ class Manifest:
 
     @property
     def folder(self) -> str:
-        return layout.attempt(self.node, self.layer, self.unit, self.attempt)
+        return layout.attempt(self.node, self.fingerprint, self.unit, self.attempt)
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+        values = asdict(self)
+        # On disk and in SQL a layer goes by its fingerprint, so the key there is "layer".
+        values["layer"] = values.pop("fingerprint")
+        return json.dumps(values, sort_keys=True, indent=1).encode()
 
     @classmethod
     def from_json(cls, data: bytes, where: str) -> Manifest:
@@ -90,7 +94,7 @@ class Manifest:
             values = json.loads(data)
             if values["format"] == FORMAT:
                 values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
-                return cls(**values)
+                return cls(fingerprint=values.pop("layer"), **values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             fix = "Run pd verify --repair"
             raise CorruptData(f"expected a manifest, found something else ({error!r})", where, fix) from None
@@ -106,7 +110,7 @@ def new_attempt() -> str:
 def commit_attempt(
     files: Files,
     node: str,
-    layer: str,
+    fingerprint: str,
     unit: int,
     content: Mapping[str, bytes],
     *,
@@ -125,7 +129,7 @@ def commit_attempt(
     now = time.time()
     manifest = Manifest(
         node=node,
-        layer=layer,
+        fingerprint=fingerprint,
         unit=unit,
         attempt=attempt,
         files={name: FileEntry.of(data) for name, data in sorted(content.items())},
@@ -141,9 +145,9 @@ def commit_attempt(
     return manifest
 
 
-def read_manifest(files: Files, node: str, layer: str, unit: int) -> Manifest | None:
+def read_manifest(files: Files, node: str, fingerprint: str, unit: int) -> Manifest | None:
     """The manifest of a unit, or None where it is not committed."""
-    path = layout.commit(node, layer, unit)
+    path = layout.commit(node, fingerprint, unit)
     try:
         return Manifest.from_json(files.read(path), path)
     except FileNotFoundError:
@@ -156,7 +160,7 @@ def inputs_digest(manifests: Mapping[int, Manifest]) -> str:
 
 
 def _create(files: Files, manifest: Manifest) -> None:
-    path = layout.commit(manifest.node, manifest.layer, manifest.unit)
+    path = layout.commit(manifest.node, manifest.fingerprint, manifest.unit)
     try:
         if files.create(path, manifest.to_json()):
             return
@@ -164,7 +168,7 @@ def _create(files: Files, manifest: Manifest) -> None:
     except (OSError, StorageFailure) as error:
         cause = error
     # A put that failed on the way may still have arrived, also under a retry of our own: the stored attempt decides.
-    winner = read_manifest(files, manifest.node, manifest.layer, manifest.unit)
+    winner = read_manifest(files, manifest.node, manifest.fingerprint, manifest.unit)
     if winner is not None and winner.attempt == manifest.attempt:
         return
     if winner is None and cause is not None:

@@ -49,6 +49,7 @@ def commit_row(manifest: Manifest) -> dict[str, Any]:
     own = sum(count for table, count in manifest.rows.items() if table != "errors")
     return {
         **{name: getattr(manifest, name) for name in COMMITS.names if hasattr(manifest, name)},
+        "layer": manifest.fingerprint,
         "rows": own,
         "errors": manifest.rows.get("errors", 0),
         "bytes": manifest.size,

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CATALOG",
     "CLASSES",
+    "LAYERS",
     "LISTINGS",
     "PIPELINE",
     "STORE",
@@ -22,7 +23,6 @@ __all__ = [
     "lease",
     "leases",
     "listing",
-    "nodes",
     "parse_attempt",
     "selection",
     "selection_inputs",
@@ -37,7 +37,7 @@ LISTINGS = "listings"
 # What a file is called until it is whole; listings pass over it.
 TEMPORARY = ".tmp-"
 CLASSES = "classes.parquet"
-nodes = "layers"
+LAYERS = "layers"
 
 
 def listing(number: int) -> str:
@@ -46,11 +46,11 @@ def listing(number: int) -> str:
 
 
 def layers(node: str) -> str:
-    return f"layers/{node}"
+    return f"{LAYERS}/{node}"
 
 
 def layer(node: str, fingerprint: str) -> str:
-    return f"layers/{node}/{fingerprint}"
+    return f"{LAYERS}/{node}/{fingerprint}"
 
 
 def layer_info(node: str, fingerprint: str) -> str:

@@ -75,7 +75,7 @@ class Claim:
 def claim(
     files: Files,
     node: str,
-    layer: str,
+    fingerprint: str,
     unit: int,
     *,
     time_to_live_s: float = TIME_TO_LIVE_S,
@@ -83,33 +83,33 @@ def claim(
 ) -> Claim | None:
     """Claim a unit, or None if somebody alive works on it."""
     now = clock()
-    generation, held = _newest(files, node, layer, unit)
+    generation, held = _newest(files, node, fingerprint, unit)
     if held is not None and not held.is_expired(now, time_to_live_s):
         return None
     ours = Lease(socket.gethostname(), os.getpid(), now, now)
-    path = layout.lease(node, layer, unit, generation + 1)
+    path = layout.lease(node, fingerprint, unit, generation + 1)
     if not files.create(path, _to_json(ours)):
         return None
     if generation >= 0:
-        files.remove(layout.lease(node, layer, unit, generation))
+        files.remove(layout.lease(node, fingerprint, unit, generation))
     return Claim(files, path, ours)
 
 
-def current_lease(files: Files, node: str, layer: str) -> dict[int, Lease]:
+def current_lease(files: Files, node: str, fingerprint: str) -> dict[int, Lease]:
     """Unit -> its lease, for every unit somebody claims to work on (expired ones too)."""
-    units = {int(name.split(".")[0]) for name in files.names(layout.leases(node, layer))}
-    found = {unit: _newest(files, node, layer, unit)[1] for unit in sorted(units)}
+    units = {int(name.split(".")[0]) for name in files.names(layout.leases(node, fingerprint))}
+    found = {unit: _newest(files, node, fingerprint, unit)[1] for unit in sorted(units)}
     return {unit: lease for unit, lease in found.items() if lease is not None}
 
 
-def _newest(files: Files, node: str, layer: str, unit: int) -> tuple[int, Lease | None]:
+def _newest(files: Files, node: str, fingerprint: str, unit: int) -> tuple[int, Lease | None]:
     prefix = f"{unit:05d}."
-    names = [n for n in files.names(layout.leases(node, layer)) if n.startswith(prefix)]
+    names = [n for n in files.names(layout.leases(node, fingerprint)) if n.startswith(prefix)]
     generation = max((int(name.split(".")[1]) for name in names), default=-1)
     if generation < 0:
         return -1, None
     try:
-        return generation, Lease(**json.loads(files.read(layout.lease(node, layer, unit, generation))))
+        return generation, Lease(**json.loads(files.read(layout.lease(node, fingerprint, unit, generation))))
     except (FileNotFoundError, ValueError, TypeError):
         # Released since it was listed, or not a lease at all: nobody alive holds it.
         return generation, None

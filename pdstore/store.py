@@ -74,7 +74,7 @@ class Store:
             return {}
 
     def nodes(self) -> list[str]:
-        return self.files.names(layout.nodes)
+        return self.files.names(layout.LAYERS)
 
     def layers(self, node: str) -> list[Layer]:
         """Every layer of a node that has been declared, whatever its state."""

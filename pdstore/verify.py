@@ -21,7 +21,7 @@ class Damage:
     """A committed unit whose files are not what its manifest says; unit -1 is the record of the layer itself."""
 
     node: str
-    layer: str
+    fingerprint: str
     unit: int
     file: str
     problem: str
@@ -57,11 +57,11 @@ def repair(store: Store, damage: Damage) -> None:
 
     The record of a layer is taken away, and written anew by the next run of its node.
     """
-    layer = store.layer(damage.node, damage.layer)
+    layer = store.layer(damage.node, damage.fingerprint)
     if damage.unit < 0:
         store.files.remove(damage.file)
-    elif damage.file == layout.commit(damage.node, damage.layer, damage.unit):
-        kept = layout.withdrawn(damage.node, damage.layer, damage.unit, new_attempt())
+    elif damage.file == layout.commit(damage.node, damage.fingerprint, damage.unit):
+        kept = layout.withdrawn(damage.node, damage.fingerprint, damage.unit, new_attempt())
         store.files.write(kept, store.files.read(damage.file))
         store.files.remove(damage.file)
     else:

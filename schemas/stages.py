@@ -129,7 +129,9 @@ class GroupingSettings(Settings):
         "backbone", description="features of input model, of any backbone of transformers, or colour and place"
     )
     weights: str = checkpoint_setting("", description="auto: a folder that save_pretrained wrote, or a hub name")
-    layers: tuple[str, ...] = Field((), description="auto: stages that are joined, such as stage12; none is the last")
+    out_features: tuple[str, ...] = Field(
+        (), description="auto: the backbone's stages whose maps are joined, such as stage12; unless set, the last one"
+    )
     k: int = Field(4, ge=2, description="segments an object")
     n_init: int = Field(1, ge=1, description="k-means starts, of which the best is kept")
     metric: Metric = Field("dot", description="how a pixel chooses its centroid")

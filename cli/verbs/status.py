@@ -39,4 +39,4 @@ def _row(state: NodeState) -> tuple[object, ...]:
     others = f"{len(state.other)} older layer{'s' * (len(state.other) > 1)}" if state.other else ""
     counts = [len(state.running) or "", len(state.failed) or "", len(state.stale) or "", state.errors or ""]
     seconds = round(state.seconds, 1) if state.done else ""
-    return (state.node, state.word, len(state.done), state.units, *counts, seconds, state.layer[:8], others)
+    return (state.node, state.word, len(state.done), state.units, *counts, seconds, state.fingerprint[:8], others)

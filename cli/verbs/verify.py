@@ -58,4 +58,10 @@ def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:
 
 
 def _row(item: Damage) -> tuple[object, ...]:
-    return (item.node, item.layer, item.unit if item.unit >= 0 else "", item.file.rsplit("/", 1)[-1], item.problem)
+    return (
+        item.node,
+        item.fingerprint,
+        item.unit if item.unit >= 0 else "",
+        item.file.rsplit("/", 1)[-1],
+        item.problem,
+    )

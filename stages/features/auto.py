@@ -1,6 +1,6 @@
 """Feature maps of any backbone that transformers' ``AutoBackbone`` knows: DINOv2, DINOv3 (ViT, ConvNeXt), Swin, …
 
-A plain vision transformer has one resolution, its patches; its layers are ``stage1`` to ``stageN``. A pyramid has
+A plain vision transformer has one resolution, its patches; its blocks are ``stage1`` to ``stageN``. A pyramid has
 its stages, finest first.
 """
 
@@ -63,12 +63,12 @@ class AutoFeatures:
 
     Args:
         folder: in the layout of ``save_pretrained``.
-        settings: which layers, and at what size.
+        settings: which stages, and at what size.
     """
 
     def __init__(self, folder: Path, settings: GroupingSettings, device: str) -> None:
         self._settings, self._device = settings, torch.device(device)
-        self._network = _load(folder, settings.layers).to(self._device).eval()
+        self._network = _load(folder, settings.out_features).to(self._device).eval()
         self._multiple = _multiple(self._network.config)
         found = folder / "preprocessor_config.json"
         norm = {**IMAGENET, **(json.loads(found.read_text()) if found.is_file() else {})}
@@ -96,7 +96,7 @@ class AutoFeatures:
         return [[maps[i] for maps in found] for i in range(len(pictures))]
 
 
-def _load(folder: Path, layers: Sequence[str]) -> Any:
+def _load(folder: Path, stages: Sequence[str]) -> Any:
     """The backbone with the stages that are asked for; without any, those that the checkpoint names (the last)."""
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -108,16 +108,16 @@ def _load(folder: Path, layers: Sequence[str]) -> Any:
         raise UsageError(
             f"expected a checkpoint that AutoBackbone knows, found {why}", str(folder), "Choose another backbone"
         ) from None
-    for name in layers:
+    for name in stages:
         if name not in config.stage_names:
             known = ", ".join(config.stage_names)
             raise UsageError(
-                f"expected layers among {known}, found {name!r}",
-                "grouping.layers",
+                f"the backbone has no stage {name!r}; its stages are {known}",
+                "grouping.out_features",
                 nearest(name, config.stage_names),
             )
-    if layers:
-        config.out_features = [name for name in config.stage_names if name in layers]
+    if stages:
+        config.out_features = [name for name in config.stage_names if name in stages]
     try:
         network, report = kind.from_pretrained(
             folder, config=config, output_loading_info=True, use_safetensors=True, local_files_only=True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from stages.kernels.resize import resize_bilinear
 
-__all__ = ["dense_crf"]
+__all__ = ["dense_crf", "masks_of_labels", "paint", "smooth"]
 
 Labels = npt.NDArray[np.int16]
 Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
 
 
 def dense_crf(
@@ -25,7 +28,7 @@ def dense_crf(
     bilateral_srgb: float = 13.0,
     bilateral_compat: float = 10.0,
     iterations: int = 10,
-    long_side: int | None = None,
+    long_side: int = 0,
 ) -> Labels:
     """Refine a label map so that its borders follow the image.
 
@@ -38,7 +41,7 @@ def dense_crf(
         gaussian_sxy, bilateral_sxy: standard deviations in pixels (of the scaled image, with ``long_side``).
         bilateral_srgb: standard deviation in grey levels.
         gaussian_compat, bilateral_compat: Potts weights.
-        long_side: scale image and labels so that the longer side has this many pixels; None computes at full size.
+        long_side: scale image and labels so that the longer side has this many pixels; 0 computes at full size.
 
     Returns:
         (H, W) int16, values 0..num_labels − 1. With one label there is nothing to decide: all zero.
@@ -65,6 +68,33 @@ def dense_crf(
     return np.asarray(resize_bilinear(probability, height, width).argmax(0), np.int16)
 
 
+def paint(stack: Bools) -> Labels:
+    """(M, H, W) masks -> (H, W) label map: 1..M, of overlapping masks the last one; 0 is background."""
+    numbers = np.arange(1, len(stack) + 1, dtype=np.int16)[:, None, None]
+    return np.asarray((stack * numbers).max(0, initial=0), np.int16)
+
+
+def masks_of_labels(labels: Labels, count: int) -> Bools:
+    """(H, W) label map -> (count, H, W) masks of the labels 1..count: what :func:`paint` painted, made disjoint."""
+    return np.asarray(labels == np.arange(1, count + 1)[:, None, None])
+
+
+def smooth(image: Bytes, stack: Bools, **parameters: Any) -> Bools:
+    """The masks of one object after a dense CRF: disjoint, in their order, some perhaps empty.
+
+    Background is a label like the others: a mask may outgrow where it was.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        stack: (M, H, W) bool.
+        parameters: of :func:`dense_crf`.
+
+    Returns:
+        (M, H, W) bool.
+    """
+    return masks_of_labels(dense_crf(image, paint(stack), len(stack) + 1, **parameters), len(stack))
+
+
 def _check(image: Bytes, labels: npt.NDArray[np.integer], num_labels: int) -> None:
     if image.dtype != np.uint8 or image.shape != (*labels.shape, 3):
         raise ValueError(f"image must be {(*labels.shape, 3)} uint8 like the labels, got {image.shape} {image.dtype}")
@@ -74,11 +104,9 @@ def _check(image: Bytes, labels: npt.NDArray[np.integer], num_labels: int) -> No
         raise ValueError(f"labels must be 0..{num_labels - 1}, got {labels.min()}..{labels.max()}")
 
 
-def _scaled(
-    image: Bytes, labels: npt.NDArray[np.integer], long_side: int | None
-) -> tuple[Bytes, npt.NDArray[np.integer]]:
+def _scaled(image: Bytes, labels: npt.NDArray[np.integer], long_side: int) -> tuple[Bytes, npt.NDArray[np.integer]]:
     height, width = labels.shape
-    scale = 1.0 if long_side is None else long_side / max(height, width)
+    scale = long_side / max(height, width) if long_side else 1.0
     size = max(1, round(height * scale)), max(1, round(width * scale))
     if size == (height, width):
         return image, labels

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import CrfSettings
 from schemas.tables import PARTS
-from stages.smoothing import layers, painted, smooth
+from stages.kernels.crf import masks_of_labels, paint, smooth
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -39,9 +39,9 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> list[dict[str, Any]]:
     before = masks.decode(parts.ragged("rle"), *pixels.shape[:2])
-    stack = smooth(pixels, before, settings)
+    stack = smooth(pixels, before, **settings.model_dump())
     rle, areas = masks.encode(stack), stack.sum((1, 2))
-    moved = (stack & ~layers(painted(before), len(parts))).sum((1, 2))
+    moved = (stack & ~masks_of_labels(paint(before), len(parts))).sum((1, 2))
     scalars = [c.name for c in PARTS.scalars]
     return [
         {name: parts[name][i] for name in scalars}

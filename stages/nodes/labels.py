@@ -14,9 +14,9 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import LABELS
+from stages.kernels.crf import smooth
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
 from stages.segments import ObjectSegments, chosen_objects, object_segments
-from stages.smoothing import smooth
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -82,7 +82,7 @@ def _smoothed(
         if len(ranking.masks):
             stacks.setdefault(found.image_id, []).append((found.object_id, ranking.masks))
     return {
-        (image_id, object_id): smooth(pixels, stack, settings)
+        (image_id, object_id): smooth(pixels, stack, **settings.model_dump())
         for image_id, pixels in unit.pictures(stacks)
         for object_id, stack in stacks[image_id]
     }

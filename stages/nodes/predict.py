@@ -19,9 +19,9 @@ from pdstore import Rows, masks
 from pdstore.errors import UsageError
 from schemas.stages import PredictSettings
 from schemas.tables import PREDICTIONS
+from stages.kernels.crf import smooth
 from stages.models.inference import Found, Inference
 from stages.registry import PART_NAMES
-from stages.smoothing import smooth
 from stages.source.text_files import read_lines
 from stages.unit import Output, Setup, Unit
 
@@ -182,7 +182,7 @@ def _rows(
         fitting = [number for number, part in enumerate(parts) if taught.fits(part, asked)]
         parts, stack = parts[fitting], stack[fitting]
     if settings.crf is not None:
-        stack = smooth(pixels, stack, settings.crf)
+        stack = smooth(pixels, stack, **settings.crf.model_dump())
     areas, rle = stack.sum((1, 2)), masks.encode(stack)
     return [
         {

@@ -57,7 +57,7 @@ class NodeState:
 
     node: str
     stage: str
-    layer: str
+    fingerprint: str
     units: int
     done: list[int]
     stale: list[int]
@@ -88,7 +88,9 @@ class NodeState:
         return "partly done" if self.done or self.is_begun else "not started"
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "state": self.word, "missing": self.missing}
+        values = asdict(self)
+        values["layer"] = values.pop("fingerprint")
+        return values | {"state": self.word, "missing": self.missing}
 
 
 def units_of(node: Node, listing: Listing) -> int:
@@ -151,7 +153,7 @@ def node_state(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -
     return NodeState(
         node=node.name,
         stage=node.stage.name,
-        layer=node.fingerprint,
+        fingerprint=node.fingerprint,
         units=total,
         done=sorted(manifests),
         stale=stale_units(Inputs(store, pipeline, node), manifests),

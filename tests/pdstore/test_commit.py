@@ -32,7 +32,7 @@ class TestContract:
         made = commit(files, {"a": b"1", "z/b": b"22"})
         found = read_manifest(files, "crf", "f00d", 3)
         assert found == made
-        assert (made.node, made.layer, made.unit) == ("crf", "f00d", 3)
+        assert (made.node, made.fingerprint, made.unit) == ("crf", "f00d", 3)
         assert (made.rows, made.inputs) == ({"parts": 2}, {"x": "y"})
         assert made.size == 3
         assert {name: files.read(f"{made.folder}/{name}") for name in made.files} == {"a": b"1", "z/b": b"22"}

@@ -51,7 +51,7 @@ class TestContract:
             change = bytes([sound[0] ^ 1]) + sound[1:]
         files.remove(path) if change is None else files.write(path, change)
         (found,) = damages(layer.store)
-        assert (found.node, found.layer, found.unit, found.file) == ("grouping", layer.fingerprint, 1, path)
+        assert (found.node, found.fingerprint, found.unit, found.file) == ("grouping", layer.fingerprint, 1, path)
         assert problem in found.problem
         repair(layer.store, found)
         fresh = layer.store.layer("grouping", layer.fingerprint)

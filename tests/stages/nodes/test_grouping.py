@@ -92,24 +92,24 @@ def group(bench, settings: GroupingSettings, pictures: list[np.ndarray], block: 
 
 
 @pytest.mark.parametrize(
-    ("name", "layers", "height", "width", "shapes"),
+    ("name", "stages", "height", "width", "shapes"),
     [
         ("dinov2", ("stage1", "stage3"), 64, 96, [(16, 5, 7), (16, 5, 7)]),
         ("dinov3", ("stage2",), 96, 64, [(16, 6, 4)]),
         ("convnext", ("stage2", "stage3"), 64, 96, [(8, 8, 12), (16, 4, 6)]),
     ],
 )
-def test_maps_are_the_layers_asked_for(
-    checkpoints: Path, name: str, layers: tuple[str, ...], height: int, width: int, shapes: list[tuple[int, ...]]
+def test_maps_are_those_of_the_stages_asked_for(
+    checkpoints: Path, name: str, stages: tuple[str, ...], height: int, width: int, shapes: list[tuple[int, ...]]
 ) -> None:
     """A map a layer: of a ViT a cell a patch, of a pyramid finest first; sides are multiples of the patch."""
-    network = AutoFeatures(checkpoints / name, settings_of(checkpoints / name, layers=layers), "cpu")
+    network = AutoFeatures(checkpoints / name, settings_of(checkpoints / name, out_features=stages), "cpu")
     (maps,) = network.maps([photo(height, width)])
     assert [found.shape for found in maps] == shapes
     assert all(found.dtype == np.float32 for found in maps)
 
 
-def test_without_layers_the_last_one_is_taken(checkpoints: Path) -> None:
+def test_without_stages_the_last_one_is_taken(checkpoints: Path) -> None:
     """DINOv2's last layer after the final norm is the model's own output."""
     network = AutoFeatures(checkpoints / "dinov2", settings_of(checkpoints / "dinov2", long_side=56), "cpu")
     pixels = photo(56, 56)
@@ -154,7 +154,7 @@ def test_input_scale_gives_more_cells(checkpoints: Path) -> None:
 def test_an_object_is_grouped_by_any_backbone(bench, checkpoints: Path, name: str) -> None:
     """The parts share out the object's pixels, and a part's feature has the channels of all layers."""
     folder = checkpoints / name
-    settings = settings_of(folder, k=2, metric="l2", layers=("stage2", "stage3"), batch_size=2)
+    settings = settings_of(folder, k=2, metric="l2", out_features=("stage2", "stage3"), batch_size=2)
     rows = group(bench, settings, [photo(64, 96, 1), photo(96, 64, 2), photo(64, 96, 3)], files={"weights": folder})
     assert rows["image_id"].tolist() == [0, 0, 1, 1, 2, 2]
     assert rows["feature"].shape == (6, 24 if name == "convnext" else 32)
@@ -180,7 +180,14 @@ def test_features_are_compared_in_sql(grouped: Store, checkpoints: Path) -> None
     """Backends, metric and k lead to layers that stand side by side in ``parts_all``, each with its own parts."""
     for overrides in (
         ["backend=auto", f"weights={checkpoints / 'dinov2'}", "long_side=56", "k=2"],
-        ["backend=auto", f"weights={checkpoints / 'dinov2'}", "long_side=56", "k=2", "metric=l2", "layers=[stage1]"],
+        [
+            "backend=auto",
+            f"weights={checkpoints / 'dinov2'}",
+            "long_side=56",
+            "k=2",
+            "metric=l2",
+            "out_features=[stage1]",
+        ],
     ):
         pipeline = load_recorded(grouped, [f"grouping.{text}" for text in overrides])
         run_node(grouped, pipeline, "grouping", RunOptions(new_layer=True, max_error_rate=1.0))
