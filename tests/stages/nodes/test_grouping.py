@@ -197,10 +197,10 @@ def test_features_are_compared_in_sql(grouped: Store, checkpoints: Path) -> None
     assert len({row["layer"] for row in found}) == 3 and all(row["images"] > 0 for row in found)
 
 
-def test_unknown_layers_are_refused(checkpoints: Path) -> None:
-    """A layer that the backbone does not have: the error names those that it has, and the nearest."""
-    with pytest.raises(UsageError, match=r"layers among stem, stage1.*found 'stage9'.*Did you mean"):
-        AutoFeatures(checkpoints / "dinov2", settings_of(checkpoints / "dinov2", layers=("stage9",)), "cpu")
+def test_unknown_stages_are_refused(checkpoints: Path) -> None:
+    """A stage that the backbone does not have: the error names those that it has, and the nearest."""
+    with pytest.raises(UsageError, match=r"no stage .stage9.; its stages are stem, stage1.*Did you mean"):
+        AutoFeatures(checkpoints / "dinov2", settings_of(checkpoints / "dinov2", out_features=("stage9",)), "cpu")
 
 
 def test_a_checkpoint_that_is_no_backbone_is_refused(tmp_path: Path) -> None:
