@@ -18,32 +18,33 @@ from functools import partial
 from statistics import mean
 
 from pdstore import Store
-from stages.plan.pipeline import load_recorded, record
+from stages.plan.project import Project
 from stages.run.demo import StageScore, demo_scores, open_demo, run_demo
-from stages.run.runner import RunOptions, run_node
+from stages.run.options import RunOptions
+from stages.run.runner import run_node
 
 DISTILLATION = ("distill-train", "distill", "eval-distill")
 
 
 def control(store: Store, name: str, overrides: list[str], rows: Sequence[str]) -> list[StageScore]:
     """The scores of ``rows`` under other settings; the store's own settings are put back afterwards."""
-    own = load_recorded(store)
-    other = load_recorded(store, overrides)
-    record(store, other)
+    own = Project.open(store)
+    other = Project.open(store, overrides)
+    other.record()
     try:
         for node in other.nodes:
             if "distill" in rows or node not in DISTILLATION:
-                run_node(store, other, node, RunOptions(wait=True, new_layer=True))
+                run_node(other, node, RunOptions(wait=True, new_layer=True))
         found = [score for score in demo_scores(store) if score.name in rows]
         return [replace(score, name=f"{name}, {score.name}") for score in found]
     finally:
-        record(store, own)
+        own.record()
 
 
 def controls(store: Store) -> list[StageScore]:
     """The rows of the controls."""
-    pipeline = load_recorded(store)
-    steps = sum(pipeline[node].settings.model_dump()["steps"] for node in ("proposal-train", "distill-train"))
+    project = Project.open(store)
+    steps = sum(project[node].settings.model_dump()["steps"] for node in ("proposal-train", "distill-train"))
     longer = control(store, "longer proposals", [f"proposal-train.steps={steps}"], ["proposals", "labels"])
     rough = control(store, "no second CRF", ["labels.crf=null"], ["labels", "distill"])
     return longer + rough + control(store, "no CRF on predictions", ["distill.crf=null"], ["distill"])
@@ -56,8 +57,8 @@ def main() -> None:
     stores = {seed: open_demo(f"{folder}/seed-{seed}", seed) for seed in seeds}
     results = []
     for seed, store in stores.items():
-        pipeline = load_recorded(store)
-        results.append(run_demo(store, pipeline, partial(run_node, store, pipeline, options=RunOptions(wait=True))))
+        project = Project.open(store)
+        results.append(run_demo(project, partial(run_node, project, options=RunOptions(wait=True))))
         print(f"seed {seed}: {results[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     print("| stage | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean |\n" + "|---" * (len(seeds) + 2) + "|")
     for row in zip(*(result.scores for result in results), strict=True):

@@ -119,7 +119,7 @@ def streamed(folder: Path, augment: AugmentSettings | None, window: int) -> Iter
 
     store, settings = Store(str(folder / "store")), TrainSettings()
     layers = {table: store.layers(table) for table in ("images", "parts")}
-    unit = Unit(0, store, Files(str(folder)), layers, checkpoints="checkpoints/bench/layer")
+    unit = Unit("bench", 0, Files(str(folder)), layers)
     choice = part_choice("parts", settings, labelled=False)
     source = StoreSource(unit, select(unit, settings, "train", choice, "bench"), choice, window)
     order = SampleOrder(source.block_of_row, BATCH, 0, window)

@@ -10,25 +10,29 @@ from pathlib import Path
 
 import click
 
-from cli.launchers.local import devices_for, run_workers, slurm_script, submit, worker_command
+from cli.launchers.local import run_workers
+from cli.launchers.slurm import slurm_script, submit
 from cli.launchers.torchrun import run_ranks
+from cli.launchers.worker import devices_for, worker_command
 from cli.main import INTERRUPTED
 from cli.options import Request
 from cli.output import say
 from cli.progress import WORKER, progress_for
-from pdstore import Store
 from pdstore.errors import PartlyFailed, PdError, Preempted
-from stages.plan.pipeline import Node, Pipeline, record
-from stages.plan.states import Inputs, read_failures, units_of
-from stages.run.outcome import Report
-from stages.run.preflight import check_inputs, check_settings
+from stages.plan.failures import read_failures
+from stages.plan.inputs import Inputs
+from stages.plan.project import Project
+from stages.plan.settings import adopt
+from stages.plan.shard import Shard
+from stages.registry import Stage
+from stages.run.outcome import Outcome
+from stages.run.preflight import checked_work
 from stages.run.process_group import is_first_rank
+from stages.run.progress import Watch
 from stages.run.runner import run_node
-from stages.run.shard import Shard
 from stages.run.signals import StopRequest, stop_on_signals
-from stages.source.listing import Listing
 
-__all__ = ["adopt", "execute", "interruptible"]
+__all__ = ["adopt_changed", "execute", "interruptible"]
 
 AGAIN = "Run the same command again to go on"
 
@@ -46,7 +50,7 @@ def interruptible() -> Iterator[StopRequest]:
             raise
 
 
-def adopt(store: Store, pipeline: Pipeline, names: Sequence[str], request: Request, overrides: Sequence[str]) -> None:
+def adopt_changed(project: Project, names: Sequence[str], request: Request, overrides: Sequence[str]) -> None:
     """Record changed settings, so that the layers they lead to become the current ones.
 
     With overrides every node that they change is looked at; without any, only those that are about to run: a file
@@ -55,98 +59,85 @@ def adopt(store: Store, pipeline: Pipeline, names: Sequence[str], request: Reque
     Raises:
         StaleSettings: one of them has committed units under other settings, and ``--new-layer`` is not given.
     """
-    if not is_first_rank():
-        return
-    current = store.current()
-    changed = [n for n in pipeline.nodes.values() if n.fingerprint != current.get(n.name)]
-    looked_at = [n for n in changed if overrides or n.name in names]
-    for node in looked_at:
-        check_settings(store, pipeline, node, request.options.new_layer)
-    if looked_at and not request.options.dry_run:
-        record(store, pipeline)
+    if is_first_rank():
+        options = request.options
+        adopt(project, project.nodes if overrides else names, options.new_layer, dry_run=options.dry_run)
 
 
-def execute(
-    store: Store, pipeline: Pipeline, name: str, request: Request, overrides: Sequence[str], stop: StopRequest
-) -> None:
+def execute(project: Project, name: str, request: Request, overrides: Sequence[str], stop: StopRequest) -> None:
     """Run what is missing of one node, in this process or by the launcher that was asked for, and say what was done.
 
     Raises:
         click.exceptions.Exit: a worker did not end well, and has said why itself.
         PdError: as :func:`stages.run.runner.run_node`.
     """
-    node = pipeline[name]
-    if request.launch.launcher == "slurm":
-        _submit(store, node, request, overrides)
-    elif (request.launch.workers or request.launch.gpus) and not request.options.dry_run:
-        _launch(store, pipeline, node, request, overrides, stop)
+    options, launch = request.options, request.launch
+    if launch.launcher == "slurm":
+        _submit(project, name, request, overrides)
+    elif (launch.workers or launch.gpus) and not options.dry_run:
+        _launch(project, name, request, overrides, stop)
     else:
-        report = run_node(store, pipeline, name, request.options, progress_for(pipeline), stop)
-        text = _planned(node, report) if request.options.dry_run else _done(node, report, request.options.shard)
+        outcome = run_node(project, name, options, Watch(progress_for(project.pipeline), stop))
+        stage = project[name].stage
+        text = _planned(stage, outcome) if options.dry_run else _done(stage, outcome, options.shard)
         if text and is_first_rank():
             say(text)
 
 
-def _launch(
-    store: Store, pipeline: Pipeline, node: Node, request: Request, overrides: Sequence[str], stop: StopRequest
-) -> None:
-    options, listing = request.options, Listing(store)
-    check_settings(store, pipeline, node, options.new_layer)
-    # Checked here once, so that a missing input is one error and not one a worker.
-    todo, layer = set(range(units_of(node, listing))), store.layer(node.name, node.fingerprint)
-    if not options.refresh:
-        todo -= set(layer.units())
-    inputs = Inputs(store, pipeline, node)
-    ready, waiting = check_inputs(pipeline, node, listing, inputs, sorted(todo), options.allow_partial)
-    if not (ready or waiting):
-        say(f"{node.name}: done already")
+def _launch(project: Project, name: str, request: Request, overrides: Sequence[str], stop: StopRequest) -> None:
+    # Planned here once, so that a missing input is one error and not one per worker.
+    work = checked_work(project, name, Inputs(project, name), request.options)
+    if not (work.ready or work.waiting):
+        say(f"{name}: done already")
         return
-    command, launch = worker_command(store, node.name, request, overrides), request.launch
+    command, launch = worker_command(project.store, name, request, overrides), request.launch
     count = launch.gpus or launch.workers
-    if node.stage.is_training and count > 1:
+    if project[name].stage.is_training and count > 1:
         devices_for(launch.gpus)
         code = run_ranks(command, count, on_gpus=bool(launch.gpus))
     else:
-        code = run_workers(command, launch, max(1, len(ready)), stop)
-    if code == PdError.exit_code and (waiting or read_failures(layer)) and layer.units():
+        code = run_workers(command, launch, max(1, len(work.ready)), stop)
+    layer = project.layer(name)
+    if code == PdError.exit_code and (work.waiting or read_failures(layer)) and layer.units():
         # Said by a worker that had failed before the others committed anything.
         code = PartlyFailed.exit_code
     if code:
         raise click.exceptions.Exit(code)
 
 
-def _submit(store: Store, node: Node, request: Request, overrides: Sequence[str]) -> None:
-    script = slurm_script(worker_command(store, node.name, request, overrides), node.name, request.launch, Path.cwd())
+def _submit(project: Project, name: str, request: Request, overrides: Sequence[str]) -> None:
+    command = worker_command(project.store, name, request, overrides)
+    script = slurm_script(command, name, request.launch, Path.cwd())
     if request.options.dry_run:
         print(script, end="")
         return
-    path = Path(f"pd-{node.name}.sbatch")
+    path = Path(f"pd-{name}.sbatch")
     print(submit(script, path.absolute()))
-    say(f"{node.name}: {request.launch.jobs} tasks submitted ({path}). See: pd status")
+    say(f"{name}: {request.launch.jobs} tasks submitted ({path}). See: pd status")
 
 
-def _planned(node: Node, report: Report) -> str:
-    if not report.todo:
-        return f"{node.name}: nothing to run"
-    shown = ", ".join(map(str, report.todo[:12])) + (", …" if len(report.todo) > 12 else "")
-    return f"{node.name}: {_units(node, len(report.todo))} would run: {shown}"
+def _planned(stage: Stage, outcome: Outcome) -> str:
+    if not outcome.todo:
+        return f"{outcome.node}: nothing to run"
+    shown = ", ".join(map(str, outcome.todo[:12])) + (", …" if len(outcome.todo) > 12 else "")
+    return f"{outcome.node}: {_units(stage, len(outcome.todo))} would run: {shown}"
 
 
-def _done(node: Node, report: Report, shard: Shard | None) -> str:
+def _done(stage: Stage, outcome: Outcome, shard: Shard | None) -> str:
     """What the progress has not said already."""
     parts = []
     is_worker = WORKER in os.environ
-    if not report.committed and not is_worker:
+    if not outcome.committed and not is_worker:
         nothing = f"nothing to do in shard {shard.k}/{shard.n}" if shard else "done already"
-        parts.append("nothing is free" if report.held else nothing)
-    if report.rejected:
-        parts.append(f"{report.rejected} images left out, with the reason in the table errors")
-    if report.held and not is_worker:
-        parts.append(f"{_units(node, len(report.held))} held by other workers")
-    return f"{node.name}: {'; '.join(parts)}" if parts else ""
+        parts.append("nothing is free" if outcome.held else nothing)
+    if outcome.rejected:
+        parts.append(f"{outcome.rejected} images left out, with the reason in the table errors")
+    if outcome.held and not is_worker:
+        parts.append(f"{_units(stage, len(outcome.held))} held by other workers")
+    return f"{outcome.node}: {'; '.join(parts)}" if parts else ""
 
 
-def _units(node: Node, count: int) -> str:
-    if node.stage.unit == "whole":
-        return "training" if node.stage.is_training else "network" if node.stage.writes_model else "evaluation"
-    return f"{count} {node.stage.unit}{'s' * (count != 1)}"
+def _units(stage: Stage, count: int) -> str:
+    if stage.unit == "whole":
+        return "training" if stage.is_training else "network" if stage.writes_model else "evaluation"
+    return f"{count} {stage.unit}{'s' * (count != 1)}"

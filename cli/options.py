@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from pdstore.errors import UsageError
-from stages.run.runner import RunOptions
-from stages.run.shard import Shard
+from stages.plan.shard import Shard
+from stages.run.options import RunOptions
 
 __all__ = ["Launch", "Request", "node_options", "shared_options"]
 

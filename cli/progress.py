@@ -100,9 +100,9 @@ class Lines:
         self._prefix = f"[{worker}] " if worker else ""
         self._node, self._tally, self._last = "", Tally(), time.monotonic()
 
-    def start(self, node: str, units: int, done: int, images_a_unit: float) -> None:
+    def start(self, node: str, units: int, done: int, images_per_unit: float) -> None:
         self._node, self._last = node, time.monotonic()
-        self._tally = Tally(self._steps.get(node, 0), units, done, images_a_unit)
+        self._tally = Tally(self._steps.get(node, 0), units, done, images_per_unit)
 
     def advance(self, images: int) -> None:
         with self._lock:
@@ -137,8 +137,8 @@ class Bar:
         self._steps, self._lock, self._console = steps, threading.Lock(), Console(stderr=True)
         self._node, self._tally = "", Tally()
 
-    def start(self, node: str, units: int, done: int, images_a_unit: float) -> None:
-        self._node, self._tally = node, Tally(self._steps.get(node, 0), units, done, images_a_unit)
+    def start(self, node: str, units: int, done: int, images_per_unit: float) -> None:
+        self._node, self._tally = node, Tally(self._steps.get(node, 0), units, done, images_per_unit)
         columns = (TextColumn("{task.description}"), BarColumn(30), TextColumn("{task.fields[state]}"))
         self._bars = Bars(*columns, console=self._console, transient=True)
         self._task = self._bars.add_task(node, total=self._tally.total, state="starting")

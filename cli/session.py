@@ -11,9 +11,9 @@ import click
 from pdstore import Store, layout
 from pdstore.errors import UsageError
 from stages.create.store import ensure_listing
-from stages.plan.pipeline import Pipeline, load_recorded
+from stages.plan.project import Project
 
-__all__ = ["has_store", "open_pipeline", "open_store", "split_words", "store_argument"]
+__all__ = ["has_store", "open_project", "open_store", "split_words", "store_argument"]
 
 
 def has_store() -> bool:
@@ -35,11 +35,11 @@ def open_store() -> Store:
     return Store(_named() or ".")
 
 
-def open_pipeline(overrides: Iterable[str] = ()) -> tuple[Store, Pipeline]:
+def open_project(overrides: Iterable[str] = ()) -> Project:
     """The store and its pipeline under further overrides; what a killed ``init`` left undone is done first."""
     store = open_store()
     ensure_listing(store)
-    return store, load_recorded(store, overrides)
+    return Project.open(store, overrides)
 
 
 def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:

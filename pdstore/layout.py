@@ -26,6 +26,7 @@ __all__ = [
     "parse_attempt",
     "selection",
     "selection_inputs",
+    "training_selection",
     "withdrawals",
     "withdrawn",
 ]
@@ -112,6 +113,11 @@ def selection(name: str) -> str:
 def selection_inputs(name: str) -> str:
     """What the input was when the selection was frozen."""
     return f"selections/{name}.json"
+
+
+def training_selection(node: str, fingerprint: str, *, is_held_out: bool = False) -> str:
+    """Name of the selection that a training learns from, or that it is validated on."""
+    return f"checkpoints-{node}-{fingerprint}" + ("-held-out" if is_held_out else "")
 
 
 def checkpoints(node: str, fingerprint: str) -> str:

@@ -44,25 +44,33 @@ class Lease:
 
 
 class Claim:
-    """A lease that is ours, as a context manager: a thread sends heartbeats until it is left."""
+    """A lease that is ours. From :meth:`start` to :meth:`release` a thread sends heartbeats; or use it as a context."""
 
     def __init__(self, files: Files, path: str, lease: Lease, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._files, self._path, self._lease, self._heartbeat_s = files, path, lease, heartbeat_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name=f"lease {path}")
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to send heartbeats."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def release(self) -> None:
+        """Stop the heartbeats and give the unit back."""
         self._stop.set()
         self._thread.join()
         # A lease that cannot be removed expires: leaving must not hide the error that made us leave.
         with contextlib.suppress(OSError, StorageFailure):
             self._files.remove(self._path)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
 
     def _beat(self) -> None:
         while not self._stop.wait(self._heartbeat_s):

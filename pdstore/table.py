@@ -137,10 +137,23 @@ class Rows:
         return cls(table, columns)
 
     @classmethod
+    def filled(cls, table: Table, length: int, columns: Mapping[str, Any]) -> Rows:
+        """``length`` rows, of which a scalar column may be given as the single value that all rows have.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        spread = dict(columns)
+        for c in table.scalars:
+            if c.name in spread and np.ndim(spread[c.name]) == 0:
+                spread[c.name] = np.full(length, spread[c.name], object if c.dtype == "string" else None)
+        return cls(table, spread)
+
+    @classmethod
     def concat(cls, table: Table, items: Iterable[Rows]) -> Rows:
         parts = [rows for rows in items if len(rows)]
-        if not parts:
-            return cls.empty(table)
+        if len(parts) < 2:
+            return parts[0] if parts else cls.empty(table)
         joined: dict[str, Any] = {}
         for name in parts[0].columns:
             values = [rows.columns[name] for rows in parts]
@@ -169,6 +182,10 @@ class Rows:
         picked = np.arange(len(self))[np.asarray(index)]
         taken = {n: v.take(picked) if isinstance(v, Ragged) else v[picked] for n, v in self.columns.items()}
         return Rows(self.table, taken, partial=True)
+
+    def sorted(self, *names: str) -> Rows:
+        """The rows by rising values of these scalar columns, the first one foremost; equal rows keep their order."""
+        return self.take(np.lexsort([self[name] for name in reversed(names)]))
 
     def by(self, name: str) -> dict[int, npt.NDArray[np.int64]]:
         """Value of an integer column -> row numbers that have it, in order."""

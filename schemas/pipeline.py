@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, field_validator
 
+from pdstore import Store
 from schemas.base import Settings
 
 __all__ = ["NodeSpec", "PipelineSpec", "SourceSpec"]
@@ -58,3 +59,14 @@ class SourceSpec(Settings):
     num_train: int = Field(900, ge=1, description="demo: training images that are drawn")
     num_val: int = Field(180, ge=1, description="demo: held-out images that are drawn")
     seed: int = Field(0, ge=0, description="demo: of the drawings")
+
+    @classmethod
+    def of(cls, store: Store) -> SourceSpec:
+        """Where the images of a store come from, as ``store.json`` says."""
+        values = store.info.source
+        return cls.parse({name: values[name] for name in cls.model_fields if name in values}, "store.json, source")
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the data set that the images are; empty for a folder or a list of the user's own."""
+        return {"dataset": self.dataset, "demo": "demo"}.get(self.kind, "")

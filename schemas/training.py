@@ -171,7 +171,7 @@ class TrainSettings(Settings):
     window: int = Field(8, ge=1, description="blocks whose images are shuffled together")
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="least object area, relative to the image")
     min_part_ratio: float = Field(0.0, ge=0, lt=1, description="least part area, relative to its object")
-    min_score: float = Field(0.0, ge=0, le=1, description="least score of a part")
+    min_score: float = Field(0.0, ge=0, le=1, description="a part needs a higher score than this")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
     threads: int = operational(0, ge=0, description="CPU threads, 0 is torch's own; bit-exact resume needs it fixed")
     loader_threads: int = operational(4, ge=1, description="threads of a rank that decode and augment images")

@@ -18,7 +18,7 @@ from schemas.base import Settings
 if TYPE_CHECKING:
     from stages.unit import Output, Setup, Unit
 
-__all__ = ["CLASS_NAMES", "CONFUSION", "MODEL", "PART_NAMES", "STAGES", "Role", "Stage"]
+__all__ = ["BUCKET_SIZE", "CLASS_NAMES", "CONFUSION", "MODEL", "PART_NAMES", "STAGES", "Role", "Stage"]
 
 MODEL = "model"
 """The pseudo-table of an input that is a trained network."""
@@ -26,6 +26,9 @@ MODEL = "model"
 
 CLASS_NAMES = "classes.json"
 """The file beside a segmenter's weights that names its output classes."""
+
+BUCKET_SIZE = 64
+"""Classes per unit of a stage whose unit is a bucket."""
 
 CONFUSION = "confusion.json"
 """The file beside an evaluation's rows with the confusion of each object class's parts, in pixels."""
@@ -43,17 +46,20 @@ class Role:
     is_list: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A declaration.
 
     Attributes:
         version: rises when the same settings would give other results.
-        unit: ``block``; ``bucket`` of 64 classes; or ``whole``.
+        unit: ``block``; ``bucket`` of ``BUCKET_SIZE`` classes; or ``whole``.
         entry: module with ``start(settings, setup) -> (unit -> output)``.
         writes_model: its output is a network, in the extra files of its one unit.
         is_training: it learns in steps and goes on from checkpoints.
         reads_listing: its units are handed the listed images instead of rows of ``images``.
+        uses_network: it computes with torch, on a GPU where there is one; every other stage runs on the CPU and loads
+            no torch.
+        is_truth: its rows were drawn by people: what evaluations score against.
     """
 
     name: str
@@ -67,6 +73,12 @@ class Stage:
     writes_model: bool = False
     is_training: bool = False
     reads_listing: bool = False
+    uses_network: bool = False
+    is_truth: bool = False
+
+    def num_units(self, blocks: int, classes: int) -> int:
+        """How many units a node has in a store of so many blocks and classes."""
+        return {"block": blocks, "bucket": -(-classes // BUCKET_SIZE), "whole": 1}[self.unit]
 
     @property
     def is_barrier(self) -> bool:
@@ -88,156 +100,171 @@ STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
         Stage(
-            "ingest",
-            "read the image files",
-            settings.IngestSettings,
-            tables.IMAGES,
-            "stages.nodes.ingest",
+            name="ingest",
+            doc="read the image files",
+            settings=settings.IngestSettings,
+            output=tables.IMAGES,
+            entry="stages.nodes.ingest",
             reads_listing=True,
         ),
         Stage(
-            "weights",
-            "bring published weights",
-            settings.WeightsSettings,
-            tables.METRICS,
-            "stages.nodes.weights",
+            name="weights",
+            doc="bring published weights",
+            settings=settings.WeightsSettings,
+            output=tables.METRICS,
+            entry="stages.nodes.weights",
             unit="whole",
             writes_model=True,
         ),
         Stage(
-            "annotated-objects",
-            "object masks that people drew",
-            settings.AnnotationsSettings,
-            tables.OBJECTS,
-            "stages.nodes.annotated_objects",
-            {"images": _IMAGES},
+            name="annotated-objects",
+            doc="object masks that people drew",
+            settings=settings.AnnotationsSettings,
+            output=tables.OBJECTS,
+            entry="stages.nodes.annotated_objects",
+            inputs={"images": _IMAGES},
+            is_truth=True,
         ),
         Stage(
-            "annotated-parts",
-            "part masks that people drew",
-            settings.AnnotationsSettings,
-            tables.PARTS,
-            "stages.nodes.annotated_parts",
-            {"images": _IMAGES},
+            name="annotated-parts",
+            doc="part masks that people drew",
+            settings=settings.AnnotationsSettings,
+            output=tables.PARTS,
+            entry="stages.nodes.annotated_parts",
+            inputs={"images": _IMAGES},
             version=2,
+            is_truth=True,
         ),
         Stage(
-            "segmenter-train",
-            "train a small object segmenter",
-            settings.SegmenterTrainSettings,
-            tables.METRICS,
-            "stages.nodes.segmenter_train",
-            {"images": _IMAGES, "objects": Role(("objects",))},
-            unit="whole",
-            writes_model=True,
-            is_training=True,
-            version=3,
-        ),
-        Stage(
-            "detic",
-            "find object masks",
-            settings.DeticSettings,
-            tables.OBJECTS,
-            "stages.nodes.detic",
-            {"images": _IMAGES, "model": _NETWORK},
-        ),
-        Stage(
-            "grouping",
-            "group the pixels of objects into parts",
-            settings.GroupingSettings,
-            tables.PARTS,
-            "stages.nodes.grouping",
-            {"images": _IMAGES, "objects": Role(("objects",)), "model": _NETWORK},
-            version=2,
-        ),
-        Stage(
-            "crf",
-            "smooth parts with a dense CRF",
-            settings.CrfSettings,
-            tables.PARTS,
-            "stages.nodes.crf",
-            {"images": _IMAGES, "parts": Role(("parts",))},
-            version=2,
-        ),
-        Stage(
-            "proposal-train",
-            "train the class-agnostic part-proposal model",
-            settings.ProposalTrainSettings,
-            tables.METRICS,
-            "stages.nodes.proposal_train",
-            {"images": _IMAGES, "parts": Role(("parts",), is_list=True), "model": _NETWORK},
+            name="segmenter-train",
+            doc="train a small object segmenter",
+            settings=settings.SegmenterTrainSettings,
+            output=tables.METRICS,
+            entry="stages.nodes.segmenter_train",
+            inputs={"images": _IMAGES, "objects": Role(("objects",))},
             unit="whole",
             writes_model=True,
             is_training=True,
             version=3,
+            uses_network=True,
         ),
         Stage(
-            "proposals",
-            "store the proposals of every image",
-            settings.ProposalsSettings,
-            tables.PROPOSALS,
-            "stages.nodes.proposals",
-            {"images": _IMAGES, "model": Role((MODEL,))},
+            name="detic",
+            doc="find object masks",
+            settings=settings.DeticSettings,
+            output=tables.OBJECTS,
+            entry="stages.nodes.detic",
+            inputs={"images": _IMAGES, "model": _NETWORK},
+            uses_network=True,
         ),
         Stage(
-            "ranking",
-            "cluster the segments of each object class",
-            settings.RankingSettings,
-            tables.CLUSTERS,
-            "stages.nodes.ranking",
-            {"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS},
+            name="grouping",
+            doc="group the pixels of objects into parts",
+            settings=settings.GroupingSettings,
+            output=tables.PARTS,
+            entry="stages.nodes.grouping",
+            inputs={"images": _IMAGES, "objects": Role(("objects",)), "model": _NETWORK},
+            version=2,
+            uses_network=True,
+        ),
+        Stage(
+            name="crf",
+            doc="smooth parts with a dense CRF",
+            settings=settings.CrfSettings,
+            output=tables.PARTS,
+            entry="stages.nodes.crf",
+            inputs={"images": _IMAGES, "parts": Role(("parts",))},
+            version=2,
+        ),
+        Stage(
+            name="proposal-train",
+            doc="train the class-agnostic part-proposal model",
+            settings=settings.ProposalTrainSettings,
+            output=tables.METRICS,
+            entry="stages.nodes.proposal_train",
+            inputs={"images": _IMAGES, "parts": Role(("parts",), is_list=True), "model": _NETWORK},
+            unit="whole",
+            writes_model=True,
+            is_training=True,
+            version=4,
+            uses_network=True,
+        ),
+        Stage(
+            name="proposals",
+            doc="store the proposals of every image",
+            settings=settings.ProposalsSettings,
+            output=tables.PROPOSALS,
+            entry="stages.nodes.proposals",
+            inputs={"images": _IMAGES, "model": Role((MODEL,))},
+            uses_network=True,
+        ),
+        Stage(
+            name="ranking",
+            doc="cluster the segments of each object class",
+            settings=settings.RankingSettings,
+            output=tables.CLUSTERS,
+            entry="stages.nodes.ranking",
+            inputs={"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS},
             unit="bucket",
             version=2,
         ),
         Stage(
-            "labels",
-            "label the segments of every object with clusters",
-            settings.LabelsSettings,
-            tables.LABELS,
-            "stages.nodes.labels",
-            {"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS, "clusters": Role(("clusters",))},
+            name="labels",
+            doc="label the segments of every object with clusters",
+            settings=settings.LabelsSettings,
+            output=tables.LABELS,
+            entry="stages.nodes.labels",
+            inputs={
+                "images": _IMAGES,
+                "objects": Role(("objects",)),
+                "segments": _SEGMENTS,
+                "clusters": Role(("clusters",)),
+            },
             version=2,
         ),
         Stage(
-            "distill-train",
-            "train the final model on the labels",
-            settings.DistillTrainSettings,
-            tables.METRICS,
-            "stages.nodes.distill_train",
-            {"images": _IMAGES, "labels": Role(("labels",)), "model": _NETWORK},
+            name="distill-train",
+            doc="train the final model on the labels",
+            settings=settings.DistillTrainSettings,
+            output=tables.METRICS,
+            entry="stages.nodes.distill_train",
+            inputs={"images": _IMAGES, "labels": Role(("labels",)), "model": _NETWORK},
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=3,
+            version=4,
+            uses_network=True,
         ),
         Stage(
-            "predict",
-            "find the parts of every image with the final model",
-            settings.PredictSettings,
-            tables.PREDICTIONS,
-            "stages.nodes.predict",
-            {"images": _IMAGES, "model": Role((MODEL,)), "objects": Role(("objects",), is_optional=True)},
+            name="predict",
+            doc="find the parts of every image with the final model",
+            settings=settings.PredictSettings,
+            output=tables.PREDICTIONS,
+            entry="stages.nodes.predict",
+            inputs={"images": _IMAGES, "model": Role((MODEL,)), "objects": Role(("objects",), is_optional=True)},
             version=3,
+            uses_network=True,
         ),
         Stage(
-            "part-train",
-            "train a supervised part segmenter on parts that people drew",
-            settings.PartTrainSettings,
-            tables.METRICS,
-            "stages.nodes.part_train",
-            {"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
+            name="part-train",
+            doc="train a supervised part segmenter on parts that people drew",
+            settings=settings.PartTrainSettings,
+            output=tables.METRICS,
+            entry="stages.nodes.part_train",
+            inputs={"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
             unit="whole",
-            version=2,
+            version=3,
             writes_model=True,
             is_training=True,
+            uses_network=True,
         ),
         Stage(
-            "eval",
-            "score parts against ground truth",
-            settings.EvalSettings,
-            tables.METRICS,
-            "stages.nodes.evaluate",
-            {
+            name="eval",
+            doc="score parts against ground truth",
+            settings=settings.EvalSettings,
+            output=tables.METRICS,
+            entry="stages.nodes.evaluate",
+            inputs={
                 "images": _IMAGES,
                 "truth": Role(("parts",)),
                 "truth_objects": Role(("objects",), is_optional=True),

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pdstore import Rows, masks
+from stages.block import Block
 from stages.kernels.ranking import unique_pixels
 
-__all__ = ["ObjectSegments", "chosen_objects", "object_segments"]
+__all__ = ["ObjectSegments", "chosen_objects", "object_segments", "segment_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,12 @@ def chosen_objects(objects: Rows, images: Rows) -> Rows:
     classless = images["image_id"][images["class_id"] < 0]
     is_other = np.isin(objects["image_id"], classless) & (objects["category_id"] >= 0)
     return objects.take((objects["object_id"] == 0) | is_other)
+
+
+def segment_rows(block: Block) -> Rows:
+    """The rows of input ``segments`` of a block, with the columns that :func:`object_segments` reads."""
+    names = block.table("segments").names
+    return block.rows("segments", [n for n in ("image_id", "object_id", "score", "rle", "feature") if n in names])
 
 
 def object_segments(objects: Rows, segments: Rows) -> Iterator[ObjectSegments]:

@@ -1,7 +1,7 @@
-"""What a training leaves behind to go on from, and how it is forgotten.
+"""Where a training keeps what it goes on from, and how that is forgotten.
 
-Its selections lie in the store, beside them what its input was when they were frozen. Its checkpoints are files of a
-local folder: the store's own where that is local, else one of this machine.
+Its selections lie in the store, beside them a record of the input they were frozen from. Its checkpoints are files of
+a local folder: the store's own where the store is local, otherwise a folder of this machine.
 """
 
 from __future__ import annotations
@@ -11,44 +11,61 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pdstore import Store, layout
 
-__all__ = ["forget", "frozen_inputs", "selection_names", "state_folder"]
+__all__ = ["TrainingPlace"]
 
 
-def selection_names(checkpoints: str) -> tuple[str, str]:
-    """The selections of the training whose state is in ``checkpoints``: what it learns from, what it is tried on."""
-    name = checkpoints.replace("/", "-")
-    return name, f"{name}-held-out"
+@dataclass(frozen=True)
+class TrainingPlace:
+    """The place of the training that writes the layer ``fingerprint`` of ``node``."""
 
+    store: Store
+    node: str
+    fingerprint: str
 
-def state_folder(store: Store, checkpoints: str) -> Path:
-    """The local folder of the training whose state the layout puts in ``checkpoints``."""
-    if store.files.is_local:
-        return store.files.local(checkpoints)
-    # Checkpoints are rewritten in place, which object stores are slow at: they stay on this machine until the end.
-    name = hashlib.sha256(f"{store.url}/{checkpoints}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"pd-checkpoints-{name}"
+    @property
+    def selection(self) -> str:
+        """Name of the selection that the training learns from."""
+        return layout.training_selection(self.node, self.fingerprint)
 
+    @property
+    def held_out(self) -> str:
+        """Name of the selection that the training is validated on."""
+        return layout.training_selection(self.node, self.fingerprint, is_held_out=True)
 
-def frozen_inputs(store: Store, checkpoints: str, seen: Mapping[str, str]) -> dict[str, str]:
-    """Input role -> digest of what the training's selection was frozen from; ``seen`` if it is not frozen yet.
+    @property
+    def folder(self) -> Path:
+        """The local folder of checkpoints, log and pictures. It may not exist yet."""
+        path = layout.checkpoints(self.node, self.fingerprint)
+        if self.store.files.is_local:
+            return self.store.files.local(path)
+        # Checkpoints are rewritten in place, which object stores are slow at: they stay on this machine until the end.
+        name = hashlib.sha256(f"{self.store.url}/{path}".encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"pd-checkpoints-{name}"
 
-    A training that goes on days later still learns from the images that it began with, whatever has come since.
-    """
-    name, _ = selection_names(checkpoints)
-    path = layout.selection_inputs(name)
-    if store.files.exists(layout.selection(name)) and store.files.exists(path):
-        return {role: str(digest) for role, digest in json.loads(store.files.read(path)).items()}
-    store.files.write(path, json.dumps(dict(seen), sort_keys=True).encode())
-    return dict(seen)
+    @property
+    def is_begun(self) -> bool:
+        """True if a training that was stopped before its end has left a state to go on from."""
+        return self.folder.exists()
 
+    def frozen_inputs(self, current: Mapping[str, str]) -> dict[str, str]:
+        """Input role -> digest of what the selection was frozen from; ``current``, which is kept, if it is not frozen.
 
-def forget(store: Store, checkpoints: str) -> None:
-    """The training chooses its images anew and starts from its first step."""
-    shutil.rmtree(state_folder(store, checkpoints), ignore_errors=True)
-    for name in selection_names(checkpoints):
-        store.files.remove(layout.selection(name))
-        store.files.remove(layout.selection_inputs(name))
+        A training that goes on days later still learns from the images that it began with, whatever has come since.
+        """
+        files, path = self.store.files, layout.selection_inputs(self.selection)
+        if files.exists(layout.selection(self.selection)) and files.exists(path):
+            return {role: str(digest) for role, digest in json.loads(files.read(path)).items()}
+        files.write(path, json.dumps(dict(current), sort_keys=True).encode())
+        return dict(current)
+
+    def forget(self) -> None:
+        """Let the training choose its images anew and start from its first step."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in (self.selection, self.held_out):
+            self.store.files.remove(layout.selection(name))
+            self.store.files.remove(layout.selection_inputs(name))

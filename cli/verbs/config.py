@@ -9,10 +9,12 @@ import click
 from pydantic import BaseModel
 
 from cli.output import print_json, print_table, say
-from cli.session import has_store, open_pipeline, split_words
+from cli.session import has_store, open_project, split_words
 from cli.verbs.init import PRESET
 from pdstore.errors import UsageError
-from stages.plan.pipeline import Node, Pipeline, merge_overrides, preset_names, read_preset, record
+from stages.plan.overrides import merge_overrides
+from stages.plan.pipeline import Node, Pipeline
+from stages.plan.presets import preset_names, read_preset
 from stages.plan.states import older_layers
 from stages.registry import STAGES
 
@@ -94,14 +96,14 @@ def set_values(overrides: tuple[str, ...]) -> None:
     names, _ = split_words(overrides)
     if names:
         raise UsageError(f"expected node.key=value, found {names[0]!r}", "pd config set", "For example: grouping.k=5")
-    store, pipeline = open_pipeline(overrides)
-    before = store.current()
-    record(store, pipeline)
-    changed = [node for node in pipeline.nodes.values() if node.fingerprint != before.get(node.name)]
+    project = open_project(overrides)
+    before = project.store.current()
+    project.record()
+    changed = [node for node in project.nodes.values() if node.fingerprint != before.get(node.name)]
     if not changed:
         say("Recorded; no result changes.")
     for node in changed:
-        units, older = store.layer(node.name, node.fingerprint).units(), older_layers(store, node)
+        units, older = project.layer(node.name).units(), older_layers(project, node.name)
         kept = f"{len(units)} units are there" if units else f"to be computed ({len(older)} older layers stay)"
         say(f"{node.name}: {before.get(node.name, 'none')} -> {node.fingerprint}, {kept}")
 
@@ -109,7 +111,7 @@ def set_values(overrides: tuple[str, ...]) -> None:
 def _pipeline(preset: str | None, overrides: list[str]) -> Pipeline:
     """Of the store; of a preset where one is named or there is no store."""
     if preset is None and has_store():
-        return open_pipeline(overrides)[1]
+        return open_project(overrides).pipeline
     if preset is None:
         say(f"No store here: these are the settings of the preset {PRESET}.")
     return Pipeline(read_preset(preset or PRESET), merge_overrides(overrides))

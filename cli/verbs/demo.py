@@ -10,10 +10,9 @@ import click
 from cli.execution import execute, interruptible
 from cli.options import Launch, Request
 from cli.output import print_json, print_table, say
-from pdstore import Store
-from stages.plan.pipeline import Pipeline, load_recorded
+from stages.plan.project import Project
 from stages.run.demo import IMAGES, DemoResult, open_demo, run_demo
-from stages.run.runner import RunOptions
+from stages.run.options import RunOptions
 from stages.run.signals import StopRequest
 from stages.show.overlays import picture_of, sample_images
 
@@ -53,12 +52,12 @@ def command(
     """
     url = store or ctx.find_root().obj["store"] or FOLDER
     demo = open_demo(url, seed, images, overrides)
-    pipeline = load_recorded(demo, overrides)
+    project = Project.open(demo, overrides)
     with interruptible() as stop:
-        result = run_demo(demo, pipeline, lambda name: _run(demo, pipeline, name, overrides, stop))
+        result = run_demo(project, lambda name: _run(project, name, overrides, stop))
     sheet = demo.files.local(SHEET)
-    ids = sample_images(demo, pipeline, SHEET_IMAGES, seed)
-    picture_of(demo, pipeline, ids, SHEET_NODES, SHEET_PX).save(sheet, "PNG")
+    ids = sample_images(project, SHEET_IMAGES, seed)
+    picture_of(project, ids, SHEET_NODES, SHEET_PX).save(sheet, "PNG")
     if is_json:
         print_json(result.to_dict())
     else:
@@ -66,15 +65,15 @@ def command(
     say(f"pictures: {sheet}")
 
 
-def _run(store: Store, pipeline: Pipeline, name: str, overrides: Sequence[str], stop: StopRequest) -> None:
+def _run(project: Project, name: str, overrides: Sequence[str], stop: StopRequest) -> None:
     """One node. A CRF keeps one core busy, where a network has use for all.
 
     A network's results may differ in the last bit with its threads: it has as many here as in ``pd run``.
     """
-    node, workers = pipeline[name], min(MOST_WORKERS, os.cpu_count() or 1)
+    node, workers = project[name], min(MOST_WORKERS, os.cpu_count() or 1)
     smooths = node.stage.name == "crf" or getattr(node.settings, "crf", None) is not None
     launch = Launch(workers=workers) if smooths and "model" not in node.inputs and workers > 1 else Launch()
-    execute(store, pipeline, name, Request(RunOptions(wait=True), launch), overrides, stop)
+    execute(project, name, Request(RunOptions(wait=True), launch), overrides, stop)
 
 
 def _print(result: DemoResult) -> None:

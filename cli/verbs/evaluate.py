@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from cli.execution import adopt, execute, interruptible
+from cli.execution import adopt_changed, execute, interruptible
 from cli.options import Request, shared_options
 from cli.output import print_json, print_table
-from cli.session import open_pipeline, split_words
+from cli.session import open_project, split_words
 from pdstore import Store
 from schemas.catalog import catalog_of
-from stages.plan.evaluations import Evaluations, extended, made_of, metric_place
+from stages.plan.evaluations import Evaluations, metric_place
 
 __all__ = ["command"]
 
@@ -55,24 +55,24 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
     """
     names, overrides = split_words(words)
     request = Request.parse(values, wait=True)
-    store, pipeline = open_pipeline()
-    pipeline = extended(store, pipeline, {}, [o for o in overrides if o.partition(".")[0] in pipeline.nodes])
-    evaluations = Evaluations(pipeline, protocol or "", dataset, made_of(store))
+    project = open_project()
+    project = project.extended({}, [o for o in overrides if o.partition(".")[0] in project.nodes])
+    evaluations = Evaluations(project.pipeline, protocol or "", dataset, project.source.dataset_name)
     found = [(name, *evaluations.of(name)) for name in names]
     chosen = {node: spec for _, node, spec in found} or evaluations.all()
     # Of an evaluation that was named, everything; of one that a named node led to, what it says of that node.
-    wanted = {(node, name) for name, node, _ in found if pipeline[name].stage.name != "eval"}
+    wanted = {(node, name) for name, node, _ in found if project[name].stage.name != "eval"}
     whole = {node for name, node, _ in found if (node, name) not in wanted} if names else set(chosen)
-    pipeline = extended(store, pipeline, chosen, overrides)
-    adopt(store, pipeline, list(chosen), request, overrides)
+    project = project.extended(chosen, overrides)
+    adopt_changed(project, list(chosen), request, overrides)
     with interruptible() as stop:
         for name in chosen:
-            execute(store, pipeline, name, request, overrides, stop)
+            execute(project, name, request, overrides, stop)
     if request.options.dry_run:
         return
     numbers = [
         n
-        for n in _read(store, chosen)
+        for n in _read(project.store, chosen)
         if protocol in (None, "both", n["protocol"]) and (n["node"] in whole or (n["node"], n["evaluated"]) in wanted)
     ]
     if as_json:

@@ -13,7 +13,8 @@ from pdstore import Store
 from pdstore.errors import UsageError
 from schemas.pipeline import SourceSpec
 from stages.create.store import add_images, create_store, ensure_listing
-from stages.plan.pipeline import load_recorded, read_preset
+from stages.plan.presets import read_preset
+from stages.plan.project import Project
 
 __all__ = ["command"]
 
@@ -82,7 +83,7 @@ def command(
 
 
 def _describe(store: Store) -> None:
-    listing, pipeline = ensure_listing(store), load_recorded(store)
+    listing, project = ensure_listing(store), Project.open(store)
     classes = listing.classes()
     # In a data set several classes may have one name: the super-category that names their parts.
     names = list(dict.fromkeys(c.name for c in classes))
@@ -91,6 +92,6 @@ def _describe(store: Store) -> None:
     print(f"images      {listing.images}")
     print(f"classes     {len(classes)}{f' ({shown})' if classes else ''}")
     print(f"blocks      {listing.blocks} of up to {store.info.block_size} images")
-    print(f"nodes       {', '.join(pipeline.nodes)}")
+    print(f"nodes       {', '.join(project.nodes)}")
     is_here = store.files.is_local and Path(store.files.root) == Path.cwd()
     print(f"next        pd {'' if is_here else shlex.join(store_argument(store)) + ' '}run")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cli.output import print_json, print_table, say
-from cli.session import open_pipeline, split_words
+from cli.session import open_project, split_words
 from pdstore.errors import UsageError
 from stages.plan.states import NodeState, states
 
@@ -32,8 +32,8 @@ def command(overrides: tuple[str, ...], as_json: bool) -> None:
             "pd plan",
             "To see what one node would do: pd stage run NODE --dry-run",
         )
-    store, pipeline = open_pipeline(overrides)
-    planned = [_entry(state) for state in states(store, pipeline)]
+    project = open_project(overrides)
+    planned = [_entry(state) for state in states(project)]
     if as_json:
         print_json({"nodes": {entry.pop("node"): entry for entry in planned}})
         return

@@ -9,7 +9,7 @@ import click
 
 from cli.files import check_place, write_whole
 from cli.output import say
-from cli.session import open_pipeline, store_argument
+from cli.session import open_project, store_argument
 from stages.show.report.contents import read_contents
 from stages.show.report.page import render
 
@@ -34,8 +34,8 @@ def command(out: Path, dataset: str, images: int) -> None:
       pd report --dataset part_imagenet_val
     """
     check_place(out)
-    store, pipeline = open_pipeline()
-    page = render(read_contents(store, pipeline, dataset, images), shlex.join(["pd", *store_argument(store)]))
+    project = open_project()
+    page = render(read_contents(project, dataset, images), shlex.join(["pd", *store_argument(project.store)]))
     write_whole(out, page.encode())
     say(f"{len(page.encode()) / 1e6:.1f} MB")
     print(out)

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from cli.execution import adopt, execute, interruptible
+from cli.execution import adopt_changed, execute, interruptible
 from cli.options import Request, shared_options
 from cli.output import say
-from cli.session import open_pipeline, split_words
+from cli.session import open_project, split_words
 from pdstore.errors import InputMissing, Preempted
 from stages.plan.pipeline import Pipeline
 
@@ -33,15 +33,15 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     """
     names, overrides = split_words(words)
     request = Request.parse(values, wait=True)
-    store, pipeline = open_pipeline(overrides)
-    chosen = _chosen(pipeline, names, until)
-    adopt(store, pipeline, chosen, request, overrides)
+    project = open_project(overrides)
+    chosen = _chosen(project.pipeline, names, until)
+    adopt_changed(project, chosen, request, overrides)
     with interruptible() as stop:
         for name in chosen:
             if stop():
                 raise Preempted("expected to finish, found a request to stop", name)
             try:
-                execute(store, pipeline, name, request, overrides, stop)
+                execute(project, name, request, overrides, stop)
             except InputMissing as error:
                 # What would come first is not there in a dry run, and that is no fault.
                 if not request.options.dry_run:

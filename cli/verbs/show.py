@@ -9,7 +9,7 @@ import click
 
 from cli.files import check_place, write_whole
 from cli.output import say
-from cli.session import open_pipeline
+from cli.session import open_project
 from pdstore.errors import UsageError, nearest
 from stages.show.overlays import drawable, find_image, picture_of, sample_images
 
@@ -43,18 +43,15 @@ def command(images: tuple[str, ...], out: Path | None, nodes: str | None, sheet:
         raise UsageError(f"expected images or --sheet N, found {'both' if images else 'neither'}", "pd show", fix)
     if out is not None:
         _check(out)
-    store, pipeline = open_pipeline()
-    known = drawable(pipeline)
+    project = open_project()
+    known = drawable(project)
     chosen = [name.strip() for name in nodes.split(",")] if nodes else known
     for name in chosen:
         if name not in known:
             raise UsageError(f"expected a node that writes masks, found {name!r}", "--nodes", nearest(name, known))
-    if sheet:
-        ids = sample_images(store, pipeline, sheet, seed)
-    else:
-        ids = [find_image(store, pipeline, text) for text in images]
+    ids = sample_images(project, sheet, seed) if sheet else [find_image(project, text) for text in images]
     path = out or Path("sheet.png" if len(ids) > 1 else f"show-{ids[0]}.png")
-    picture = picture_of(store, pipeline, ids, chosen, SINGLE_PX if len(ids) == 1 else SHEET_PX)
+    picture = picture_of(project, ids, chosen, SINGLE_PX if len(ids) == 1 else SHEET_PX)
     content = io.BytesIO()
     picture.save(content, FORMATS[path.suffix.lower()], quality=95)
     write_whole(path, content.getvalue())

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from cli.execution import adopt, execute, interruptible
+from cli.execution import adopt_changed, execute, interruptible
 from cli.options import Request, node_options, shared_options
 from cli.output import print_table
-from cli.session import has_store, open_pipeline, split_words
+from cli.session import has_store, open_project, split_words
 from pdstore.errors import UsageError
 from stages.plan.states import states
 from stages.registry import MODEL, STAGES, Stage
@@ -34,10 +34,10 @@ def list_nodes() -> None:
         rows = [(s.name, s.doc, _inputs(s), _written(s), s.unit) for s in STAGES.values()]
         print_table(("stage", "what it does", "reads", "writes", "unit"), rows)
         return
-    store, pipeline = open_pipeline()
+    project = open_project()
     nodes = []
-    for state in states(store, pipeline):
-        node = pipeline[state.node]
+    for state in states(project):
+        node = project[state.node]
         inputs = ", ".join(dict.fromkeys(node.upstream()))
         nodes.append((node.name, node.stage.name, inputs, _written(node.stage), node.stage.unit, state.word))
     print_table(("node", "stage", "reads", "writes", "unit", "state"), nodes)
@@ -69,11 +69,11 @@ def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
             "For several nodes: pd run",
         )
     request = Request.parse(values, wait=values["wait"])
-    store, pipeline = open_pipeline(overrides)
-    name = pipeline[node].name
-    adopt(store, pipeline, [name], request, overrides)
+    project = open_project(overrides)
+    name = project[node].name
+    adopt_changed(project, [name], request, overrides)
     with interruptible() as stop:
-        execute(store, pipeline, name, request, overrides, stop)
+        execute(project, name, request, overrides, stop)
 
 
 def _inputs(stage: Stage) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.output import print_json, print_table
-from cli.session import open_pipeline
+from cli.session import open_project
 from stages.plan.states import NodeState, states
 
 __all__ = ["command"]
@@ -23,10 +23,10 @@ def command(as_json: bool) -> None:
       pd status
       pd status --json | jq '.nodes.grouping.state'
     """
-    store, pipeline = open_pipeline()
-    found = states(store, pipeline)
+    project = open_project()
+    found = states(project)
     if as_json:
-        print_json({"store": store.url, "nodes": {state.node: state.to_dict() for state in found}})
+        print_json({"store": project.store.url, "nodes": {state.node: state.to_dict() for state in found}})
         return
     columns = ("node", "state", "done", "units", "running", "failed", "stale", "error rows", "seconds", "layer", "also")
     print_table(columns, [_row(state) for state in found], spare=SPARE)

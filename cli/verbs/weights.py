@@ -12,7 +12,7 @@ from cli.output import print_json, print_table, say
 from pdstore.errors import UsageError
 from schemas.stages import WeightsSettings
 from schemas.training import NETWORK_PRESETS
-from stages.plan.pipeline import parse_value
+from stages.plan.overrides import parse_value
 
 if TYPE_CHECKING:
     from stages.models.checkpoints import Checkpoint

@@ -14,7 +14,10 @@ from pdstore.fingerprint import digest
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.scan import scan, scan_classes
 from stages.datasets.published import with_truth
-from stages.plan.pipeline import Pipeline, merge_overrides, record
+from stages.drawn.dataset import write_dataset
+from stages.plan.overrides import merge_overrides
+from stages.plan.pipeline import Pipeline
+from stages.plan.project import Project
 from stages.source.listing import ImageClass, Listing
 
 __all__ = ["add_images", "create_store", "ensure_listing"]
@@ -49,17 +52,15 @@ def create_store(
 
 def ensure_listing(store: Store) -> Listing:
     """The listing and the pipeline, made now if a kill came between them and store.json."""
-    source = _source(store)
+    source = SourceSpec.of(store)
     if source.kind == "demo":
-        from stages.drawn.dataset import write_dataset
-
         write_dataset(Path(source.root), source.seed, source.num_train, source.num_val)
     if not store.files.exists(layout.listing(0)):
         _list(store, *_scan(source, store.info.seed))
     if not store.files.exists(layout.PIPELINE):
         given: Mapping[str, Any] = store.info.source["pipeline"]
         spec = PipelineSpec.parse(dict(given["spec"]), "pipeline")
-        record(store, Pipeline(spec, given["overrides"], source.root))
+        Project(store, Pipeline(spec, given["overrides"], source.root)).record()
     return Listing(store)
 
 
@@ -70,7 +71,7 @@ def add_images(store: Store, source: SourceSpec) -> int:
         UsageError: ``source`` is another folder than the store's, or an image is of a class that the vocabulary does
             not have.
     """
-    own = str(store.info.source["root"])
+    own = SourceSpec.of(store).root
     if Path(source.root).resolve() != Path(own).resolve():
         # Images are read from the store's one folder, so that those of another could be listed but never found.
         fix = f"Put or link the new images there and name it: --images {own}"
@@ -98,8 +99,3 @@ def _list(store: Store, classes: list[ImageClass], images: list[tuple[str, str, 
     listing.write_classes(classes)
     store.replace_info(replace(store.info, vocabulary=digest([[c.class_id, c.wnid, c.name] for c in classes])))
     listing.append(images)
-
-
-def _source(store: Store) -> SourceSpec:
-    fields = SourceSpec.model_fields
-    return SourceSpec.parse({key: value for key, value in store.info.source.items() if key in fields}, "source")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pdstore import Ragged, masks
-from pdstore.errors import Preempted
 from schemas.stages import AnnotationsSettings
+from stages.block import read_image
 from stages.datasets import part_imagenet
 from stages.datasets.cityscapes_part import CityscapesPartReader
 from stages.datasets.coco import CocoReader
 from stages.datasets.pascal_part import PascalPartReader
 from stages.datasets.truth import Reader, TrueObject, Truth, merged
 from stages.source.images import ImageFault, decode_ahead
-from stages.source.listing import Listed, Listing
+from stages.source.listing import Listed
 from stages.unit import Setup, Unit
 
 __all__ = ["Drawn", "drawn_objects", "labelled"]
@@ -56,17 +57,14 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
 
     def run(unit: Unit) -> Iterator[Drawn]:
         if settings.percent < 100 and not chosen:
-            listing = Listing(unit.store)
-            images = (image for block in range(listing.blocks) for image in listing.read(block))
-            chosen.update(labelled(images, settings.percent, settings.seed))
+            chosen.update(labelled(setup.listed(), settings.percent, settings.seed))
         # They belong to no block: the first one says it.
         for stray in reader.strays if unit.number == 0 else ():
             unit.reject(-1, "bad_annotation", stray.detail, stray.subject)
-        keys = [(i, key) for i, key in sorted(unit.keys.items()) if settings.percent == 100 or i in chosen]
-        own = unit.category()
+        keys = [(i, key) for i, key in sorted(unit.own_block.keys.items()) if settings.percent == 100 or i in chosen]
+        own = unit.own_block.classes
         for (image_id, _), truth in decode_ahead(keys, _load(unit, reader)):
-            if unit.should_stop():
-                raise Preempted("expected to finish the block, found a request to stop", f"block {unit.number}")
+            unit.check_stop()
             if isinstance(truth, ImageFault):
                 unit.reject(image_id, truth.reason, truth.detail)
             elif truth is not None:
@@ -103,11 +101,11 @@ def _reader(settings: AnnotationsSettings, paths: Sequence[Path]) -> Reader:
 
 
 def _load(unit: Unit, reader: Reader) -> Callable[[tuple[int, str]], Truth | None]:
-    rows = unit.image_rows
+    rows = unit.own_block.image_rows
     sizes = dict(zip(rows["image_id"].tolist(), zip(rows["height"], rows["width"], strict=True), strict=True))
 
     def load(item: tuple[int, str]) -> Truth | None:
-        truth, size = reader.read(item[1], unit.images_read), tuple(map(int, sizes[item[0]]))
+        truth, size = reader.read(item[1], partial(read_image, unit.images)), tuple(map(int, sizes[item[0]]))
         if truth is not None and truth.objects and (truth.height, truth.width) != size:
             found = f"masks of {(truth.height, truth.width)}"
             raise ImageFault("wrong_size", f"expected masks of the image's (height, width) {size}, found {found}")

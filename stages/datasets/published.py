@@ -10,10 +10,9 @@ from typing import Any
 from pdstore.errors import UsageError, nearest
 from schemas.pipeline import NodeSpec, PipelineSpec
 from stages.datasets import cityscapes_part, part_imagenet, pascal_part
+from stages.registry import STAGES
 
 __all__ = ["DATASETS", "NAMES", "dataset_classes", "dataset_images", "with_truth"]
-
-_STAGES = {"annotated-objects", "annotated-parts"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def with_truth(spec: PipelineSpec, name: str, root: Path) -> PipelineSpec:
     """
     dataset, splits = _find(name)
     found = dataset.settings(root, splits)
-    nodes = {n: _with_settings(node, found) if (node.stage or n) in _STAGES else node for n, node in spec.nodes.items()}
+    nodes = {n: _with_settings(node, found) if _is_truth(node.stage or n) else node for n, node in spec.nodes.items()}
     return spec.model_copy(update={"nodes": nodes})
 
 
@@ -89,3 +88,7 @@ def _find(name: str) -> tuple[Dataset, tuple[str, ...]]:
 def _with_settings(node: NodeSpec, found: Mapping[str, Any]) -> NodeSpec:
     others = {key: value for key, value in node.settings.items() if key not in ("format", "file", "folder")}
     return node.model_copy(update={"settings": {"merge_parts": True, **others, **found}})
+
+
+def _is_truth(stage: str) -> bool:
+    return stage in STAGES and STAGES[stage].is_truth

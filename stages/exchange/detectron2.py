@@ -23,6 +23,7 @@ from pdstore import Catalog, Layer, Rows, Store, masks
 from pdstore.errors import UsageError, nearest
 from pdstore.selection import Selection
 from schemas.catalog import catalog_of
+from schemas.pipeline import SourceSpec
 from schemas.tables import TABLES
 
 __all__ = ["register", "thing_classes"]
@@ -78,7 +79,7 @@ def register(
         fix = f"Choose another, or first DatasetCatalog.remove({name!r}) and MetadataCatalog.remove({name!r})"
         raise UsageError(f"expected a name that is free, found {name!r}", WHERE, fix)
     layer, images = _layer(store, node), _images(store)
-    root = Path(str(store.info.source["root"]))
+    root = Path(SourceSpec.of(store).root)
     if _is_packed(images):
         if folder is None:
             fix = "Say where they may be written: folder=DIR"

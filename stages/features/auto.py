@@ -51,7 +51,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     network = AutoFeatures(folder, settings, setup.device)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Floats]]:
-        for ids, pictures in unit.batches(settings.batch_size, network.size, image_ids):
+        for ids, pictures in unit.own_block.batches(settings.batch_size, network.size, image_ids):
             for image_id, maps in zip(ids, network.maps(pictures), strict=True):
                 yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
 

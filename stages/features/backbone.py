@@ -28,7 +28,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     network = Inference(setup.models["model"], setup.device, settings.long_side)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        for ids, pictures in unit.batches(settings.batch_size, network.shape, image_ids):
+        for ids, pictures in unit.own_block.batches(settings.batch_size, network.shape, image_ids):
             for image_id, maps in zip(ids, network.maps(pictures, settings.maps, settings.input_scale), strict=True):
                 yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
 

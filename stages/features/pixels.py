@@ -20,7 +20,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     """See :func:`stages.kernels.pixel_features.pixel_features`; a cell is ``stride`` pixels wide."""
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        for image_id, pixels in unit.pictures(image_ids):
+        for image_id, pixels in unit.own_block.pictures(image_ids):
             maps = pixel_features(pixels, settings.stride)
             yield image_id, normalize(maps) if settings.normalize else maps
 

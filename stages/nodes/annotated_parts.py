@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from pdstore import Rows
+from pdstore import Ragged, Rows
 from schemas.stages import AnnotationsSettings
 from schemas.tables import PARTS
 from stages.datasets.annotated import Drawn, drawn_objects
@@ -21,35 +20,30 @@ def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Outpu
     objects = drawn_objects(settings, setup)
 
     def run(unit: Unit) -> Output:
-        records = [record for drawn in objects(unit) for record in _records(unit, drawn)]
-        return Output(Rows.from_records(PARTS, records))
+        return Output(Rows.concat(PARTS, [_rows(unit, drawn) for drawn in objects(unit)]))
 
     return run
 
 
-def _records(unit: Unit, drawn: Drawn) -> list[dict[str, Any]]:
-    records = []
-    for number, (part, area) in enumerate(zip(drawn.thing.parts, drawn.part_areas, strict=True)):
-        if not area:
-            what = f"{part.name} of object {drawn.object_id} ({drawn.thing.name})"
-            unit.reject(drawn.image_id, "empty_mask", f"expected pixels of {what}, found none")
-            continue
-        records.append(
-            {
-                "image_id": drawn.image_id,
-                "object_id": drawn.object_id,
-                "part_id": number,
-                "category_id": drawn.category_id,
-                "category_name": drawn.thing.name,
-                "part_name": part.name,
-                "score": 1.0,
-                "object_ratio": area / drawn.area,
-                "changed": float("nan"),
-                "area": area,
-                "height": drawn.height,
-                "width": drawn.width,
-                "rle": part.counts,
-                "feature": np.zeros(0, np.float16),
-            }
-        )
-    return records
+def _rows(unit: Unit, drawn: Drawn) -> Rows:
+    parts, areas = drawn.thing.parts, np.array(drawn.part_areas, int)
+    for number in np.flatnonzero(areas == 0):
+        what = f"{parts[number].name} of object {drawn.object_id} ({drawn.thing.name})"
+        unit.reject(drawn.image_id, "empty_mask", f"expected pixels of {what}, found none")
+    columns = {
+        "image_id": drawn.image_id,
+        "object_id": drawn.object_id,
+        "part_id": np.arange(len(parts)),
+        "category_id": drawn.category_id,
+        "category_name": drawn.thing.name,
+        "part_name": [part.name for part in parts],
+        "score": 1.0,
+        "object_ratio": areas / drawn.area,
+        "changed": np.nan,
+        "area": areas,
+        "height": drawn.height,
+        "width": drawn.width,
+        "rle": Ragged.from_list(part.counts for part in parts),
+        "feature": np.zeros((len(parts), 0), np.float16),
+    }
+    return Rows.filled(PARTS, len(parts), columns).take(areas > 0)

@@ -7,7 +7,6 @@ object mask that is too small.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from pdstore import Rows, masks
 from schemas.stages import CrfSettings
 from schemas.tables import PARTS
 from stages.kernels.crf import masks_of_labels, paint, smooth
+from stages.mask_columns import mask_columns
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -25,33 +25,25 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
     """A part keeps its number, score and feature; one that loses all its pixels is gone."""
 
     def run(unit: Unit) -> Output:
-        parts = unit.rows("parts")
+        block = unit.own_block
+        parts = block.rows("parts")
         by_image = parts.by("image_id")
-        records: list[dict[str, Any]] = []
-        for image_id, pixels in unit.pictures(sorted(by_image)):
-            own = parts.take(by_image[image_id])
-            for rows in own.by("object_id").values():
-                records += _smoothed(own.take(rows), pixels, settings)
-        return Output(Rows.from_records(PARTS, records))
+        smoothed: list[Rows] = []
+        for image_id, pixels in block.pictures(sorted(by_image)):
+            of_image = parts.take(by_image[image_id])
+            for rows in of_image.by("object_id").values():
+                smoothed.append(_smoothed(of_image.take(rows), pixels, settings))
+        return Output(Rows.concat(PARTS, smoothed))
 
     return run
 
 
-def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> list[dict[str, Any]]:
+def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> Rows:
+    """The parts of one object with new masks."""
     before = masks.decode(parts.ragged("rle"), *pixels.shape[:2])
     stack = smooth(pixels, before, **settings.model_dump())
-    rle, areas = masks.encode(stack), stack.sum((1, 2))
+    columns = mask_columns(stack)
+    areas = columns["area"]
     moved = (stack & ~masks_of_labels(paint(before), len(parts))).sum((1, 2))
-    scalars = [c.name for c in PARTS.scalars]
-    return [
-        {name: parts[name][i] for name in scalars}
-        | {
-            "area": int(areas[i]),
-            "object_ratio": float(areas[i]) / float(areas.sum()),
-            "changed": float(moved[i]) / float(areas[i]),
-            "rle": rle[i],
-            "feature": parts["feature"][i],
-        }
-        for i in range(len(parts))
-        if areas[i]
-    ]
+    columns |= {"object_ratio": areas / max(int(areas.sum()), 1), "changed": moved / np.maximum(areas, 1)}
+    return Rows(PARTS, parts.columns | columns).take(areas > 0)

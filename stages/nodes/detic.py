@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks
+from pdstore import Rows
 from schemas.stages import DeticSettings
 from schemas.tables import OBJECTS
 from stages.detectors import ANY, Candidates, Detector, Words
+from stages.mask_columns import mask_columns
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -38,9 +38,9 @@ def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
     detector: Detector = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
     def run(unit: Unit) -> Output:
-        records: list[dict[str, Any]] = []
-        category = unit.category()
-        for ids, pictures in unit.batches(settings.batch_size, detector.shape):
+        block, objects = unit.own_block, []
+        category = block.classes
+        for ids, pictures in block.batches(settings.batch_size, detector.shape):
             own = [PERSON if settings.mode == "human-only" else category[image_id] for image_id in ids]
             for image_id, one, found in zip(ids, own, _look(detector, settings, pictures, own), strict=True):
                 enough = np.flatnonzero(found.scores > settings.min_score)
@@ -48,9 +48,8 @@ def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
                 if not kept and settings.mode == "max-gt-label":
                     unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
                 kept = kept[: settings.max_objects]
-                records += _rows(image_id, one, found.masks[kept], found.scores[kept])
-        records.sort(key=lambda row: (row["image_id"], row["object_id"]))
-        return Output(Rows.from_records(OBJECTS, records))
+                objects.append(_rows(image_id, one, found.masks[kept], found.scores[kept]))
+        return Output(Rows.concat(OBJECTS, objects).sorted("image_id", "object_id"))
 
     return run
 
@@ -76,19 +75,8 @@ def _look(
 
 def _rows(
     image_id: int, category: tuple[int, str], stack: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]
-) -> list[dict[str, Any]]:
-    rle = masks.encode(stack)
-    return [
-        {
-            "image_id": image_id,
-            "object_id": number,
-            "category_id": category[0],
-            "category_name": category[1],
-            "score": float(score),
-            "area": int(stack[number].sum()),
-            "height": stack.shape[1],
-            "width": stack.shape[2],
-            "rle": rle[number],
-        }
-        for number, score in enumerate(scores)
-    ]
+) -> Rows:
+    columns = mask_columns(stack)
+    columns |= {"image_id": image_id, "object_id": np.arange(len(stack)), "score": scores}
+    columns |= {"category_id": category[0], "category_name": category[1]}
+    return Rows.filled(OBJECTS, len(stack), columns)

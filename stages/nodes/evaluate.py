@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pdstore import Layer, Rows
-from pdstore.errors import InputMissing, Preempted, UsageError
+from pdstore.errors import InputMissing, UsageError
 from schemas.stages import EvalSettings
 from schemas.tables import METRICS
 from stages.evaluation.samples import Parts
@@ -84,8 +84,7 @@ def _counted(tally: Tally, unit: Unit, processes: int) -> Counts:
     """The counts of every block that all inputs have."""
     total = tally.nothing()
     for so_far in tally.of_blocks(unit.blocks(*unit.layers), processes):
-        if unit.should_stop():
-            raise Preempted("expected to finish the evaluation, found a request to stop", "eval")
+        unit.check_stop()
         unit.advance(1)
         total = so_far
     return total

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from schemas.tables import PARTS
 from stages.features.protocol import Features
 from stages.kernels.grouping import group_pixels
 from stages.kernels.kmeans import TooFewPoints
+from stages.mask_columns import mask_columns
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -37,45 +37,33 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
     features: Features = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
     def run(unit: Unit) -> Output:
-        objects = unit.rows("objects")
+        objects = unit.own_block.rows("objects")
         objects = objects.take(objects["object_id"] < settings.objects_per_image)
         by_image = objects.by("image_id")
-        records: list[dict[str, Any]] = []
+        parts: list[Rows] = []
         for image_id, maps in features(unit, sorted(by_image)):
             for row in by_image[image_id]:
                 try:
-                    records += _parts(objects, int(row), maps, settings)
+                    parts.append(_parts(objects, int(row), maps, settings))
                 except TooFewPoints as error:
                     unit.reject(image_id, "too_few_points", f"object {objects['object_id'][row]}: {error}")
-        records.sort(key=lambda row: (row["image_id"], row["object_id"], row["part_id"]))
-        return Output(Rows.from_records(PARTS, records))
+        return Output(Rows.concat(PARTS, parts).sorted("image_id", "object_id", "part_id"))
 
     return run
 
 
-def _parts(objects: Rows, row: int, maps: Floats, settings: GroupingSettings) -> list[dict[str, Any]]:
+def _parts(objects: Rows, row: int, maps: Floats, settings: GroupingSettings) -> Rows:
     height, width = int(objects["height"][row]), int(objects["width"][row])
     mask = masks.decode_one(objects.ragged("rle")[row], height, width)
-    found = group_pixels(maps, mask, settings.k, settings.metric, settings.seed, n_init=settings.n_init)
-    stack = found.labels == np.arange(settings.k)[:, None, None]
-    rle, areas = masks.encode(stack), stack.sum((1, 2))
-    return [
-        {
-            "image_id": int(objects["image_id"][row]),
-            "object_id": int(objects["object_id"][row]),
-            "part_id": part,
-            "category_id": int(objects["category_id"][row]),
-            "category_name": objects["category_name"][row],
-            "part_name": "",
-            "score": float(objects["score"][row]),
-            "object_ratio": float(areas[part]) / float(areas.sum()),
-            "changed": float("nan"),
-            "area": int(areas[part]),
-            "height": height,
-            "width": width,
-            "rle": rle[part],
-            "feature": found.features[part].astype(np.float16),
-        }
-        for part in range(settings.k)
-        if areas[part]
-    ]
+    groups = group_pixels(maps, mask, settings.k, settings.metric, settings.seed, n_init=settings.n_init)
+    columns = mask_columns(groups.labels == np.arange(settings.k)[:, None, None])
+    areas = columns["area"]
+    columns |= {name: objects[name][row] for name in ("image_id", "object_id", "category_id", "category_name", "score")}
+    columns |= {
+        "part_id": np.arange(settings.k),
+        "part_name": "",
+        "object_ratio": areas / areas.sum(),
+        "changed": np.nan,
+        "feature": groups.features.astype(np.float16),
+    }
+    return Rows.filled(PARTS, settings.k, columns).take(areas > 0)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pdstore import Rows
-from pdstore.errors import Preempted
 from schemas.stages import IngestSettings
 from schemas.tables import IMAGES
+from stages.block import read_image
 from stages.source.images import ImageFault, decode, decode_ahead
 from stages.source.listing import ImageClass, Listed
 from stages.unit import Output, Setup, Unit
@@ -26,12 +26,11 @@ def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         def load(listed: Listed) -> dict[str, Any]:
-            return _row(listed, unit.images_read(listed.key), classes, settings)
+            return _row(listed, read_image(unit.images, listed.key), classes, settings)
 
         rows = []
         for listed, row in decode_ahead(unit.listed, load):
-            if unit.should_stop():
-                raise Preempted("expected to finish the block, found a request to stop", f"block {unit.number}")
+            unit.check_stop()
             if isinstance(row, ImageFault):
                 unit.reject(listed.image_id, row.reason, row.detail, listed.key)
             else:

@@ -6,17 +6,17 @@ Source: paper §3.3; reference ``part_ranking_model.py``. Reads proposals and cl
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks
+from pdstore import Rows
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import LABELS
 from stages.kernels.crf import smooth
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
-from stages.segments import ObjectSegments, chosen_objects, object_segments
+from stages.mask_columns import mask_columns
+from stages.segments import ObjectSegments, chosen_objects, object_segments, segment_rows
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -28,22 +28,20 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
     """An image whose class has no clusters is a row of ``errors``."""
 
     def run(unit: Unit) -> Output:
-        centroids = _centroids(unit)
-        objects = chosen_objects(unit.rows("objects"), unit.image_rows)
-        layer = unit.layer("segments")
-        columns = [n for n in ("image_id", "object_id", "score", "rle", "feature") if n in layer.table.names]
-        records: list[dict[str, Any]] = []
+        centroids, block = _centroids(unit), unit.own_block
+        objects = chosen_objects(block.rows("objects"), block.image_rows)
+        labels: list[Rows] = []
         ranked: list[tuple[ObjectSegments, RankedParts]] = []
-        for found in object_segments(objects, layer.read(unit.number, columns)):
+        for found in object_segments(objects, segment_rows(block)):
             if found.category_id in centroids:
                 ranked.append((found, _rank(found, centroids[found.category_id], settings)))
             else:
                 unit.reject(found.image_id, "no_clusters", f"class {found.category_id} has no clusters")
         smoothed = _smoothed(unit, ranked, settings.crf)
         for found, parts in ranked:
-            records += _rows(found, parts, smoothed.get((found.image_id, found.object_id), parts.masks))
+            labels.append(_rows(found, parts, smoothed.get((found.image_id, found.object_id), parts.masks)))
             unit.advance(settings.crf is None)
-        return Output(Rows.from_records(LABELS, records))
+        return Output(Rows.concat(LABELS, labels))
 
     return run
 
@@ -83,28 +81,21 @@ def _smoothed(
             stacks.setdefault(found.image_id, []).append((found.object_id, ranking.masks))
     return {
         (image_id, object_id): smooth(pixels, stack, **settings.model_dump())
-        for image_id, pixels in unit.pictures(stacks)
+        for image_id, pixels in unit.own_block.pictures(stacks)
         for object_id, stack in stacks[image_id]
     }
 
 
-def _rows(found: ObjectSegments, parts: RankedParts, stack: Bools) -> list[dict[str, Any]]:
-    areas, rle = stack.sum((1, 2)), masks.encode(stack)
-    size = max(int(found.mask.sum()), 1)
-    return [
-        {
-            "image_id": found.image_id,
-            "object_id": found.object_id,
-            "label_id": number,
-            "category_id": found.category_id,
-            "cluster": int(parts.clusters[number]),
-            "score": float(parts.scores[number]),
-            "object_ratio": float(areas[number]) / size,
-            "area": int(areas[number]),
-            "height": stack.shape[1],
-            "width": stack.shape[2],
-            "rle": rle[number],
-        }
-        for number in range(len(stack))
-        if areas[number]
-    ]
+def _rows(segments: ObjectSegments, parts: RankedParts, stack: Bools) -> Rows:
+    columns = mask_columns(stack)
+    areas = columns["area"]
+    columns |= {
+        "image_id": segments.image_id,
+        "object_id": segments.object_id,
+        "label_id": np.arange(len(stack)),
+        "category_id": segments.category_id,
+        "cluster": parts.clusters,
+        "score": parts.scores,
+        "object_ratio": areas / max(int(segments.mask.sum()), 1),
+    }
+    return Rows.filled(LABELS, len(stack), columns).take(areas > 0)

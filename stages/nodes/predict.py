@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks
+from pdstore import Rows
 from pdstore.errors import UsageError
 from schemas.stages import PredictSettings
 from schemas.tables import PREDICTIONS
 from stages.kernels.crf import smooth
+from stages.mask_columns import mask_columns
 from stages.models.inference import Found, Inference
 from stages.registry import PART_NAMES
 from stages.source.text_files import read_lines
@@ -60,17 +61,16 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         asked = _asked(unit, slots)
-        records: list[dict[str, Any]] = []
-        for ids, pictures in unit.batches(settings.batch_size, network.shape, asked):
+        predictions: list[Rows] = []
+        for ids, pictures in unit.own_block.batches(settings.batch_size, network.shape, asked):
             # A plain head answers for all classes at once.
             jobs = [(n, one) for n, i in enumerate(ids) for one in (asked[i] if slots else asked[i][:1])]
             for chunk in (jobs[k : k + settings.batch_size] for k in range(0, len(jobs), settings.batch_size)):
                 shown, classes = [pictures[n] for n, _ in chunk], [one.slot for _, one in chunk]
                 for (n, one), chance in zip(chunk, _chances(network, shown, classes, settings.flip), strict=True):
                     for each in [one] if slots else asked[ids[n]]:
-                        records += _rows(ids[n], each, pictures[n], chance, settings, taught)
-        records.sort(key=lambda row: (row["image_id"], row["object_id"], row["label_id"]))
-        return Output(Rows.from_records(PREDICTIONS, records))
+                        predictions.append(_rows(ids[n], each, pictures[n], chance, settings, taught))
+        return Output(Rows.concat(PREDICTIONS, predictions).sorted("image_id", "object_id", "label_id"))
 
     return run
 
@@ -129,7 +129,7 @@ def _asked(unit: Unit, slots: dict[int, int] | None) -> dict[int, list[_Asked]]:
     """image_id -> what is asked of it; an image of which nothing can be asked is a row of ``errors``."""
     several = _classes_of_objects(unit)
     asked: dict[int, list[_Asked]] = {}
-    for image_id, (category_id, name) in unit.category().items():
+    for image_id, (category_id, name) in unit.own_block.classes.items():
         if category_id < 0 and "objects" not in unit.layers:
             unit.reject(image_id, "no_class", "expected an image with a class, or the input objects, found neither")
             continue
@@ -147,7 +147,7 @@ def _classes_of_objects(unit: Unit) -> dict[int, dict[int, int]]:
     """image_id -> class_id of its objects -> the lowest object_id of that class."""
     found: dict[int, dict[int, int]] = {}
     if "objects" in unit.layers:
-        rows = unit.rows("objects", ["image_id", "object_id", "category_id"])
+        rows = unit.own_block.rows("objects", ["image_id", "object_id", "category_id"])
         for image_id, object_id, category in sorted(zip(*(rows[n].tolist() for n in rows.columns), strict=True)):
             if category >= 0:
                 found.setdefault(image_id, {}).setdefault(category, object_id)
@@ -176,29 +176,24 @@ def _parts(chance: Floats, settings: PredictSettings) -> tuple[npt.NDArray[np.in
 
 def _rows(
     image_id: int, asked: _Asked, pixels: Pixels, chance: Floats, settings: PredictSettings, taught: _Taught | None
-) -> list[dict[str, Any]]:
+) -> Rows:
     parts, stack = _parts(chance, settings)
     if taught:
         fitting = [number for number, part in enumerate(parts) if taught.fits(part, asked)]
         parts, stack = parts[fitting], stack[fitting]
     if settings.crf is not None:
         stack = smooth(pixels, stack, **settings.crf.model_dump())
-    areas, rle = stack.sum((1, 2)), masks.encode(stack)
-    return [
-        {
-            "image_id": image_id,
-            "object_id": asked.object_id,
-            "label_id": number,
-            "category_id": asked.category_id,
-            "cluster": int(part),
-            "score": float(min(1.0, chance[part][stack[number]].mean())),
-            "object_ratio": float(areas[number]) / float(areas.sum()),
-            "area": int(areas[number]),
-            "height": stack.shape[1],
-            "width": stack.shape[2],
-            "rle": rle[number],
-            "part_name": taught.name(part) if taught else "",
-        }
-        for number, part in enumerate(parts)
-        if areas[number]
-    ]
+    numbers = np.flatnonzero(stack.any((1, 2)))
+    parts, stack = parts[numbers], stack[numbers]
+    columns = mask_columns(stack)
+    columns |= {
+        "image_id": image_id,
+        "object_id": asked.object_id,
+        "label_id": numbers,
+        "category_id": asked.category_id,
+        "cluster": parts,
+        "score": [min(1.0, float(chance[part][mask].mean())) for part, mask in zip(parts, stack, strict=True)],
+        "object_ratio": columns["area"] / max(int(columns["area"].sum()), 1),
+        "part_name": [taught.name(part) if taught else "" for part in parts],
+    }
+    return Rows.filled(PREDICTIONS, len(numbers), columns)

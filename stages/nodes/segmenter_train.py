@@ -28,10 +28,6 @@ def start(settings: SegmenterTrainSettings, setup: Setup) -> Callable[[Unit], Ou
         def label(rows: Rows) -> np.ndarray:
             return np.array([names.index(name) for name in rows["category_name"]], np.int64)
 
-        def keep(rows: Rows) -> np.ndarray:
-            frame = rows["height"].astype(np.int64) * rows["width"]
-            return rows["area"] > settings.min_object_ratio * frame
-
         condition = f"m.area > {settings.min_object_ratio} * m.height * m.width"
         return run_training(
             unit,
@@ -39,7 +35,7 @@ def start(settings: SegmenterTrainSettings, setup: Setup) -> Callable[[Unit], Ou
             settings,
             settings.network,
             settings.split,
-            Choice("objects", condition, keep, label),
+            Choice("objects", condition, label),
             num_classes=len(names),
             extra={CLASS_NAMES: json.dumps(names).encode()},
         )

@@ -32,8 +32,7 @@ def start(settings: WeightsSettings, setup: Setup) -> Callable[[Unit], Output]:
             "classes": network.num_classes,
             "object_classes": network.num_objects,
         }
-        node = unit.checkpoints.split("/")[1]
-        blank = {"evaluated": node, "protocol": "weights", "class_name": "", "part_name": "", "step": 0}
+        blank = {"evaluated": unit.node, "protocol": "weights", "class_name": "", "part_name": "", "step": 0}
         rows = [{**blank, "metric": name, "value": float(value)} for name, value in counted.items()]
         names = setup.files["file"] / PART_NAMES
         taught = {PART_NAMES: names.read_bytes()} if names.is_file() else {}

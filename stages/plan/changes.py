@@ -8,7 +8,7 @@ from dataclasses import replace
 from pdstore import Identity, Store
 from pdstore.errors import InputMissing
 from pdstore.fingerprint import difference
-from stages.plan.pipeline import Node, Pipeline
+from stages.plan.project import Project
 
 __all__ = ["changes", "own_changes", "summary"]
 
@@ -19,13 +19,13 @@ def own_changes(node: str, old: Identity, new: Identity) -> list[str]:
     return [f"{node} {line}" if line.startswith("weights ") else f"{node}.{line}" for line in lines]
 
 
-def changes(store: Store, pipeline: Pipeline, old: Identity, node: Node) -> dict[str, list[str]]:
-    """Node -> what changed of it since ``node`` wrote under ``old``: of ``node`` itself and of all that it reads.
+def changes(project: Project, old: Identity, name: str) -> dict[str, list[str]]:
+    """Node -> what changed of it since node ``name`` wrote under ``old``: of the node itself and of all that it reads.
 
     Where an input's former layer is gone, only its fingerprint is left to tell.
     """
     found: dict[str, list[str]] = {}
-    waiting, seen = [(old, node)], set()
+    waiting, seen = [(old, project[name])], set()
     while waiting:
         former, now = waiting.pop(0)
         if former.fingerprint in seen:
@@ -36,11 +36,11 @@ def changes(store: Store, pipeline: Pipeline, old: Identity, node: Node) -> dict
             before, after = former.upstream.get(role, ""), now.identity.upstream.get(role, "")
             if before == after:
                 continue
-            sources = _sources(store, now.inputs.get(role, ()), before.split(","))
+            sources = _sources(project.store, now.inputs.get(role, ()), before.split(","))
             if sources is None:
                 lines.append(f"{now.name} upstream {role}: {before or 'none'} -> {after or 'none'}")
             else:
-                waiting += [(identity, pipeline[name]) for name, identity in sources.items()]
+                waiting += [(identity, project[source]) for source, identity in sources.items()]
         if lines:
             found[now.name] = lines
     return found

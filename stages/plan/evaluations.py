@@ -6,16 +6,15 @@ A data set NAME is a node of stage ``annotated-parts`` called ``NAME-parts``; it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pdstore import Store
 from pdstore.errors import UsageError, nearest
 from schemas.pipeline import NodeSpec
-from stages.plan.pipeline import Node, Pipeline, merge_overrides
+from stages.plan.pipeline import Node, Pipeline
 from stages.registry import STAGES
 
-__all__ = ["Evaluations", "dataset_name", "extended", "made_of", "metric_place", "named_truth", "scored_nodes"]
+__all__ = ["Evaluations", "dataset_name", "is_truth_of_parts", "metric_place", "named_truth", "scored_nodes"]
 
 _SUFFIX, _TRUTH = "-parts", "truth"
 _FIRST = ("samples", "C-mIoU", "A-mIoU")
@@ -59,7 +58,7 @@ class Evaluations:
             self._check_dataset(node)
             return self._under_protocol(node)
         role = next((r for r in ("predicted", "segments") if node.stage.output.name in _EVAL.inputs[r].tables), "")
-        if not role or node.stage.name.startswith("annotated-"):
+        if not role or node.stage.is_truth:
             expected = "an evaluation, or a node that finds masks"
             raise UsageError(
                 f"expected {expected}, found {name!r} of stage {node.stage.name}", "pd eval", "See: pd stage list"
@@ -102,7 +101,7 @@ class Evaluations:
     def _datasets(self) -> dict[str, str]:
         """Name of a data set -> the node of its parts."""
         nodes = self.pipeline.nodes.values()
-        return {dataset_name(n.name): n.name for n in nodes if n.stage.name == "annotated-parts"}
+        return {dataset_name(n.name): n.name for n in nodes if is_truth_of_parts(n)}
 
     def _truth(self) -> str:
         known = self._datasets()
@@ -121,7 +120,7 @@ class Evaluations:
 
     def _objects(self, truth: str) -> tuple[str, ...]:
         own = f"{dataset_name(truth)}-objects"
-        there = [n.name for n in self.pipeline.nodes.values() if n.stage.name == "annotated-objects"]
+        there = [n.name for n in self.pipeline.nodes.values() if n.stage.is_truth and n.stage.output.name == "objects"]
         return (own,) if own in there else tuple(there) if len(there) == 1 else ()
 
     def _check_dataset(self, node: Node) -> None:
@@ -137,24 +136,9 @@ class Evaluations:
             raise UsageError("expected true object masks for the published protocol, found none", "pd eval", fix)
 
 
-def extended(
-    store: Store, pipeline: Pipeline, nodes: Mapping[str, NodeSpec], overrides: Iterable[str] = ()
-) -> Pipeline:
-    """The pipeline with these nodes, and further overrides."""
-    merged = merge_overrides(overrides, pipeline.overrides)
-    spec = pipeline.spec.model_copy(update={"nodes": {**pipeline.spec.nodes, **nodes}})
-    return Pipeline(spec, merged, str(store.info.source.get("root", "")))
-
-
 def dataset_name(truth: str) -> str:
     """Of the data set whose parts are in the node ``truth``."""
     return truth.removesuffix(_SUFFIX)
-
-
-def made_of(store: Store) -> str:
-    """Name of the data set that the store was made of; empty if it was made of a folder."""
-    source = store.info.source
-    return {"dataset": str(source.get("dataset", "")), "demo": "demo"}.get(str(source.get("kind", "")), "")
 
 
 def named_truth(name: str, known: Mapping[str, str], source: str) -> str:
@@ -162,7 +146,7 @@ def named_truth(name: str, known: Mapping[str, str], source: str) -> str:
 
     Args:
         known: name of a data set -> the node of its parts.
-        source: see :func:`made_of`: another name for the node ``truth-parts``.
+        source: the data set that the store was made of: another name for the node ``truth-parts``.
 
     Raises:
         UsageError: there is none.
@@ -179,6 +163,11 @@ def metric_place(metric: str) -> tuple[int, bool, bool, int, str]:
     limit = int("".join(filter(str.isdigit, metric)) or 0)
     first = _FIRST.index(metric) if metric in _FIRST else len(_FIRST)
     return first, metric.startswith("AR"), "-unique" in metric, limit, metric
+
+
+def is_truth_of_parts(node: Node) -> bool:
+    """True if people drew the parts that the node writes."""
+    return node.stage.is_truth and node.stage.output.name == "parts"
 
 
 def scored_nodes(node: Node) -> list[str]:

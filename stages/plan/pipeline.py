@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pdstore import Identity, Store, layout
+from pdstore import Identity
 from pdstore.errors import InputMissing, UsageError, nearest
-from pdstore.info import read_record
 from schemas.base import Settings
 from schemas.pipeline import NodeSpec, PipelineSpec
 from stages.models.sources import is_hub_name
 from stages.plan.digest import path_digest
+from stages.plan.overrides import place
 from stages.registry import MODEL, STAGES, Role, Stage
-from stages.source.text_files import read_text
 
-__all__ = [
-    "Node",
-    "Pipeline",
-    "check_files",
-    "load_recorded",
-    "merge_overrides",
-    "parse_override",
-    "parse_value",
-    "preset_names",
-    "read_preset",
-    "record",
-]
+__all__ = ["Node", "Pipeline", "check_files"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +57,7 @@ class Pipeline:
     """
 
     def __init__(self, spec: PipelineSpec, overrides: Mapping[str, Mapping[str, Any]] | None = None, root: str = ""):
-        self.spec, self.overrides, self._root = spec, dict(overrides or {}), root
+        self.spec, self.overrides, self.root = spec, dict(overrides or {}), root
         for name in self.overrides:
             if name not in spec.nodes:
                 raise UsageError(
@@ -107,10 +91,10 @@ class Pipeline:
         stage = _stage(spec.stage or name, name)
         values, override = dict(spec.settings), self.overrides.get(name, {})
         for path, value in override.items():
-            _place(values, path.split("."), value, f"{name}.{path}")
+            place(values, path.split("."), value)
         settings = stage.settings.parse(values, name, f"See them all with: pd config show {name}")
         inputs = self._inputs(name, stage, spec.inputs)
-        files = {key: Path(path.replace("{images}", self._root)) for key, path in settings.files().items()}
+        files = {key: Path(path.replace("{images}", self.root)) for key, path in settings.files().items()}
         checkpoints = settings.checkpoints()
         identity = Identity(
             stage.name,
@@ -148,110 +132,6 @@ class Pipeline:
             )
 
 
-def read_preset(name: str) -> PipelineSpec:
-    """A preset by its name, or a YAML file by its path.
-
-    Raises:
-        UsageError: neither is there, or its content is wrong.
-    """
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
-        if not path.is_file():
-            raise UsageError("expected a YAML file, found none", name)
-        text = read_text(path)
-    elif name in preset_names():
-        text = (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
-    else:
-        fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
-        raise UsageError(f"expected a preset, found {name!r}", "--preset", fix)
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"this file is not valid YAML: {' '.join(str(error).split())}", name, "Fix the file") from None
-    if not isinstance(values, dict):
-        raise UsageError(f"expected a mapping with 'nodes', found {type(values).__name__}", name, "Mend the file")
-    return PipelineSpec.parse(values, "pipeline")
-
-
-def preset_names() -> list[str]:
-    """The presets that come with the program."""
-    return sorted(
-        p.name.removesuffix(".yaml") for p in resources.files("configs").iterdir() if p.name.endswith(".yaml")
-    )
-
-
-def parse_override(text: str) -> tuple[str, str, Any]:
-    """``grouping.k=5`` -> (grouping, k, 5). The value is read as YAML.
-
-    Raises:
-        UsageError: it has not this form.
-    """
-    path, equals, value = text.partition("=")
-    node, dot, key = path.partition(".")
-    if not (equals and dot and node and key):
-        raise UsageError(f"expected node.setting=value, found {text!r}", "override", "For example: grouping.k=5")
-    return node, key, parse_value(value, text)
-
-
-def parse_value(value: str, where: str) -> Any:
-    """A setting's value, written as YAML.
-
-    Raises:
-        UsageError: it is none.
-    """
-    try:
-        return yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:
-        why = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UsageError(
-            f"expected a YAML value, found {value!r} ({why})", where, "For example: 5, true, [1, 2] or 'a: b'"
-        ) from None
-
-
-def merge_overrides(
-    overrides: Iterable[str], given: Mapping[str, Mapping[str, Any]] | None = None
-) -> dict[str, dict[str, Any]]:
-    """node -> setting -> value: ``given``, and over it ``node.setting=value`` each.
-
-    Raises:
-        UsageError: an override has not this form.
-    """
-    merged = {node: dict(settings) for node, settings in (given or {}).items()}
-    for node, key, value in map(parse_override, overrides):
-        merged.setdefault(node, {})[key] = value
-    return merged
-
-
-def record(store: Store, pipeline: Pipeline) -> None:
-    """Write the pipeline into the store: its layers become the current ones."""
-    values = {
-        "spec": pipeline.spec.model_dump(mode="json"),
-        "overrides": pipeline.overrides,
-        "current": pipeline.current(),
-    }
-    store.files.write(layout.PIPELINE, json.dumps(values, indent=1).encode())
-
-
-def load_recorded(store: Store, overrides: Iterable[str] = ()) -> Pipeline:
-    """The store's pipeline, with further overrides.
-
-    Raises:
-        UsageError: the store has no pipeline, or an override is wrong.
-        CorruptData: the recorded pipeline cannot be read.
-    """
-    try:
-        spec, recorded = read_record(store.files, layout.PIPELINE, _spec_and_overrides)
-    except FileNotFoundError:
-        fix = "Run pd init again in a new folder"
-        raise UsageError(f"expected a recorded pipeline, found no {layout.PIPELINE}", store.url, fix) from None
-    merged = merge_overrides(overrides, recorded)
-    return Pipeline(PipelineSpec.parse(spec, "pipeline"), merged, str(store.info.source.get("root", "")))
-
-
-def _spec_and_overrides(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    return dict(values["spec"]), {node: dict(settings) for node, settings in values["overrides"].items()}
-
-
 def _stage(name: str, node: str) -> Stage:
     if name not in STAGES:
         raise UsageError(f"expected a stage, found {name!r}", f"node {node}", nearest(name, STAGES))
@@ -282,14 +162,6 @@ def _ordered(nodes: Mapping[str, NodeSpec]) -> list[str]:
         waiting = {name: spec for name, spec in waiting.items() if name not in ready}
     # As written where the order allows it: what is read first in the file runs first.
     return done
-
-
-def _place(values: dict[str, Any], path: list[str], value: Any, where: str) -> None:
-    for part in path[:-1]:
-        inner = values.get(part)
-        values[part] = dict(inner) if isinstance(inner, dict) else {}
-        values = values[part]
-    values[path[-1]] = value
 
 
 def check_files(node: Node) -> None:

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pdstore import Layer, Store, layout
-from pdstore.commit import Manifest, inputs_digest
+from pdstore import Layer
 from stages.plan.changes import changes, summary
-from stages.plan.pipeline import Node, Pipeline
-from stages.source.listing import Listing
-from stages.training_place import state_folder
+from stages.plan.failures import read_failures
+from stages.plan.inputs import Inputs
+from stages.plan.project import Project
+from stages.plan.work import Snapshot, plan_work
+from stages.training_place import TrainingPlace
 
 __all__ = [
-    "BUCKET",
-    "Failure",
-    "Inputs",
     "NodeState",
-    "is_stale",
     "newest_layer",
     "node_state",
     "older_layers",
-    "read_failure",
-    "read_failures",
-    "stale_units",
     "states",
-    "units_of",
 ]
-
-BUCKET = 64
-"""Classes a unit of ranking."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The last error of a unit, and when it was met (seconds since 1970)."""
-
-    error: str
-    time: float
 
 
 @dataclass(frozen=True)
@@ -93,91 +74,41 @@ class NodeState:
         return values | {"state": self.word, "missing": self.missing}
 
 
-def units_of(node: Node, listing: Listing) -> int:
-    """How many units a node has."""
-    if node.stage.unit == "block":
-        return listing.blocks
-    return -(-len(listing.classes()) // BUCKET) if node.stage.unit == "bucket" else 1
-
-
-class Inputs:
-    """What the units of a node read, with one listing a layer.
-
-    Attributes:
-        layers: input role -> the layers that the pipeline's settings lead to.
-        committed: node -> the units of its layer that were committed when this was made. A run reads these and says
-            so in its commits; what comes meanwhile shows as newer.
-    """
-
-    def __init__(self, store: Store, pipeline: Pipeline, node: Node) -> None:
-        self.layers = {
-            role: [store.layer(name, pipeline.nodes[name].fingerprint) for name in names]
-            for role, names in node.inputs.items()
-        }
-        self._whole = {
-            name for name in node.upstream() if node.stage.is_barrier or pipeline.nodes[name].stage.is_barrier
-        }
-        self.committed = {m.node: frozenset(m.units()) for members in self.layers.values() for m in members}
-        self._digests: dict[str, str] = {}
-
-    def seen_by(self, unit: int) -> dict[str, str] | None:
-        """Input role -> digest of the content that ``unit`` reads now; None if some of it is not committed."""
-        seen = {}
-        for role, members in self.layers.items():
-            digests = [self._digest(layer, unit) for layer in members]
-            if None in digests:
-                return None
-            seen[role] = ",".join(str(digest) for digest in digests)
-        return seen
-
-    def _digest(self, layer: Layer, unit: int) -> str | None:
-        committed = self.committed[layer.node]
-        if layer.node not in self._whole:
-            return layer.manifest(unit).content if unit in committed else None
-        if not committed:
-            return None
-        if layer.node not in self._digests:
-            self._digests[layer.node] = inputs_digest(layer.manifests(committed))
-        return self._digests[layer.node]
-
-
-def node_state(store: Store, pipeline: Pipeline, node: Node, listing: Listing) -> NodeState:
+def node_state(project: Project, name: str) -> NodeState:
     """The state of one node."""
-    layer = store.layer(node.name, node.fingerprint)
-    total = units_of(node, listing)
+    node, layer = project[name], project.layer(name)
     manifests = layer.manifests()
+    work = plan_work(Snapshot.read(project, name, Inputs(project, name), manifests))
+    missing = sorted(work.ready + work.waiting)
     leases = {unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())}
-    failed = {unit: why for unit, why in read_failures(layer).items() if unit not in manifests}
-    missing = sorted(set(range(total)) - set(manifests))
-    other = older_layers(store, node)
+    older = older_layers(project, name)
     return NodeState(
-        node=node.name,
+        node=name,
         stage=node.stage.name,
         fingerprint=node.fingerprint,
-        units=total,
+        units=project.num_units(name),
         done=sorted(manifests),
-        stale=stale_units(Inputs(store, pipeline, node), manifests),
-        failed=failed,
+        stale=work.stale,
+        failed={unit: why for unit, why in read_failures(layer).items() if unit not in manifests},
         running=sorted(leases - set(manifests)),
-        waiting=_waiting(store, pipeline, node, listing, missing),
-        other={old.fingerprint: len(old.units()) for old in other},
+        waiting=work.waiting,
+        other={old.fingerprint: len(old.units()) for old in older},
         errors=sum(m.rows.get("errors", 0) for m in manifests.values()),
         seconds=round(sum(m.seconds for m in manifests.values()), 2),
-        is_begun=node.stage.is_training
-        and state_folder(store, layout.checkpoints(node.name, node.fingerprint)).exists(),
-        why=_why(store, pipeline, node, other, manifests, missing),
+        is_begun=node.stage.is_training and TrainingPlace(project.store, name, node.fingerprint).is_begun,
+        why=_why(project, name, older, bool(manifests), len(missing)),
     )
 
 
-def states(store: Store, pipeline: Pipeline) -> list[NodeState]:
+def states(project: Project) -> list[NodeState]:
     """The state of every node, in the pipeline's order."""
-    listing = Listing(store)
-    return [node_state(store, pipeline, node, listing) for node in pipeline.nodes.values()]
+    return [node_state(project, name) for name in project.nodes]
 
 
-def older_layers(store: Store, node: Node) -> list[Layer]:
+def older_layers(project: Project, name: str) -> list[Layer]:
     """Layers of the node under other settings that hold committed units."""
-    return [layer for layer in store.layers(node.name) if layer.fingerprint != node.fingerprint and layer.units()]
+    current = project[name].fingerprint
+    return [layer for layer in project.store.layers(name) if layer.fingerprint != current and layer.units()]
 
 
 def newest_layer(layers: Sequence[Layer]) -> Layer:
@@ -185,59 +116,10 @@ def newest_layer(layers: Sequence[Layer]) -> Layer:
     return max(layers, key=lambda layer: max(m.created for m in layer.manifests().values()))
 
 
-def read_failures(layer: Layer) -> dict[int, str]:
-    """Unit -> the last error of a unit that failed."""
-    names = layer.store.files.names(layout.failures(layer.node, layer.fingerprint))
-    found = {unit: read_failure(layer, unit) for unit in (int(name.split(".")[0]) for name in names)}
-    return {unit: failure.error for unit, failure in found.items() if failure is not None}
-
-
-def read_failure(layer: Layer, unit: int) -> Failure | None:
-    """The last error of a unit; None if it has not failed, or was committed since."""
-    try:
-        values = json.loads(layer.store.files.read(layout.failure(layer.node, layer.fingerprint, unit)))
-    except FileNotFoundError:
-        return None
-    return Failure(str(values["error"]), float(values["time"]))
-
-
-def stale_units(inputs: Inputs, manifests: Mapping[int, Manifest]) -> list[int]:
-    """The committed units that were computed from other input than is there now."""
-    for layer in (member for members in inputs.layers.values() for member in members):
-        layer.manifests(inputs.committed[layer.node])  # gathered, in place of one by one below
-    return [unit for unit, manifest in manifests.items() if is_stale(inputs, manifest)]
-
-
-def is_stale(inputs: Inputs, manifest: Manifest) -> bool:
-    """True if a unit was computed from other input than is there now."""
-    seen = inputs.seen_by(manifest.unit)
-    return seen is not None and seen != dict(manifest.inputs)
-
-
-def _waiting(store: Store, pipeline: Pipeline, node: Node, listing: Listing, missing: list[int]) -> list[int]:
-    blocked: set[int] = set()
-    for name in node.upstream():
-        source = pipeline.nodes[name]
-        done = set(store.layer(name, source.fingerprint).units())
-        if source.stage.is_barrier or node.stage.is_barrier:
-            if len(done) < units_of(source, listing):
-                return missing
-        else:
-            blocked |= set(missing) - done
-    return sorted(blocked)
-
-
-def _why(
-    store: Store,
-    pipeline: Pipeline,
-    node: Node,
-    other: list[Layer],
-    manifests: Mapping[int, Manifest],
-    missing: list[int],
-) -> str:
+def _why(project: Project, name: str, older: list[Layer], is_begun: bool, missing: int) -> str:
     if not missing:
         return ""
-    if manifests or not other:
-        return f"{len(missing)} not computed yet"
-    former = newest_layer(other).info.identity
-    return f"settings changed: {summary(changes(store, pipeline, former, node))}"
+    if is_begun or not older:
+        return f"{missing} not computed yet"
+    former = newest_layer(older).info.identity
+    return f"settings changed: {summary(changes(project, former, name))}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 
-from pdstore import Store, layout
-from stages.plan.pipeline import Node, Pipeline
-from stages.plan.states import Inputs, is_stale, read_failure, stale_units, units_of
-from stages.run.preflight import check_inputs
-from stages.run.shard import Shard
-from stages.source.listing import Listing
-from stages.training_place import forget
+from stages.plan.failures import read_failure
+from stages.plan.inputs import Inputs
+from stages.plan.project import Project
+from stages.plan.work import Work
+from stages.run.options import RunOptions
+from stages.run.preflight import checked_work
+from stages.training_place import TrainingPlace
 
 __all__ = ["Agenda"]
 
@@ -24,42 +24,29 @@ class Agenda:
 
     Attributes:
         inputs: what the units read. layer: where they are committed.
-        todo: units to compute. waiting: units whose input is not committed yet.
+        work: what was planned.
     """
 
-    def __init__(self, store: Store, pipeline: Pipeline, node: Node, listing: Listing) -> None:
-        self._store, self._pipeline, self._node, self._listing = store, pipeline, node, listing
-        self.inputs = Inputs(store, pipeline, node)
-        self.layer = store.layer(node.name, node.fingerprint)
-        self.todo: list[int] = []
-        self.waiting: list[int] = []
-        self._stale: set[int] = set()
+    def __init__(self, project: Project, name: str, options: RunOptions) -> None:
+        """Plan. Stale units are withdrawn only when they are taken.
+
+        Raises:
+            StaleSettings, InputMissing: see :func:`stages.run.preflight.checked_work`.
+        """
+        self.inputs, self.layer = Inputs(project, name), project.layer(name)
+        self.work: Work = checked_work(project, name, self.inputs, options)
+        self._place = TrainingPlace(project.store, name, self.layer.fingerprint)
+        self._is_training = project[name].stage.is_training
+        self._refreshed = set(self.work.stale) if options.refresh else set()
         self._done: set[int] = set()
         self._listed_at = -math.inf
         self._started = time.time()
-
-    def plan(self, shard: Shard | None, limit: int, *, refresh: bool, allow_partial: bool) -> None:
-        """Choose the units. Stale ones are withdrawn only when they are taken.
-
-        Raises:
-            InputMissing: see :func:`stages.run.preflight.check_inputs`.
-        """
-        wanted = list(range(units_of(self._node, self._listing)))
-        if shard is not None:
-            wanted = shard.units(wanted)
-        if refresh:
-            self._stale = set(stale_units(self.inputs, self.layer.manifests())) & set(wanted)
-        missing = sorted(self._stale | set(wanted) - set(self.layer.units()))
-        ready, self.waiting = check_inputs(
-            self._pipeline, self._node, self._listing, self.inputs, missing, allow_partial
-        )
-        self.todo = ready[:limit] if limit else ready
 
     def is_done(self, unit: int) -> bool:
         """Committed by now, by whomever. A claim to find that out would cost several writes."""
         if time.monotonic() - self._listed_at > RELIST_S:
             self._done, self._listed_at = set(self.layer.units()), time.monotonic()
-        return unit in self._done and unit not in self._stale
+        return unit in self._done and unit not in self._refreshed
 
     def failed_meanwhile(self, unit: int) -> str:
         """The error that another worker met on the unit since this run began; empty if there is none."""
@@ -71,10 +58,10 @@ class Agenda:
         manifest = self.layer.newest_manifest(unit)
         if manifest is None:
             return True
-        if unit not in self._stale or not is_stale(self.inputs, manifest):
+        if unit not in self._refreshed or not self.inputs.is_stale(manifest):
             return False
-        if self._node.stage.is_training:
+        if self._is_training:
             # Before the old network goes: what is killed in between must not find the state that it was made of.
-            forget(self._store, layout.checkpoints(self._node.name, self._node.fingerprint))
+            self._place.forget()
         self.layer.withdraw(unit)
         return True

@@ -15,7 +15,8 @@ from schemas.catalog import catalog_of
 from schemas.pipeline import SourceSpec
 from stages.create.store import create_store, ensure_listing
 from stages.plan.changes import own_changes
-from stages.plan.pipeline import Pipeline, load_recorded, read_preset
+from stages.plan.presets import read_preset
+from stages.plan.project import Project
 
 __all__ = ["IMAGES", "DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
 
@@ -90,15 +91,15 @@ def open_demo(url: str, seed: int, images: int | None = None, overrides: Sequenc
 
 
 def _check_source(store: Store, seed: int, images: int | None) -> None:
-    source = store.info.source
-    if source.get("kind") != "demo":
+    source = SourceSpec.of(store)
+    if source.kind != "demo":
         raise UsageError(
             "expected a demo store, found a store of other images", store.url, f"Choose another folder: {ELSEWHERE}"
         )
-    if source["seed"] != seed:
-        fix = f"Its own: --seed {source['seed']}. Or choose another folder: {ELSEWHERE}"
-        raise UsageError(f"expected a demo store of seed {seed}, found one of seed {source['seed']}", store.url, fix)
-    drawn = source["num_train"] + source["num_val"]
+    if source.seed != seed:
+        fix = f"Its own: --seed {source.seed}. Or choose another folder: {ELSEWHERE}"
+        raise UsageError(f"expected a demo store of seed {seed}, found one of seed {source.seed}", store.url, fix)
+    drawn = source.num_train + source.num_val
     if images not in (None, drawn):
         fix = f"Leave --images out. Or choose another folder: {ELSEWHERE}"
         raise UsageError(f"expected a demo store of {images} images, found one of {drawn}", store.url, fix)
@@ -106,7 +107,7 @@ def _check_source(store: Store, seed: int, images: int | None) -> None:
 
 def _check_settings(store: Store, overrides: Sequence[str]) -> None:
     """Raises StaleSettings if the overrides change results."""
-    own, asked = load_recorded(store).nodes, load_recorded(store, overrides).nodes
+    own, asked = Project.open(store).nodes, Project.open(store, overrides).nodes
     changed = [line for name in own for line in own_changes(name, own[name].identity, asked[name].identity)]
     if changed:
         words = shlex.join(["pd", "--store", store.url, "run", *overrides, "--new-layer"])
@@ -114,17 +115,17 @@ def _check_settings(store: Store, overrides: Sequence[str]) -> None:
         raise StaleSettings(f"the demo here has other settings: {'; '.join(changed)}", store.url, fix)
 
 
-def run_demo(store: Store, pipeline: Pipeline, run: Callable[[str], object]) -> DemoResult:
+def run_demo(project: Project, run: Callable[[str], object]) -> DemoResult:
     """Run what is missing of the demo.
 
     Args:
         run: computes what is missing of a node.
     """
     started = time.monotonic()
-    images = ensure_listing(store).images
-    for name in pipeline.nodes:
+    for name in project.nodes:
         run(name)
-    return DemoResult(store.url, int(store.info.source["seed"]), images, demo_scores(store), time.monotonic() - started)
+    store, seconds = project.store, time.monotonic() - started
+    return DemoResult(store.url, project.source.seed, project.listing.images, demo_scores(store), seconds)
 
 
 def demo_scores(store: Store) -> tuple[StageScore, ...]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from pdstore.errors import InputMissing, PartlyFailed, PdError
 
-__all__ = ["Report", "raise_failures", "raise_waiting"]
+__all__ = ["Outcome", "raise_failures", "raise_waiting"]
 
 
 @dataclass
-class Report:
+class Outcome:
     """What a run did. ``images`` and ``rejected`` count images of the units this run committed.
 
     Attributes:
@@ -30,28 +30,30 @@ class Report:
     seconds: float = 0.0
 
 
-def raise_failures(report: Report, max_error_rate: float) -> None:
+def raise_failures(outcome: Outcome, max_error_rate: float) -> None:
     """Raises PartlyFailed or PdError if units failed, or more images than allowed became error rows."""
-    if report.failed:
-        unit, why = next(iter(report.failed.items()))
-        found = f"{len(report.failed)} that failed; the first, unit {unit}: {why.rstrip('.')}"
+    if outcome.failed:
+        unit, why = next(iter(outcome.failed.items()))
+        found = f"{len(outcome.failed)} that failed; the first, unit {unit}: {why.rstrip('.')}"
         fix = "Mend the cause and run the same command again: only what is missing is computed"
-        error = PartlyFailed if report.is_begun else PdError
-        raise error(f"expected {len(report.todo)} units, found {found}", report.node, fix)
-    if report.images and report.rejected / report.images > max_error_rate:
-        found = f"{report.rejected} of {report.images} images left out"
+        error = PartlyFailed if outcome.is_begun else PdError
+        raise error(f"expected {len(outcome.todo)} units, found {found}", outcome.node, fix)
+    if outcome.images and outcome.rejected / outcome.images > max_error_rate:
+        found = f"{outcome.rejected} of {outcome.images} images left out"
         fix = (
-            f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{report.node}' GROUP BY 1\". "
+            f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{outcome.node}' GROUP BY 1\". "
             "The same command again goes on without them; to allow more from the start: --max-error-rate"
         )
-        raise PdError(f"expected at most {max_error_rate:.0%} of the images in errors, found {found}", report.node, fix)
+        raise PdError(
+            f"expected at most {max_error_rate:.0%} of the images in errors, found {found}", outcome.node, fix
+        )
 
 
-def raise_waiting(report: Report, upstream: Sequence[str]) -> None:
+def raise_waiting(outcome: Outcome, upstream: Sequence[str]) -> None:
     """Raises PartlyFailed, or InputMissing where nothing is committed, if units wait for one of ``upstream``."""
-    if report.waiting:
-        shown = ", ".join(map(str, report.waiting[:8])) + (", …" if len(report.waiting) > 8 else "")
+    if outcome.waiting:
+        shown = ", ".join(map(str, outcome.waiting[:8])) + (", …" if len(outcome.waiting) > 8 else "")
         sources = " and ".join(dict.fromkeys(upstream))
         fix = f"Run {sources} for them first, or everything: pd run"
-        error = PartlyFailed if report.is_begun else InputMissing
-        raise error(f"expected the input of all units, found none for units {shown}", report.node, fix)
+        error = PartlyFailed if outcome.is_begun else InputMissing
+        raise error(f"expected the input of all units, found none for units {shown}", outcome.node, fix)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from pdstore import Layer, Rows, Store, masks
+from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
-from stages.plan.pipeline import Node, Pipeline
+from stages.plan.project import Project
 from stages.source.images import ImageFault, decode
 
 __all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sample_images"]
@@ -22,12 +22,12 @@ _OBJECT_STRIDE = 5
 """Parts of a second object take other colours than those of the first."""
 
 
-def drawable(pipeline: Pipeline) -> list[str]:
+def drawable(project: Project) -> list[str]:
     """The nodes that write masks, in the pipeline's order."""
-    return [n.name for n in pipeline.nodes.values() if "rle" in n.stage.output.names]
+    return [n.name for n in project.nodes.values() if "rle" in n.stage.output.names]
 
 
-def find_image(store: Store, pipeline: Pipeline, text: str) -> int:
+def find_image(project: Project, text: str) -> int:
     """The id of the image that is named by its id or its key, or by the end of its key.
 
     Raises:
@@ -35,7 +35,7 @@ def find_image(store: Store, pipeline: Pipeline, text: str) -> int:
         UsageError: none or several fit.
     """
     found: list[tuple[int, str]] = []
-    for rows in _images(store, pipeline).scan(["image_id", "key"]):
+    for rows in _images(project).scan(["image_id", "key"]):
         pairs = zip(rows["image_id"].tolist(), rows["key"].tolist(), strict=True)
         found += [(i, key) for i, key in pairs if str(i) == text or key == text or key.endswith(f"/{text}")]
     exact = [i for i, key in found if text in (str(i), key)]
@@ -46,36 +46,34 @@ def find_image(store: Store, pipeline: Pipeline, text: str) -> int:
     raise UsageError(f"expected an image's id or key, found {what}", repr(text), fix)
 
 
-def sample_images(store: Store, pipeline: Pipeline, count: int, seed: int) -> list[int]:
+def sample_images(project: Project, count: int, seed: int) -> list[int]:
     """``count`` images by chance, or all if there are fewer."""
-    ids = np.concatenate([rows["image_id"] for rows in _images(store, pipeline).scan(["image_id"])])
+    ids = np.concatenate([rows["image_id"] for rows in _images(project).scan(["image_id"])])
     chosen = np.random.default_rng(seed).permutation(ids)[:count]
     return [int(i) for i in chosen]
 
 
-def picture_of(
-    store: Store, pipeline: Pipeline, image_ids: Sequence[int], nodes: Sequence[str], cell_px: int
-) -> Image.Image:
+def picture_of(project: Project, image_ids: Sequence[int], nodes: Sequence[str], cell_px: int) -> Image.Image:
     """A sheet: a row an image; its columns the image and every node that has masks of any of them.
 
     Raises:
         InputMissing: an image has not been ingested.
         ImageFault: an image file cannot be read.
     """
-    overlays = {name: [overlay_of(store, pipeline[name], i) for i in image_ids] for name in nodes}
+    overlays = {name: [overlay_of(project, name, i) for i in image_ids] for name in nodes}
     shown = [name for name in nodes if any(o is not None and len(o.masks) for o in overlays[name])]
     rows = []
     for number, image_id in enumerate(image_ids):
-        pixels, caption = image_of(store, pipeline, image_id)
+        pixels, caption = image_of(project, image_id)
         cells = [Cell(overlays[name][number] or _nothing(pixels)) for name in shown]
         rows.append(Row(pixels, [Cell(caption=caption), *cells]))
     return draw_sheet(["image", *shown], rows, cell_px)
 
 
-def _images(store: Store, pipeline: Pipeline) -> Layer:
-    for node in pipeline.nodes.values():
+def _images(project: Project) -> Layer:
+    for node in project.nodes.values():
         if node.stage.output.name == "images":
-            layer = store.layer(node.name, node.fingerprint)
+            layer = project.layer(node.name)
             if layer.units():
                 return layer
             raise InputMissing("expected images, found none ingested yet", node.name, f"Run: pd stage run {node.name}")
@@ -84,13 +82,13 @@ def _images(store: Store, pipeline: Pipeline) -> Layer:
     )
 
 
-def image_of(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.ndarray, str]:
+def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
     """((H, W, 3) uint8 RGB, caption).
 
     Raises:
         InputMissing: it has not been ingested, or its file cannot be read.
     """
-    layer, block = _images(store, pipeline), image_id // store.info.block_size
+    layer, block = _images(project), image_id // project.store.info.block_size
     rows = layer.read(block)
     rows = rows.take(rows["image_id"] == image_id)
     if not len(rows):
@@ -98,7 +96,7 @@ def image_of(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.ndarra
         raise InputMissing("expected an image that could be read, found none", f"image {image_id}", fix)
     key, name = str(rows["key"][0]), str(rows["class_name"][0])
     packed = rows.ragged("encoded")[0]
-    data = packed or _file(store, key)
+    data = packed or _file(project, key)
     try:
         return decode(data).pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
     except ImageFault as fault:
@@ -107,8 +105,8 @@ def image_of(store: Store, pipeline: Pipeline, image_id: int) -> tuple[np.ndarra
         ) from None
 
 
-def _file(store: Store, key: str) -> bytes:
-    images = Files(str(store.info.source["root"]))
+def _file(project: Project, key: str) -> bytes:
+    images = Files(project.source.root)
     try:
         return images.read(key)
     except FileNotFoundError:
@@ -116,9 +114,9 @@ def _file(store: Store, key: str) -> bytes:
         raise InputMissing("expected the image's file, found none", images.full(key), fix) from None
 
 
-def overlay_of(store: Store, node: Node, image_id: int) -> Overlay | None:
+def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     """The masks of one image; None if its block is not committed."""
-    layer, block = store.layer(node.name, node.fingerprint), image_id // store.info.block_size
+    layer, block = project.layer(name), image_id // project.store.info.block_size
     if block not in layer.units():
         return None
     rows = layer.read(block, [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"])

@@ -72,6 +72,10 @@ class Listing:
             first += footer.num_row_groups
         raise UsageError(f"expected a block from 0 to {self.blocks - 1}, found {block!s}")
 
+    def all(self) -> Iterator[Listed]:
+        """All images, block by block."""
+        return (image for block in range(self.blocks) for image in self.read(block))
+
     def keys(self) -> set[str]:
         found: set[str] = set()
         for number in range(len(self._footers)):

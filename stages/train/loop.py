@@ -20,7 +20,7 @@ from pdstore.stream import SampleOrder
 from schemas.training import TrainSettings
 from stages.models.network import PartNetwork
 from stages.train.log import TrainingLog
-from stages.train.process_group import ALONE, Ranks
+from stages.train.process_group import ALONE, ProcessGroup
 from stages.train.samples import Batch, SampleSource, batches
 from stages.train.step import Stepper
 from stages.train.training_state import TrainingState
@@ -57,7 +57,7 @@ def train(
     *,
     held_out: SampleSource | None = None,
     device: str = "cpu",
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> PartNetwork:
     """Trains ``network`` in place, from the newest checkpoint in ``folder`` if there is one.
 
@@ -68,7 +68,7 @@ def train(
         folder: local folder of this training, one for all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
         held_out: samples for ``validate_every``.
         device: torch device of this rank.
-        ranks: the processes that train together.
+        group: the processes that train together.
 
     Returns:
         The network with its final (averaged, if asked for) weights, in evaluation mode.
@@ -84,21 +84,21 @@ def train(
         raise InputMissing(
             "expected samples to train on, found none", str(folder), "Lower min_score or the least areas"
         )
-    if settings.batch_size % ranks.size:
+    if settings.batch_size % group.size:
         fix = "Choose a batch_size that the number of ranks divides, or another number of GPUs"
         raise UsageError(
-            f"expected a batch that {ranks.size} ranks share evenly, found {settings.batch_size}", hooks.name, fix
+            f"expected a batch that {group.size} ranks share evenly, found {settings.batch_size}", hooks.name, fix
         )
     if settings.threads:
         torch.set_num_threads(settings.threads)
     state = TrainingState(settings, network.to(device), folder)
     start = state.resume(torch.device(device))
-    if len(set(ranks.gathered(start))) > 1:
+    if len(set(group.gathered(start))) > 1:
         fix = "Give all machines the same folder: put the store on a shared disk"
         raise UsageError(
-            f"expected the same checkpoint on all ranks, found steps {ranks.gathered(start)}", str(folder), fix
+            f"expected the same checkpoint on all ranks, found steps {group.gathered(start)}", str(folder), fix
         )
-    training = _Training(state, Stepper(state, ranks, torch.device(device)), hooks, ranks, held_out)
+    training = _Training(state, Stepper(state, group, torch.device(device)), hooks, group, held_out)
     try:
         training.run(start, source)
     finally:
@@ -110,12 +110,12 @@ class _Training:
     """One run of the loop."""
 
     def __init__(
-        self, state: TrainingState, stepper: Stepper, hooks: Hooks, ranks: Ranks, held_out: SampleSource | None
+        self, state: TrainingState, stepper: Stepper, hooks: Hooks, group: ProcessGroup, held_out: SampleSource | None
     ) -> None:
-        self.state, self.stepper, self.hooks, self.ranks, self.held_out = state, stepper, hooks, ranks, held_out
+        self.state, self.stepper, self.hooks, self.group, self.held_out = state, stepper, hooks, group, held_out
         self.settings = state.settings
         self.log = None
-        if ranks.is_first:
+        if group.is_first:
             self.log = TrainingLog(state.folder, self.settings, hooks.name, hooks.config or {})
         self.waited = self.spent = 0.0
         self.reported = 0
@@ -130,8 +130,8 @@ class _Training:
             order,
             order.at_step(start),
             settings.augment,
-            rank=self.ranks.rank,
-            ranks=self.ranks.size,
+            rank=self.group.rank,
+            ranks=self.group.size,
             threads=settings.loader_threads,
             pin=self.stepper.device.type == "cuda",
         )
@@ -147,14 +147,14 @@ class _Training:
         settings, score = self.settings, None
         if self.held_out is not None and settings.validate_every and done % settings.validate_every == 0:
             state = self.state
-            found = validate(state.network, self.stepper.loss, self.held_out, settings, self.ranks)
+            found = validate(state.network, self.stepper.loss, self.held_out, settings, self.group)
             values, score = values | found, found["validation_loss"]
         if self.log:
             self.log.add(done, values)
             if settings.picture_every and done % settings.picture_every == 0:
                 self.log.picture(done, draw_batch(batch, self.stepper.queries(batch)))
         is_due = stop or done % settings.checkpoint_every == 0 or done == settings.steps
-        if self.ranks.is_first and (is_due or score is not None):
+        if self.group.is_first and (is_due or score is not None):
             self.state.save(done, score, is_due)
         if is_due:
             self._report(done, values)

@@ -15,9 +15,8 @@ from stages.models.network import PartNetwork, build, copy_body
 from stages.models.network_files import load_network, load_weights, network_files
 from stages.train.log import LOG_NAME, read_log
 from stages.train.loop import Hooks, train
-from stages.train.process_group import Ranks
+from stages.train.process_group import ProcessGroup
 from stages.train.source import Choice, StoreSource, select
-from stages.training_place import selection_names, state_folder
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["part_choice", "run_training"]
@@ -33,19 +32,14 @@ def part_choice(role: str, settings: TrainSettings, labelled: bool) -> Choice:
     """Part masks that are large and sure enough; ``labelled``: each has its cluster as label, else all are 0."""
     object_ratio = "m.area / m.object_ratio / (m.height * m.width)"
     condition = (
-        f"m.object_ratio > {settings.min_part_ratio} AND m.score >= {settings.min_score} "
+        f"m.object_ratio > {settings.min_part_ratio} AND m.score > {settings.min_score} "
         f"AND {object_ratio} >= {settings.min_object_ratio}"
     )
-
-    def keep(rows: Rows) -> np.ndarray:
-        frame = rows["height"].astype(np.float64) * rows["width"]
-        is_large = rows["area"] / np.maximum(rows["object_ratio"], 1e-9) / frame >= settings.min_object_ratio
-        return (rows["object_ratio"] > settings.min_part_ratio) & (rows["score"] >= settings.min_score) & is_large
 
     def label(rows: Rows) -> np.ndarray:
         return rows["cluster"].astype(np.int64) if labelled else np.zeros(len(rows), np.int64)
 
-    return Choice(role, condition, keep, label, has_object_class=labelled)
+    return Choice(role, condition, label, has_object_class=labelled)
 
 
 def run_training(
@@ -70,30 +64,30 @@ def run_training(
         UsageError: the network of input ``model`` has another architecture.
         Preempted: a signal asked to stop; a checkpoint was written.
     """
-    folder, (name, held_out) = state_folder(unit.store, unit.checkpoints), selection_names(unit.checkpoints)
-    selection = select(unit, settings, split, choice, name)
-    unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {folder}")
+    place = unit.training
+    assert place is not None, "the runner gives every training a place"
+    selection = select(unit, settings, split, choice, place.selection)
+    unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {place.folder}")
     network = build(shape, num_classes, num_objects, settings.seed)
     if "model" in setup.models:
         _start_from(network, setup.models["model"])
-    node = unit.checkpoints.split("/")[1]
     network = train(
         StoreSource(unit, selection, choice, settings.window),
         settings,
         network,
-        folder,
+        place.folder,
         Hooks(
             on_step=lambda step, values: unit.advance(1),
-            note=lambda text: unit.note(f"{node}: {text}"),
-            should_stop=unit.should_stop,
-            name=node,
+            note=lambda text: unit.note(f"{unit.node}: {text}"),
+            should_stop=unit.control.should_stop,
+            name=unit.node,
             config=settings.model_dump(mode="json"),
         ),
-        held_out=_held_out(unit, settings, choice, held_out),
+        held_out=_held_out(unit, settings, choice, place.held_out),
         device=setup.device,
-        ranks=Ranks.of_this_process(),
+        group=ProcessGroup.of_this_process(),
     )
-    return Output(_losses(folder, unit), {**network_files(network), **(extra or {})})
+    return Output(_losses(place.folder, unit.node), {**network_files(network), **(extra or {})})
 
 
 def _held_out(unit: Unit, settings: TrainSettings, choice: Choice, name: str) -> StoreSource | None:
@@ -112,11 +106,10 @@ def _start_from(network: PartNetwork, folder: Path) -> None:
     copy_body(network, load_weights(folder))
 
 
-def _losses(folder: Path, unit: Unit) -> Rows:
+def _losses(folder: Path, node: str) -> Rows:
     lines = [line for line in read_log(folder)] if (folder / LOG_NAME).exists() else []
     every = max(1, len(lines) // LOGGED)
     chosen = [line for line in lines if line["step"] % every == 0 or line is lines[-1]]
-    node = unit.checkpoints.split("/")[1]
     return Rows.from_records(
         METRICS,
         [

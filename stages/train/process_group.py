@@ -17,23 +17,23 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-__all__ = ["ALONE", "Ranks", "join", "synchronise_norms"]
+__all__ = ["ALONE", "ProcessGroup", "join", "synchronise_norms"]
 
 BUCKET_ELEMENTS = 16 * 2**20
 """Gradients are summed in pieces of about so many numbers: few messages, little extra memory."""
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """The place of this process among all; alone it talks to nobody."""
 
     rank: int = 0
     size: int = 1
 
     @staticmethod
-    def of_this_process() -> Ranks:
+    def of_this_process() -> ProcessGroup:
         """The place of a process that has met the others, or alone."""
-        return Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else ALONE
+        return ProcessGroup(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else ALONE
 
     @property
     def is_first(self) -> bool:
@@ -84,10 +84,10 @@ class Ranks:
             dist.destroy_process_group()
 
 
-ALONE = Ranks()
+ALONE = ProcessGroup()
 
 
-def join() -> Ranks:
+def join() -> ProcessGroup:
     """Meet the other processes that torchrun started: over NCCL if every rank has a GPU, else over gloo.
 
     Waits as long as it takes for a slow rank; when one dies, torchrun ends the others.
@@ -96,7 +96,7 @@ def join() -> Ranks:
     if has_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=timedelta(days=1))
-    return Ranks(dist.get_rank(), dist.get_world_size())
+    return ProcessGroup(dist.get_rank(), dist.get_world_size())
 
 
 def _total_bucket(gradients: list[Tensor]) -> None:
@@ -147,9 +147,9 @@ class _SharedBatchNorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance.to(self.running_var), self.momentum)  # type: ignore[union-attr]
 
 
-def synchronise_norms(network: nn.Module, ranks: Ranks) -> None:
+def synchronise_norms(network: nn.Module, group: ProcessGroup) -> None:
     """Let every batch norm of a network see all ranks' images; names and values of its state stay as they are."""
-    if ranks.size == 1:
+    if group.size == 1:
         return
     for module in network.modules():
         for name, child in module.named_children():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pdstore import Layer, Rows, layout, masks
 from pdstore.errors import CorruptData, InputMissing
@@ -28,15 +30,14 @@ class Choice:
 
     Attributes:
         role: input role of the training node.
-        condition: SQL over the role's table ``m`` and the table of images ``i``.
-        keep: rows of a block -> (N,) bool, the same condition on rows that were read.
+        condition: SQL over the role's table ``m`` and the table of images ``i``. It chooses the images of the
+            selection, and again the masks of a block that was read.
         label: rows -> (N,) int64.
         has_object_class: samples carry the image's class_id, for a class-specific head.
     """
 
     role: str
     condition: str
-    keep: Callable[[Rows], npt.NDArray[np.bool_]]
     label: Callable[[Rows], npt.NDArray[np.int64]]
     has_object_class: bool = False
 
@@ -47,16 +48,17 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
     Raises:
         InputMissing: there is none.
     """
+    store = unit.layer("images").store
     layers = ", ".join(f"'{layer.fingerprint}'" for layer in unit.layers[choice.role])
     table = unit.layer(choice.role).table.name
     sql = f"""
         SELECT DISTINCT image_id FROM {table}_all m JOIN images_all i USING (image_id)
         WHERE m.layer IN ({layers}) AND i.layer = '{unit.layer("images").fingerprint}'
         AND i.split = '{split}' AND ({choice.condition}) ORDER BY image_id"""
-    found = freeze(unit.store, name, lambda: catalog_of(unit.store).query(sql))
+    found = freeze(store, name, lambda: catalog_of(store).query(sql))
     if not len(found):
         # Not frozen: the images may still come, where the input was taken in part.
-        unit.store.files.remove(layout.selection(name))
+        store.files.remove(layout.selection(name))
         fix = "Lower min_score, min_object_ratio or min_part_ratio, or look at what the input holds with pd sql"
         raise InputMissing(
             f"expected images to train on, found none of split {split!r} with {choice.condition}", name, fix
@@ -73,7 +75,7 @@ class StoreSource:
 
     def __init__(self, unit: Unit, selection: Selection, choice: Choice, window: int) -> None:
         self._unit, self._selection, self._choice = unit, selection, choice
-        self._blocks: OrderedDict[int, _Block] = OrderedDict()
+        self._blocks: OrderedDict[int, _BlockSamples] = OrderedDict()
         self._capacity = 2 * window
 
     @property
@@ -91,26 +93,25 @@ class StoreSource:
         image_ids = self._selection.image_ids[rows].tolist()
         return [partial(self._block(i // self._selection.block_size).sample, i) for i in image_ids]
 
-    def _block(self, number: int) -> _Block:
+    def _block(self, number: int) -> _BlockSamples:
         if number in self._blocks:
             self._blocks.move_to_end(number)
         else:
             # The next window is read while batches of the present one wait, hence twice the window.
             while len(self._blocks) >= self._capacity:
                 self._blocks.popitem(last=False)
-            unit = replace(self._unit, number=number, faults=[])
-            self._blocks[number] = _Block(unit, self._choice)
+            self._blocks[number] = _BlockSamples(self._unit, number, self._choice)
         return self._blocks[number]
 
 
-class _Block:
+class _BlockSamples:
     """One block of the window: its images' keys, and its chosen masks by image."""
 
-    def __init__(self, unit: Unit, choice: Choice) -> None:
-        self._choice, self._load, self._keys = choice, unit.loader(), unit.keys
-        self._category = unit.category()
-        rows = _rows_of(unit.layers[choice.role], unit.number)
-        rows = rows.take(choice.keep(rows))
+    def __init__(self, unit: Unit, number: int, choice: Choice) -> None:
+        block = unit.block(number)
+        self._choice, self._load, self._keys, self._classes = choice, block.loader(), block.keys, block.classes
+        rows = _rows_of(unit.layers[choice.role], number)
+        rows = rows.take(_matching(rows, block.image_rows, choice.condition))
         self._rle, self._labels, self._by_image = rows.ragged("rle"), choice.label(rows), rows.by("image_id")
 
     def sample(self, image_id: int) -> Sample:
@@ -123,7 +124,7 @@ class _Block:
             ) from None
         own = self._by_image[image_id]
         stack = masks.decode(self._rle.take(own), *pixels.shape[:2])
-        object_class = self._category[image_id][0] if self._choice.has_object_class else 0
+        object_class = self._classes[image_id][0] if self._choice.has_object_class else 0
         return Sample(image_id, pixels, stack, self._labels[own], object_class)
 
 
@@ -131,3 +132,13 @@ def _rows_of(layers: Sequence[Layer], block: int) -> Rows:
     columns = [c.name for c in layers[0].table.columns if c.name != "feature"]
     held = [layer for layer in layers if block in layer.units()]
     return Rows.concat(layers[0].table, (layer.read(block, columns) for layer in held))
+
+
+def _matching(rows: Rows, images: Rows, condition: str) -> npt.NDArray[np.int64]:
+    """Numbers of the rows that meet ``condition``, rising: as the selection was chosen, by the same SQL."""
+    numbered = rows.to_arrow().append_column("row", pa.array(np.arange(len(rows))))
+    with duckdb.connect() as connection:
+        connection.register("rows_m", numbered)
+        connection.register("rows_i", images.to_arrow())
+        sql = f"SELECT m.row FROM rows_m m JOIN rows_i i USING (image_id) WHERE {condition} ORDER BY m.row"
+        return np.asarray(connection.sql(sql).fetchnumpy()["row"], np.int64)

@@ -14,7 +14,7 @@ from stages.models.network import Queries
 from stages.train import checkpoint
 from stages.train.loss import PartLoss
 from stages.train.optimiser import set_rate
-from stages.train.process_group import Ranks, synchronise_norms
+from stages.train.process_group import ProcessGroup, synchronise_norms
 from stages.train.samples import Batch
 from stages.train.training_state import TrainingState
 
@@ -26,15 +26,15 @@ class Stepper:
 
     Args:
         state: that moves.
-        ranks: that take the same steps with their own shares of each batch.
+        group: the processes that take the same steps with their own shares of each batch.
         device: of this rank.
     """
 
-    def __init__(self, state: TrainingState, ranks: Ranks, device: torch.device) -> None:
+    def __init__(self, state: TrainingState, group: ProcessGroup, device: torch.device) -> None:
         settings = state.settings
-        self.state, self.ranks, self.device, self.settings = state, ranks, device, settings
+        self.state, self.group, self.device, self.settings = state, group, device, settings
         self.loss = PartLoss(state.network.num_classes, settings).to(device)
-        synchronise_norms(state.network, ranks)
+        synchronise_norms(state.network, group)
         if settings.checkpoint_activations:
             state.network.checkpoint_activations()
         self.forward = torch.compile(state.network) if settings.compile else state.network
@@ -51,19 +51,19 @@ class Stepper:
             PdError: the loss is not finite; nothing was changed.
         """
         settings, state = self.settings, self.state
-        torch.manual_seed(int(generator("step", settings.seed, step, self.ranks.rank).integers(2**62)))
+        torch.manual_seed(int(generator("step", settings.seed, step, self.group.rank).integers(2**62)))
         lr = set_rate(state.optimiser, step, settings)
         counts = [len(labels) for labels in batch.labels]
-        totals = self.ranks.total(self.loss.totals(counts, state.network.settings.num_queries))
+        totals = self.group.total(self.loss.totals(counts, state.network.settings.num_queries))
         state.optimiser.zero_grad()
         sums = torch.zeros(4, dtype=torch.float64, device=self.device)
         for piece in batch.pieces(settings.accumulate):
             sums[:3] += self._backward(piece.to(self.device), step, totals)
         sums[3] = float(wants_stop)
-        losses = self.ranks.total(sums).tolist()
+        losses = self.group.total(sums).tolist()
         values = {"loss": sum(losses[:3]), **dict(zip(("loss_class", "loss_mask", "loss_dice"), losses, strict=False))}
         self._check(values["loss"], step, batch)
-        self.ranks.total_gradients(state.network.parameters())
+        self.group.total_gradients(state.network.parameters())
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip)
         state.optimiser.step()
         state.average.update(state.network, step)
@@ -86,7 +86,7 @@ class Stepper:
     def _check(self, loss: float, step: int, batch: Batch) -> None:
         if math.isfinite(loss):
             return
-        image_ids = [image_id for share in self.ranks.gathered(batch.image_ids) for image_id in share]
+        image_ids = [image_id for share in self.group.gathered(batch.image_ids) for image_id in share]
         good = checkpoint.last_good(self.state.checkpoints)
         raise PdError(
             f"expected a finite loss, found {loss} on images {image_ids}",

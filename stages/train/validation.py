@@ -21,7 +21,7 @@ from stages.kernels.protocol import HONEST
 from stages.kernels.recall import IOU_THRESHOLDS, recalled
 from stages.models.network import PartNetwork, Queries
 from stages.train.loss import PartLoss
-from stages.train.process_group import Ranks
+from stages.train.process_group import ProcessGroup
 from stages.train.samples import Batch, SampleSource, collate
 
 __all__ = ["draw_batch", "validate"]
@@ -34,7 +34,7 @@ Bools = npt.NDArray[np.bool_]
 
 @torch.no_grad()
 def validate(
-    network: PartNetwork, loss: PartLoss, source: SampleSource, settings: TrainSettings, ranks: Ranks
+    network: PartNetwork, loss: PartLoss, source: SampleSource, settings: TrainSettings, group: ProcessGroup
 ) -> dict[str, float]:
     """What the network is worth on the first ``validate_images`` images of ``source``, as they are.
 
@@ -50,11 +50,11 @@ def validate(
     plain = AugmentSettings(size_px=settings.augment.size_px, flip_ratio=0, crop_min_ratio=1, scale_min=1, scale_max=1)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
-    rows = np.arange(min(settings.validate_images, len(source)))[ranks.rank :: ranks.size]
+    rows = np.arange(min(settings.validate_images, len(source)))[group.rank :: group.size]
     sums = torch.zeros(2, dtype=torch.float64, device=device)
     counts = _Counts(network)
-    for first in range(0, len(rows), max(1, settings.batch_size // ranks.size)):
-        chosen = rows[first : first + max(1, settings.batch_size // ranks.size)]
+    for first in range(0, len(rows), max(1, settings.batch_size // group.size)):
+        chosen = rows[first : first + max(1, settings.batch_size // group.size)]
         batch = collate(source.read(chosen), plain, settings.seed, 0).to(device)
         queries = network(batch.images, batch.object_class)
         values = loss(queries, batch.masks, batch.labels, [(settings.seed, -1, i) for i in batch.image_ids])
@@ -63,8 +63,8 @@ def validate(
             counts.add(result, is_sure)
     for module, mode in modes:
         module.training = mode
-    total = ranks.total(sums)
-    found = functools.reduce(operator.add, ranks.gathered(counts)).metrics()
+    total = group.total(sums)
+    found = functools.reduce(operator.add, group.gathered(counts)).metrics()
     return {"validation_loss": float(total[0] / total[1])} | {f"validation_{n}": v for n, v in found.items()}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pdstore import Store
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 
 KILLS = 10
 WHOLE: list[str] = []
@@ -33,7 +33,7 @@ def pd(*words: str) -> subprocess.Popen[bytes]:
 def contents(folder: Path) -> dict[str, dict[int, str]]:
     """Node -> unit -> digest of what was committed, network weights included."""
     store = Store(str(folder))
-    nodes = load_recorded(store).nodes.values()
+    nodes = Project.open(store).nodes.values()
     return {n.name: {u: m.content for u, m in store.layer(n.name, n.fingerprint).manifests().items()} for n in nodes}
 
 

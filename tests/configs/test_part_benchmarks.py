@@ -12,7 +12,8 @@ import pytest
 
 from cli.main import run_command
 from schemas.pipeline import PipelineSpec
-from stages.plan.pipeline import Pipeline, read_preset
+from stages.plan.pipeline import Pipeline
+from stages.plan.presets import read_preset
 from tests.stages.datasets.published import (
     box,
     photograph,

@@ -8,7 +8,8 @@ import pytest
 
 from schemas.training import NetworkSettings
 from stages.models.network import build
-from stages.plan.pipeline import Pipeline, read_preset
+from stages.plan.pipeline import Pipeline
+from stages.plan.presets import read_preset
 from stages.train.optimiser import freeze
 
 HUMAN = ("human", "man", "woman", "toddler", "person")

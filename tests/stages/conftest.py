@@ -21,9 +21,12 @@ from pdstore.files import Files
 from schemas.pipeline import PipelineSpec, SourceSpec
 from schemas.tables import IMAGES
 from stages.create.store import create_store
-from stages.plan.pipeline import load_recorded, read_preset
-from stages.run.runner import RunOptions, run_node
+from stages.plan.presets import read_preset
+from stages.plan.project import Project
+from stages.run.options import RunOptions
+from stages.run.runner import run_node
 from stages.source.listing import ImageClass
+from stages.training_place import TrainingPlace
 from stages.unit import Setup, Unit
 
 _TRAIN = {
@@ -71,9 +74,9 @@ _CLASSICAL = PipelineSpec.parse(
 
 def run_all(store: Store, nodes: Iterable[str] = (), **options: Any) -> None:
     """Run the nodes named, or all, in the pipeline's order."""
-    pipeline = load_recorded(store)
-    for name in list(nodes) or pipeline.nodes:
-        run_node(store, pipeline, name, RunOptions(**{"max_error_rate": 1.0, **options}))
+    project = Project.open(store)
+    for name in list(nodes) or project.nodes:
+        run_node(project, name, RunOptions(**{"max_error_rate": 1.0, **options}))
 
 
 def contents(store: Store, nodes: Iterable[str] = ()) -> dict[str, dict[int, str]]:
@@ -215,7 +218,8 @@ class Bench:
 
     def unit(self, number: int = 0, **roles: Layer) -> Unit:
         layers = {role: [layer] for role, layer in roles.items()}
-        return Unit(number, self.store, Files(str(self.folder)), layers, checkpoints="checkpoints/node/layer")
+        place = TrainingPlace(self.store, "node", "layer")
+        return Unit("node", number, Files(str(self.folder)), layers, training=place)
 
 
 @pytest.fixture

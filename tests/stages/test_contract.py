@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pdstore import Layer, Store, layout, masks
+from pdstore import Layer, Store, masks
 from pdstore.blockfile import ERRORS, pack, parquet_bytes
 from pdstore.errors import UsageError
 from pdstore.fingerprint import digest
-from stages.plan.pipeline import Node, Pipeline, load_recorded, read_preset
-from stages.plan.states import Inputs, units_of
+from stages.plan.inputs import Inputs
+from stages.plan.pipeline import Node, Pipeline
+from stages.plan.presets import read_preset
+from stages.plan.project import Project
 from stages.registry import MODEL, STAGES
 from stages.run.preflight import prepare
-from stages.source.listing import Listing
+from stages.training_place import TrainingPlace
 from stages.unit import Output, Setup, Unit
 
 DEMO = Pipeline(read_preset("demo"), root="images")
@@ -30,7 +32,7 @@ ROLES = [(name, role) for name, stage in STAGES.items() for role, r in stage.inp
 
 @pytest.fixture(params=NODES)
 def node(request: pytest.FixtureRequest, finished: Store) -> Node:
-    return load_recorded(finished)[request.param]
+    return Project.open(finished)[request.param]
 
 
 @pytest.fixture
@@ -46,23 +48,23 @@ def snapshot(store: Store) -> dict[str, tuple[int, int]]:
 
 def unit_of(store: Store, node: Node, number: int) -> tuple[Callable[[Unit], Output], Unit]:
     """What the runner hands to a stage."""
-    pipeline, listing = load_recorded(store), Listing(store)
-    images, process = prepare(store, pipeline, node, listing)
-    layers = Inputs(store, pipeline, node).layers
-    listed = listing.read(number) if node.stage.reads_listing else ()
-    folder = layout.checkpoints(node.name, node.fingerprint)
-    return process, Unit(number, store, images, layers, listed, folder)
+    project, name = Project.open(store), node.name
+    images, process = prepare(project, name)
+    layers = Inputs(project, name).layers
+    listed = project.listing.read(number) if node.stage.reads_listing else ()
+    place = TrainingPlace(store, name, node.fingerprint) if node.stage.is_training else None
+    return process, Unit(name, number, images, layers, listed=listed, training=place)
 
 
 def test_the_demo_has_every_stage(finished: Store) -> None:
     """No stage is left out of the suite but those for which it lacks something: published weights, and a teacher."""
     others = {"weights", "part-train"}
-    assert {node.stage.name for node in load_recorded(finished).nodes.values()} == set(STAGES) - others
+    assert {node.stage.name for node in Project.open(finished).nodes.values()} == set(STAGES) - others
 
 
 def test_every_unit_is_committed_as_the_declared_table(finished: Store, node: Node, layer: Layer) -> None:
     """A node commits all its units, and their rows have the columns that its stage declares."""
-    assert layer.units() == list(range(units_of(node, Listing(finished))))
+    assert layer.units() == list(range(Project.open(finished).num_units(node.name)))
     assert layer.table == node.stage.output
     for rows in layer.scan():
         assert tuple(rows.columns) == node.stage.output.names

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pdstore import Store
 from schemas.catalog import catalog_of
-from stages.plan.evaluations import made_of
-from stages.plan.pipeline import Pipeline
+from stages.plan.project import Project
 from stages.show.overlays import drawable
 from stages.show.report.benchmark_rows import ResultRow, result_rows
 from stages.show.report.classes import Classes, read_classes
@@ -50,7 +48,7 @@ class Contents:
     has_truth: bool
 
 
-def read_contents(store: Store, pipeline: Pipeline, dataset: str = "", num_images: int = 6) -> Contents:
+def read_contents(project: Project, dataset: str = "", num_images: int = 6) -> Contents:
     """Everything.
 
     Args:
@@ -61,26 +59,26 @@ def read_contents(store: Store, pipeline: Pipeline, dataset: str = "", num_image
         UsageError: the pipeline has no data set of this name.
         CorruptData: a committed file cannot be read.
     """
-    catalog = catalog_of(store)
-    found = read_scores(catalog, pipeline, made_of(store), dataset)
-    overview = read_overview(store, pipeline, catalog)
-    pages = [_dataset(store, pipeline, scores, num_images) for scores in found]
+    catalog, pipeline = catalog_of(project.store), project.pipeline
+    found = read_scores(catalog, pipeline, project.source.dataset_name, dataset)
+    overview = read_overview(project, catalog)
+    pages = [_dataset(project, scores, num_images) for scores in found]
     samples = Gallery()
     if overview.images and num_images and not any(page.gallery.best for page in pages):
-        written = [n for n in drawable(pipeline) if store.layer(n, pipeline[n].fingerprint).units()]
-        samples = by_chance(store, pipeline, written, num_images)
+        written = [n for n in drawable(project) if project.layer(n).units()]
+        samples = by_chance(project, written, num_images)
     watch, trainings = read_monitors(catalog, pipeline), read_trainings(catalog, pipeline)
     return Contents(overview, pages, samples, watch, trainings, bool(datasets_of(pipeline)))
 
 
-def _dataset(store: Store, pipeline: Pipeline, scores: DatasetScores, num_images: int) -> DatasetPage:
-    rungs = ladder(scores, pipeline)
+def _dataset(project: Project, scores: DatasetScores, num_images: int) -> DatasetPage:
+    rungs = ladder(scores, project.pipeline)
     gallery = Gallery()
     if rungs and num_images:
         node = rungs[-1].miou_node or rungs[-1].node
         evaluation = scores.evaluation_of(node, HONEST)
         assert evaluation is not None
         shown = [evaluation.inputs["truth"][0], *(rung.node for rung in rungs)]
-        gallery = best_and_worst(store, pipeline, evaluation, node, shown, num_images)
-    classes = read_classes(store, scores, rungs)
-    return DatasetPage(scores, result_rows(scores, pipeline), rungs, recall_metric(scores), classes, gallery)
+        gallery = best_and_worst(project, evaluation, node, shown, num_images)
+    classes = read_classes(project.store, scores, rungs)
+    return DatasetPage(scores, result_rows(scores, project.pipeline), rungs, recall_metric(scores), classes, gallery)

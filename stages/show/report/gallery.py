@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from pdstore import Store, masks
+from pdstore import masks
 from pdstore.errors import InputMissing
 from pdstore.ragged import Ragged
 from schemas.stages import EvalSettings
@@ -19,7 +19,8 @@ from stages.evaluation.samples import Scored
 from stages.kernels.evaluation import ImageResult
 from stages.kernels.pictures import draw_overlay, fitted
 from stages.kernels.protocol import HONEST
-from stages.plan.pipeline import Node, Pipeline
+from stages.plan.pipeline import Node
+from stages.plan.project import Project
 from stages.show.overlays import image_of, overlay_of, sample_images
 
 __all__ = ["MAX_SCORED", "Card", "Gallery", "Picture", "best_and_worst", "by_chance"]
@@ -60,9 +61,7 @@ class Gallery:
     missing: str = ""
 
 
-def best_and_worst(
-    store: Store, pipeline: Pipeline, evaluation: Node, node: str, shown: Sequence[str], count: int
-) -> Gallery:
+def best_and_worst(project: Project, evaluation: Node, node: str, shown: Sequence[str], count: int) -> Gallery:
     """``count`` images of the highest quality of ``node`` and as many of the lowest, best and worst first.
 
     The quality of an image is the mean, over its true parts, of the best IoU of any mask with it; honest protocol,
@@ -71,42 +70,42 @@ def best_and_worst(
     Args:
         shown: nodes whose masks are drawn, in this order.
     """
-    quality = dict(_qualities(store, pipeline, evaluation, node))
+    quality = dict(_qualities(project, evaluation, node))
     order = sorted(quality, key=lambda image_id: (-quality[image_id], image_id))
     best = order[: min(count, -(-len(order) // 2))]
     worst = order[len(best) :][::-1][:count]
-    (high, why), (low, also) = (_cards(store, pipeline, ids, shown, quality) for ids in (best, worst))
+    (high, why), (low, also) = (_cards(project, ids, shown, quality) for ids in (best, worst))
     return Gallery(high, low, len(order), why or also)
 
 
-def by_chance(store: Store, pipeline: Pipeline, shown: Sequence[str], count: int) -> Gallery:
+def by_chance(project: Project, shown: Sequence[str], count: int) -> Gallery:
     """``count`` images by a fixed chance."""
     try:
-        chosen = sample_images(store, pipeline, count, seed=0)
+        chosen = sample_images(project, count, seed=0)
     except InputMissing as error:
         return Gallery(missing=str(error))
-    cards, missing = _cards(store, pipeline, chosen, shown, {})
+    cards, missing = _cards(project, chosen, shown, {})
     return Gallery(best=cards, missing=missing)
 
 
 def _cards(
-    store: Store, pipeline: Pipeline, image_ids: Sequence[int], shown: Sequence[str], quality: Mapping[int, float]
+    project: Project, image_ids: Sequence[int], shown: Sequence[str], quality: Mapping[int, float]
 ) -> tuple[tuple[Card, ...], str]:
     """The images that can be read, and why another cannot."""
     cards, missing = [], ""
     for image_id in image_ids:
         try:
-            cards.append(_card(store, pipeline, image_id, shown, quality.get(image_id)))
+            cards.append(_card(project, image_id, shown, quality.get(image_id)))
         except InputMissing as error:
             missing = str(error)
     return tuple(cards), missing
 
 
-def _qualities(store: Store, pipeline: Pipeline, evaluation: Node, node: str) -> Iterator[tuple[int, float]]:
+def _qualities(project: Project, evaluation: Node, node: str) -> Iterator[tuple[int, float]]:
     roles = {role: names[0] for role, names in evaluation.inputs.items()}
     role = next(role for role in ("predicted", "segments") if roles.get(role) == node)
     wanted = {name: roles[name] for name in ("images", "truth", role)}
-    layers = {name: store.layer(source, pipeline[source].fingerprint) for name, source in wanted.items()}
+    layers = {name: project.layer(source) for name, source in wanted.items()}
     parts: dict[tuple[str, str], int] = defaultdict(int)  # quality does not ask which part is which
     assert isinstance(evaluation.settings, EvalSettings)
     vote_split, test_split = evaluation.settings.vote_split, evaluation.settings.test_split
@@ -130,13 +129,13 @@ def _quality(sample: ImageResult) -> float:
     return float(masks.iou(predicted, truth, *sample.frame).max(0, initial=0.0).mean())
 
 
-def _card(store: Store, pipeline: Pipeline, image_id: int, shown: Sequence[str], quality: float | None) -> Card:
-    pixels, caption = image_of(store, pipeline, image_id)
+def _card(project: Project, image_id: int, shown: Sequence[str], quality: float | None) -> Card:
+    pixels, caption = image_of(project, image_id)
     width, height = fitted(pixels, PICTURE_PX)
     bare = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
     pictures = [Picture("image", "", _uri(bare), width, height)]
     for name in shown:
-        overlay = overlay_of(store, pipeline[name], image_id)
+        overlay = overlay_of(project, name, image_id)
         if overlay is not None:
             drawn = draw_overlay(pixels, overlay, width, height)
             pictures.append(Picture(name, overlay.caption, _uri(drawn), width, height))

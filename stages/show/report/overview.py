@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pdstore import Catalog, Store
-from stages.plan.pipeline import Pipeline
+from pdstore import Catalog
+from schemas.pipeline import SourceSpec
+from stages.plan.project import Project
 from stages.plan.states import NodeState, states
 
 __all__ = ["Overview", "read_overview"]
@@ -42,18 +43,16 @@ class Overview:
         return sum(state.word == "done" for state in self.nodes)
 
 
-def read_overview(store: Store, pipeline: Pipeline, catalog: Catalog) -> Overview:
+def read_overview(project: Project, catalog: Catalog) -> Overview:
     splits = {row["split"]: row["images"] for row in catalog.query(_COUNTS).to_pylist()}
     classes = catalog.query("SELECT count(*) AS n FROM classes").to_pylist()[0]["n"]
     newest = catalog.query("SELECT max(created) AS at FROM commits").to_pylist()[0]["at"]
     when = f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d %H:%M} UTC" if newest is not None else ""
-    is_older = store.current() != pipeline.current()
-    return Overview(store.url, _source(store), splits, classes, tuple(states(store, pipeline)), when, is_older)
+    is_older = project.store.current() != project.pipeline.current()
+    return Overview(project.store.url, _source(project.source), splits, classes, tuple(states(project)), when, is_older)
 
 
-def _source(store: Store) -> str:
-    source = store.info.source
-    kind, root = str(source.get("kind", "")), str(source.get("root", ""))
-    if kind == "demo":
-        return f"drawn images of the demo, seed {source.get('seed')}"
-    return f"{source['dataset']} in {root}" if kind == "dataset" else root
+def _source(source: SourceSpec) -> str:
+    if source.kind == "demo":
+        return f"drawn images of the demo, seed {source.seed}"
+    return f"{source.dataset} in {source.root}" if source.kind == "dataset" else source.root

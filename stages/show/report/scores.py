@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pdstore import Catalog
-from stages.plan.evaluations import dataset_name, metric_place, named_truth, scored_nodes
+from stages.plan.evaluations import dataset_name, is_truth_of_parts, metric_place, named_truth, scored_nodes
 from stages.plan.pipeline import Node, Pipeline
 
 __all__ = ["HONEST", "REFERENCE", "DatasetScores", "datasets_of", "read_scores"]
@@ -74,7 +74,7 @@ class DatasetScores:
 def datasets_of(pipeline: Pipeline) -> dict[str, str]:
     """Name of a data set -> the node of its parts, of those that an evaluation reads."""
     truths = [n.inputs["truth"][0] for n in pipeline.nodes.values() if n.stage.name == "eval"]
-    drawn = [n.name for n in pipeline.nodes.values() if n.stage.name == "annotated-parts"]
+    drawn = [n.name for n in pipeline.nodes.values() if is_truth_of_parts(n)]
     return {dataset_name(name): name for name in dict.fromkeys(truths or drawn)}
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.launchers.local import run_workers, slurm_script
+from cli.launchers.local import run_workers
+from cli.launchers.slurm import slurm_script
 from cli.launchers.torchrun import run_ranks
 from cli.options import Launch
 from pdstore.errors import PdError

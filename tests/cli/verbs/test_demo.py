@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 from stages.run.demo import open_demo
 from tests.cli.conftest import Pd, committed
 from tests.cli.test_bad_input import assert_error
@@ -27,7 +27,7 @@ def test_the_same_command_goes_on(demo: Path) -> None:
     before = committed(demo)
     for images, overrides in ((12, OVERRIDES), (None, ["grouping.k=3"]), (None, [])):
         store = open_demo(str(demo), 0, images, overrides)
-        assert load_recorded(store, overrides).current() == store.current()
+        assert Project.open(store, overrides).current() == store.current()
     (demo / "pipeline.json").unlink()
     open_demo(str(demo), 0, 12, OVERRIDES)
     assert committed(demo) == before

@@ -8,7 +8,8 @@ from pdstore.errors import UsageError
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.store import create_store
 from stages.datasets.published import NAMES, dataset_images, with_truth
-from stages.plan.pipeline import load_recorded, read_preset
+from stages.plan.presets import read_preset
+from stages.plan.project import Project
 from stages.source.listing import Listing
 from tests.stages.datasets.published import photograph, polygon, write_coco
 
@@ -80,11 +81,11 @@ def test_a_store_has_the_vocabulary_and_the_files_of_its_data_set(part_imagenet:
     source = SourceSpec(kind="dataset", root=str(part_imagenet), dataset="part_imagenet_valtest")
     store = create_store(str(tmp_path / "store"), source, read_preset("ground_truth"))
     assert [(c.class_id, c.wnid, c.name) for c in Listing(store).classes()] == [(0, DOG, "quadruped"), (1, CAR, "car")]
-    nodes = load_recorded(store)
+    nodes = Project.open(store)
     assert [path.name for path in nodes["truth-parts"].files.values()] == ["val.json", "test.json"]
     before = nodes.current()
     (part_imagenet / "test.json").write_text((part_imagenet / "test.json").read_text() + " ")
-    after = load_recorded(store).current()
+    after = Project.open(store).current()
     assert {name for name in before if before[name] != after[name]} == {"truth-objects", "truth-parts"}
 
 

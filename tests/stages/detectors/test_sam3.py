@@ -11,7 +11,7 @@ from pdstore import masks
 from pdstore.errors import CorruptData, InputMissing, UsageError
 from schemas.stages import DeticSettings
 from stages.detectors import ANY, sam3
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_node_runs_on_a_checkpoint(classical, run_all, checkpoints, tmp_path: 
     run_all(stores[0], ["ingest", "detic"])
     found = stores[0].layer("detic", stores[0].current()["detic"])
     assert sum(len(found.read(unit)) for unit in found.units()) >= 12
-    stored = [load_recorded(store)["detic"].fingerprint for store in stores]
+    stored = [Project.open(store)["detic"].fingerprint for store in stores]
     assert stored == [found.fingerprint] * 2
 
 

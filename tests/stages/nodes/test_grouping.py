@@ -31,8 +31,9 @@ from stages.features.auto import AutoFeatures
 from stages.models.network import build
 from stages.models.network_files import save_network
 from stages.nodes import grouping
-from stages.plan.pipeline import load_recorded
-from stages.run.runner import RunOptions, run_node
+from stages.plan.project import Project
+from stages.run.options import RunOptions
+from stages.run.runner import run_node
 
 VIT = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "image_size": 56}
 SIZE = 96
@@ -189,8 +190,8 @@ def test_features_are_compared_in_sql(grouped: Store, checkpoints: Path) -> None
             "out_features=[stage1]",
         ],
     ):
-        pipeline = load_recorded(grouped, [f"grouping.{text}" for text in overrides])
-        run_node(grouped, pipeline, "grouping", RunOptions(new_layer=True, max_error_rate=1.0))
+        project = Project.open(grouped, [f"grouping.{text}" for text in overrides])
+        run_node(project, "grouping", RunOptions(new_layer=True, max_error_rate=1.0))
     sql = "SELECT layer, max(part_id) + 1 AS k, count(DISTINCT image_id) AS images FROM parts_all GROUP BY layer"
     found = Catalog(grouped, TABLES.values(), grouped.current()).query(sql).to_pylist()
     assert sorted(row["k"] for row in found) == [2, 2, 4]

@@ -14,9 +14,10 @@ from pdstore import PdError, Rows, Store, layout
 from pdstore.errors import InputMissing, UsageError
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.store import add_images
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 from stages.plan.states import states
-from stages.run.runner import RunOptions, run_node
+from stages.run.options import RunOptions
+from stages.run.runner import run_node
 from stages.source.listing import Listing
 
 INGEST = PipelineSpec.parse({"block_size": 64, "nodes": {"ingest": {}}}, "pipeline")
@@ -56,7 +57,7 @@ BAD = {
 
 
 def ingest(store: Store, **options: float) -> None:
-    run_node(store, load_recorded(store), "ingest", RunOptions(**options))
+    run_node(Project.open(store), "ingest", RunOptions(**options))
 
 
 def read(store: Store, unit: int = 0) -> Rows:
@@ -146,11 +147,9 @@ def test_a_tiny_image_goes_through_the_whole_pipeline(
         Image.new("RGB", (width, height), (90, 90, 90)).save(root / f"{height}x{width}.png")
     store = classical("grouping.k=4", source=SourceSpec(root=str(root)))
     run_all(store)
-    pipeline = load_recorded(store)
-    assert {state.word for state in states(store, pipeline)} == {"done"}
-    faults = [
-        store.layer(name, pipeline[name].fingerprint).errors(unit) for name in ("detic", "grouping") for unit in (0, 1)
-    ]
+    project = Project.open(store)
+    assert {state.word for state in states(project)} == {"done"}
+    faults = [project.layer(name).errors(unit) for name in ("detic", "grouping") for unit in (0, 1)]
     subjects = {row["subject"] for table in faults if table for row in table.to_pylist()}
     assert {"1x1.png", "2x2.png"} <= subjects
 
@@ -177,7 +176,7 @@ def test_added_images_open_new_blocks(
     """Committed blocks stay as they are; barriers show as stale and --refresh computes them again."""
     store = classical()
     run_all(store)
-    before, pipeline = contents(store), load_recorded(store)
+    before = contents(store)
     for number in range(4):
         Image.fromarray(NOISE + np.uint8(number)).resize((40, 40)).save(folder / "cats" / f"new{number}.png")
     assert add_images(store, SourceSpec(root=str(folder))) == 4
@@ -185,10 +184,10 @@ def test_added_images_open_new_blocks(
     assert Listing(store).blocks == 6 and Listing(store).images == 16
     assert [image.image_id for block in (4, 5) for image in Listing(store).read(block)] == [12, 13, 14, 15]
     run_all(store, ["ingest", "detic", "grouping"])
-    with pytest.raises(InputMissing, match=r"all 6 units of crf, found 2 missing \(4, 5\)"):
+    with pytest.raises(InputMissing, match=r"all 6 units of crf, of which 2 are missing \(4, 5\)"):
         run_all(store, ["ranking"], refresh=True)
     run_all(store, ["crf"])
-    words = {state.node: state.word for state in states(store, pipeline)}
+    words = {state.node: state.word for state in states(Project.open(store))}
     assert words == dict.fromkeys(("ingest", "detic", "grouping", "crf"), "done") | {
         "ranking": "stale",
         "labels": "partly done",
@@ -196,7 +195,7 @@ def test_added_images_open_new_blocks(
     after = contents(store)
     assert all(after[n][unit] == content for n in before for unit, content in before[n].items())
     run_all(store, refresh=True)
-    assert {state.word for state in states(store, pipeline)} == {"done"}
+    assert {state.word for state in states(Project.open(store))} == {"done"}
     assert contents(store)["ranking"] != before["ranking"]
 
 

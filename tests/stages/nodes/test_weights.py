@@ -16,11 +16,11 @@ from schemas.training import NetworkSettings
 from stages.models.checkpoints import read_checkpoint
 from stages.models.network import build
 from stages.models.network_files import load_network, network_files, save_network
-from stages.plan.pipeline import Pipeline, load_recorded
+from stages.plan.pipeline import Pipeline
+from stages.plan.project import Project
 from stages.plan.states import node_state
 from stages.registry import PART_NAMES, STAGES
 from stages.run.runner import run_node
-from stages.source.listing import Listing
 
 DATA = Path(__file__).parents[2] / "data"
 MASK2FORMER, DISTILLED = DATA / "mask2former_tiny.pkl", DATA / "part_distillation_tiny.pth"
@@ -57,10 +57,10 @@ def test_a_pipeline_reads_published_weights_as_it_reads_a_trained_network(
     """Grouping and proposals run on an official file; the node itself reads no image and leaves safetensors."""
     store = make(file=str(MASK2FORMER), network={"preset": "tiny"})
     run_all(store)
-    pipeline = load_recorded(store)
+    project = Project.open(store)
     for node in ("grouping", "proposals"):
-        assert store.layer(node, pipeline[node].fingerprint).units() == [0, 1]
-    layer = store.layer("mask2former", pipeline["mask2former"].fingerprint)
+        assert project.layer(node).units() == [0, 1]
+    layer = project.layer("mask2former")
     assert layer.units() == [0]
     rows = layer.read(0)
     counted = dict(zip(rows["metric"].tolist(), rows["value"].tolist(), strict=True))
@@ -119,27 +119,27 @@ def test_the_part_names_of_a_taught_model_come_along(
 
 def written(store: Store) -> Path:
     """The folder that the node has written."""
-    fingerprint = load_recorded(store)["mask2former"].fingerprint
+    fingerprint = Project.open(store)["mask2former"].fingerprint
     return Path(store.url) / store.layer("mask2former", fingerprint).manifest(0).folder
 
 
 def test_a_file_that_is_not_there_stops_the_node_before_it_runs(make: Callable[..., Store]) -> None:
     """The pipeline can be planned without it; running says what to bring."""
     store = make(file="/nowhere/model.pkl")
-    pipeline = load_recorded(store)
-    assert node_state(store, pipeline, pipeline["mask2former"], Listing(store)).word == "not started"
+    project = Project.open(store)
+    assert node_state(project, "mask2former").word == "not started"
     expected = r"mask2former.file = /nowhere/model.pkl: expected a file, a folder or a hub name org/name, found none"
     with pytest.raises(InputMissing, match=expected):
-        run_node(store, pipeline, "mask2former")
+        run_node(project, "mask2former")
 
 
 def test_weights_of_another_network_fail_the_node(make: Callable[..., Store]) -> None:
     """What does not fit is in the message, and no layer is committed."""
     store = make(file=str(MASK2FORMER), network={"preset": "tiny", "num_queries": 20})
-    pipeline = load_recorded(store)
+    project = Project.open(store)
     with pytest.raises((PdError, PartlyFailed), match="setting num_queries 20, not 10"):
-        run_node(store, pipeline, "mask2former")
-    assert store.layer("mask2former", pipeline["mask2former"].fingerprint).units() == []
+        run_node(project, "mask2former")
+    assert project.layer("mask2former").units() == []
 
 
 def test_weights_are_no_training_and_no_listing() -> None:

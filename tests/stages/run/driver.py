@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 from pdstore import PdError, Store
-from stages.plan.pipeline import load_recorded
-from stages.run.progress import Silent
-from stages.run.runner import RunOptions, run_node
-from stages.run.shard import Shard
+from stages.plan.project import Project
+from stages.plan.shard import Shard
+from stages.run.options import RunOptions
+from stages.run.progress import Silent, Watch
+from stages.run.runner import run_node
 from stages.run.signals import stop_on_signals
 
 
@@ -27,9 +28,9 @@ class Printed(Silent):
 
 def main(url: str, nodes: str, shard: str = "", go: str = "") -> int:
     store = Store(url)
-    pipeline = load_recorded(store)
+    project = Project.open(store)
     for name in nodes.split(","):
-        pipeline[name].stage.load()
+        project[name].stage.load()
     print("ready", flush=True)
     while go and not Path(go).exists():
         time.sleep(0.005)
@@ -38,7 +39,7 @@ def main(url: str, nodes: str, shard: str = "", go: str = "") -> int:
     try:
         with stop_on_signals() as should_stop:
             for name in nodes.split(","):
-                report = run_node(store, pipeline, name, options, Printed(), should_stop)
+                report = run_node(project, name, options, Watch(Printed(), should_stop))
                 for unit in report.committed:
                     print(f"unit {name} {unit}", flush=True)
     except PdError as error:

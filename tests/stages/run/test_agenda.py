@@ -6,35 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from pdstore import PdError, Store, StoreInfo, layout
+from pdstore import PdError, Store
 from pdstore.files import Files
 from stages.nodes import crf, ranking
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 from stages.plan.states import node_state
 from stages.run.agenda import Agenda
-from stages.run.outcome import Report
-from stages.run.runner import RunOptions, run_node
-from stages.source.listing import Listing
-from stages.training_place import forget, frozen_inputs, selection_names, state_folder
+from stages.run.options import RunOptions
+from stages.run.outcome import Outcome
+from stages.run.runner import run_node
 from stages.unit import Output, Unit
 
-STATE = "checkpoints/distill-train/0123456789abcdef"
 
-
-def run(store: Store, name: str, **options) -> Report:
-    return run_node(store, load_recorded(store), name, RunOptions(**options))
+def run(store: Store, name: str, **options) -> Outcome:
+    return run_node(Project.open(store), name, RunOptions(**options))
 
 
 def agenda(store: Store, name: str, **options) -> Agenda:
-    pipeline = load_recorded(store)
-    made = Agenda(store, pipeline, pipeline[name], Listing(store))
-    made.plan(None, 0, **{"refresh": False, "allow_partial": False, **options})
-    return made
+    return Agenda(Project.open(store), name, RunOptions(**options))
 
 
 def word(store: Store, name: str) -> str:
-    pipeline = load_recorded(store)
-    return node_state(store, pipeline, pipeline[name], Listing(store)).word
+    project = Project.open(store)
+    return node_state(project, name).word
 
 
 @pytest.fixture
@@ -72,7 +66,7 @@ def test_what_comes_while_a_barrier_computes_makes_it_stale(grouped: Store, monk
 def test_of_two_that_refresh_the_second_leaves_the_work_of_the_first(stale: Store) -> None:
     """Both planned to compute the stale unit again; whoever comes second finds it fresh and withdraws nothing."""
     second = agenda(stale, "ranking", refresh=True)
-    assert second.todo == [0] and not second.is_done(0)
+    assert second.work.ready == [0] and not second.is_done(0)
     assert run(stale, "ranking", refresh=True).committed == [0]
     assert not second.take(0)
     assert word(stale, "ranking") == "done"
@@ -90,7 +84,7 @@ def test_units_that_others_committed_are_not_claimed(grouped: Store) -> None:
     """One listing tells of all of them."""
     late = agenda(grouped, "crf")
     run(grouped, "crf")
-    assert late.todo == [0, 1, 2, 3] and all(late.is_done(unit) for unit in late.todo)
+    assert late.work.ready == [0, 1, 2, 3] and all(late.is_done(unit) for unit in late.work.ready)
 
 
 def test_a_unit_that_another_worker_failed_on_is_not_tried_again(
@@ -138,28 +132,3 @@ def test_a_read_that_fails_on_the_way_loses_no_image(
         assert word(store, "ingest") == "failed" and run(store, "ingest").rejected == 0
     rows = [len(part) for part in store.layer("ingest", store.current()["ingest"]).scan(["image_id"])]
     assert rows == [3, 3, 3, 3]
-
-
-def test_a_training_remembers_what_it_began_with(grouped: Store) -> None:
-    """As long as its selection is there, its input is the one that the selection was frozen from."""
-    name, _ = selection_names(STATE)
-    assert frozen_inputs(grouped, STATE, {"parts": "two blocks"}) == {"parts": "two blocks"}
-    assert frozen_inputs(grouped, STATE, {"parts": "three"}) == {"parts": "three"}
-    grouped.files.write(layout.selection(name), b"frozen")
-    assert frozen_inputs(grouped, STATE, {"parts": "four"}) == {"parts": "three"}
-
-
-@pytest.mark.parametrize("where", ["local", "remote"])
-def test_a_forgotten_training_leaves_nothing_to_go_on_from(where: str, tmp_path: Path) -> None:
-    """Checkpoints and selections go, also those that a remote store keeps on this machine."""
-    url = str(tmp_path / "store") if where == "local" else f"memory://{tmp_path.name}"
-    store = Store.create(url, StoreInfo(4, 0, {"root": ""}))
-    folder, (name, held_out) = state_folder(store, STATE), selection_names(STATE)
-    folder.mkdir(parents=True)
-    (folder / "step_00000004.pt").write_bytes(b"weights")
-    frozen_inputs(store, STATE, {"parts": "two blocks"})
-    for one in (name, held_out):
-        store.files.write(layout.selection(one), b"frozen")
-    forget(store, STATE)
-    assert not folder.exists() and store.files.names("selections") == []
-    forget(store, STATE)

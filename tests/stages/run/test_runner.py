@@ -15,20 +15,23 @@ from pdstore.errors import InputMissing, PartlyFailed, Preempted, StaleSettings,
 from pdstore.lease import Lease
 from schemas.tables import PARTS
 from stages.nodes import crf
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 from stages.plan.states import node_state, states
-from stages.run.outcome import Report
-from stages.run.runner import RunOptions, run_node
-from stages.source.listing import Listing
+from stages.run.options import RunOptions
+from stages.run.outcome import Outcome
+from stages.run.progress import Watch
+from stages.run.runner import run_node
 
 
-def run(store: Store, name: str, *overrides: str, should_stop: Callable[[], bool] = lambda: False, **options) -> Report:
-    return run_node(store, load_recorded(store, overrides), name, RunOptions(**options), should_stop=should_stop)
+def run(
+    store: Store, name: str, *overrides: str, should_stop: Callable[[], bool] = lambda: False, **options
+) -> Outcome:
+    return run_node(Project.open(store, overrides), name, RunOptions(**options), Watch(should_stop=should_stop))
 
 
 def state(store: Store, name: str, *overrides: str):
-    pipeline = load_recorded(store, overrides)
-    return node_state(store, pipeline, pipeline[name], Listing(store))
+    project = Project.open(store, overrides)
+    return node_state(project, name)
 
 
 def leases(store: Store, name: str) -> list[str]:
@@ -81,7 +84,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(ready: Store) -> None:
 
 def test_a_unit_that_somebody_works_on_is_left_to_them(ready: Store) -> None:
     """A live lease makes another worker pass the unit over; once it is free, the unit is computed."""
-    layer = ready.declare("crf", load_recorded(ready)["crf"].identity, PARTS, "test")
+    layer = ready.declare("crf", Project.open(ready)["crf"].identity, PARTS, "test")
     claim = layer.claim(2)
     assert claim is not None
     with claim:
@@ -93,7 +96,7 @@ def test_a_unit_that_somebody_works_on_is_left_to_them(ready: Store) -> None:
 
 def test_waiting_for_others_ends_when_their_units_are_committed(ready: Store) -> None:
     """``wait`` stays until a held unit is there, and takes it over if its worker lets it go."""
-    layer = ready.declare("crf", load_recorded(ready)["crf"].identity, PARTS, "test")
+    layer = ready.declare("crf", Project.open(ready)["crf"].identity, PARTS, "test")
     claim = layer.claim(1)
     assert claim is not None
     with claim:
@@ -120,7 +123,7 @@ def test_the_lease_of_a_dead_worker_is_taken_over(ready: Store, host: str, beat:
 def test_a_request_to_stop_ends_between_images(ready: Store) -> None:
     """Preempted keeps whole units only, leaves no lease, and the next run completes the node."""
     asked = iter(range(10**6))
-    with pytest.raises(Preempted, match="a request to stop"):
+    with pytest.raises(Preempted, match="stopped in unit 1, which is not committed"):
         run(ready, "crf", should_stop=lambda: next(asked) >= 6)
     partly = state(ready, "crf")
     assert partly.word == "partly done" and 0 < len(partly.done) < 4 and partly.failed == {}
@@ -194,7 +197,7 @@ def test_changed_settings_over_existing_blocks_are_refused(ready: Store) -> None
     assert "settings changed: crf.gt_prob: 0.7 -> 0.8" in state(ready, "crf", "crf.gt_prob=0.8").why
     assert len(run(ready, "crf", "crf.gt_prob=0.8", new_layer=True).committed) == 4
     assert sorted(layer.fingerprint for layer in ready.layers("crf") if layer.units()) == sorted(
-        {old, load_recorded(ready, ["crf.gt_prob=0.8"])["crf"].fingerprint}
+        {old, Project.open(ready, ["crf.gt_prob=0.8"])["crf"].fingerprint}
     )
     assert len(ready.layer("crf", old).units()) == 4
 
@@ -208,7 +211,9 @@ def test_settings_that_change_no_result_are_no_new_layer(ready: Store) -> None:
 def test_a_stage_without_its_input_says_what_to_run(classical: Callable[..., Store]) -> None:
     """Nothing of the input is there: the message names the node to run."""
     store = classical()
-    with pytest.raises(InputMissing, match=r"detic: expected the output of ingest.*Run: pd stage run ingest"):
+    with pytest.raises(
+        InputMissing, match=r"detic: its input ingest has no committed unit yet. Run: pd stage run ingest"
+    ):
         run(store, "detic")
     with pytest.raises(UsageError, match=r"'grouping'"):
         run(store, "groupin")
@@ -231,7 +236,7 @@ def test_blocks_wait_for_the_blocks_they_read(ready: Store) -> None:
 def test_a_barrier_refuses_part_of_its_input(ready: Store) -> None:
     """Ranking asks for all of its input; --allow-partial takes what there is, which later shows as stale."""
     run(ready, "crf", limit=2)
-    with pytest.raises(InputMissing, match=r"all 4 units of crf, found 2 missing \(2, 3\).*--allow-partial"):
+    with pytest.raises(InputMissing, match=r"all 4 units of crf, of which 2 are missing \(2, 3\).*--allow-partial"):
         run(ready, "ranking")
     assert state(ready, "ranking").done == []
     assert run(ready, "ranking", allow_partial=True).committed == [0]
@@ -256,7 +261,7 @@ def test_what_cannot_be_refreshed_stays(ready: Store) -> None:
 
 def test_a_shard_computes_its_own_units(ready: Store) -> None:
     """--shard 2/3 computes the units u with u mod 3 = 1 and no other."""
-    from stages.run.shard import Shard
+    from stages.plan.shard import Shard
 
     assert run(ready, "crf", shard=Shard(2, 3)).committed == [1]
     assert run(ready, "crf", shard=Shard(1, 3)).committed == [0, 3]
@@ -264,6 +269,6 @@ def test_a_shard_computes_its_own_units(ready: Store) -> None:
 
 def test_a_finished_store_is_done_everywhere(finished: Store) -> None:
     """Every node of a finished pipeline is done, with nothing to compute and no reason to."""
-    for one in states(finished, load_recorded(finished)):
+    for one in states(Project.open(finished)):
         assert (one.word, one.missing, one.why, one.waiting) == ("done", [], "", [])
         assert one.to_dict()["state"] == "done"

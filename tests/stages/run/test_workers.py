@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pdstore import Store, layout
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 from stages.plan.states import states
 
 ROOT = Path(__file__).parents[3]
@@ -93,7 +93,7 @@ def test_killed_block_nodes_end_as_if_undisturbed(
     code, _, err = outcome(worker(store, ",".join(LIGHT)))
     assert code == 0, err
     assert contents(store) == contents(finished)
-    assert {state.word for state in states(store, load_recorded(store))} == {"done"}
+    assert {state.word for state in states(Project.open(store))} == {"done"}
 
 
 def test_a_stopped_and_killed_training_ends_with_the_same_weights(
@@ -112,7 +112,7 @@ def test_a_stopped_and_killed_training_ends_with_the_same_weights(
     fingerprint = store.current()["segmenter"]
     assert store.layer("segmenter", fingerprint).units() == [] == store.files.names(f"leases/segmenter/{fingerprint}")
     assert Path(store.url, layout.checkpoints("segmenter", fingerprint), "checkpoints").exists()
-    words = {one.node: one.word for one in states(store, load_recorded(store))}
+    words = {one.node: one.word for one in states(Project.open(store))}
     assert words["segmenter"] == "partly done"
     process = worker(store, "segmenter")
     stop_after(process, 1, random.Random(0).random() * 0.1, signal.SIGKILL)

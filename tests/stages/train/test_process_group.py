@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from pdstore import Store
-from stages.train.process_group import ALONE, Ranks, synchronise_norms
+from stages.train.process_group import ALONE, ProcessGroup, synchronise_norms
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("rank_program.py")
@@ -138,4 +138,4 @@ def test_alone_nothing_is_changed() -> None:
     assert type(network[0]) is nn.BatchNorm2d
     assert ALONE.total(torch.ones(2)).tolist() == [1, 1]
     assert (ALONE.gathered("a"), ALONE.told("b")) == (["a"], "b")
-    assert Ranks.of_this_process() == ALONE
+    assert ProcessGroup.of_this_process() == ALONE

@@ -11,8 +11,8 @@ from pdstore.files import Files
 from pdstore.selection import Selection, open_selection
 from schemas.tables import TABLES
 from schemas.training import TrainSettings
-from stages.plan.pipeline import load_recorded
-from stages.plan.states import Inputs
+from stages.plan.inputs import Inputs
+from stages.plan.project import Project
 from stages.train.node import part_choice
 from stages.train.source import Choice, StoreSource, select
 from stages.unit import Unit
@@ -21,10 +21,8 @@ TRAINING = "distill-train"
 
 
 def unit_of(store: Store) -> Unit:
-    pipeline = load_recorded(store)
-    node = pipeline[TRAINING]
-    images = Files(str(store.info.source["root"]))
-    return Unit(0, store, images, Inputs(store, pipeline, node).layers, checkpoints="checkpoints/x/y")
+    project = Project.open(store)
+    return Unit(TRAINING, 0, Files(project.source.root), Inputs(project, TRAINING).layers)
 
 
 def choice_of(**settings: float) -> Choice:
@@ -96,10 +94,10 @@ def test_a_selection_is_frozen(copy_store: Callable[..., Store]) -> None:
     store.layer("labels", store.current()["labels"]).withdraw(0)
     before = choose(store).image_ids.tolist()
     assert before and min(before) >= 8
-    pipeline = load_recorded(store)
+    project = Project.open(store)
     from stages.run.runner import run_node
 
-    run_node(store, pipeline, "labels")
+    run_node(project, "labels")
     assert choose(store).image_ids.tolist() == before
     assert min(choose(store, name="later").image_ids.tolist()) < 8
 

@@ -10,7 +10,8 @@ import pytest
 from pdstore import Rows, Store
 from pdstore.errors import CorruptData
 from schemas.tables import METRICS
-from stages.plan.pipeline import Node, load_recorded
+from stages.plan.pipeline import Node
+from stages.plan.project import Project
 from stages.show.report.confusions import read_confusions
 
 ONE = {"evaluated": "distill", "protocol": "honest", "class_name": "cat", "parts": ["head", "background"]}
@@ -22,7 +23,7 @@ def kept(copy_store):
 
     def keep(listed: Any = None) -> tuple[Store, Node]:
         store = copy_store("eval-distill")
-        node = load_recorded(store)["eval-distill"]
+        node = Project.open(store)["eval-distill"]
         layer = store.declare(node.name, node.identity, METRICS, "test")
         extra = None if listed is None else {"confusion.json": json.dumps(listed).encode()}
         layer.commit(0, Rows.empty(METRICS), extra=extra)

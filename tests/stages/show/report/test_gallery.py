@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from pdstore import Store, masks
-from stages.plan.pipeline import Pipeline, load_recorded
+from stages.plan.pipeline import Pipeline
+from stages.plan.project import Project
 from stages.show.report.gallery import best_and_worst
 
 
 @pytest.fixture
 def pipeline(finished: Store) -> Pipeline:
-    return load_recorded(finished)
+    return Project.open(finished)
 
 
 def quality(store: Store, pipeline: Pipeline, image_id: int, class_id: int) -> float:

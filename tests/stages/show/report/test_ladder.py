@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stages.plan.pipeline import Pipeline, read_preset
+from stages.plan.pipeline import Pipeline
+from stages.plan.presets import read_preset
 from stages.show.report.ladder import ladder, recall_metric
 from stages.show.report.scores import DatasetScores
 

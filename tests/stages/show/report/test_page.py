@@ -15,15 +15,14 @@ from PIL import Image
 from pdstore import Store
 from pdstore.errors import UsageError
 from schemas.catalog import catalog_of
-from schemas.pipeline import PipelineSpec
-from stages.plan.pipeline import load_recorded
+from stages.plan.project import Project
 from stages.show.report.contents import read_contents
 from stages.show.report.page import render
 from tests.stages.show.report.reading import Page, read
 
 
 def page_of(store: Store, **options: object) -> Page:
-    return read(render(read_contents(store, load_recorded(store), **options)))  # type: ignore[arg-type]
+    return read(render(read_contents(Project.open(store), **options)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +81,13 @@ def test_pictures_are_in_the_page(page: Page) -> None:
 
 def test_equal_stores_give_equal_pages(finished: Store) -> None:
     """No clock and no order of a hash comes into the page."""
-    first, second = (render(read_contents(finished, load_recorded(finished), num_images=1)) for _ in range(2))
+    first, second = (render(read_contents(Project.open(finished), num_images=1)) for _ in range(2))
     assert first == second
 
 
 def test_text_from_outside_is_escaped(finished: Store) -> None:
     """A name with markup in it is shown as it is written."""
-    contents = read_contents(finished, load_recorded(finished), num_images=0)
+    contents = read_contents(Project.open(finished), num_images=0)
     evil = '<script src="http://x.org">&"\''
     overview = replace(contents.overview, store=evil, source=evil)
     notes = replace(contents.monitors, notes=(evil,))
@@ -156,9 +155,5 @@ def test_an_unknown_data_set_is_refused(finished: Store, classical: Callable[...
 def test_a_store_of_another_version_of_the_program(copy_store: Callable[..., Store]) -> None:
     """Layers that are recorded but not those of this program are shown by their numbers, and it is said."""
     store = copy_store()
-    pipeline = load_recorded(store)
-    spec = pipeline.spec.model_dump(mode="json")
-    spec["nodes"]["ingest"]["settings"] = {"copy": True}
-    other = type(pipeline)(PipelineSpec.parse(spec, "pipeline"), pipeline.overrides, str(store.info.source["root"]))
-    page = read(render(read_contents(store, other)))
+    page = read(render(read_contents(Project.open(store, ["ingest.copy=true"]))))
     assert "another version of the program" in page.text and "Stage by stage" in page.text

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdstore.errors import UsageError
-from stages.run.shard import Shard
+from stages.plan.shard import Shard
 
 
 @given(n=st.integers(1, 40), units=st.sets(st.integers(0, 300)))

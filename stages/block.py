@@ -1,0 +1,124 @@
+"""One block of a store as a stage reads it: rows of its inputs, keys, pictures one by one and in batches."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore import Rows, Table
+from pdstore.errors import StorageFailure
+from pdstore.files import Files
+from stages.source.images import ImageFault, Picture, decode, decode_ahead
+
+if TYPE_CHECKING:
+    from stages.unit import Unit
+
+__all__ = ["MISSING_FILE", "Block", "read_image"]
+
+MISSING_FILE = "missing_file"
+"""Reason in ``errors`` of an image whose file is not there."""
+
+Pixels = npt.NDArray[np.uint8]
+_ABOUT_THE_PATH = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors that a second try does not cure."""
+
+
+class Block:
+    """Block ``number`` of the inputs of ``unit``, read as it is asked for."""
+
+    def __init__(self, unit: Unit, number: int) -> None:
+        self.number = number
+        self._unit = unit
+
+    def rows(self, role: str, columns: Iterable[str] | None = None) -> Rows:
+        """The rows that a role's node wrote for this block; of several nodes, those of all."""
+        names = None if columns is None else list(columns)
+        layers = self._unit.layers[role]
+        return Rows.concat(layers[0].table, (layer.read(self.number, names) for layer in layers))
+
+    def table(self, role: str) -> Table:
+        """What the rows of a role are."""
+        return self._unit.layer(role).table
+
+    @cached_property
+    def image_rows(self) -> Rows:
+        """The block's rows of ``images``, without the packed files."""
+        return self.rows("images", [c.name for c in self.table("images").scalars])
+
+    @cached_property
+    def keys(self) -> dict[int, str]:
+        """image_id -> key."""
+        return dict(zip(self.image_rows["image_id"].tolist(), self.image_rows["key"].tolist(), strict=True))
+
+    @cached_property
+    def classes(self) -> dict[int, tuple[int, str]]:
+        """image_id -> (class_id, class_name)."""
+        rows = self.image_rows
+        ids, numbers, names = (rows[c].tolist() for c in ("image_id", "class_id", "class_name"))
+        return {i: (number, name) for i, number, name in zip(ids, numbers, names, strict=True)}
+
+    def pictures(self, image_ids: Iterable[int] | None = None) -> Iterator[tuple[int, Pixels]]:
+        """(image_id, (H, W, 3) uint8 RGB), decoded ahead; a picture that is damaged is rejected.
+
+        Raises:
+            Preempted: a signal asked to stop.
+        """
+        wanted = list(self.keys) if image_ids is None else [int(i) for i in image_ids]
+        for image_id, picture in decode_ahead(wanted, self.loader()):
+            self._unit.check_stop()
+            if isinstance(picture, ImageFault):
+                self._unit.reject(image_id, picture.reason, picture.detail)
+            else:
+                yield image_id, picture.pixels
+            self._unit.advance(1)
+
+    def batches(
+        self, size: int, shape: Callable[[Pixels], Hashable], image_ids: Iterable[int] | None = None
+    ) -> Iterator[tuple[list[int], list[Pixels]]]:
+        """Pictures of equal ``shape``, at most ``size`` at once: what a network takes together."""
+        waiting: dict[Hashable, tuple[list[int], list[Pixels]]] = {}
+        for image_id, pixels in self.pictures(image_ids):
+            ids, stack = waiting.setdefault(shape(pixels), ([], []))
+            ids.append(image_id)
+            stack.append(pixels)
+            if len(ids) == size:
+                yield waiting.pop(shape(pixels))
+        yield from waiting.values()
+
+    def loader(self) -> Callable[[int], Picture]:
+        """image_id -> its picture, from the packed files or the image folder; raises ImageFault."""
+        layer = self._unit.layer("images")
+        is_packed = layer.info.identity.settings.get("copy", False)
+        encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed else None
+        position = {image_id: row for row, image_id in enumerate(self.keys)}
+
+        def load(image_id: int) -> Picture:
+            if encoded is not None:
+                return decode(encoded[position[image_id]])
+            return decode(read_image(self._unit.images, self.keys[image_id]))
+
+        return load
+
+
+def read_image(images: Files, key: str) -> bytes:
+    """An image file's bytes.
+
+    Raises:
+        ImageFault: there is no such file, or it cannot be read.
+        OSError: the read failed on the way. That says nothing about the image, and can be tried again.
+    """
+    try:
+        return images.read(key)
+    except FileNotFoundError:
+        raise ImageFault(MISSING_FILE, f"there is no file {images.full(key)}") from None
+    except StorageFailure as error:
+        raise ImageFault("unreadable", str(error)) from None
+    except OSError as error:
+        if error.errno in _ABOUT_THE_PATH:
+            raise ImageFault("unreadable", str(error)) from None
+        raise

@@ -1,0 +1,62 @@
+"""What the units of a node read: the layers of its inputs, which of their units are committed, and their content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pdstore import Layer
+from pdstore.commit import Manifest, inputs_digest
+from stages.plan.project import Project
+
+__all__ = ["Inputs"]
+
+
+class Inputs:
+    """What the units of ``node`` read, with one listing per layer.
+
+    Attributes:
+        layers: input role -> the layers that the pipeline's settings lead to.
+        committed: node -> the units of its layer that were committed when this was made. A run reads these and says
+            so in its commits; what comes meanwhile shows as newer.
+        whole: the input nodes of which a unit needs all units.
+    """
+
+    def __init__(self, project: Project, node: str) -> None:
+        is_barrier = project[node].stage.is_barrier
+        self.layers: Mapping[str, Sequence[Layer]] = {
+            role: [project.layer(name) for name in names] for role, names in project[node].inputs.items()
+        }
+        self.whole = {name for name in project[node].upstream() if is_barrier or project[name].stage.is_barrier}
+        self.committed = {m.node: frozenset(m.units()) for members in self.layers.values() for m in members}
+        self._digests: dict[str, str] = {}
+
+    def content_of(self, unit: int) -> dict[str, str] | None:
+        """Input role -> digest of the content that ``unit`` reads now; None if some of it is not committed."""
+        content = {}
+        for role, members in self.layers.items():
+            digests = [self._digest(layer, unit) for layer in members]
+            if None in digests:
+                return None
+            content[role] = ",".join(str(digest) for digest in digests)
+        return content
+
+    def is_stale(self, manifest: Manifest) -> bool:
+        """True if a unit was computed from other input than there is now."""
+        content = self.content_of(manifest.unit)
+        return content is not None and content != dict(manifest.inputs)
+
+    def stale_units(self, manifests: Mapping[int, Manifest]) -> list[int]:
+        """The committed units that were computed from other input than there is now."""
+        for layer in (member for members in self.layers.values() for member in members):
+            layer.manifests(self.committed[layer.node])  # gathered, in place of one by one below
+        return [unit for unit, manifest in manifests.items() if self.is_stale(manifest)]
+
+    def _digest(self, layer: Layer, unit: int) -> str | None:
+        committed = self.committed[layer.node]
+        if layer.node not in self.whole:
+            return layer.manifest(unit).content if unit in committed else None
+        if not committed:
+            return None
+        if layer.node not in self._digests:
+            self._digests[layer.node] = inputs_digest(layer.manifests(committed))
+        return self._digests[layer.node]

@@ -1,0 +1,46 @@
+"""Presets: the pipelines that come with the program, and YAML files of the user's own."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from pdstore.errors import UsageError, nearest
+from schemas.pipeline import PipelineSpec
+from stages.source.text_files import read_text
+
+__all__ = ["preset_names", "read_preset"]
+
+
+def read_preset(name: str) -> PipelineSpec:
+    """A preset by its name, or a YAML file by its path.
+
+    Raises:
+        UsageError: neither is there, or its content is wrong.
+    """
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise UsageError("expected a YAML file, found none", name)
+        text = read_text(path)
+    elif name in preset_names():
+        text = (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
+    else:
+        fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
+        raise UsageError(f"expected a preset, found {name!r}", "--preset", fix)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"this file is not valid YAML: {' '.join(str(error).split())}", name, "Fix the file") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"expected a mapping with 'nodes', found {type(values).__name__}", name, "Mend the file")
+    return PipelineSpec.parse(values, "pipeline")
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the program."""
+    return sorted(
+        p.name.removesuffix(".yaml") for p in resources.files("configs").iterdir() if p.name.endswith(".yaml")
+    )

@@ -1,0 +1,89 @@
+"""A store with its pipeline: what every verb, every run and every picture starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pdstore import Layer, Store, layout
+from pdstore.errors import UsageError
+from pdstore.info import read_record
+from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
+from stages.plan.overrides import merge_overrides
+from stages.plan.pipeline import Node, Pipeline
+from stages.source.listing import Listing
+
+__all__ = ["Project"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A store, and the pipeline that its nodes are computed by: the recorded one, perhaps under further overrides."""
+
+    store: Store
+    pipeline: Pipeline
+
+    @classmethod
+    def open(cls, store: Store, overrides: Iterable[str] = ()) -> Project:
+        """The store with its recorded pipeline under further overrides ``node.setting=value``.
+
+        Raises:
+            UsageError: the store has no pipeline, or an override is wrong.
+            CorruptData: the recorded pipeline cannot be read.
+        """
+        try:
+            spec, recorded = read_record(store.files, layout.PIPELINE, _spec_and_overrides)
+        except FileNotFoundError:
+            fix = "Run pd init again in a new folder"
+            raise UsageError(f"the store has no pipeline (no {layout.PIPELINE})", store.url, fix) from None
+        merged = merge_overrides(overrides, recorded)
+        return cls(store, Pipeline(PipelineSpec.parse(spec, "pipeline"), merged, SourceSpec.of(store).root))
+
+    @cached_property
+    def source(self) -> SourceSpec:
+        """Where the store's images come from."""
+        return SourceSpec.of(self.store)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """Which image is where, as it was when this was first asked for."""
+        return Listing(self.store)
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """The nodes by name, in an order in which each comes after its inputs."""
+        return self.pipeline.nodes
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of this name; raises UsageError with the nearest name if there is none."""
+        return self.pipeline[name]
+
+    def layer(self, name: str) -> Layer:
+        """The layer that a node writes under the pipeline's settings; it may hold nothing yet."""
+        return self.store.layer(name, self[name].fingerprint)
+
+    def num_units(self, name: str) -> int:
+        """How many units a node has."""
+        return self[name].stage.num_units(self.listing.blocks, len(self.listing.classes()))
+
+    def extended(self, nodes: Mapping[str, NodeSpec], overrides: Iterable[str] = ()) -> Project:
+        """The project with these nodes beside its own, and further overrides."""
+        spec = self.pipeline.spec.model_copy(update={"nodes": {**self.pipeline.spec.nodes, **nodes}})
+        merged = merge_overrides(overrides, self.pipeline.overrides)
+        return Project(self.store, Pipeline(spec, merged, self.pipeline.root))
+
+    def record(self) -> None:
+        """Write the pipeline into the store: the layers that it leads to become the current ones."""
+        values = {
+            "spec": self.pipeline.spec.model_dump(mode="json"),
+            "overrides": self.pipeline.overrides,
+            "current": self.pipeline.current(),
+        }
+        self.store.files.write(layout.PIPELINE, json.dumps(values, indent=1).encode())
+
+
+def _spec_and_overrides(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    return dict(values["spec"]), {node: dict(settings) for node, settings in values["overrides"].items()}

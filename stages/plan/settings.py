@@ -1,0 +1,46 @@
+"""Changed settings: whether a node may be computed under them, and how they become the store's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pdstore.errors import StaleSettings
+from stages.plan.changes import changes, summary
+from stages.plan.project import Project
+from stages.plan.states import newest_layer, older_layers
+
+__all__ = ["adopt", "check_settings"]
+
+
+def check_settings(project: Project, name: str, new_layer: bool) -> None:
+    """Raises StaleSettings if the node has committed units under other settings, and none under these.
+
+    Where it is what the node reads that has changed, the error names the nodes whose own settings did.
+    """
+    older = older_layers(project, name)
+    if new_layer or not older or project.layer(name).units():
+        return
+    newest = newest_layer(older)
+    changed = changes(project, newest.info.identity, name)
+    setting = f"pd config set {' '.join(f'{node}.KEY=VALUE' for node in changed or [name])}"
+    fix = (
+        f"There are three ways on: (1) leave the settings as they were (to go back to them: {setting}); (2) write a "
+        "second layer beside the first, which stays for comparison in SQL: add --new-layer; (3) keep only the new one: "
+        f"{setting}, then pd gc --layer {newest.fingerprint} --yes, then run again"
+    )
+    problem = f"no unit is committed under the current settings, but {len(newest.units())} are under others"
+    raise StaleSettings(f"{problem}: {summary(changed)}", name, fix)
+
+
+def adopt(project: Project, nodes: Iterable[str], new_layer: bool, *, dry_run: bool = False) -> None:
+    """Record changed settings of these nodes, so that the layers they lead to become the current ones.
+
+    Raises:
+        StaleSettings: one of the nodes has committed units under other settings, and ``new_layer`` is not set.
+    """
+    current, wanted = project.store.current(), set(nodes)
+    changed = [n.name for n in project.nodes.values() if n.name in wanted and n.fingerprint != current.get(n.name)]
+    for name in changed:
+        check_settings(project, name, new_layer)
+    if changed and not dry_run:
+        project.record()
