@@ -211,9 +211,7 @@ def test_settings_that_change_no_result_are_no_new_layer(ready: Store) -> None:
 def test_a_stage_without_its_input_says_what_to_run(classical: Callable[..., Store]) -> None:
     """Nothing of the input is there: the message names the node to run."""
     store = classical()
-    with pytest.raises(
-        InputMissing, match=r"detic: its input ingest has no committed unit yet. Run: pd stage run ingest"
-    ):
+    with pytest.raises(InputMissing, match=r"its input ingest has no committed unit yet. Run: pd stage run ingest"):
         run(store, "detic")
     with pytest.raises(UsageError, match=r"'grouping'"):
         run(store, "groupin")
