@@ -12,7 +12,7 @@ from cli.session import open_store
 from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
 from pdstore.verify import Garbage, find_garbage
-from stages.training_place import forget
+from stages.training_place import TrainingPlace
 
 __all__ = ["command"]
 
@@ -47,7 +47,7 @@ def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
     for garbage in found:
         store.files.remove_tree(garbage.path)
     if layer is not None:
-        forget(store, layout.checkpoints(layer.node, layer.fingerprint))
+        TrainingPlace(store, layer.node, layer.fingerprint).forget()
     say(f"Deleted {len(found)} entries, {size} bytes.")
 
 
