@@ -108,7 +108,7 @@ class DeticSettings(Settings):
         "", description="detic: CLIP text model, folder or hub name; unless set, openai/clip-vit-base-patch32"
     )
     embeddings: str = file_setting(
-        "", description="detic: .npy file with one text embedding per class (human-only: per word), not text_model"
+        "", description="detic: .npy with one text embedding per class (human-only: per word); replaces text_model"
     )
     mode: Literal["max-gt-label", "human-only"] = Field(
         "max-gt-label", description="objects of the image's class (of any class if there are none), or people only"
@@ -159,7 +159,7 @@ class CrfSettings(Settings):
     bilateral_srgb: float = Field(13.0, gt=0, description="appearance kernel: width in grey levels")
     bilateral_compat: float = Field(10.0, ge=0, description="appearance kernel: weight")
     iterations: int = Field(10, ge=1, description="mean-field iterations")
-    long_side: int = Field(640, ge=0, description="images are resized to this long side in pixels first; 0 is off")
+    long_side: int = Field(640, ge=0, description="images are resized to this long side first, in pixels; 0 is off")
 
 
 class SegmenterTrainSettings(TrainSettings):
@@ -220,7 +220,7 @@ class RankingSettings(Settings):
     metric: Metric = Field("dot", description="how a segment chooses its cluster")
     normalize: bool = Field(False, description="scale features to unit length")
     min_score: float = Field(0.7, ge=0, le=1, description="a segment needs a higher score than this")
-    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a segment must cover a larger share of its object")
+    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a segment covers more than this share of its object")
     min_inside: float = Field(0.0, ge=0, le=1, description="at least this share of a segment must lie on its object")
     unique_pixels: bool = Field(True, description="assign each pixel to its best segment before clustering")
     split: str = Field("train", description="split of the images that are clustered; all images if empty")
@@ -234,7 +234,7 @@ class LabelsSettings(Settings):
     normalize: bool = Field(False, description="as in ranking")
     top: int = Field(200, ge=1, description="most (segment, cluster) pairs per object, best first")
     min_score: float = Field(0.0, ge=0, le=1, description="a label needs a higher score than this")
-    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a label must cover a larger share of its object")
+    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a label covers more than this share of its object")
     unique_pixels: bool = Field(True, description="give each pixel at most one label")
     min_segment_score: float = Field(0.0, ge=0, le=1, description="a segment needs a higher score than this")
     min_inside: float = Field(0.0, ge=0, le=1, description="at least this share of a segment must lie on its object")
@@ -246,7 +246,7 @@ class PredictSettings(Settings):
     """Parts found by the distilled model, given the image's object class."""
 
     threshold: float = Field(0.5, ge=0, le=1, description="a pixel needs a part of higher summed probability than this")
-    min_area_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of the image than this")
+    min_area_ratio: float = Field(0.0, ge=0, lt=1, description="a part must cover more than this share of the image")
     flip: bool = Field(False, description="average with the prediction for the mirrored image")
     crf: CrfSettings | None = Field(None, description="dense CRF on the parts; off unless set")
     slots: str = file_setting(

@@ -173,7 +173,7 @@ class TrainSettings(Settings):
     min_part_ratio: float = Field(0.0, ge=0, lt=1, description="smallest part area, relative to its object")
     min_score: float = Field(0.0, ge=0, le=1, description="lowest score of a part")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
-    threads: int = operational(0, ge=0, description="CPU threads, 0 is torch's default; for bit-exact resume set a number")
+    threads: int = operational(0, ge=0, description="CPU threads, 0 is torch's default; set it for bit-exact resume")
     loader_threads: int = operational(4, ge=1, description="threads per rank that decode and augment images")
     accumulate: int = operational(1, ge=1, description="number of pieces in which a rank computes its share of a batch")
     checkpoint_activations: bool = operational(False, description="recompute activations instead of keeping them")
