@@ -111,7 +111,8 @@ class Layer:
             try:
                 self._info = read_record(self._files, path, LayerInfo.from_dict)
             except FileNotFoundError:
-                raise InputMissing("the node has no output", self.node, f"Run: pd stage run {self.node}") from None
+                problem = f"there is no output of {self.node} yet"
+                raise InputMissing(problem, self.node, f"Run: pd stage run {self.node}") from None
         return self._info
 
     @property

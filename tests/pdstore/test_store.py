@@ -211,7 +211,7 @@ def test_no_store_is_a_usage_error(tmp_path: Path) -> None:
 def test_a_node_that_never_ran_is_missing_input(tmp_path: Path) -> None:
     """The message says which command computes it."""
     layer = new_store(str(tmp_path)).layer("crf", "0123")
-    with pytest.raises(InputMissing, match="crf: the node has no output. Run: pd stage run crf"):
+    with pytest.raises(InputMissing, match="crf: there is no output of crf yet. Run: pd stage run crf"):
         _ = layer.table
     assert layer.units() == []
 
