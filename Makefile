@@ -1,10 +1,10 @@
-# make help lists what one can do here. Needs python3 (3.11 or later), make and gcc.
+# make help lists the targets. Needs python3 (3.11 or later), make and gcc.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# ARGS goes to the program of the target: make test ARGS="-k stream", make demo ARGS="--seed 1".
+# ARGS is passed to the program of the target: make test ARGS="-k stream", make demo ARGS="--seed 1".
 ARGS ?=
 COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=95
 
@@ -14,16 +14,16 @@ COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=95
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## make .venv with everything the other targets need
+install: $(INSTALLED) ## make .venv with everything that the other targets need
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing into .venv (once; a few minutes) …" >&2
+	@echo "Installing into .venv (once; takes a few minutes) …" >&2
 	$(PIP) install -qq -c constraints.txt torch
 	$(PIP) install -qq -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED) ## run the whole pipeline on drawn images (minutes, no downloads)
+demo: $(INSTALLED) ## run the whole pipeline on drawn images (takes minutes, downloads nothing)
 	$(BIN)/pd demo $(ARGS)
 
 test: $(INSTALLED) ## run the tests
@@ -35,14 +35,14 @@ lint: $(INSTALLED) ## run the static checks: ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint ## all that CI runs: the static checks, then the tests with coverage
+check: lint ## run everything that CI runs: the static checks, then the tests with coverage
 	$(MAKE) test ARGS="$(COVERAGE) $(ARGS)"
 
-format: $(INSTALLED) ## let ruff put the code in order
+format: $(INSTALLED) ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## run every benchmark of bench/
+bench: $(INSTALLED) ## run every benchmark in bench/
 	@for file in bench/*.py; do name=$$(basename $$file .py); echo "== bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 clean: ## remove .venv and all caches

@@ -1,4 +1,4 @@
-"""The engine: a Zarr store indexed by DuckDB, committed block by block. It knows nothing of parts or models."""
+"""The engine: a Zarr store indexed by DuckDB, committed block by block. It knows nothing about parts or models."""
 
 from pdstore.catalog import Catalog
 from pdstore.errors import PdError

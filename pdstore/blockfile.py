@@ -34,7 +34,7 @@ CHUNK_BYTES = 4 << 20
 
 
 def pack(rows: Rows) -> dict[str, bytes]:
-    """The files of ``rows``: name inside the attempt -> content. Equal rows give equal bytes."""
+    """The files of ``rows``, as name inside the attempt -> content. Equal rows give equal bytes."""
     files = {ROWS: parquet_bytes(rows.to_arrow())}
     arrays = _arrays(rows)
     if arrays:
@@ -56,7 +56,7 @@ def pack(rows: Rows) -> dict[str, bytes]:
 
 
 def files_of_columns(table: Table, names: Iterable[str], available: Iterable[str]) -> list[str]:
-    """Which of the ``available`` files hold the columns ``names``."""
+    """Those of the ``available`` files that hold the columns ``names``."""
     wanted = [c for c in table.columns if c.name in set(names)]
     arrays = [n for c in wanted for n in _arrays_of(c)]
     prefixes = tuple(f"{GROUP}/{name}/" for name in arrays)
@@ -67,7 +67,7 @@ def files_of_columns(table: Table, names: Iterable[str], available: Iterable[str
 
 
 def is_chunk(name: str) -> bool:
-    """True for a file of array values, which Zarr checks by its crc32c as it decodes it."""
+    """True for a file of array values, whose crc32c Zarr checks as it decodes the file."""
     return name.startswith(f"{GROUP}/") and not name.endswith("zarr.json")
 
 
@@ -87,7 +87,7 @@ def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Ro
             if name.startswith(GROUP)
         }
         names_of = [n for c in wanted for n in _arrays_of(c)]
-        # One hand-over to Zarr's event loop for all arrays: each costs as much as decoding a small one.
+        # One call into Zarr's event loop for all arrays: each call costs as much as decoding a small array.
         arrays = dict(zip(names_of, sync(_read(MemoryStore(memory), names_of)), strict=True))
         for c in wanted:
             if c.layout == "vector":
@@ -104,8 +104,8 @@ def parquet_bytes(frame: pa.Table) -> bytes:
 
 
 def parquet_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    # Without Arrow's threads, those that read ahead too: a short program that ends while they start is aborted, and a
-    # block gains nothing.
+    # Arrow's threads stay off, those that read ahead included: a short program that ends while they start is aborted,
+    # and one block is too small to gain from them.
     return pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(columns, use_threads=False)
 
 
@@ -121,9 +121,9 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _consolidate(memory: dict[str, Any]) -> None:
-    """Put the metadata of all arrays into the group's own, as Zarr does, so that one read opens them.
+    """Copy the metadata of all arrays into the group's metadata, as Zarr does, so that one read opens them all.
 
-    Written here because Zarr's function warns, and a warning filter in the commit thread would race with others.
+    Zarr's own function warns, and silencing a warning in the commit thread would race with other threads.
     """
     buffer = default_buffer_prototype().buffer
     group = json.loads(memory["zarr.json"].to_bytes())
@@ -142,14 +142,14 @@ def _arrays_of(column: Column) -> tuple[str, ...]:
 async def _read(store: MemoryStore, names: Iterable[str]) -> list[np.ndarray[Any, Any]]:
     group = await open_group(store, mode="r", zarr_format=3, use_consolidated=True)
 
-    async def one(name: str) -> np.ndarray[Any, Any]:
+    async def read_array(name: str) -> np.ndarray[Any, Any]:
         array = await group.getitem(name)
         assert isinstance(array, zarr.AsyncArray)
         return np.asarray(await array.getitem(...))
 
-    # All of them to their end, so that a damaged one leaves none behind on the loop.
-    found = await asyncio.gather(*map(one, names), return_exceptions=True)
-    for fault in found:
-        if isinstance(fault, BaseException):
-            raise fault
-    return [array for array in found if not isinstance(array, BaseException)]
+    # Every read is awaited, so that a damaged array leaves no unfinished read on the event loop.
+    results = await asyncio.gather(*map(read_array, names), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [array for array in results if not isinstance(array, BaseException)]

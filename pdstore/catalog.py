@@ -1,8 +1,8 @@
 """The catalog: SQL views over the committed Parquet files of a store.
 
-It is derived from the manifests alone. For a local store it is kept in ``catalog.duckdb`` and rebuilt, in a
-temporary file that is renamed, when the set of commits has changed; elsewhere, and for a reader who may not write
-there, it lives in memory.
+The catalog is derived from the manifests alone. For a local store it is kept in ``catalog.duckdb``; when the set of
+commits has changed it is rebuilt in a temporary file, which is then renamed. For a remote store, and for a reader who
+may not write to the store, it lives in memory.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 @dataclass(frozen=True)
-class _Found:
+class _LayerCommits:
+    """A layer and its committed units."""
+
     layer: Layer
     manifests: Mapping[int, Manifest]
     is_current: bool
@@ -51,9 +53,9 @@ class Catalog:
     """SQL over a store.
 
     Args:
-        tables: every table that has a view, so that a view exists also while nothing is committed.
+        tables: every table that gets a view; the view exists even while nothing is committed.
         current: node -> fingerprint of the layer that its views show.
-        views: further views, made of those of the tables.
+        views: further views, defined on top of the views of the tables.
     """
 
     def __init__(
@@ -63,26 +65,26 @@ class Catalog:
         self._tables = {table.name: table for table in tables}
 
     def query(self, sql: str) -> pa.Table:
-        """The result of one reading statement; of columns with one name the later ones are ``name_1``, ``name_2``, …
+        """The result of one statement that reads. Repeated column names become ``name_1``, ``name_2``, …
 
         Raises:
-            UsageError: the SQL is wrong, or would write.
+            UsageError: the SQL is not valid, or would write.
             CorruptData: a committed file cannot be read.
         """
         with contextlib.closing(self.connect()) as connection:
             try:
                 statements = connection.extract_statements(sql)
                 _refuse_writing(statements)
-                found = connection.sql(statements[0].query).to_arrow_table()
-                return found.rename_columns(_unique(found.column_names))
+                result = connection.sql(statements[0].query).to_arrow_table()
+                return result.rename_columns(_unique(result.column_names))
             except duckdb.Error as error:
                 message = str(error).strip().split("\nDid you mean")[0]
                 if f"{self._store.files.uri(layout.LAYERS)}/" in message:
                     raise _unreadable(self._store, message) from None
-                raise UsageError(f"expected a valid query, found {message}", "pd sql", self._hint(message)) from None
+                raise UsageError(f"the query is not valid: {message}", "pd sql", self._hint(message)) from None
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A connection on which every view can be read. Close it after use.
+        """A connection that can read every view. Close it after use.
 
         Raises:
             CorruptData: a committed file cannot be read.
@@ -90,7 +92,7 @@ class Catalog:
         signature = self._signature()
         try:
             if self._store.files.is_local:
-                # No permission, no space: it is only a cache. What is wrong with the store itself is met again below.
+                # Without permission or space the cache is skipped. An error in the store itself is raised again below.
                 with contextlib.suppress(OSError, duckdb.Error):
                     return self._from_file(signature)
             return self._in_memory(signature)
@@ -119,47 +121,48 @@ class Catalog:
         try:
             with contextlib.closing(duckdb.connect(temporary)) as connection:
                 self._build(connection, signature)
-                # Closing would write it too, but says nothing where there is no room.
+                # Closing writes the file too, but reports no error when the disk is full.
                 connection.execute("CHECKPOINT")
             os.replace(temporary, path)
         finally:
-            for left in (temporary, f"{temporary}.wal"):
+            for leftover in (temporary, f"{temporary}.wal"):
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(left)
+                    os.unlink(leftover)
 
     def _build(self, connection: duckdb.DuckDBPyConnection, signature: str) -> None:
-        found = self._found()
+        layers = self._committed_layers()
         for table in self._tables.values():
-            self._views(connection, table, found)
-        self._load(connection, COMMITS, [commit_row(m) for f in found for m in f.manifests.values()])
-        self._load(connection, LAYERS, [layer_row(f.layer, len(f.manifests), f.is_current) for f in found])
+            self._views(connection, table, layers)
+        self._load(connection, COMMITS, [commit_row(m) for entry in layers for m in entry.manifests.values()])
+        self._load(connection, LAYERS, [layer_row(e.layer, len(e.manifests), e.is_current) for e in layers])
         for view in self._further:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
         connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
-    def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, found: list[_Found]) -> None:
+    def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, layers: list[_LayerCommits]) -> None:
         if table.name == "classes":
             exists = self._store.files.exists(layout.CLASSES)
             paths = [self._store.files.uri(layout.CLASSES)] if exists else []
-            body = f"SELECT * FROM read_parquet({_list(paths)})" if paths else _nothing(table, ())
+            body = f"SELECT * FROM read_parquet({_list(paths)})" if paths else _no_rows(table, ())
             connection.execute(f"CREATE VIEW classes AS {body}")
             return
         is_errors = table.name == "errors"
-        writers = [f for f in found if is_errors or f.layer.table.name == table.name]
-        for name, members in ((table.name, [f for f in writers if f.is_current]), (f"{table.name}_all", writers)):
-            selects = [s for f in members if (s := self._select(f, table, ERRORS if is_errors else ROWS))]
-            # First the declared columns without a row: a layer of an earlier program may lack some of them.
-            body = " UNION ALL BY NAME ".join([_nothing(table, ("node", "layer")), *selects])
+        writers = [entry for entry in layers if is_errors or entry.layer.table.name == table.name]
+        current = [entry for entry in writers if entry.is_current]
+        for name, members in ((table.name, current), (f"{table.name}_all", writers)):
+            selects = [s for entry in members if (s := self._select(entry, table, ERRORS if is_errors else ROWS))]
+            # The declared columns come first, without rows: a layer of an earlier program may lack some of them.
+            body = " UNION ALL BY NAME ".join([_no_rows(table, ("node", "layer")), *selects])
             connection.execute(f"CREATE VIEW {name} AS {body}")
 
-    def _select(self, found: _Found, table: Table, file: str) -> str:
-        paths = [self._store.files.uri(f"{m.folder}/{file}") for m in found.manifests.values() if file in m.files]
+    def _select(self, entry: _LayerCommits, table: Table, file: str) -> str:
+        paths = [self._store.files.uri(f"{m.folder}/{file}") for m in entry.manifests.values() if file in m.files]
         if not paths:
             return ""
-        own = {c.name for c in (table if file == ERRORS else found.layer.table).scalars}
-        columns = ", ".join(f'"{c.name}"' for c in table.scalars if c.name in own)
-        node, layer = found.layer.node, found.layer.fingerprint
+        written = {c.name for c in (table if file == ERRORS else entry.layer.table).scalars}
+        columns = ", ".join(f'"{c.name}"' for c in table.scalars if c.name in written)
+        node, layer = entry.layer.node, entry.layer.fingerprint
         return f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet({_list(paths)})"
 
     @staticmethod
@@ -169,25 +172,25 @@ class Catalog:
         connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM _rows")
         connection.unregister("_rows")
 
-    def _found(self) -> list[_Found]:
+    def _committed_layers(self) -> list[_LayerCommits]:
         return [
-            _Found(layer, layer.manifests(), self._current.get(node) == layer.fingerprint)
+            _LayerCommits(layer, layer.manifests(), self._current.get(node) == layer.fingerprint)
             for node in self._store.nodes()
             for layer in self._store.layers(node)
-            # One that has units and no record is an error, met when the record is read: its rows would be missed.
+            # A layer with units but no record is kept: reading its record fails, where its rows would be missing.
             if self._store.files.exists(layout.layer_info(node, layer.fingerprint)) or layer.units()
         ]
 
     def _signature(self) -> str:
-        """Changes when a commit comes or goes, and when another attempt takes its place; no manifest is read for it."""
+        """A digest that changes with the set of commits and of their attempts. It reads listings, and no manifest."""
         names, folders = self._store.files.names, (layout.commits, layout.attempts, layout.withdrawals)
-        seen = {
+        listings = {
             f"{node}/{layer.fingerprint}": [names(folder(node, layer.fingerprint)) for folder in folders]
             for node in self._store.nodes()
             for layer in self._store.layers(node)
         }
         tables = [table.to_dict() for table in self._tables.values()]
-        return digest([self._store.files.root, seen, self._current, tables, [view.sql for view in self._further]])
+        return digest([self._store.files.root, listings, self._current, tables, [view.sql for view in self._further]])
 
     def _hint(self, message: str) -> str:
         if "Table with name" in message:
@@ -198,23 +201,23 @@ class Catalog:
 
 def _refuse_writing(statements: list[duckdb.Statement]) -> None:
     if len(statements) != 1:
-        raise UsageError(f"expected one statement, found {len(statements)}", "pd sql", "Ask one question at a time")
+        raise UsageError(f"expected one statement, found {len(statements)}", "pd sql", "Send one statement at a time")
     if statements[0].type not in _READING:
-        fix = "The catalog is derived from the commits; to take rows out use: pd sql QUERY --format parquet > FILE"
+        fix = "Use a SELECT; to export rows, run: pd sql QUERY --format parquet > FILE"
         raise UsageError(f"expected a query that reads, found a {statements[0].type.name} statement", "pd sql", fix)
 
 
 def _unique(names: list[str]) -> list[str]:
-    """``a, a, b`` -> ``a, a_1, b``, where ``a_1`` is the name of no other column."""
-    found: list[str] = []
+    """``a, a, b`` -> ``a, a_1, b``, where ``a_1`` is not the name of another column."""
+    unique: list[str] = []
     for name in names:
         numbered = (f"{name}_{number}" for number in itertools.count(1))
-        found.append(name if name not in found else next(new for new in numbered if new not in {*names, *found}))
-    return found
+        unique.append(name if name not in unique else next(new for new in numbered if new not in {*names, *unique}))
+    return unique
 
 
 def _open(path: str) -> duckdb.DuckDBPyConnection:
-    """A reading connection. Attached, because DuckDB shares what one process opens at a path, also after a rename."""
+    """A read-only connection. The file is attached, since DuckDB shares a file opened by path even after a rename."""
     connection = duckdb.connect(":memory:")
     try:
         connection.execute(f"ATTACH {_quoted(path)} AS store (READ_ONLY)")
@@ -225,9 +228,9 @@ def _open(path: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _unreadable(store: Store, found: str) -> CorruptData:
+def _unreadable(store: Store, message: str) -> CorruptData:
     return CorruptData(
-        f"expected committed files that can be read, found {found}",
+        f"a committed file cannot be read: {message}",
         store.url,
         "Run: pd verify, then pd verify --repair",
     )
@@ -240,7 +243,7 @@ def _has_signature(path: str, signature: str) -> bool:
         with contextlib.closing(_open(path)) as connection:
             row = connection.execute("SELECT value FROM internal.signature").fetchone()
     except duckdb.Error:
-        # Another version of DuckDB, or a file that is damaged: it is a cache, so it is made again.
+        # The file is damaged or of another version of DuckDB. It is a cache, so it is rebuilt.
         return False
     return row is not None and row[0] == signature
 
@@ -253,7 +256,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _nothing(table: Table, extra: tuple[str, ...]) -> str:
+def _no_rows(table: Table, extra: tuple[str, ...]) -> str:
     columns = [f"NULL::VARCHAR AS {name}" for name in extra]
     columns += [f'NULL::{_SQL[c.dtype]} AS "{c.name}"' for c in table.scalars]
     return f"SELECT {', '.join(columns)} WHERE false"

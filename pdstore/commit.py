@@ -1,8 +1,8 @@
 """Attempts and manifests: how a unit of a layer becomes committed, whole or not at all.
 
-An attempt's files are written first, under a name nobody else uses. Then the manifest, which lists them with
-sizes and sha256, is created at the one path of its unit; creation fails if somebody was there before. Readers only
-follow manifests, so that a killed writer leaves garbage and never half a block.
+An attempt's files are written first, under a name that nobody else uses. Then the manifest, which lists them with
+their sizes and sha256, is created at the unit's one path. Creation fails if another attempt was committed first.
+Readers only follow manifests, so a killed writer leaves garbage but never half a block.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ class FileEntry:
         return cls(len(data), hashlib.sha256(data).hexdigest())
 
     def problem(self, data: bytes) -> str:
-        """How ``data`` differs from what was committed; empty if it does not."""
+        """How ``data`` differs from what was committed; empty if it is equal."""
         if len(data) != self.size:
             return f"{len(data)} bytes instead of {self.size}"
-        return "" if FileEntry.of(data) == self else "other content than was committed (sha256)"
+        return "" if FileEntry.of(data) == self else "content differs from what was committed (sha256)"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What one commit says.
+    """The record of one commit.
 
     Attributes:
         fingerprint: of the layer.
         files: name inside the attempt's folder -> size and checksum.
-        rows: table -> number of rows (the layer's own table and ``errors``).
-        inputs: input role -> content digest of what was read.
+        rows: table -> number of rows, for the layer's table and ``errors``.
+        inputs: input role -> content digest of the input that was read.
         host, pid, seconds, created: who wrote it, how long it took, when (seconds since 1970, UTC).
     """
 
@@ -71,7 +71,7 @@ class Manifest:
 
     @property
     def content(self) -> str:
-        """The digest of names and checksums: equal for two attempts that wrote the same bytes."""
+        """Digest of file names and checksums: equal for two attempts that wrote the same bytes."""
         return digest({name: entry.sha256 for name, entry in self.files.items()})
 
     @property
@@ -84,7 +84,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         values = asdict(self)
-        # On disk and in SQL a layer goes by its fingerprint, so the key there is "layer".
+        # On disk and in SQL a layer is named by its fingerprint, so the key there is "layer".
         values["layer"] = values.pop("fingerprint")
         return json.dumps(values, sort_keys=True, indent=1).encode()
 
@@ -96,10 +96,9 @@ class Manifest:
                 values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
                 return cls(fingerprint=values.pop("layer"), **values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            fix = "Run pd verify --repair"
-            raise CorruptData(f"expected a manifest, found something else ({error!r})", where, fix) from None
-        found = f"format {values['format']}"
-        raise CorruptData(f"expected a manifest of format {FORMAT}, found {found}", where, "Update the program")
+            raise CorruptData(f"the file is not a manifest ({error!r})", where, "Run: pd verify --repair") from None
+        problem = f"expected a manifest of format {FORMAT}, found format {values['format']}"
+        raise CorruptData(problem, where, "Update the program")
 
 
 def new_attempt() -> str:
@@ -146,7 +145,7 @@ def commit_attempt(
 
 
 def read_manifest(files: Files, node: str, fingerprint: str, unit: int) -> Manifest | None:
-    """The manifest of a unit, or None where it is not committed."""
+    """The manifest of a unit, or None if the unit is not committed."""
     path = layout.commit(node, fingerprint, unit)
     try:
         return Manifest.from_json(files.read(path), path)
@@ -155,7 +154,7 @@ def read_manifest(files: Files, node: str, fingerprint: str, unit: int) -> Manif
 
 
 def inputs_digest(manifests: Mapping[int, Manifest]) -> str:
-    """One digest over the content of all units of an input layer: what a barrier saw."""
+    """One digest of the content of all units of an input layer: what a barrier has read."""
     return digest({str(unit): manifest.content for unit, manifest in manifests.items()})
 
 
@@ -167,13 +166,11 @@ def _create(files: Files, manifest: Manifest) -> None:
         cause: Exception | None = None
     except (OSError, StorageFailure) as error:
         cause = error
-    # A put that failed on the way may still have arrived, also under a retry of our own: the stored attempt decides.
+    # A put that reported an error may still have arrived, and so may its retry: the stored attempt decides.
     winner = read_manifest(files, manifest.node, manifest.fingerprint, manifest.unit)
     if winner is not None and winner.attempt == manifest.attempt:
         return
     if winner is None and cause is not None:
         raise cause
-    found = f"attempt {winner.attempt}" if winner else "another attempt"
-    raise CommitConflict(
-        f"expected unit {manifest.unit} to be open, found {found}", f"{manifest.node} unit {manifest.unit}"
-    )
+    by = f"attempt {winner.attempt}" if winner else "another attempt"
+    raise CommitConflict(f"the unit was already committed by {by}", f"{manifest.node} unit {manifest.unit}")

@@ -1,6 +1,6 @@
-"""Every error a user can meet: what was expected, what was found, where, and what to do about it.
+"""Every error that a user can meet: what was expected, what was found, where, and what to do about it.
 
-The tree is sorted by what a handler would do, and each class carries the exit code of the program.
+The tree is sorted by what a handler would do, and each class carries the program's exit code.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class PdError(Exception):
     """Base of all expected failures.
 
     Args:
-        problem: one sentence: what is wrong, and what was expected and found where that is not plain.
-        where: node, block, image, file or key that the error is about.
+        problem: one sentence that says what is wrong and, unless that is obvious, what was expected and found.
+        where: the node, block, image, file or key that the error is about.
         fix: what the reader can do next, as an imperative sentence.
     """
 
@@ -84,13 +84,13 @@ class StorageFailure(PdError):
 
 
 def _sentence(text: str) -> str:
-    # Messages of other libraries end in marks of their own.
+    # Messages of other libraries bring their own full stop.
     text = text.rstrip(" .!")
     return text if not text or text.endswith(("?", "…")) else f"{text}."
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint such as ``Did you mean 'grouping'?``, or the list of what is known when nothing is near."""
+    """A hint such as ``Did you mean 'grouping'?``, or the list of known names if none is similar."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if close:

@@ -1,4 +1,4 @@
-"""Files of a store behind any fsspec URL: whole-file reads and writes, create-only writes, listings.
+"""The files of a store at any fsspec URL: whole-file reads and writes, create-only writes, listings.
 
 Local folders are written with fsync and ``os.link``; object stores with a create-only put. Paths are relative to
 the root.
@@ -32,7 +32,7 @@ class Files:
 
     Args:
         url: a local path, ``s3://bucket/prefix``, ``memory://name``.
-        options: passed to fsspec (endpoint, credentials).
+        options: passed on to fsspec (endpoint, credentials).
 
     Raises:
         UsageError: the protocol is unknown or its package is not installed.
@@ -43,17 +43,17 @@ class Files:
             self.fs, self.root = fsspec.core.url_to_fs(url, **options)
         except (ImportError, ValueError) as error:
             fix = "For s3:// install: pip install 'pdstore[s3]'"
-            raise UsageError(f"expected a local path or an fsspec URL, found {error!s}", url, fix) from None
+            raise UsageError(f"expected a local path or an fsspec URL: {error!s}", url, fix) from None
         self.url = url
         self.is_local = "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
         self.root = os.path.abspath(self.root) if self.is_local else self.root.rstrip("/")
 
     def full(self, path: str) -> str:
-        """The path as the file system knows it."""
+        """The path in the form that the file system uses."""
         return f"{self.root}/{path}" if path else self.root
 
     def uri(self, path: str) -> str:
-        """The path with its protocol, as DuckDB reads it."""
+        """The path with its protocol, in the form that DuckDB reads."""
         return self.full(path) if self.is_local else str(self.fs.unstrip_protocol(self.full(path)))
 
     def local(self, path: str) -> Path:
@@ -63,9 +63,7 @@ class Files:
             UsageError: the store is not a local folder.
         """
         if not self.is_local:
-            raise UsageError(
-                f"expected a local folder, found {self.url}", fix="Use a store on a local or shared disk for this"
-            )
+            raise UsageError("expected a local folder, found a URL", self.url, "Use a store on a local or shared disk")
         return Path(self.full(path))
 
     def exists(self, path: str) -> bool:
@@ -73,7 +71,7 @@ class Files:
         return bool(self.fs.exists(self.full(path)))
 
     def read(self, path: str) -> bytes:
-        """Raises FileNotFoundError if it is not there."""
+        """Raises FileNotFoundError if the file does not exist."""
         with self._storage(path):
             try:
                 return bytes(self.fs.cat_file(self.full(path)))
@@ -82,21 +80,21 @@ class Files:
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
-        """A file to seek in, of which only what is asked for is fetched; raises FileNotFoundError if it is not there.
+        """A file that can be sought in and fetches only what is read. Raises FileNotFoundError if it does not exist.
 
-        Not ``fs.open``: in memory that hands every reader the same file, with one position.
+        ``fs.open`` is not used because in memory it hands every reader the same file, with one shared position.
         """
         self._forget(path)
         with self._storage(path), AbstractBufferedFile(self.fs, self.full(path), block_size=_READ_AHEAD) as file:
             yield file
 
     def read_many(self, paths: list[str]) -> dict[str, bytes]:
-        """All of them in one gathered read; raises FileNotFoundError if one is not there."""
+        """Path -> content, in one gathered read. Raises FileNotFoundError if a file does not exist."""
         if self.is_local:
             return {path: self.read(path) for path in paths}
         with self._storage(paths[0] if paths else ""):
-            found = self.fs.cat([self.full(p) for p in paths], on_error="raise") if paths else {}
-        return dict(zip(paths, (bytes(found[self.fs._strip_protocol(self.full(p))]) for p in paths), strict=True))
+            contents = self.fs.cat([self.full(p) for p in paths], on_error="raise") if paths else {}
+        return {path: bytes(contents[self.fs._strip_protocol(self.full(path))]) for path in paths}
 
     def write(self, path: str, data: bytes) -> None:
         """Write or replace, atomically."""
@@ -109,7 +107,7 @@ class Files:
                 self.fs.pipe_file(self.full(path), data)
 
     def write_many(self, files: Mapping[str, bytes]) -> None:
-        """Write files that nobody reads before a later commit names them."""
+        """Write files that nobody reads until a later commit names them."""
         if self.is_local:
             with self._storage(next(iter(files), ""), is_writing=True):
                 for path, data in files.items():
@@ -121,7 +119,7 @@ class Files:
                 list(pool.map(lambda item: self.fs.pipe_file(self.full(item[0]), item[1]), files.items()))
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write only if nothing is there. False: something was there, and stays as it is."""
+        """Write a file that does not exist yet. False if it exists; it then stays as it is."""
         with self._storage(path, is_writing=True):
             if self.is_local:
                 temporary = self._write_beside(path, data)
@@ -140,37 +138,37 @@ class Files:
             return True
 
     def names(self, folder: str) -> list[str]:
-        """Sorted names of what lies directly in ``folder``; none if there is no such folder.
+        """Sorted names of the files and folders directly in ``folder``; empty if the folder does not exist.
 
-        What begins with a dot is not the store's: temporary files, and what a desktop or NFS leaves.
+        Names that begin with a dot are left out: temporary files, and what a desktop or NFS leaves behind.
         """
         return [name for name in self._listed(folder) if not name.startswith(".")]
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Every file below ``folder``, relative to the root -> bytes."""
+        """Path relative to the root -> size in bytes, for every file below ``folder``."""
         self._forget(folder)
-        found = self.fs.find(self.full(folder), detail=True)
-        return {name[len(self.root) + 1 :]: int(info["size"]) for name, info in found.items()}
+        details = self.fs.find(self.full(folder), detail=True)
+        return {name[len(self.root) + 1 :]: int(info["size"]) for name, info in details.items()}
 
     def newest(self, folder: str) -> float:
-        """When the newest file below ``folder``, or an empty folder itself, was written, seconds since 1970."""
+        """When the newest file below ``folder``, or the folder itself if empty, was written, in seconds since 1970."""
         self._forget(folder)
-        found = self.fs.find(self.full(folder), detail=True) or {self.full(folder): {}}
-        # S3 lists the times; another file system is asked for each.
-        stamps = [info.get("LastModified") or self.fs.modified(path) for path, info in found.items()]
+        details = self.fs.find(self.full(folder), detail=True) or {self.full(folder): {}}
+        # S3 lists the times with the files; other file systems are asked file by file.
+        stamps = [info.get("LastModified") or self.fs.modified(path) for path, info in details.items()]
         return float(max(stamps).timestamp())
 
     def leftovers(self, folder: str) -> list[str]:
-        """Names of temporary files directly in ``folder``, which a killed process leaves in a local store."""
+        """Names of the temporary files directly in ``folder`` that a killed process left in a local store."""
         return [name for name in self._listed(folder) if name.startswith(layout.TEMPORARY)] if self.is_local else []
 
     def remove(self, path: str) -> None:
-        """Remove a file; nothing happens if it is not there."""
+        """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(self.full(path))
 
     def remove_tree(self, folder: str) -> None:
-        """Remove a folder and all below it; nothing happens if it is not there."""
+        """Remove a folder and everything below it, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(folder), recursive=True)
 
@@ -178,11 +176,11 @@ class Files:
         path = self.full(folder)
         self._forget(folder)
         try:
-            found = os.listdir(path) if self.is_local else self.fs.ls(path, detail=False)
+            entries = os.listdir(path) if self.is_local else self.fs.ls(path, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        # An object store lists a file as itself.
-        return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in found if entry.rstrip("/") != path})
+        # An object store lists a file as its own only child.
+        return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.rstrip("/") != path})
 
     def _forget(self, path: str) -> None:
         self.fs.invalidate_cache(self.fs._parent(self.full(path)))
@@ -201,31 +199,27 @@ class Files:
 
     @contextlib.contextmanager
     def _storage(self, path: str, *, is_writing: bool = False) -> Iterator[None]:
-        """Name what the file system refused. A read that failed on the way stays an OSError: it can be tried again."""
+        """Turn refusals of the file system into StorageFailure. A read that failed stays an OSError, to be retried."""
         try:
             yield
         except (FileNotFoundError, FileExistsError):
             raise
         except Exception as error:
             if not isinstance(error, OSError):
-                # s3fs passes on errors of the connection as botocore raises them, and those are not OSErrors.
+                # s3fs passes on connection errors as botocore raises them, and those are not OSErrors.
                 if type(error).__module__.startswith(("botocore.", "aiobotocore.")):
                     error = ConnectionError(str(error))
                 else:
                     raise
             if error.errno in _FULL:
                 fix = "Free some space and run the same command again; what was committed is safe"
-                raise StorageFailure("expected room to write, found no space left", self.full(path), fix) from error
+                raise StorageFailure("the disk is full: there is no space left", self.full(path), fix) from error
             if isinstance(error, PermissionError):
                 fix = "Check the permissions of the folder"
-                raise StorageFailure(
-                    "expected permission to read and write, found none", self.full(path), fix
-                ) from error
+                raise StorageFailure("permission to read and write is missing", self.full(path), fix) from error
             if is_writing:
-                fix = "Run the same command again when it answers; what was committed is safe"
-                raise StorageFailure(
-                    f"expected storage that can be written, found {error!s}", self.full(path), fix
-                ) from error
+                fix = "Run the same command again when the storage answers; what was committed is safe"
+                raise StorageFailure(f"the storage cannot be written to: {error!s}", self.full(path), fix) from error
             raise error
 
 
@@ -238,7 +232,7 @@ def _write_synced(path: str, data: bytes) -> None:
 
 
 def _make_folder(folder: str) -> None:
-    """Make a folder and those above it, each one's name on disk before anything in it is named by a commit."""
+    """Make a folder and its parents, and sync each one's name to disk before a commit names anything in it."""
     if not os.path.isdir(folder):
         parent = os.path.dirname(folder)
         _make_folder(parent)

@@ -1,4 +1,4 @@
-"""The identity of a layer: what its content depends on, and nothing else."""
+"""The identity of a layer: everything that its content depends on, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Identity", "canonical", "difference", "digest"]
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: equal values, equal bytes."""
+    """JSON with sorted keys and no spaces: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -23,12 +23,12 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """All that the content of a layer depends on.
+    """Everything that the content of a layer depends on.
 
     Attributes:
-        stage, version: what computes it; the version rises when the same settings would give other results.
-        settings: those that change results, as JSON values.
-        weights: name of a file of weights or annotations -> its sha256.
+        stage, version: what computes the layer; the version rises when the same settings would give other results.
+        settings: the settings that change results, as JSON values.
+        weights: name of a weights or annotation file -> its sha256.
         upstream: input role -> fingerprint of the layer that is read.
     """
 
@@ -58,7 +58,7 @@ class Identity:
 
 
 def difference(old: Identity, new: Identity) -> list[str]:
-    """What changed between two identities, a line each: ``k: 4 -> 5``, ``upstream parts: ab12 -> cd34``."""
+    """What changed between two identities, one line per change: ``k: 4 -> 5``, ``upstream parts: ab12 -> cd34``."""
     before, after = _flatten(old.to_dict()), _flatten(new.to_dict())
     lines = []
     for name in sorted(before.keys() | after.keys()):

@@ -1,4 +1,4 @@
-"""What a store and a layer say of themselves: the records ``store.json`` and ``layer.json``."""
+"""The records with which a store and a layer describe themselves: ``store.json`` and ``layer.json``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """store.json. ``source`` says where the images come from; ``vocabulary`` is the digest of the class list."""
+    """``store.json``. ``source`` says where the images come from; ``vocabulary`` is the digest of the class list."""
 
     block_size: int
     seed: int
@@ -32,16 +32,14 @@ class StoreInfo:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StoreInfo:
         if values["format"] != FORMAT:
-            fix = "Update the program"
-            raise CorruptData(
-                f"expected a store of format {FORMAT}, found format {values['format']}", "store.json", fix
-            )
+            problem = f"expected a store of format {FORMAT}, found format {values['format']}"
+            raise CorruptData(problem, "store.json", "Update the program")
         return cls(**values)
 
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """layer.json: everything that says what the layer's content is."""
+    """The record ``layer.json``: what computed the layer, and the table that it holds."""
 
     node: str
     identity: Identity
@@ -66,12 +64,12 @@ def read_record(files: Files, path: str, parse: Callable[[Any], T]) -> T:
     """The JSON file ``path``, parsed.
 
     Raises:
-        FileNotFoundError: it is not there.
-        CorruptData: it is not JSON, or not what ``parse`` expects.
+        FileNotFoundError: the file does not exist.
+        CorruptData: the file is not valid JSON, or not what ``parse`` expects.
     """
     data = files.read(path)
     try:
         return parse(json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        fix = "Restore the file from a copy"
-        raise CorruptData(f"expected what this program writes there, found {error!r}", files.full(path), fix) from None
+        problem = f"the file is not a record that this program wrote ({error!r})"
+        raise CorruptData(problem, files.full(path), "Restore the file from a copy") from None

@@ -1,4 +1,4 @@
-"""The only place where a path inside a store is built. Every path is relative to the store's root."""
+"""The only module that builds paths inside a store. Every path is relative to the store's root."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ STORE = "store.json"
 PIPELINE = "pipeline.json"
 CATALOG = "catalog.duckdb"
 LISTINGS = "listings"
-# What a file is called until it is whole; listings pass over it.
+# The name of a file begins with this until the file is whole; listings skip such names.
 TEMPORARY = ".tmp-"
 CLASSES = "classes.parquet"
 LAYERS = "layers"
 
 
 def listing(number: int) -> str:
-    """The keys of one ingest: which image is where. Append-only."""
+    """The image keys of one ingest. A listing is never changed once it is written."""
     return f"{LISTINGS}/{number:05d}.parquet"
 
 
@@ -85,7 +85,7 @@ def withdrawals(node: str, fingerprint: str) -> str:
 
 
 def withdrawn(node: str, fingerprint: str, unit: int, attempt: str) -> str:
-    """Where the manifest of a superseded or damaged commit is kept."""
+    """The manifest of a superseded or damaged commit."""
     return f"{withdrawals(node, fingerprint)}/{unit:05d}.{attempt}.json"
 
 
@@ -102,7 +102,7 @@ def failures(node: str, fingerprint: str) -> str:
 
 
 def failure(node: str, fingerprint: str, unit: int) -> str:
-    """The last error of a unit that could not be computed; gone once it is committed."""
+    """The last error of a unit that could not be computed; removed once the unit is committed."""
     return f"{failures(node, fingerprint)}/{unit:05d}.json"
 
 
@@ -111,7 +111,7 @@ def selection(name: str) -> str:
 
 
 def selection_inputs(name: str) -> str:
-    """What the input was when the selection was frozen."""
+    """The state of the input when the selection was frozen."""
     return f"selections/{name}.json"
 
 

@@ -1,7 +1,7 @@
-"""Leases: who works on which unit, so that workers do not do the same work twice.
+"""Leases: which worker computes which unit, so that no work is done twice.
 
 A lease is a create-only file ``<unit>.<generation>.json`` with a heartbeat. The highest generation counts; an
-expired one is taken over by creating the next. Leases only save work: the manifest decides who wins.
+expired lease is taken over by creating the next generation. Leases only save work: the manifest decides who wins.
 """
 
 from __future__ import annotations
@@ -37,14 +37,17 @@ class Lease:
     started: float
 
     def is_expired(self, now: float, time_to_live_s: float = TIME_TO_LIVE_S) -> bool:
-        """True if the owner has been silent for too long, or is a process of this host that is gone."""
+        """True if the owner has been silent for too long, or was a process on this host that is gone."""
         if self.host == socket.gethostname() and not _is_alive(self.pid):
             return True
         return now - self.beat > time_to_live_s
 
 
 class Claim:
-    """A lease that is ours. From :meth:`start` to :meth:`release` a thread sends heartbeats; or use it as a context."""
+    """A lease held by this process. From :meth:`start` to :meth:`release` a thread sends heartbeats.
+
+    As a context manager it starts on entry and is released on exit.
+    """
 
     def __init__(self, files: Files, path: str, lease: Lease, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._files, self._path, self._lease, self._heartbeat_s = files, path, lease, heartbeat_s
@@ -59,7 +62,7 @@ class Claim:
         """Stop the heartbeats and give the unit back."""
         self._stop.set()
         self._thread.join()
-        # A lease that cannot be removed expires: leaving must not hide the error that made us leave.
+        # A lease that cannot be removed will expire: leaving must not hide the error that caused it.
         with contextlib.suppress(OSError, StorageFailure):
             self._files.remove(self._path)
 
@@ -75,7 +78,7 @@ class Claim:
     def _beat(self) -> None:
         while not self._stop.wait(self._heartbeat_s):
             fresh = Lease(self._lease.host, self._lease.pid, time.time(), self._lease.started)
-            # One lost heartbeat is made good by the next, well before the lease expires.
+            # If one heartbeat is lost, the next comes well before the lease expires.
             with contextlib.suppress(OSError, StorageFailure):
                 self._files.write(self._path, _to_json(fresh))
 
@@ -89,7 +92,7 @@ def claim(
     time_to_live_s: float = TIME_TO_LIVE_S,
     clock: Callable[[], float] = time.time,
 ) -> Claim | None:
-    """Claim a unit, or None if somebody alive works on it."""
+    """Claim a unit. None if a live worker holds it."""
     now = clock()
     generation, held = _newest(files, node, fingerprint, unit)
     if held is not None and not held.is_expired(now, time_to_live_s):
@@ -104,10 +107,10 @@ def claim(
 
 
 def current_lease(files: Files, node: str, fingerprint: str) -> dict[int, Lease]:
-    """Unit -> its lease, for every unit somebody claims to work on (expired ones too)."""
+    """Unit -> its lease, for every unit that has one, expired or not."""
     units = {int(name.split(".")[0]) for name in files.names(layout.leases(node, fingerprint))}
-    found = {unit: _newest(files, node, fingerprint, unit)[1] for unit in sorted(units)}
-    return {unit: lease for unit, lease in found.items() if lease is not None}
+    leases = {unit: _newest(files, node, fingerprint, unit)[1] for unit in sorted(units)}
+    return {unit: lease for unit, lease in leases.items() if lease is not None}
 
 
 def _newest(files: Files, node: str, fingerprint: str, unit: int) -> tuple[int, Lease | None]:
@@ -119,7 +122,7 @@ def _newest(files: Files, node: str, fingerprint: str, unit: int) -> tuple[int, 
     try:
         return generation, Lease(**json.loads(files.read(layout.lease(node, fingerprint, unit, generation))))
     except (FileNotFoundError, ValueError, TypeError):
-        # Released since it was listed, or not a lease at all: nobody alive holds it.
+        # The lease was released after the listing, or the file is damaged: no live worker holds it.
         return generation, None
 
 

@@ -1,8 +1,8 @@
 """Binary masks <-> COCO compressed run lengths, and arithmetic on the run lengths.
 
-Masks are (N, H, W) bool in original image pixels. Encoded they are a :class:`~pdstore.ragged.Ragged` of N
+Masks are (N, H, W) bool in original image pixels. Encoded, they are a :class:`~pdstore.ragged.Ragged` of N
 strings, each the ``counts`` of a COCO RLE (column-major runs, as ``pycocotools.mask`` writes them).
-Area, union, intersection and IoU work on the runs and cost time in the number of runs, not of pixels.
+Area, union, intersection and IoU work on the runs, so their cost grows with the number of runs, not of pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 def encode(masks: npt.ArrayLike) -> Ragged:
-    """(N, H, W) bool -> N run-length strings. Any dtype is read as "not zero".
+    """(N, H, W) bool -> N run-length strings. Of any other dtype, values that are not zero are inside the mask.
 
     Raises:
         ValueError: if ``masks`` does not have three dimensions, or H or W is 0 while N is not.
@@ -42,7 +42,7 @@ def decode(rle: Ragged, height: int, width: int) -> Bools:
     """N run-length strings of one image -> (N, height, width) bool."""
     if len(rle) == 0:
         return np.zeros((0, height, width), bool)
-    # Column-major bytes, 0 or 1: seen as rows of bool without a copy.
+    # Column-major bytes, 0 or 1: viewed as bool without a copy.
     columns: Bools = coco.decode(_coco(rle, height, width)).view(bool)
     return columns.transpose(2, 0, 1)
 
@@ -53,14 +53,14 @@ def decode_one(counts: bytes, height: int, width: int) -> Bools:
 
 
 def area(rle: Ragged, height: int, width: int) -> npt.NDArray[np.int64]:
-    """(N,) int64, pixels that are set."""
+    """(N,) int64: number of pixels in each mask."""
     if len(rle) == 0:
         return np.zeros(0, np.int64)
     return np.asarray(coco.area(_coco(rle, height, width)), np.int64)
 
 
 def boxes(rle: Ragged, height: int, width: int) -> npt.NDArray[np.float32]:
-    """(N, 4) float32, x0 y0 width height in pixels; zeros for an empty mask."""
+    """(N, 4) float32: x0, y0, width, height in pixels; zeros for an empty mask."""
     if len(rle) == 0:
         return np.zeros((0, 4), np.float32)
     return np.asarray(coco.toBbox(_coco(rle, height, width)), np.float32)
@@ -74,12 +74,12 @@ def iou(a: Ragged, b: Ragged, height: int, width: int) -> npt.NDArray[np.float64
 
 
 def union(rle: Iterable[bytes], height: int, width: int) -> bytes:
-    """The run-length string of the union; of nothing, the empty mask."""
+    """The run-length string of the union; the empty mask if there are no masks."""
     return _merge(rle, height, width, intersect=False)
 
 
 def intersect(rle: Iterable[bytes], height: int, width: int) -> bytes:
-    """The run-length string of the intersection; of nothing, the empty mask."""
+    """The run-length string of the intersection; the empty mask if there are no masks."""
     return _merge(rle, height, width, intersect=True)
 
 

@@ -17,7 +17,7 @@ class Ragged:
 
     Attributes:
         data: (total bytes,) uint8.
-        offsets: (N + 1,) uint64, from 0, never falling.
+        offsets: (N + 1,) uint64, from 0, never decreasing.
 
     Raises:
         ValueError: if the offsets do not describe ``data``.
@@ -29,9 +29,9 @@ class Ragged:
     def __post_init__(self) -> None:
         offsets = self.offsets
         if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or int(offsets[-1]) != len(self.data):
-            raise ValueError(f"offsets must run from 0 to {len(self.data)} (the bytes there are), got {offsets!r}")
+            raise ValueError(f"offsets must run from 0 to {len(self.data)}, the number of bytes, got {offsets!r}")
         if np.any(offsets[1:] < offsets[:-1]):
-            raise ValueError("offsets must never fall")
+            raise ValueError(f"offsets must never decrease, got {offsets!r}")
 
     @classmethod
     def from_list(cls, strings: Iterable[bytes]) -> Ragged:
@@ -49,7 +49,7 @@ class Ragged:
 
     def __getitem__(self, index: int) -> bytes:
         if not -len(self) <= index < len(self):
-            raise IndexError(f"index {index} in {len(self)} strings")
+            raise IndexError(f"index {index} is out of range for {len(self)} strings")
         index %= len(self)
         return self.data[int(self.offsets[index]) : int(self.offsets[index + 1])].tobytes()
 

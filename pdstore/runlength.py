@@ -1,6 +1,6 @@
-"""COCO compressed run lengths as numbers: how strings from elsewhere are checked before pycocotools reads them.
+"""COCO compressed run lengths as numbers, to check strings from other programs before pycocotools reads them.
 
-pycocotools trusts a string: of one that is too short it fills the mask with whatever is in memory.
+pycocotools trusts its input: if a string is too short, it fills the mask with whatever is in memory.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pycocotools import mask as coco
 __all__ = ["check_run_lengths", "compress", "run_lengths"]
 
 _MAX_DIGITS = 7
-"""Groups of five bits in one number: what 32 bits need."""
+"""The most groups of five bits in one number: as many as 32 bits need."""
 
 
 def run_lengths(counts: bytes) -> npt.NDArray[np.int64]:
-    """(R,) int64 pixels of each run, in turn unset and set, the first unset.
+    """(R,) int64: pixels of each run. Runs are outside and inside the mask in turn; the first is outside.
 
-    A number is written in groups of five bits, lowest first, each as a character from ``0`` on; bit 32 says that
-    another group follows. From the fourth on a number is the difference from the run before last.
+    A number is written in groups of five bits, lowest first, each as a character from ``0`` on; the bit of value 32
+    says that another group follows. From the fourth on, a number is the difference from the run before last.
 
     Raises:
-        ValueError: a character or a number that cannot be.
+        ValueError: the string holds a character or a number that is not valid.
     """
     groups = np.frombuffer(counts, np.uint8).astype(np.int64) - ord("0")
     if len(groups) == 0:
@@ -56,15 +56,15 @@ def check_run_lengths(counts: bytes, height: int, width: int) -> None:
 
 
 def compress(runs: Sequence[object], height: int, width: int) -> bytes:
-    """Runs, in turn unset and set, the first unset -> the string.
+    """Runs, outside and inside the mask in turn and the first outside -> the run-length string.
 
     Raises:
-        ValueError: unless they are those of a (height, width) mask.
+        ValueError: the runs are not those of a (height, width) mask.
     """
     lengths = [run for run in runs if isinstance(run, int) and run >= 0]
     if len(lengths) < len(runs):
-        wrong = next(run for run in runs if not isinstance(run, int) or run < 0)
-        raise ValueError(f"a run of {wrong!r} pixels")
+        bad = next(run for run in runs if not isinstance(run, int) or run < 0)
+        raise ValueError(f"a run of {bad!r} pixels")
     _check_sum(sum(lengths), height, width)
     return bytes(coco.frPyObjects({"size": [height, width], "counts": lengths}, height, width)["counts"])
 

@@ -1,4 +1,4 @@
-"""Selections: rows chosen by SQL and frozen, so that every rank and every resumed run streams the same ones."""
+"""Selections: rows chosen by SQL and frozen, so that every rank and every resumed run streams the same rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Selection:
 
     Attributes:
         image_ids: (R,) int64, memory-mapped where the store is local.
-        block_size: images a block, which tells each row's block.
+        block_size: images per block, from which each row's block follows.
     """
 
     image_ids: npt.NDArray[np.int64]
@@ -35,24 +35,23 @@ class Selection:
 
     @property
     def block_of_row(self) -> npt.NDArray[np.int64]:
-        """(R,) int64, the block each row lies in."""
+        """(R,) int64: the block of each row."""
         return self.image_ids // self.block_size
 
 
 def freeze(store: Store, name: str, query: Callable[[], pa.Table]) -> Selection:
-    """The selection ``name``: frozen from the result of ``query``, a column ``image_id``, unless it is frozen already.
+    """The selection ``name``. If it does not exist yet, ``query`` is run and its column ``image_id`` frozen.
 
     Raises:
         UsageError: the result has no column ``image_id``.
     """
     path = layout.selection(name)
     if not store.files.exists(path):
-        found = query()
-        if "image_id" not in found.column_names:
-            raise UsageError(
-                f"expected a column image_id, found {found.column_names}", f"selection {name}", "Add it to the query"
-            )
-        chosen = pa.table({"image_id": found.column("image_id").cast(pa.int64()).combine_chunks()})
+        result = query()
+        if "image_id" not in result.column_names:
+            problem = f"expected a column image_id in the query, found {result.column_names}"
+            raise UsageError(problem, f"selection {name}", "Add image_id to the query")
+        chosen = pa.table({"image_id": result.column("image_id").cast(pa.int64()).combine_chunks()})
         sink = io.BytesIO()
         with ipc.new_file(sink, chosen.schema) as writer:
             writer.write_table(chosen)
@@ -61,7 +60,7 @@ def freeze(store: Store, name: str, query: Callable[[], pa.Table]) -> Selection:
 
 
 def open_selection(store: Store, name: str) -> Selection:
-    """Raises FileNotFoundError if there is none of that name."""
+    """The selection ``name``. Raises FileNotFoundError if it does not exist."""
     path = layout.selection(name)
     source = pa.memory_map(store.files.full(path)) if store.files.is_local else pa.BufferReader(store.files.read(path))
     column = ipc.open_file(source).read_all().column("image_id")

@@ -1,7 +1,7 @@
 """Store and Layer: what a stage reads and writes.
 
-A store is a folder (or an fsspec URL) that holds layers. A layer is what one node wrote under one fingerprint;
-it consists of units, each committed whole or not there.
+A store is a folder (or an fsspec URL) that holds layers. A layer is what one node wrote under one fingerprint.
+It consists of units, each of which is either committed whole or does not exist.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pdstore.table import Rows, Table
 
 __all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
 
-AT_ONCE = 256
+MANIFESTS_PER_READ = 256
 """Manifests in one gathered read."""
 
 
@@ -33,11 +33,11 @@ class Store:
 
     Args:
         url: a local folder or an fsspec URL.
-        options: for fsspec.
+        options: passed on to fsspec.
 
     Raises:
         UsageError: there is no store at ``url``.
-        CorruptData: store.json cannot be read, or is of a later format.
+        CorruptData: store.json cannot be read, or has a newer format.
     """
 
     def __init__(self, url: str, **options: object) -> None:
@@ -47,19 +47,19 @@ class Store:
             self.info = read_record(self.files, layout.STORE, StoreInfo.from_dict)
         except FileNotFoundError:
             fix = "Make one with: pd init STORE --images DIR. Or name yours: pd --store STORE …, or set PD_STORE"
-            raise UsageError(f"expected a store, found no {layout.STORE}", where=url, fix=fix) from None
+            raise UsageError(f"there is no store here (no {layout.STORE})", where=url, fix=fix) from None
 
     @classmethod
     def create(cls, url: str, info: StoreInfo, **options: object) -> Store:
         """Make a new store.
 
         Raises:
-            UsageError: there is one already.
+            UsageError: a store already exists at ``url``.
         """
         data = json.dumps(dict(vars(info)), sort_keys=True, indent=1).encode()
         if not Files(url, **options).create(layout.STORE, data):
             fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
-            raise UsageError("expected no store, found one that is already there", where=url, fix=fix)
+            raise UsageError("a store already exists here", where=url, fix=fix)
         return cls(url, **options)
 
     def replace_info(self, info: StoreInfo) -> None:
@@ -67,7 +67,7 @@ class Store:
         self.info = info
 
     def current(self) -> dict[str, str]:
-        """Node -> fingerprint of the layer that the recorded pipeline leads to; empty before any is recorded."""
+        """Node -> fingerprint of its layer in the recorded pipeline; empty if no pipeline is recorded."""
         try:
             return read_record(self.files, layout.PIPELINE, lambda values: dict(values["current"]))
         except FileNotFoundError:
@@ -77,17 +77,17 @@ class Store:
         return self.files.names(layout.LAYERS)
 
     def layers(self, node: str) -> list[Layer]:
-        """Every layer of a node that has been declared, whatever its state."""
+        """Every declared layer of a node, in whatever state."""
         return [Layer(self, node, name) for name in self.files.names(layout.layers(node))]
 
     def layer(self, node: str, fingerprint: str) -> Layer:
         return Layer(self, node, fingerprint)
 
     def declare(self, node: str, identity: Identity, table: Table, program: str) -> Layer:
-        """The layer of ``node`` with this identity, made if it is not there."""
+        """The layer of ``node`` with this identity. It is made if it does not exist."""
         layer = Layer(self, node, identity.fingerprint)
         path = layout.layer_info(node, layer.fingerprint)
-        # Looked at first: a run that finds everything done writes nothing, also where it may not.
+        # Checked first, so that a run with nothing to do also works where it may not write.
         if not self.files.exists(path):
             info = LayerInfo(node, identity, table, program)
             self.files.create(path, json.dumps(info.to_dict(), sort_keys=True, indent=1).encode())
@@ -95,7 +95,7 @@ class Store:
 
 
 class Layer:
-    """What ``node`` wrote under ``fingerprint``. Cheap to make; nothing is read before it is asked for."""
+    """What ``node`` wrote under ``fingerprint``. Cheap to construct: files are read only when needed."""
 
     def __init__(self, store: Store, node: str, fingerprint: str) -> None:
         self.store, self.node, self.fingerprint = store, node, fingerprint
@@ -105,15 +105,14 @@ class Layer:
 
     @property
     def info(self) -> LayerInfo:
-        """Raises InputMissing if the node has never been run under this fingerprint."""
+        """The layer's record. Raises InputMissing if the node has never run under this fingerprint."""
         if self._info is None:
             path = layout.layer_info(self.node, self.fingerprint)
             try:
                 self._info = read_record(self._files, path, LayerInfo.from_dict)
             except FileNotFoundError:
-                raise InputMissing(
-                    f"expected the output of {self.node}, found nothing", self.node, f"Run: pd stage run {self.node}"
-                ) from None
+                problem = f"there is no output of {self.node} yet"
+                raise InputMissing(problem, self.node, f"Run: pd stage run {self.node}") from None
         return self._info
 
     @property
@@ -121,24 +120,24 @@ class Layer:
         return self.info.table
 
     def units(self) -> list[int]:
-        """Committed units, sorted. One listing."""
+        """Committed units, sorted. Costs one listing."""
         names = self._files.names(layout.commits(self.node, self.fingerprint))
         return sorted(int(name.removesuffix(".json")) for name in names if name.endswith(".json"))
 
     def manifest(self, unit: int) -> Manifest:
-        """Raises InputMissing if the unit is not committed."""
+        """The manifest of a unit. Raises InputMissing if the unit is not committed."""
         return self._manifests[unit] if unit in self._manifests else self._newest(unit)
 
     def manifests(self, units: Iterable[int] | None = None) -> dict[int, Manifest]:
-        """Unit -> manifest, of all committed units or of ``units``; one that was withdrawn meanwhile is left out."""
+        """Unit -> manifest, of all committed units or of ``units``; units withdrawn in the meantime are left out."""
         wanted = self.units() if units is None else sorted(units)
         unread = [unit for unit in wanted if unit not in self._manifests]
-        for first in range(0, len(unread), AT_ONCE):
-            self._read_manifests(unread[first : first + AT_ONCE])
+        for first in range(0, len(unread), MANIFESTS_PER_READ):
+            self._read_manifests(unread[first : first + MANIFESTS_PER_READ])
         return {unit: self._manifests[unit] for unit in wanted if unit in self._manifests}
 
     def newest_manifest(self, unit: int) -> Manifest | None:
-        """The manifest as it is now, whatever was read before; None if the unit is not committed."""
+        """The manifest as it is now, even if it was read before; None if the unit is not committed."""
         manifest = read_manifest(self._files, self.node, self.fingerprint, unit)
         if manifest is None:
             self._manifests.pop(unit, None)
@@ -147,7 +146,7 @@ class Layer:
         return manifest
 
     def read(self, unit: int, columns: Iterable[str] | None = None) -> Rows:
-        """Rows of a committed unit, all columns or those named, in one gathered read.
+        """Rows of a committed unit, with all columns or those in ``columns``, in one gathered read.
 
         Raises:
             InputMissing: the unit is not committed.
@@ -158,14 +157,14 @@ class Layer:
         if unknown:
             raise ValueError(f"{self.table.name} has no column {sorted(unknown)}; it has {list(self.table.names)}")
         manifest = self.manifest(unit)
-        found = self._read_files(manifest, files_of_columns(self.table, names, manifest.files))
+        contents = self._read_files(manifest, files_of_columns(self.table, names, manifest.files))
         try:
-            return unpack(self.table, names, found)
+            return unpack(self.table, names, contents)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise _corrupt(manifest, str(error)) from error
+            raise _corrupt(manifest, f"the files cannot be decoded: {error!s}") from error
 
     def scan(self, columns: Iterable[str] | None = None, units: Iterable[int] | None = None) -> Iterator[Rows]:
-        """Rows unit by unit, so that one unit is in memory at a time."""
+        """Rows, unit by unit, so that only one unit is in memory at a time."""
         names = None if columns is None else list(columns)
         for unit in self.units() if units is None else units:
             yield self.read(unit, names)
@@ -182,11 +181,12 @@ class Layer:
 
         Raises:
             InputMissing: the unit is not committed, or has no such file.
-            CorruptData: it is missing, or not what was committed.
+            CorruptData: the file is missing, or not what was committed.
         """
         manifest = self.manifest(unit)
         if name not in manifest.files:
-            raise InputMissing(f"expected a file {name}, found {sorted(manifest.files)}", f"{self.node} unit {unit}")
+            problem = f"expected a file {name} in the unit, found {sorted(manifest.files)}"
+            raise InputMissing(problem, f"{self.node} unit {unit}")
         return self._read_files(manifest, [name])[name]
 
     def commit(
@@ -202,13 +202,13 @@ class Layer:
         """Write and commit a unit.
 
         Args:
-            rows: of this layer's table. errors: of the errors table.
+            rows: rows of this layer's table. errors: rows of the table ``errors``.
             extra: further files, such as a checkpoint.
-            inputs: content digests of what was read.
-            started: when the work began, seconds since 1970.
+            inputs: input role -> content digest of the input that was read.
+            started: when the work began, in seconds since 1970; now, unless set.
 
         Raises:
-            CommitConflict: somebody else committed the unit first.
+            CommitConflict: another worker committed the unit first.
             StorageFailure: no space, or no permission.
         """
         content = {**pack(rows), **(extra or {})}
@@ -228,7 +228,7 @@ class Layer:
         )
 
     def withdraw(self, unit: int) -> None:
-        """Take a unit back, so that it is computed again. Its manifest and its files are kept until ``gc``.
+        """Take a unit back, so that it is computed again. Its manifest and files are kept until ``gc``.
 
         Raises:
             InputMissing: the unit is not committed.
@@ -240,7 +240,7 @@ class Layer:
         self._manifests.pop(unit, None)
 
     def claim(self, unit: int) -> Claim | None:
-        """A lease on a unit, or None if somebody alive holds one."""
+        """A lease on a unit, or None if a live worker holds one."""
         return claim(self._files, self.node, self.fingerprint, unit)
 
     def leases(self) -> dict[int, Lease]:
@@ -250,34 +250,34 @@ class Layer:
         manifest = self.newest_manifest(unit)
         if manifest is None:
             fix = f"Run: pd stage run {self.node}"
-            raise InputMissing("expected a committed unit, found none", f"{self.node} unit {unit}", fix)
+            raise InputMissing("the unit is not committed", f"{self.node} unit {unit}", fix)
         return manifest
 
     def _read_manifests(self, units: Sequence[int]) -> None:
         paths = {layout.commit(self.node, self.fingerprint, unit): unit for unit in units}
         try:
-            found = self._files.read_many(list(paths))
+            contents = self._files.read_many(list(paths))
         except FileNotFoundError:
             for unit in units:
                 self.newest_manifest(unit)
         else:
-            self._manifests.update({paths[path]: Manifest.from_json(data, path) for path, data in found.items()})
+            self._manifests.update({paths[path]: Manifest.from_json(data, path) for path, data in contents.items()})
 
     def _read_files(self, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
-        """Name -> content, in one gathered read. What has no checksum of its own is held against the manifest's."""
+        """Name -> content, in one gathered read. Files without their own checksum are checked by the manifest's."""
         paths = {f"{manifest.folder}/{name}": name for name in names}
         try:
-            found = {paths[path]: data for path, data in self._files.read_many(list(paths)).items()}
+            contents = {paths[path]: data for path, data in self._files.read_many(list(paths)).items()}
         except FileNotFoundError as error:
-            raise _corrupt(manifest, f"no {error}") from None
-        for name, data in found.items():
+            raise _corrupt(manifest, f"a committed file is missing: {error}") from None
+        for name, data in contents.items():
             problem = "" if is_chunk(name) else manifest.files[name].problem(data)
             if problem:
-                raise _corrupt(manifest, f"{problem} in {name}")
-        return found
+                raise _corrupt(manifest, f"{name} is damaged: {problem}")
+        return contents
 
 
-def _corrupt(manifest: Manifest, found: str) -> CorruptData:
+def _corrupt(manifest: Manifest, problem: str) -> CorruptData:
     where = f"{manifest.node} unit {manifest.unit}"
-    fix = "Run: pd verify, then pd verify --repair to have the block computed again"
-    return CorruptData(f"expected the files of the manifest, found {found}", where, fix)
+    fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
+    return CorruptData(problem, where, fix)

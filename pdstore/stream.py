@@ -1,12 +1,12 @@
-"""The sample order: which row comes in which batch, as a pure function of (rows, seed, epoch).
+"""The sample order: which row is in which batch, as a pure function of (rows, seed, epoch).
 
-Blocks are shuffled, then rows inside a window of blocks, then the rows are cut into global batches of one size.
-A rank takes its slice of each batch, so the batches do not depend on the number of ranks or workers, and the
-state of a stream is the pair (epoch, batches consumed).
+Blocks are shuffled, then rows are shuffled inside a window of blocks, then the rows are cut into global batches of
+equal size. A rank takes its slice of each batch, so the batches do not depend on the number of ranks or workers, and
+the state of a stream is the pair (epoch, batches consumed).
 
-Cost: the rows of one window in memory, beside the 8 bytes a row that the selection's blocks take. Bias: two rows
-of blocks that fall into different windows never share a batch in that epoch, save in the batch on the border; since
-blocks are random samples of the store and windows change with the epoch, gradients stay unbiased.
+Cost: the rows of one window in memory, plus 8 bytes per row for the selection's blocks. Bias: two rows whose blocks
+fall into different windows never share a batch in that epoch, except in the batch at the border. Since blocks are
+random samples of the store and windows change with the epoch, gradients stay unbiased.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def generator(*key: int | str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a stream stands: ``batches`` of ``epoch`` were consumed."""
+    """Where a stream stands: ``batches`` batches of ``epoch`` have been consumed."""
 
     epoch: int = 0
     batches: int = 0
@@ -46,13 +46,13 @@ class SampleOrder:
     """The order of a selection's rows.
 
     Args:
-        block_of_row: (R,) int64, the block each row of the selection lies in.
-        batch_size: rows in a global batch (all ranks together).
-        seed: what is shuffled with.
-        window: how many blocks are shuffled together, and so held in memory at once.
+        block_of_row: (R,) int64, the block of each row of the selection.
+        batch_size: rows in a global batch, over all ranks.
+        seed: seed of the shuffling.
+        window: number of blocks that are shuffled together, and so are in memory at once.
 
     Raises:
-        ValueError: no rows, or a batch size or window below 1.
+        ValueError: there are no rows, or the batch size or window is below 1.
     """
 
     block_of_row: Ints
@@ -71,13 +71,13 @@ class SampleOrder:
         return -(-len(self.block_of_row) // self.batch_size)
 
     def epoch(self, epoch: int) -> Ints:
-        """(batches_per_epoch, batch_size) int64: row numbers of the selection, the whole epoch at once."""
+        """(batches_per_epoch, batch_size) int64: row numbers of the selection, for the whole epoch at once."""
         return np.stack(list(self._cut(epoch)))
 
     def _cut(self, epoch: int) -> Iterator[Ints]:
-        """The batches of an epoch, each (batch_size,) int64, made a window at a time.
+        """The batches of an epoch, each (batch_size,) int64, made one window at a time.
 
-        Every row comes once; the last batch is filled up from the front of the same epoch.
+        Every row comes once; the last batch is filled up with the first rows of the same epoch.
         """
         front: Ints = np.zeros(0, np.int64)
         left: Ints = np.zeros(0, np.int64)
@@ -103,7 +103,7 @@ class SampleOrder:
 
     @cached_property
     def _by_block(self) -> Ints | None:
-        """The rows sorted by block; None where they are already, as in every selection of images in their order."""
+        """The rows sorted by block; None if they are already sorted, as in a selection of images in store order."""
         is_sorted = bool((np.diff(self.block_of_row) >= 0).all())
         return None if is_sorted else np.argsort(self.block_of_row, kind="stable")
 
@@ -114,7 +114,7 @@ class SampleOrder:
         return np.flatnonzero(np.diff(blocks, prepend=-1))
 
     def batches(self, start: Position = Position(), rank: int = 0, ranks: int = 1) -> Iterator[tuple[Position, Ints]]:
-        """Endless: (position before the batch, this rank's rows of it), from ``start`` on.
+        """An endless iterator of (position before the batch, this rank's rows of the batch), from ``start`` on.
 
         Raises:
             ValueError: if ``ranks`` does not divide the batch size.

@@ -1,4 +1,4 @@
-"""A table's declaration, and rows of it. One declaration drives Parquet, Zarr, the SQL views and the documentation."""
+"""The declaration of a table, and its rows. One declaration drives Parquet, Zarr, SQL views and documentation."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Column:
     """One column.
 
     Attributes:
-        dtype: of a scalar one of int64, int32, float32, float64, bool, string; of a vector a numpy dtype.
-        doc: what it holds, with unit and coordinate frame.
+        dtype: for a scalar one of int64, int32, float32, float64, bool, string; for a vector a NumPy dtype.
+        doc: what the column holds, with unit and coordinate frame.
         layout: ``scalar`` goes to Parquet and SQL; ``vector`` is a 2-D Zarr array (rows, D);
-            ``ragged`` is a byte string a row, as two Zarr arrays ``name`` and ``name_offsets``.
+            ``ragged`` is one byte string per row, stored as the two Zarr arrays ``name`` and ``name_offsets``.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Column:
 
     def __post_init__(self) -> None:
         if self.layout == "scalar" and self.dtype not in _ARROW:
-            raise ValueError(f"column {self.name}: a scalar is one of {sorted(_ARROW)}, got {self.dtype}")
+            raise ValueError(f"column {self.name}: a scalar must be one of {sorted(_ARROW)}, got {self.dtype}")
 
     @property
     def arrow(self) -> pa.DataType:
@@ -53,7 +53,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A name, what a row is, and the columns."""
+    """The name of a table, what one row is, and the columns."""
 
     name: str
     doc: str
@@ -85,7 +85,7 @@ class Table:
 
 @dataclass(frozen=True)
 class View:
-    """A question that is asked often: a name, what a row of the answer is, its scalar columns, and the SQL."""
+    """A query that is often needed: its name, what one row of the result is, the scalar columns, and the SQL."""
 
     name: str
     doc: str
@@ -98,11 +98,11 @@ class Rows:
 
     Args:
         table: the declaration.
-        columns: name -> (N,) values of a scalar, (N, D) of a vector, :class:`Ragged` of N of a ragged column.
-            A subset of the columns may be given with ``partial=True`` (what a read of some columns returns).
+        columns: name -> (N,) values of a scalar, (N, D) of a vector, or a :class:`Ragged` of length N.
+            With ``partial=True``, as after a read of some columns, a subset of the columns is enough.
 
     Raises:
-        ValueError: a column is missing or unknown, has another length, another kind, or integers out of range.
+        ValueError: a column is missing or unknown, has a different length, a wrong type, or integers out of range.
     """
 
     def __init__(self, table: Table, columns: Mapping[str, Any], *, partial: bool = False) -> None:
@@ -116,7 +116,7 @@ class Rows:
         }
         lengths = {name: len(values) for name, values in self.columns.items()}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"rows of {table.name}: columns of different length {lengths}")
+            raise ValueError(f"rows of {table.name}: the columns have different lengths {lengths}")
         self._length = next(iter(lengths.values()), 0)
 
     @classmethod
@@ -126,7 +126,7 @@ class Rows:
 
     @classmethod
     def from_records(cls, table: Table, records: Iterable[Mapping[str, Any]]) -> Rows:
-        """From a mapping a row: scalars, (D,) vectors, bytes."""
+        """From one mapping per row, with scalars, (D,) vectors and bytes."""
         listed = list(records)
         if not listed:
             return cls.empty(table)
@@ -188,7 +188,7 @@ class Rows:
         return self.take(np.lexsort([self[name] for name in reversed(names)]))
 
     def by(self, name: str) -> dict[int, npt.NDArray[np.int64]]:
-        """Value of an integer column -> row numbers that have it, in order."""
+        """Value of an integer column -> numbers of the rows that have it, in order."""
         values = self[name]
         order = np.argsort(values, kind="stable")
         keys, starts = np.unique(values[order], return_index=True)

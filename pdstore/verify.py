@@ -1,4 +1,4 @@
-"""Verify what is committed, withdraw what is damaged, and find garbage."""
+"""Verify committed files, withdraw damaged units, and find garbage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WEEK_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class Damage:
-    """A committed unit whose files are not what its manifest says; unit -1 is the record of the layer itself."""
+    """A committed unit whose files differ from its manifest. Unit -1 is the record of the layer itself."""
 
     node: str
     fingerprint: str
@@ -38,9 +38,9 @@ class Garbage:
 
 
 def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
-    """Read every committed file and compare size and sha256: one item a unit, None where it is sound.
+    """Read every committed file and compare its size and sha256. Yields one item per unit, None if it is sound.
 
-    A layer whose own record is damaged is one more item, of unit -1.
+    A layer whose record is damaged yields one more item, with unit -1.
     """
     for name in store.nodes() if node is None else [node]:
         for layer in store.layers(name):
@@ -55,7 +55,7 @@ def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
 def repair(store: Store, damage: Damage) -> None:
     """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc.
 
-    The record of a layer is taken away, and written anew by the next run of its node.
+    A damaged record of a layer is removed; the next run of its node writes it again.
     """
     layer = store.layer(damage.node, damage.fingerprint)
     if damage.unit < 0:
@@ -71,17 +71,17 @@ def repair(store: Store, damage: Damage) -> None:
 def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None = None) -> list[Garbage]:
     """Attempts that no manifest names, expired leases and temporary files, older than ``older_than_s`` seconds.
 
-    Age is that of the newest file of an attempt, so that one which is being written is never old.
+    The age of an attempt is that of its newest file, so an attempt that is being written is never old.
     """
     now = time.time() if now is None else now
-    found = []
+    garbage: list[Garbage] = []
     for node in store.nodes():
         for layer in store.layers(node):
-            found += [g for g in _loose_attempts(layer, now) if g.age_s > older_than_s]
-            found += [g for g in _dead_leases(layer, now) if g.age_s > older_than_s]
+            garbage += [g for g in _loose_attempts(layer, now) if g.age_s > older_than_s]
+            garbage += [g for g in _dead_leases(layer, now) if g.age_s > older_than_s]
             for folder in (layout.commits(node, layer.fingerprint), layout.leases(node, layer.fingerprint)):
-                found += [g for g in _leftovers(store, folder, now) if g.age_s > older_than_s]
-    return found + [g for g in _leftovers(store, "", now) if g.age_s > older_than_s]
+                garbage += [g for g in _leftovers(store, folder, now) if g.age_s > older_than_s]
+    return garbage + [g for g in _leftovers(store, "", now) if g.age_s > older_than_s]
 
 
 def _check(layer: Layer, unit: int) -> Damage | None:
@@ -100,12 +100,12 @@ def _check(layer: Layer, unit: int) -> Damage | None:
 
 def _record_problem(layer: Layer) -> str:
     try:
-        found = layer.info.identity.fingerprint
+        recorded = layer.info.identity.fingerprint
     except InputMissing:
         return "missing"
     except CorruptData as error:
         return error.problem
-    return "" if found == layer.fingerprint else f"the record of another layer, {found}"
+    return "" if recorded == layer.fingerprint else f"the record of another layer, {recorded}"
 
 
 def _file_problem(store: Store, path: str, entry: FileEntry) -> str:
@@ -122,7 +122,7 @@ def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
         if name not in committed:
             path = f"{folder}/{name}"
             size, newest = sum(layer.store.files.sizes(path).values()), layer.store.files.newest(path)
-            yield Garbage(path, size, now - newest, "attempt that no commit names")
+            yield Garbage(path, size, now - newest, "attempt that no manifest names")
 
 
 def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:

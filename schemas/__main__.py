@@ -1,4 +1,4 @@
-"""Print ``docs/tables.md``: ``python -m schemas > docs/tables.md``."""
+"""Prints ``docs/tables.md``: ``python -m schemas > docs/tables.md``."""
 
 from __future__ import annotations
 

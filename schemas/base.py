@@ -1,4 +1,4 @@
-"""The base of every settings class: frozen, typed, unknown keys refused with the nearest name."""
+"""The base of every settings class: frozen and typed; an unknown key is refused with the nearest known name."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _NOT_IDENTITY = {"operational", "file"}
 
 
 class Settings(BaseModel):
-    """Frozen settings. A field that changes no result is declared with :func:`operational`."""
+    """Frozen settings. Fields that change no result are declared with :func:`operational`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), serialize_by_alias=True)
 
     def identity(self) -> dict[str, Any]:
-        """The settings that change results, as JSON values: what a fingerprint is taken over."""
+        """The settings that change results, as JSON values: the part that enters the fingerprint."""
         fields = type(self).model_fields
         chosen = {name for name, field in fields.items() if not _marks(field.json_schema_extra) & _NOT_IDENTITY}
         return self.model_dump(mode="json", include=chosen)
 
     def files(self) -> dict[str, str]:
-        """Name of every file setting that is set -> its path: their digests go into the fingerprint instead.
+        """Name of each file setting that is set -> path. Instead of paths, digests of the files enter the fingerprint.
 
-        A setting that names several files is ``name.0``, ``name.1``, …
+        A setting that names several files appears as ``name.0``, ``name.1``, …
         """
-        found: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for name, field in type(self).model_fields.items():
             if "file" in _marks(field.json_schema_extra):
                 value = getattr(self, name)
-                several = value if isinstance(value, tuple) else (value,)
-                found |= {f"{name}.{i}" if len(several) > 1 else name: str(path) for i, path in enumerate(several)}
-        return {name: path for name, path in found.items() if path}
+                values = value if isinstance(value, tuple) else (value,)
+                paths |= {f"{name}.{i}" if len(values) > 1 else name: str(path) for i, path in enumerate(values)}
+        return {name: path for name, path in paths.items() if path}
 
     def checkpoints(self) -> set[str]:
         """Those of :meth:`files` that may also be a folder or a hub name: see :func:`checkpoint_setting`."""
@@ -46,39 +46,39 @@ class Settings(BaseModel):
         return {name for name in self.files() if "checkpoint" in _marks(fields[name.split(".")[0]].json_schema_extra)}
 
     @classmethod
-    def parse(cls, values: dict[str, Any], where: str, fix: str = "Mend them") -> Self:
+    def parse(cls, values: dict[str, Any], where: str, fix: str = "Correct these settings") -> Self:
         """Validated settings.
 
         Args:
-            where: what has them. fix: where the reader sees them all, or mends them.
+            where: what the settings belong to, such as a node. fix: what the reader can do to correct them.
 
         Raises:
-            UsageError: one error that lists every wrong key with its path, what was expected and what was found.
+            UsageError: one error that lists every wrong key with its path, the expected and the given value.
         """
         return parse_settings(cls, values, where, fix)
 
 
 def operational(default: Any, **keywords: Any) -> Any:
-    """A field that changes no result (batch size of inference, workers): it stays out of the fingerprint."""
+    """A field that changes no result (batch size of inference, workers) and stays out of the fingerprint."""
     return Field(default, json_schema_extra={"operational": True}, **keywords)
 
 
 def file_setting(default: Any, **keywords: Any) -> Any:
-    """A field that names a file: the digest of the file's content, not its path, goes into the fingerprint."""
+    """A field that names a file. The digest of the file's content, not its path, enters the fingerprint."""
     return Field(default, json_schema_extra={"file": True}, **keywords)
 
 
 def checkpoint_setting(default: Any, **keywords: Any) -> Any:
     """A file setting that may also name a folder, or ``org/name`` on the Hugging Face hub.
 
-    Of a folder the digests of all files go into the fingerprint; of a hub name the name, for what the hub has under it
-    is not known before it is downloaded.
+    For a folder the digests of all its files enter the fingerprint. For a hub name the name itself does, because the
+    content is not known before it is downloaded.
     """
     return Field(default, json_schema_extra={"file": True, "checkpoint": True}, **keywords)
 
 
 def parse_settings(cls: type[S], values: dict[str, Any], where: str, fix: str) -> S:
-    """``cls`` from plain values, with every fault in one :class:`UsageError`."""
+    """``cls`` from plain values. All faults are reported in one :class:`UsageError`."""
     try:
         return cls.model_validate(values)
     except ValidationError as error:
@@ -99,7 +99,7 @@ def _describe(cls: type[BaseModel], fault: ErrorDetails, where: str) -> str:
     if fault["type"] == "extra_forbidden":
         return f"{path}: unknown setting. {nearest(str(fault['loc'][-1]), _known(cls, fault['loc'][:-1]))}"
     if fault["type"] == "model_type":
-        return f"{path}: expected settings of its own, {path}.KEY=VALUE each, found {fault['input']!r}"
+        return f"{path}: expected nested settings ({path}.KEY=VALUE), found {fault['input']!r}"
     return f"{path}: {fault['msg'][:1].lower()}{fault['msg'][1:]}, found {fault['input']!r}"
 
 

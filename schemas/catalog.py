@@ -1,6 +1,6 @@
 """The catalog of a store, with every table and every monitor.
 
-Readers that ask for other views rebuild each other's file: all take this one.
+Every reader uses this catalog, because readers with different sets of views would rebuild each other's file.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ __all__ = ["catalog_of"]
 
 
 def catalog_of(store: Store) -> Catalog:
-    """SQL over what the recorded pipeline's layers hold."""
+    """SQL over the layers of the recorded pipeline."""
     return Catalog(store, TABLES.values(), store.current(), MONITORS.values())

@@ -1,4 +1,4 @@
-"""``docs/tables.md`` from the declarations, so that the page cannot say anything else than the code."""
+"""``docs/tables.md``, printed from the declarations so that the page and the code always agree."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["tables_page"]
 
 _HEAD = """# Tables
 
-Every table is one SQL view of the same name. The view has the columns below plus `node` (which node wrote the row) and
-`layer` (under which fingerprint), and shows the current layer of every node; `<table>_all` shows the older layers too.
-Columns marked *vector* and *ragged* are not in SQL: they are Zarr arrays in the block's `data.zarr`, row by row
-aligned with its `rows.parquet`. A ragged column `x` is two arrays, the bytes `x` and `x_offsets` (row i is
-`x[x_offsets[i]:x_offsets[i+1]]`).
+Every table is an SQL view of the same name. The view has the columns below, plus `node` (the node that wrote the row)
+and `layer` (the fingerprint of the row's layer). It shows the current layer of every node; `<table>_all` shows the
+older layers too. Columns marked *vector* or *ragged* are not in SQL: they are Zarr arrays in the block's `data.zarr`,
+in the same row order as its `rows.parquet`. A ragged column `x` is stored as two arrays, the bytes `x` and `x_offsets`
+(row i is `x[x_offsets[i]:x_offsets[i+1]]`).
 
 This page is printed by `python -m schemas` and checked by a test.
 """
@@ -22,9 +22,9 @@ This page is printed by `python -m schemas` and checked by a test.
 
 _MONITORS = """# Monitors
 
-What tells the quality of a run without ground truth: views over the tables above, for example
+Views over the tables above that show the quality of a run without ground truth, for example
 `pd sql "SELECT * FROM coverage"`. `pd report` shows them as charts, [report.md](report.md) says what to look for, and
-their SQL is in `schemas/monitors.py`.
+`schemas/monitors.py` holds their SQL.
 """
 
 

@@ -1,7 +1,8 @@
 """Quality monitors that need no ground truth: SQL views over the tables, in ``pd sql`` and in ``pd report``.
 
-A class is told by its id, for several may share a name; ``category_id`` is -1 for a word outside the vocabulary.
-NaN is found by ``isfinite``: ``isnan`` is answered from Parquet's statistics, which leave NaN out, so it is never true.
+A class is identified by its id, since several classes may share a name; ``category_id`` is -1 for a word outside the
+vocabulary. NaN is tested with ``isfinite``: DuckDB answers ``isnan`` from Parquet's statistics, which leave NaN out, so
+``isnan`` is never true.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ def _all_of(columns: str, tables: tuple[str, ...] = _MASKS) -> str:
 
 
 def _named(rows: str) -> str:
-    """The rows of a query that has category_id, with the name of that class in the vocabulary."""
-    named = "SELECT found.*, coalesce(classes.class_name, '') AS class_name"
-    return f"{named} FROM ({rows}) AS found LEFT JOIN classes ON classes.class_id = found.category_id"
+    """The rows of a query with a column category_id, plus the name of that class in the vocabulary."""
+    named = "SELECT unnamed.*, coalesce(classes.class_name, '') AS class_name"
+    return f"{named} FROM ({rows}) AS unnamed LEFT JOIN classes ON classes.class_id = unnamed.category_id"
 
 
 PARTS_PER_OBJECT = View(
     "parts_per_object",
-    "How many parts the objects have that have any. One piece in most objects: the stage does not divide; "
-    "many: it shatters.",
+    "Objects by their number of parts; objects without parts are left out. If most objects have one part, the stage "
+    "does not divide them; if most have many, it shatters them.",
     (
         _NODE,
         *_CLASS,
-        Column("parts", "int64", "parts of an object"),
-        Column("objects", "int64", "objects of the class with so many"),
+        Column("parts", "int64", "number of parts of an object"),
+        Column("objects", "int64", "number of objects of the class with that many parts"),
     ),
     f"""
 WITH counted AS (
@@ -54,12 +55,12 @@ ORDER BY node, category_id, parts
 
 SCORE_HISTOGRAM = View(
     "score_histogram",
-    "Masks by confidence, in steps of 0.05. All at one end: the score says nothing, and no threshold will help.",
+    "Masks by score, in steps of 0.05. If all are at one end, the score says nothing and no threshold will help.",
     (
         _NODE,
-        Column("score_from", "float64", "least score; of the last step also the largest"),
-        Column("score_to", "float64", "end of the step"),
-        Column("masks", "int64", "masks in it"),
+        Column("score_from", "float64", "lower end of the step"),
+        Column("score_to", "float64", "upper end of the step; the score 1 belongs to the last step"),
+        Column("masks", "int64", "number of masks in the step"),
     ),
     f"""
 SELECT node, step / 20 AS score_from, (step + 1) / 20 AS score_to, count(*) AS masks
@@ -70,13 +71,13 @@ GROUP BY ALL ORDER BY node, score_from
 
 AREA_HISTOGRAM = View(
     "area_histogram",
-    "Masks by their share of the image, in steps of a factor of two, down to 2^-16. Specks, or masks of the "
-    "whole image, are seldom parts.",
+    "Masks by their share of the image, in steps of a factor of two, down to 2^-16. Specks and masks of the "
+    "whole image are seldom parts.",
     (
         _NODE,
-        Column("share_from", "float64", "a mask has a larger share of the image's pixels"),
-        Column("share_to", "float64", "and at most this one"),
-        Column("masks", "int64", "masks in the step"),
+        Column("share_from", "float64", "masks of the step have a larger share of the image than this"),
+        Column("share_to", "float64", "and at most this share"),
+        Column("masks", "int64", "number of masks in the step"),
     ),
     f"""
 WITH shares AS (
@@ -89,14 +90,15 @@ FROM (SELECT node, greatest(ceil(log2(share)), -15) AS step FROM shares) GROUP B
 
 CRF_CHANGES = View(
     "crf_changes",
-    "What the CRF did. Next to nothing: it could be left out; a large share: it overrules the grouping.",
+    "What the CRF changed. If it is next to nothing, the CRF could be left out; if it is a large share, the CRF "
+    "overrules the grouping.",
     (
         _NODE,
         *_CLASS,
-        Column("parts", "int64", "parts after it"),
-        Column("pixels_changed", "float64", "share of their pixels that had another label before"),
-        Column("parts_untouched", "int64", "parts of which no pixel is new"),
-        Column("parts_remade", "int64", "parts of which more than half is new"),
+        Column("parts", "int64", "number of parts after the CRF"),
+        Column("pixels_changed", "float64", "share of their pixels that had another label before the CRF"),
+        Column("parts_untouched", "int64", "number of parts without a changed pixel"),
+        Column("parts_remade", "int64", "number of parts of which more than half has changed"),
     ),
     f"""
 SELECT node, category_id, class_name, count(*) AS parts,
@@ -109,15 +111,15 @@ FROM ({_named("FROM parts")}) WHERE isfinite(changed) GROUP BY ALL ORDER BY node
 
 CLUSTER_SIZES = View(
     "cluster_sizes",
-    "The clusters of each class. Silhouette near 0: the cluster is no better than its neighbour.",
+    "The clusters of each class. A silhouette near 0 means that the cluster is not separate from its neighbour.",
     (
         _NODE,
         *_CLASS,
         Column("cluster", "int32", "part number within the class"),
-        Column("size", "int64", "segments that were clustered into it"),
-        Column("share", "float64", "of the segments of the class"),
+        Column("size", "int64", "number of segments in the cluster"),
+        Column("share", "float64", "share of the segments of the class"),
         Column("mean_distance", "float32", "mean Euclidean distance of its members to the centroid"),
-        Column("silhouette", "float32", "mean silhouette of a sample of its members; NULL if it has none"),
+        Column("silhouette", "float32", "mean silhouette of a sample of its members; NULL if it has no members"),
     ),
     f"""
 SELECT node, category_id, class_name, cluster, size,
@@ -129,16 +131,16 @@ FROM ({_named("FROM clusters")}) ORDER BY node, category_id, cluster
 
 CLUSTER_COLLAPSE = View(
     "cluster_collapse",
-    "Whether the clusters of a class fell into one. Largest share near 1, or evenness near 0: they did.",
+    "Whether the clusters of a class collapsed into one: they did if largest_share is near 1, or evenness near 0.",
     (
         _NODE,
         *_CLASS,
-        Column("clusters", "int64", "clusters of the class"),
-        Column("empty", "int64", "of which without any segment"),
-        Column("segments", "int64", "segments that were clustered"),
-        Column("largest_share", "float64", "share of the largest cluster"),
-        Column("evenness", "float64", "entropy of the sizes, relative to that of equal ones: 0 is one cluster alone"),
-        Column("silhouette", "float64", "mean over the segments of their clusters' silhouettes"),
+        Column("clusters", "int64", "number of clusters of the class"),
+        Column("empty", "int64", "number of clusters without segments"),
+        Column("segments", "int64", "number of segments that were clustered"),
+        Column("largest_share", "float64", "share of the segments in the largest cluster"),
+        Column("evenness", "float64", "entropy of the sizes relative to equal sizes: 1 is even, 0 is one cluster"),
+        Column("silhouette", "float64", "mean of the clusters' silhouettes, weighted by size"),
     ),
     """
 SELECT node, category_id, class_name, count(*) AS clusters, count(*) FILTER (size = 0) AS empty,
@@ -151,14 +153,14 @@ FROM cluster_sizes GROUP BY ALL ORDER BY node, category_id
 
 CLUSTER_USE = View(
     "cluster_use",
-    "How often each cluster is used after ranking. A cluster that labels have and predictions lack was forgotten.",
+    "How often each cluster is used after ranking. A cluster in labels but not in predictions was not learnt.",
     (
         _NODE,
         *_CLASS,
         Column("cluster", "int32", "part number within the class"),
-        Column("masks", "int64", "masks that have it"),
-        Column("share", "float64", "of the masks of the class"),
-        Column("mean_area", "float64", "mean share of the image's pixels"),
+        Column("masks", "int64", "number of masks with this cluster"),
+        Column("share", "float64", "share of the masks of the class"),
+        Column("mean_area", "float64", "mean share of the image that a mask covers"),
     ),
     f"""
 WITH counted AS (
@@ -173,23 +175,23 @@ FROM ({_named("FROM counted")}) ORDER BY node, category_id, cluster
 
 COVERAGE = View(
     "coverage",
-    "What a node makes of what it reads, in the blocks that it has committed. Images that are dropped without a "
-    "reason have nothing above the node's thresholds.",
+    "What a node makes of each of its inputs, in the blocks that it has committed. In images that are dropped "
+    "without a reason, nothing passed the node's thresholds.",
     (
-        Column("node", "string", "node"),
-        Column("role", "string", "its input"),
-        Column("source", "string", "the node it reads there"),
-        Column("images_in", "int64", "images of which the source has rows"),
-        Column("images_out", "int64", "of those, images of which the node has rows"),
-        Column("dropped", "int64", "of those, images of which it has none"),
-        Column("with_reason", "int64", "of the dropped images, those in errors"),
-        Column("objects_in", "int64", "objects that the source has rows of; 0 if its rows have no object"),
-        Column("objects_out", "int64", "the same of the node"),
-        Column("rows_in", "int64", "rows of the source"),
-        Column("rows_out", "int64", "rows of the node, of the same images"),
+        Column("node", "string", "node that reads"),
+        Column("role", "string", "role of the input"),
+        Column("source", "string", "node that is read"),
+        Column("images_in", "int64", "images with rows of the source"),
+        Column("images_out", "int64", "of those, images with rows of the node"),
+        Column("dropped", "int64", "of those, images without rows of the node"),
+        Column("with_reason", "int64", "dropped images with a row of errors"),
+        Column("objects_in", "int64", "objects with rows of the source; 0 if its rows have no object"),
+        Column("objects_out", "int64", "objects with rows of the node"),
+        Column("rows_in", "int64", "number of rows of the source"),
+        Column("rows_out", "int64", "number of rows of the node, in the same images"),
     ),
     f"""
-WITH seen AS (
+WITH counted AS (
     SELECT node, image_id, count(*) AS n, count(DISTINCT object_id) AS objects FROM (
         SELECT node, image_id FROM images
         UNION ALL BY NAME {_all_of("node, image_id, object_id", ("objects", *_PER_OBJECT))}
@@ -212,10 +214,10 @@ SELECT edges.node, edges.role, edges.source, count(*) AS images_in, count(own.im
     sum(given.objects)::BIGINT AS objects_in, coalesce(sum(own.objects), 0)::BIGINT AS objects_out,
     sum(given.n)::BIGINT AS rows_in, coalesce(sum(own.n), 0)::BIGINT AS rows_out
 FROM edges
-JOIN seen AS given ON given.node = edges.source
+JOIN counted AS given ON given.node = edges.source
 JOIN commits ON commits.node = edges.node AND commits.layer = edges.layer
     AND commits.unit = given.image_id // edges.block_size
-LEFT JOIN seen AS own ON own.node = edges.node AND own.image_id = given.image_id
+LEFT JOIN counted AS own ON own.node = edges.node AND own.image_id = given.image_id
 LEFT JOIN refused ON refused.node = edges.node AND refused.image_id = given.image_id
 GROUP BY ALL ORDER BY edges.node, edges.role, edges.source
 """,
@@ -223,14 +225,14 @@ GROUP BY ALL ORDER BY edges.node, edges.role, edges.source
 
 DROPPED = View(
     "dropped",
-    "What a node had to leave out, and why.",
+    "What each node had to leave out, and why.",
     (
         _NODE,
         Column("reason", "string", "short code, such as truncated, no_object, too_few_points"),
-        Column("images", "int64", "images with this reason"),
-        Column("rows", "int64", "rows of errors: images, objects, or classes"),
-        Column("example", "string", "one of them"),
-        Column("detail", "string", "what was expected and found there"),
+        Column("images", "int64", "number of images with this reason"),
+        Column("rows", "int64", "number of rows of errors: images, objects, or classes"),
+        Column("example", "string", "subject of one of the rows"),
+        Column("detail", "string", "what was expected and what was found in that example"),
     ),
     """
 SELECT node, reason, count(DISTINCT image_id) FILTER (image_id >= 0) AS images, count(*) AS rows,

@@ -13,20 +13,20 @@ __all__ = ["NodeSpec", "PipelineSpec", "SourceSpec"]
 
 
 NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-"""It names a folder of the store, and stands in SQL and on the command line."""
+"""The name of a node. It names a folder of the store, and is used in SQL and on the command line."""
 
 
 class NodeSpec(Settings):
     """One node.
 
     Attributes:
-        stage: what computes it; the node's own name if it is left out.
-        inputs: role -> node or nodes that are read.
-        settings: of the stage; what is left out keeps its default.
+        stage: the stage that computes the node; unless set, the stage named like the node.
+        inputs: role -> node or nodes to read.
+        settings: settings of the stage; those left out keep their defaults.
     """
 
-    stage: str = Field("", description="what computes the node; its own name unless set")
-    inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="role -> node or nodes that are read")
+    stage: str = Field("", description="stage that computes the node; unless set, the stage named like the node")
+    inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="role -> node or nodes to read")
     settings: dict[str, Any] = Field(default_factory=dict, description="settings of the stage")
 
     @field_validator("inputs", mode="before")
@@ -41,8 +41,8 @@ class PipelineSpec(Settings):
     """A whole pipeline: a preset or a user's own file."""
 
     description: str = Field("", description="what the pipeline is for")
-    block_size: int = Field(1024, ge=1, description="images a block; fixed when the store is made")
-    seed: int = Field(0, ge=0, description="of the order of images; fixed when the store is made")
+    block_size: int = Field(1024, ge=1, description="images per block; fixed when the store is made")
+    seed: int = Field(0, ge=0, description="seed of the order of images; fixed when the store is made")
     nodes: dict[NodeName, NodeSpec] = Field(min_length=1, description="name -> node")
 
 
@@ -51,14 +51,14 @@ class SourceSpec(Settings):
 
     kind: str = Field("folder", description="folder, list, dataset or demo")
     root: str = Field(description="folder that the keys are relative to")
-    list_file: str = Field("", description="list: a text file, 'key' or 'key<TAB>class' a line")
-    dataset: str = Field("", description="dataset: its name, such as part_imagenet_val")
+    list_file: str = Field("", description="list: a text file with one 'key' or 'key<TAB>class' per line")
+    dataset: str = Field("", description="dataset: name of the data set, such as part_imagenet_val")
     class_file: str = Field(
-        "", description="only the classes in this text file: a WordNet code or folder's name a line"
+        "", description="text file with the only classes to take: one WordNet code or folder name per line"
     )
-    num_train: int = Field(900, ge=1, description="demo: training images that are drawn")
-    num_val: int = Field(180, ge=1, description="demo: held-out images that are drawn")
-    seed: int = Field(0, ge=0, description="demo: of the drawings")
+    num_train: int = Field(900, ge=1, description="demo: number of training images to draw")
+    num_val: int = Field(180, ge=1, description="demo: number of held-out images to draw")
+    seed: int = Field(0, ge=0, description="demo: seed of the drawings")
 
     @classmethod
     def of(cls, store: Store) -> SourceSpec:

@@ -1,7 +1,7 @@
-"""What a row is: one declaration a table, which drives Zarr, Parquet, the SQL views and ``docs/tables.md``.
+"""What a row is: one declaration per table, which drives Zarr, Parquet, the SQL views and ``docs/tables.md``.
 
-Masks are COCO compressed run lengths in original image pixels (after EXIF orientation); ``height`` and
-``width`` stand beside every mask, so that a block can be read without the image.
+Masks are COCO compressed run lengths in original image pixels (after EXIF orientation). Every row with a mask also has
+``height`` and ``width``, so that a block can be read without the image.
 """
 
 from __future__ import annotations
@@ -25,57 +25,57 @@ __all__ = [
 ]
 
 _IMAGE_ID = Column("image_id", "int64", "position of the image in the store")
-_OBJECT_ID = Column("object_id", "int32", "object within the image, 0 is the best")
+_OBJECT_ID = Column("object_id", "int32", "number of the object within the image; 0 is the best")
 _CATEGORY_ID = Column("category_id", "int32", "class_id of the object's class; -1 for a word outside the vocabulary")
 _CATEGORY = Column("category_name", "string", "name of the object's class")
 _SCORE = Column("score", "float32", "confidence, 0 to 1")
 _MASK = (
-    Column("area", "int64", "pixels of the mask"),
-    Column("height", "int32", "of the image, pixels"),
-    Column("width", "int32", "of the image, pixels"),
-    Column("rle", "uint8", "COCO compressed run lengths of the mask, original image pixels", "ragged"),
+    Column("area", "int64", "area of the mask, in pixels"),
+    Column("height", "int32", "height of the image, in pixels"),
+    Column("width", "int32", "width of the image, in pixels"),
+    Column("rle", "uint8", "COCO compressed run lengths of the mask, in original image pixels", "ragged"),
 )
-_OBJECT_RATIO = Column("object_ratio", "float32", "area relative to the object's")
+_OBJECT_RATIO = Column("object_ratio", "float32", "area relative to the area of the object")
 
 IMAGES = Table(
     "images",
-    "One row an image that can be decoded.",
+    "One row per image that can be decoded.",
     (
         _IMAGE_ID,
         Column("key", "string", "path relative to the image folder"),
-        Column("split", "string", "train, val, …: the top folder of an ImageNet tree, else 'train'"),
-        Column("wnid", "string", "external id of the class: a WordNet code, or the folder's name"),
-        Column("class_id", "int32", "position in the store's one vocabulary; -1 without a class"),
+        Column("split", "string", "train, val, …: the top folder of an ImageNet tree, otherwise 'train'"),
+        Column("wnid", "string", "external id of the class: a WordNet code, or the name of the folder"),
+        Column("class_id", "int32", "position of the class in the store's vocabulary; -1 if the image has no class"),
         Column("class_name", "string", "name of the image's class"),
-        Column("height", "int32", "pixels, after EXIF orientation"),
-        Column("width", "int32", "pixels, after EXIF orientation"),
-        Column("bytes", "int64", "size of the file"),
+        Column("height", "int32", "height in pixels, after EXIF orientation"),
+        Column("width", "int32", "width in pixels, after EXIF orientation"),
+        Column("bytes", "int64", "size of the image file"),
         Column("mode", "string", "format and colour mode of the file, such as JPEG/RGB"),
-        Column("orientation", "int32", "EXIF orientation of the file, 1 is upright"),
-        Column("sha256", "string", "of the file"),
-        Column("encoded", "uint8", "the file itself where images are copied into the store, else empty", "ragged"),
+        Column("orientation", "int32", "EXIF orientation of the file; 1 is upright"),
+        Column("sha256", "string", "sha256 of the file"),
+        Column("encoded", "uint8", "the file itself if images are copied into the store, otherwise empty", "ragged"),
     ),
 )
 CLASSES = Table(
     "classes",
-    "The vocabulary: one row a class.",
+    "The vocabulary: one row per class.",
     (
-        Column("class_id", "int32", "position in the vocabulary"),
-        Column("wnid", "string", "WordNet code, or the folder's name"),
-        Column("class_name", "string", "name"),
+        Column("class_id", "int32", "position of the class in the vocabulary"),
+        Column("wnid", "string", "WordNet code, or the name of the folder"),
+        Column("class_name", "string", "name of the class"),
     ),
 )
-OBJECTS = Table("objects", "One row an object mask.", (_IMAGE_ID, _OBJECT_ID, _CATEGORY_ID, _CATEGORY, _SCORE, *_MASK))
+OBJECTS = Table("objects", "One row per object mask.", (_IMAGE_ID, _OBJECT_ID, _CATEGORY_ID, _CATEGORY, _SCORE, *_MASK))
 PARTS = Table(
     "parts",
-    "One row a part segment of an object.",
+    "One row per part segment of an object.",
     (
         _IMAGE_ID,
         _OBJECT_ID,
-        Column("part_id", "int32", "segment within the object"),
+        Column("part_id", "int32", "number of the segment within the object"),
         _CATEGORY_ID,
         _CATEGORY,
-        Column("part_name", "string", "name, where a person gave one; else empty"),
+        Column("part_name", "string", "name of the part if a person gave one, otherwise empty"),
         _SCORE,
         _OBJECT_RATIO,
         Column("changed", "float32", "share of its pixels that had another label before the CRF; NaN without a CRF"),
@@ -85,61 +85,61 @@ PARTS = Table(
 )
 PROPOSALS = Table(
     "proposals",
-    "One row a part proposal: a query of the proposal model above the score floor.",
+    "One row per part proposal: a query of the proposal model that scores above `min_score`.",
     (
         _IMAGE_ID,
-        Column("proposal_id", "int32", "query number"),
+        Column("proposal_id", "int32", "number of the query"),
         _SCORE,
         *_MASK,
-        Column("feature", "float16", "query feature after the decoder's norm", "vector"),
+        Column("feature", "float16", "feature of the query, after the decoder's norm", "vector"),
     ),
 )
 CLUSTERS = Table(
     "clusters",
-    "One row a cluster of an object class: a part that was discovered.",
+    "One row per cluster of an object class, that is, per discovered part.",
     (
         _CATEGORY_ID,
-        Column("cluster", "int32", "part number within the class"),
-        Column("size", "int64", "segments that were clustered into it"),
+        Column("cluster", "int32", "number of the part within the class"),
+        Column("size", "int64", "number of segments in the cluster"),
         Column("mean_distance", "float32", "mean Euclidean distance of its members to the centroid"),
-        Column("silhouette", "float32", "mean silhouette of a sample of its members within the class, -1 to 1"),
-        Column("centroid", "float32", "mean feature", "vector"),
+        Column("silhouette", "float32", "mean silhouette of a sample of its members, -1 to 1; NaN without members"),
+        Column("centroid", "float32", "mean feature of its members", "vector"),
     ),
 )
 _LABELLED = (
     _IMAGE_ID,
     _OBJECT_ID,
-    Column("label_id", "int32", "mask within the object"),
+    Column("label_id", "int32", "number of the mask within the object"),
     _CATEGORY_ID,
-    Column("cluster", "int32", "part number within the object's class"),
+    Column("cluster", "int32", "number of the part within the object's class"),
     _SCORE,
     _OBJECT_RATIO,
     *_MASK,
 )
-LABELS = Table("labels", "One row a part pseudo-label: a mask and its cluster.", _LABELLED)
+LABELS = Table("labels", "One row per part pseudo-label: a mask and its cluster.", _LABELLED)
 PREDICTIONS = Table(
     "predictions",
-    "One row a part found by a trained model: a mask and its cluster.",
-    (*_LABELLED, Column("part_name", "string", "name of the part, where the model was taught names; else empty")),
+    "One row per part that a trained model predicts: a mask and its cluster.",
+    (*_LABELLED, Column("part_name", "string", "name of the part if the model learnt names, otherwise empty")),
 )
 METRICS = Table(
     "metrics",
-    "One row a number: of an evaluation, of a training step, or about weights.",
+    "One row per number of an evaluation or a training step, or about weights.",
     (
         Column("evaluated", "string", "node that the number is about"),
         Column("protocol", "string", "honest, reference, train, or weights"),
         Column("metric", "string", "C-mIoU, AR@200, loss, …"),
-        Column("class_name", "string", "object class; empty for all"),
-        Column("part_name", "string", "part; empty for all"),
+        Column("class_name", "string", "object class; empty for all classes"),
+        Column("part_name", "string", "part; empty for all parts"),
         Column("step", "int64", "training step; 0 for an evaluation"),
         Column("value", "float64", "the number"),
     ),
 )
 ERRORS = Table(
     "errors",
-    "One row an image, object or class that a node had to leave out, with the reason.",
+    "One row per image, object or class that a node had to leave out, with the reason.",
     (
-        Column("image_id", "int64", "the image; -1 where the row is about a class"),
+        Column("image_id", "int64", "the image; -1 if the row is about a class"),
         Column("subject", "string", "key of the image, or name of the class"),
         Column("reason", "string", "short code, such as truncated, no_object, too_few_points"),
         Column("detail", "string", "what was expected and what was found"),

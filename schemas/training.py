@@ -1,4 +1,4 @@
-"""Typed settings of the networks that are trained here and of the trainings themselves."""
+"""Typed settings of the networks that are trained here, and of their trainings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["NETWORK_PRESETS", "AugmentSettings", "NetworkSettings", "TrainSettin
 
 
 NETWORK_PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # The network of the golden data: every layer of the real one, in a second on a CPU.
+    # The network of the golden test data: every layer of the real network, and fast on a CPU.
     "tiny": {
         "backbone": "swin",
         "embedding_size": 16,
@@ -50,37 +50,37 @@ NETWORK_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "num_queries": 200,
     },
 }
-"""Preset -> the settings that it gives. They stand under those that are given by name."""
+"""Preset -> its settings. A setting that is given by name takes precedence."""
 
 
 class NetworkSettings(Settings):
-    """A Mask2Former. The defaults are a small one on a ResNet, trained from nothing: what the demo uses.
+    """A Mask2Former. The defaults are a small one on a ResNet that the demo trains from scratch.
 
-    ``preset`` only fills in other settings: afterwards it is empty, and the same network written out is equal to it.
+    ``preset`` only fills in other settings. Afterwards it is empty, so the same network written out in full is equal.
     """
 
-    preset: Literal["", "tiny", "swin-l"] = Field("", exclude=True, description="values for what is not given here")
+    preset: Literal["", "tiny", "swin-l"] = Field("", exclude=True, description="values of the settings not given here")
     backbone: Literal["resnet", "swin"] = Field("resnet", description="kind of backbone")
     embedding_size: int = Field(24, ge=8, description="channels of the stem")
     hidden_sizes: tuple[int, int, int, int] = Field(
-        (24, 48, 96, 128), description="channels of the four stages; a Swin doubles embedding_size from stage to stage"
+        (24, 48, 96, 128), description="channels of the four stages; in a Swin they start at embedding_size and double"
     )
     depths: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks in each stage")
     swin_heads: tuple[int, int, int, int] = Field((3, 6, 12, 24), description="swin: attention heads in each stage")
-    window: int = Field(7, ge=2, description="swin: side of the attention window; 12 goes with pretraining at 384 px")
-    drop_path: float = Field(0.0, ge=0, lt=1, description="swin: largest share of blocks that training skips")
-    detail_dim: int = Field(0, ge=0, description="channels of a branch that brings masks to stride 2; 0 is stride 4")
+    window: int = Field(7, ge=2, description="swin: side of the attention window; 12 if pretrained at 384 px")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="swin: highest probability of skipping a block in training")
+    detail_dim: int = Field(0, ge=0, description="channels of a branch for masks at stride 2; 0 is off (stride 4)")
     pixel_dim: int = Field(64, ge=32, multiple_of=32, description="width of the pixel decoder")
     mask_dim: int = Field(64, ge=8, description="width of the mask features")
     hidden_dim: int = Field(64, ge=32, multiple_of=32, description="width of the queries")
     num_heads: int = Field(4, ge=1, description="attention heads of the pixel decoder and of the query decoder")
     feedforward_dim: int = Field(128, ge=16, description="width of the decoder's feed-forward layers")
-    encoder_feedforward_dim: int = Field(0, ge=0, description="the same of the pixel decoder; 0 is feedforward_dim")
+    encoder_feedforward_dim: int = Field(0, ge=0, description="as feedforward_dim, for the pixel decoder; 0: the same")
     encoder_layers: int = Field(0, ge=0, description="deformable attention layers of the pixel decoder")
     decoder_layers: int = Field(2, ge=1, description="masked attention layers of the query decoder")
-    num_queries: int = Field(12, ge=1, description="masks proposed for an image")
-    normalize_queries: bool = Field(False, description="mask embeddings of unit length before the mask product")
-    input_scale: float = Field(1.0, gt=0, description="images are resized by this before the network")
+    num_queries: int = Field(12, ge=1, description="masks that are proposed per image")
+    normalize_queries: bool = Field(False, description="scale mask embeddings to unit length before the mask product")
+    input_scale: float = Field(1.0, gt=0, description="images are resized by this factor before the network")
 
     @model_validator(mode="before")
     @classmethod
@@ -109,7 +109,7 @@ class NetworkSettings(Settings):
         return self
 
     def misfits(self, other: NetworkSettings) -> list[str]:
-        """What keeps this network from taking over the weights of ``other``: ``num_queries 10, not 200``, …"""
+        """Settings that keep this network from using the weights of ``other``, as ``num_queries 10, not 200``."""
         ignored = {"preset", "drop_path", "normalize_queries", "input_scale"}
         if self.backbone == other.backbone == "resnet":
             ignored |= {"swin_heads", "window"}
@@ -125,14 +125,14 @@ class NetworkSettings(Settings):
 
 
 class AugmentSettings(Settings):
-    """Random changes to a training image. One affine map makes flip, crop, scale, rotation and shift."""
+    """Random changes to a training image. Flip, crop, scale, rotation and shift are one affine map."""
 
     size_px: int = Field(640, ge=32, multiple_of=32, description="side of the square that the network sees")
-    flip_ratio: float = Field(0.5, ge=0, le=1, description="how often an image is mirrored left to right")
-    crop_min_ratio: float = Field(0.9, gt=0, le=1, description="least side of the random window, relative; 1 is off")
-    scale_min: float = Field(0.1, gt=0, description="least scale of the window's long side to the square")
-    scale_max: float = Field(2.0, gt=0, description="largest such scale")
-    rotation_rad: float = Field(0.0, ge=0, description="largest rotation to either side")
+    flip_ratio: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored left to right")
+    crop_min_ratio: float = Field(0.9, gt=0, le=1, description="smallest relative side of the random window; 1 is off")
+    scale_min: float = Field(0.1, gt=0, description="smallest ratio of the window's long side to the square")
+    scale_max: float = Field(2.0, gt=0, description="largest such ratio")
+    rotation_rad: float = Field(0.0, ge=0, description="largest rotation in either direction, in radians")
     shift_ratio: float = Field(0.0, ge=0, lt=1, description="largest shift, relative to the square")
     colour: float = Field(0.0, ge=0, lt=1, description="strength of brightness, contrast, saturation and colour cast")
 
@@ -147,44 +147,44 @@ class TrainSettings(Settings):
     """One training. The defaults are the 1K configuration of the paper's authors."""
 
     steps: int = Field(90_000, ge=1, description="optimiser steps")
-    batch_size: int = Field(64, ge=1, description="images a step")
+    batch_size: int = Field(64, ge=1, description="images per step, over all ranks")
     lr: float = Field(1e-5, gt=0, description="learning rate after the warm-up")
-    weight_decay: float = Field(0.05, ge=0, description="AdamW decay; none on norms, biases and embeddings")
+    weight_decay: float = Field(0.05, ge=0, description="weight decay of AdamW; norms, biases and embeddings have none")
     schedule: Literal["cosine", "multistep"] = Field("multistep", description="how the learning rate falls")
     milestones: tuple[int, ...] = Field((75_000, 85_000), description="multistep: steps at which it falls tenfold")
     warmup_steps: int = Field(10, ge=0, description="steps of linear warm-up")
     warmup_factor: float = Field(1.0, ge=0, le=1, description="share of the learning rate that warm-up starts from")
-    clip: float = Field(0.01, gt=0, description="largest gradient norm of the full model")
-    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights; 0 keeps the last weights")
-    ema_start_ratio: float = Field(0.5, ge=0, lt=1, description="averaging starts at this share of the steps")
+    clip: float = Field(0.01, gt=0, description="largest gradient norm of the full model; larger gradients are clipped")
+    ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights; 0 uses the last weights")
+    ema_start_ratio: float = Field(0.5, ge=0, lt=1, description="share of the steps after which averaging starts")
     num_points: int = Field(12_544, ge=1, description="points at which mask losses are taken")
-    oversample_ratio: float = Field(3.0, ge=1, description="points drawn for each one kept")
+    oversample_ratio: float = Field(3.0, ge=1, description="points drawn per point that is kept")
     importance_ratio: float = Field(0.75, ge=0, le=1, description="share of points taken where the mask is uncertain")
     class_weight: float = Field(2.0, ge=0, description="weight of the class loss")
     mask_weight: float = Field(5.0, ge=0, description="weight of the mask cross-entropy")
     dice_weight: float = Field(5.0, ge=0, description="weight of the dice loss")
-    no_object_weight: float = Field(0.1, gt=0, description="weight of the class 'no object'")
-    backbone_lr_ratio: float = Field(0.1, ge=0, description="the backbone's learning rate, relative")
-    freeze: tuple[str, ...] = Field((), description="parameters whose name contains one of these stay as they are")
-    amp: bool = Field(False, description="bfloat16 in the network where a GPU has it, else float32")
-    seed: int = Field(0, ge=0, description="of initial weights, sample order, augmentation and points")
+    no_object_weight: float = Field(0.1, gt=0, description="weight of the class 'no object' in the class loss")
+    backbone_lr_ratio: float = Field(0.1, ge=0, description="learning rate of the backbone, relative to lr")
+    freeze: tuple[str, ...] = Field((), description="parameters whose names contain one of these words are not trained")
+    amp: bool = Field(False, description="bfloat16 in the network if the GPU supports it, else float32")
+    seed: int = Field(0, ge=0, description="seed of initial weights, sample order, augmentation and points")
     window: int = Field(8, ge=1, description="blocks whose images are shuffled together")
-    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="least object area, relative to the image")
-    min_part_ratio: float = Field(0.0, ge=0, lt=1, description="least part area, relative to its object")
+    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="smallest object area, relative to the image")
+    min_part_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of its object than this")
     min_score: float = Field(0.0, ge=0, le=1, description="a part needs a higher score than this")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
-    threads: int = operational(0, ge=0, description="CPU threads, 0 is torch's own; bit-exact resume needs it fixed")
-    loader_threads: int = operational(4, ge=1, description="threads of a rank that decode and augment images")
-    accumulate: int = operational(1, ge=1, description="pieces that a rank's share of a batch is computed in")
-    checkpoint_activations: bool = operational(False, description="compute activations twice instead of keeping them")
+    threads: int = operational(0, ge=0, description="CPU threads, 0 is torch's default; set it for bit-exact resume")
+    loader_threads: int = operational(4, ge=1, description="threads per rank that decode and augment images")
+    accumulate: int = operational(1, ge=1, description="number of pieces in which a rank computes its share of a batch")
+    checkpoint_activations: bool = operational(False, description="recompute activations instead of keeping them")
     compile: bool = operational(False, description="torch.compile the network")
     checkpoint_every: int = operational(1000, ge=1, description="steps between checkpoints")
-    keep: int = operational(2, ge=1, description="newest checkpoints that are kept, beside the best")
-    validate_every: int = operational(0, ge=0, description="steps between losses on held-out images; 0 is never")
+    keep: int = operational(2, ge=1, description="number of newest checkpoints to keep, in addition to the best")
+    validate_every: int = operational(0, ge=0, description="steps between validations on held-out images; 0 is never")
     validate_split: str = operational("val", description="split of the held-out images")
-    validate_images: int = operational(256, ge=1, description="held-out images that are looked at")
+    validate_images: int = operational(256, ge=1, description="number of held-out images to validate on")
     picture_every: int = operational(
         0, ge=0, description="steps between pictures of labels and predictions; 0 is never"
     )
-    wandb: bool = operational(False, description="report to Weights & Biases too, offline without a network")
-    wandb_project: str = operational("pd", description="project there")
+    wandb: bool = operational(False, description="also report to Weights & Biases; offline if there is no network")
+    wandb_project: str = operational("pd", description="project in Weights & Biases")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,13 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, "." * node.level + (node.module or "")
 
 
+def _room(module: str) -> str:
+    """``stages.run.runner`` -> stages.run; a module that lies in a package itself is no room."""
+    parts = module.split(".")
+    is_room = parts[0] in ORDER and len(parts) > 1 and (ROOT / parts[0] / parts[1]).is_dir()
+    return ".".join(parts[:2]) if is_room else ""
+
+
 def test_no_module_is_longer_than_300_lines() -> None:
     """A module that one cannot read in one sitting is split."""
     lengths = {path.relative_to(ROOT): len(path.read_text().splitlines()) for path in MODULES}
@@ -50,6 +59,34 @@ def test_no_function_is_longer_than_50_lines() -> None:
 def test_no_module_is_a_drawer() -> None:
     """Every module is named after what is in it."""
     assert [path for path in MODULES if path.stem in DRAWERS] == []
+
+
+def test_no_folder_is_flat() -> None:
+    """A folder holds at most 20 modules: beyond that it needs rooms."""
+    folders = Counter(path.relative_to(ROOT).parent for path in MODULES if path.name != "__init__.py")
+    assert {str(folder): count for folder, count in folders.items() if count > 20 and folder.parts[0] in ORDER} == {}
+
+
+def test_no_two_folders_import_each_other() -> None:
+    """The folders of a package have an order: none reads another that reads it, at whatever distance."""
+    reads: dict[str, set[str]] = {}
+    for path, tree in _parsed():
+        room = _room(".".join(path.with_suffix("").parts))
+        if path.parts[0] in ORDER and room:
+            reads.setdefault(room, set()).update(filter(None, (_room(module) for _, module in _imports(tree))))
+    order = TopologicalSorter({room: others - {room} for room, others in reads.items()})
+    order.prepare()  # raises CycleError, which names the rooms
+
+
+def test_every_module_has_a_test_of_its_own_name() -> None:
+    """``tests/`` mirrors the packages: the test of a module is found without a search."""
+    lacking = [
+        str(path)
+        for path, _ in _parsed()
+        if path.parts[0] in ORDER and path.stem not in {"__init__", "__main__"}
+        if not (ROOT / "tests" / path.parent / f"test_{path.stem}.py").exists()
+    ]
+    assert lacking == []
 
 
 def test_imports_go_one_way() -> None:

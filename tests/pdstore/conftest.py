@@ -1,4 +1,4 @@
-"""The places where a store can be: a folder, the memory of the process, and an S3 server on loopback."""
+"""The places where a store can be: a folder, the memory of the process, and an S3 server on localhost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 @dataclass(frozen=True)
 class Place:
-    """A URL where nothing is yet, and the options that reach it."""
+    """A URL at which nothing exists yet, and the options that fsspec needs for it."""
 
     url: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Place:
 
 @pytest.fixture(scope="session")
 def s3_options() -> Iterator[dict[str, Any]]:
-    """Options of an S3 server with the bucket ``pdstore``."""
+    """The options that reach an S3 server with the bucket ``pdstore``."""
     s3fs = pytest.importorskip("s3fs")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -36,7 +36,7 @@ def s3_options() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(params=["local", "memory", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Each kind of place in turn: what is tested on it is the contract of every file system."""
+    """Each kind of place in turn: a test on it states the contract of every file system."""
     name = uuid.uuid4().hex
     if request.param == "local":
         return Place(str(tmp_path / name))

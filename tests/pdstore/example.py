@@ -1,4 +1,4 @@
-"""A table with one column of every kind, rows of it, and stores that hold some: what the engine's tests work on."""
+"""What the tests of the engine work on: a table with one column of every kind, its rows, and small stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pdstore import Column, Identity, Layer, Rows, Store, StoreInfo, Table, mask
 SIZE = (12, 9)
 PARTS = Table(
     "parts",
-    "One row a part.",
+    "One row per part.",
     (
         Column("image_id", "int64", "image"),
         Column("part", "int32", "number of the part"),
@@ -26,10 +26,10 @@ PARTS = Table(
 )
 ERRORS = Table(
     "errors",
-    "One row a thing that was left out.",
+    "One row per image that was left out.",
     (Column("image_id", "int64", "image"), Column("reason", "string", "code")),
 )
-TABLES = (PARTS, ERRORS, Table("classes", "One row a class.", (Column("category_id", "int64", "class"),)))
+TABLES = (PARTS, ERRORS, Table("classes", "One row per class.", (Column("category_id", "int64", "class"),)))
 
 
 def drawn(count: int, seed: int = 0) -> npt.NDArray[np.bool_]:

@@ -12,14 +12,14 @@ from tests.pdstore.example import PARTS, assert_equal, parts
 
 @given(st.integers(0, 9), st.integers(0, 3))
 def test_unpack_undoes_pack(count: int, seed: int) -> None:
-    """All columns come back, also of no rows."""
+    """All columns come back, even if there are no rows."""
     rows = parts(count, seed)
     assert_equal(unpack(PARTS, PARTS.names, pack(rows)), rows)
 
 
 @given(st.integers(0, 9), st.sets(st.sampled_from(PARTS.names), min_size=1))
 def test_some_columns_need_only_their_files(count: int, names: set[str]) -> None:
-    """The files that ``files_of_columns`` names suffice, and hold no array that was not asked for."""
+    """The files that ``files_of_columns`` names are enough, and hold no array of another column."""
     files = pack(parts(count, 1))
     wanted = files_of_columns(PARTS, names, files)
     found = unpack(PARTS, names, {name: files[name] for name in wanted})
@@ -36,7 +36,7 @@ def test_equal_rows_give_equal_bytes(count: int) -> None:
 
 
 def test_long_arrays_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An array above the chunk size is several files, and is read as one."""
+    """An array above the chunk size is stored in several files and read as one array."""
     monkeypatch.setattr(blockfile, "CHUNK_BYTES", 64)
     rows = parts(40, 3)
     files = pack(rows)
@@ -45,7 +45,7 @@ def test_long_arrays_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_table_of_scalars_has_one_file() -> None:
-    """No Zarr group is made for nothing."""
+    """No Zarr group is written if no column needs one."""
     table = Table("labels", "", (Column("x", "int64", ""),))
     assert list(pack(Rows(table, {"x": [1, 2]}))) == ["rows.parquet"]
 

@@ -27,8 +27,8 @@ class TestContract:
     def files(self, place: Place) -> Files:
         return Files(place.url, **place.options)
 
-    def test_a_commit_says_all_about_its_attempt(self, files: Files) -> None:
-        """The manifest that is read is the one that was returned, and names every file with size and checksum."""
+    def test_a_commit_records_everything_about_its_attempt(self, files: Files) -> None:
+        """The manifest that is read equals the one returned, and lists every file with size and checksum."""
         made = commit(files, {"a": b"1", "z/b": b"22"})
         found = read_manifest(files, "crf", "f00d", 3)
         assert found == made
@@ -39,15 +39,15 @@ class TestContract:
         assert made.files["a"] == FileEntry.of(b"1")
 
     def test_the_second_commit_loses_and_changes_nothing(self, files: Files) -> None:
-        """It is told who won; the first attempt stays the unit's content."""
+        """The error names the winner, and the first attempt stays the unit's content."""
         first = commit(files, {"a": b"1"})
         with pytest.raises(CommitConflict, match=first.attempt):
             commit(files, {"a": b"2"})
         assert read_manifest(files, "crf", "f00d", 3) == first
         assert files.read(f"{first.folder}/a") == b"1"
 
-    def test_a_commit_that_arrived_counts_whatever_the_answer_was(self, files: Files, monkeypatch: Any) -> None:
-        """If the manifest was created but the answer was lost, the stored attempt id decides: it is committed."""
+    def test_a_commit_that_arrived_counts_even_if_the_answer_was_lost(self, files: Files, monkeypatch: Any) -> None:
+        """If the manifest was created but the answer got lost, the stored attempt decides: it is committed."""
         create = files.create
 
         def lost(path: str, data: bytes) -> bool:
@@ -59,18 +59,18 @@ class TestContract:
         assert read_manifest(files, "crf", "f00d", 3) == made
 
     def test_a_repeated_request_of_our_own_is_no_conflict(self, files: Files, monkeypatch: Any) -> None:
-        """If the client repeats a create that had arrived, "exists" means our own attempt: it is committed."""
+        """If the client repeats a create that had arrived, the file that exists is our own: it is committed."""
         create = files.create
         monkeypatch.setattr(files, "create", lambda path, data: create(path, data) and create(path, data))
         made = commit(files, {"a": b"1"})
         assert read_manifest(files, "crf", "f00d", 3) == made
 
     def test_a_lost_answer_to_a_lost_race_is_a_conflict(self, files: Files, monkeypatch: Any) -> None:
-        """The transport failed and somebody else is committed: this attempt lost."""
+        """The transport failed and another attempt is committed: this one lost."""
         commit(files, {"a": b"1"})
 
         def lost(path: str, data: bytes) -> bool:
-            raise StorageFailure("expected an answer, found none")
+            raise StorageFailure("the storage did not answer")
 
         monkeypatch.setattr(files, "create", lost)
         with pytest.raises(CommitConflict):
@@ -116,14 +116,14 @@ def test_a_disk_that_fills_up_commits_nothing(tmp_path: Any, monkeypatch: pytest
 
 
 def test_attempts_have_names_of_their_own() -> None:
-    """Two attempts never share a folder; a folder's name gives the unit and the attempt back."""
+    """Two attempts never share a folder, and a folder's name tells the unit and the attempt."""
     names = {new_attempt() for _ in range(100)}
     assert len(names) == 100
     assert layout.parse_attempt(layout.attempt("n", "f", 12, "ab34").rsplit("/", 1)[-1]) == (12, "ab34")
 
 
 def test_content_is_what_was_written_not_who_wrote_it() -> None:
-    """Two attempts with the same bytes have one content digest; another byte, or another name, has another."""
+    """Attempts with the same bytes have equal content digests; another byte or name gives another digest."""
     files = Files("memory://content")
     same = [commit(files, {"a": b"1"}, unit) for unit in (1, 2)]
     other = [commit(files, {"a": b"2"}, 3), commit(files, {"b": b"1"}, 4)]
@@ -135,12 +135,12 @@ def test_content_is_what_was_written_not_who_wrote_it() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b'{"format": 1}', b'{"format": 1, "files": []}'])
 def test_a_damaged_manifest_is_named(data: bytes) -> None:
-    """Whatever stands in the file, the error is CorruptData with its path and the way to repair it."""
-    with pytest.raises(CorruptData, match="here.*pd verify --repair"):
+    """Whatever the file holds, the error is CorruptData with its path and the command that repairs it."""
+    with pytest.raises(CorruptData, match="here: the file is not a manifest.*pd verify --repair"):
         Manifest.from_json(data, "here")
 
 
-def test_a_later_format_asks_for_a_later_program() -> None:
+def test_a_newer_format_asks_for_a_newer_program() -> None:
     """A manifest of format 2 may have other fields: it is not called damaged."""
     with pytest.raises(CorruptData, match="format 2.*Update the program"):
         Manifest.from_json(json.dumps({"format": 2, "new": True}).encode(), "here")

@@ -11,7 +11,7 @@ CLASSES = [getattr(errors, name) for name in errors.__all__ if isinstance(getatt
 
 
 def test_a_message_has_four_parts() -> None:
-    """Where, expected, found, and what to do."""
+    """It says where, what was expected, what was found, and what to do."""
     error = UsageError("expected a shard k/n, found 0/10", "--shard", "Shards are counted from 1.")
     assert str(error) == "--shard: expected a shard k/n, found 0/10. Shards are counted from 1."
     assert str(PdError("expected x, found y")) == "expected x, found y."
@@ -22,19 +22,19 @@ def test_a_message_has_four_parts() -> None:
     [("no z!", "no z."), ("no z. ", "no z."), ("no z…", "no z…"), ("no z... .", "no z."), ("(z, …)", "(z, …).")],
 )
 def test_a_message_of_another_library_ends_once(found: str, shown: str) -> None:
-    """What was found may be a sentence with marks of its own at the end."""
+    """The problem may end in punctuation of its own, which is not doubled."""
     assert str(PdError(f"expected x, found {found}", fix="Do w.")) == f"expected x, found {shown} Do w."
 
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_crosses_processes(kind: type[PdError]) -> None:
-    """A worker's error arrives whole, with its class and parts."""
+    """A worker's error arrives complete, with its class and its three parts."""
     error = pickle.loads(pickle.dumps(kind("a", "b", "c")))
     assert (type(error), error.problem, error.where, error.fix) == (kind, "a", "b", "c")
 
 
 def test_exit_codes_are_those_of_the_manual() -> None:
-    """1 failed, 2 usage, 3 stale settings, 4 partly failed, 75 preempted."""
+    """1 is failed, 2 usage, 3 stale settings, 4 partly failed, 75 preempted."""
     codes = {kind.__name__: kind.exit_code for kind in CLASSES}
     special = {"UsageError": 2, "StaleSettings": 3, "PartlyFailed": 4, "Preempted": 75}
     assert codes == {name: special.get(name, 1) for name in codes}
@@ -42,6 +42,6 @@ def test_exit_codes_are_those_of_the_manual() -> None:
 
 
 def test_the_nearest_name_is_suggested() -> None:
-    """A slip of the finger gets the name that was meant; anything else the list of names."""
+    """A typing error gets the name that was meant; anything else gets the list of names."""
     assert nearest("gruoping", ["grouping", "crf"]) == "Did you mean 'grouping'?"
     assert nearest("zzz", ["grouping", "crf"]) == "Known: crf, grouping"

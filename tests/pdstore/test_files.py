@@ -23,20 +23,20 @@ class TestContract:
     """What the engine relies on, on every file system."""
 
     def test_what_is_written_is_read(self, files: Files) -> None:
-        """Content comes back byte for byte, and a later write replaces it whole."""
+        """Content comes back byte for byte, and a later write replaces all of it."""
         files.write("a/b.bin", b"\0\xff" * 1000)
         assert files.read("a/b.bin") == b"\0\xff" * 1000
         files.write("a/b.bin", b"")
         assert files.read("a/b.bin") == b""
 
     def test_create_never_replaces(self, files: Files) -> None:
-        """The first create wins and the second says no; what is there stays as it is."""
+        """The first create wins; the second returns False and leaves the file as it is."""
         assert files.create("c/1.json", b"first")
         assert not files.create("c/1.json", b"second")
         assert files.read("c/1.json") == b"first"
 
     def test_one_of_many_creators_wins(self, files: Files) -> None:
-        """Of eight threads that create one path exactly one succeeds, and its content is what is read."""
+        """Of eight threads that create one path, exactly one succeeds, and its content is what is read."""
         barrier, won = threading.Barrier(8), []
 
         def run(number: int) -> None:
@@ -53,15 +53,15 @@ class TestContract:
         assert files.read("race") == str(won[0]).encode()
 
     def test_many_files_are_read_in_one_request(self, files: Files) -> None:
-        """Every path asked for is a key of the answer; nothing asked for, nothing read."""
+        """Every path of the request is a key of the result; an empty request gives an empty result."""
         content = {f"d/{i}/x y.bin": bytes([i]) * i for i in range(5)}
         files.write_many(content)
         assert files.read_many(list(content)) == content
         assert files.read_many(["d/3/x y.bin"]) == {"d/3/x y.bin": b"\3\3\3"}
         assert files.read_many([]) == {}
 
-    def test_a_file_is_opened_to_seek_in(self, files: Files) -> None:
-        """Each reader has a position of its own; what is not there is not found."""
+    def test_an_open_file_can_be_sought_in(self, files: Files) -> None:
+        """Each reader has its own position, and a file that does not exist is not found."""
         content = bytes(range(256)) * 4000
         files.write("a/b.bin", content)
         with files.open("a/b.bin") as one, files.open("a/b.bin") as other:
@@ -72,8 +72,8 @@ class TestContract:
         with pytest.raises(FileNotFoundError), files.open("a/c.bin"):
             pass
 
-    def test_what_is_not_there_is_not_found(self, files: Files) -> None:
-        """A read of nothing is FileNotFoundError, alone or among others; existence, listings and removals say so."""
+    def test_a_missing_file_is_not_found(self, files: Files) -> None:
+        """Reading it is FileNotFoundError, alone or among others; its listing is empty and removing it does nothing."""
         files.write("here", b"1")
         for read in (lambda: files.read("not/here"), lambda: files.read_many(["here", "not/here"])):
             with pytest.raises(FileNotFoundError):
@@ -86,7 +86,7 @@ class TestContract:
         files.remove_tree("not")
 
     def test_listings_see_what_was_just_written(self, files: Files) -> None:
-        """Names are sorted and direct children only; a write or removal after a listing shows in the next."""
+        """Names are sorted and those of direct children; a later write or removal shows in the next listing."""
         assert files.names("e") == []
         files.write("e/2", b"22")
         files.write("e/1", b"1")
@@ -99,19 +99,19 @@ class TestContract:
         assert files.names("e") == []
 
     def test_names_that_begin_with_a_dot_are_not_listed(self, files: Files) -> None:
-        """A desktop or NFS may leave files in any folder of the store."""
+        """A desktop or NFS may leave such files in any folder of the store."""
         for name in (".DS_Store", ".nfs0001", "1.json", "sub/.DS_Store"):
             files.write(f"g/{name}", b"x")
         assert files.names("g") == ["1.json", "sub"]
         assert files.names("g/sub") == []
 
-    def test_nothing_lies_in_a_file(self, files: Files) -> None:
-        """Its listing is empty, as is that of a path below it."""
+    def test_a_file_has_no_listing(self, files: Files) -> None:
+        """The listing of a file is empty, and so is that of a path below it."""
         files.write("h", b"x")
         assert files.names("h") == files.names("h/sub") == files.leftovers("h") == []
 
     def test_the_age_of_a_folder_is_that_of_its_newest_file(self, files: Files) -> None:
-        """The time is in seconds since 1970, UTC."""
+        """It is given as the time of writing, in seconds since 1970, UTC."""
         files.write("f/1", b"1")
         files.write("f/sub/2", b"2")
         assert abs(files.newest("f") - time.time()) < 60
@@ -121,7 +121,7 @@ class TestLocal:
     """What only a folder has."""
 
     def test_no_temporary_file_stays(self, tmp_path: Path) -> None:
-        """Neither a write, nor a create that wins, nor one that loses leaves anything but the files."""
+        """A write, a create that wins and a create that loses all leave nothing but the files themselves."""
         files = Files(str(tmp_path / "root"))
         files.write("a", b"1")
         files.create("b", b"2")
@@ -129,7 +129,7 @@ class TestLocal:
         assert sorted(os.listdir(tmp_path / "root")) == ["a", "b"]
 
     def test_temporary_files_are_not_listed(self, tmp_path: Path) -> None:
-        """What a killed writer left is no file of the store; only ``leftovers`` names it."""
+        """What a killed writer left behind is not a file of the store; only ``leftovers`` names it."""
         files = Files(str(tmp_path))
         (tmp_path / ".tmp-abc").write_bytes(b"half")
         assert files.names("") == []
@@ -137,12 +137,12 @@ class TestLocal:
         assert files.leftovers("nothing") == []
 
     def test_an_empty_folder_has_an_age(self, tmp_path: Path) -> None:
-        """A folder that was just made for an attempt is young, not without age."""
+        """A folder that was just made for an attempt is young."""
         (tmp_path / "new").mkdir()
         assert Files(str(tmp_path)).newest("new") == pytest.approx(os.stat(tmp_path / "new").st_mtime)
 
     def test_a_path_below_a_file_is_not_found(self, tmp_path: Path) -> None:
-        """Reading ``file/x`` finds nothing; writing there is a storage failure that names the path."""
+        """Reading ``file/x`` raises FileNotFoundError; writing it is a storage failure that names the path."""
         (tmp_path / "file").write_bytes(b"")
         files = Files(str(tmp_path / "file"))
         with pytest.raises(FileNotFoundError):
@@ -151,15 +151,15 @@ class TestLocal:
             files.write_many({"x": b"1"})
 
     def test_local_paths_only_on_local_stores(self, tmp_path: Path) -> None:
-        """``local`` gives a Path in a folder and says what to do on another file system."""
+        """``local`` gives a Path in a local folder; for another file system the error says what to do."""
         assert Files(str(tmp_path)).local("a/b") == tmp_path / "a" / "b"
-        with pytest.raises(UsageError, match="local"):
+        with pytest.raises(UsageError, match="memory://x: expected a local folder.*local or shared disk"):
             Files("memory://x").local("a")
 
     @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
     @pytest.mark.parametrize("verb", ["write", "create", "write_many"])
     def test_a_full_disk_is_named(self, tmp_path: Path, monkeypatch: Any, verb: str, number: int) -> None:
-        """No space is a StorageFailure that says so and what to do; nothing is there, not even a temporary file."""
+        """A full disk is a StorageFailure that says what to do and leaves no file, not even a temporary one."""
         files = Files(str(tmp_path))
 
         def full(descriptor: int) -> None:
@@ -177,21 +177,22 @@ class TestLocal:
             assert os.listdir(tmp_path) == []
 
     def test_a_forbidden_folder_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """No permission is a StorageFailure with the path."""
+        """Missing permission is a StorageFailure that names the path."""
 
         def refuse(*arguments: object, **named: object) -> None:
             raise PermissionError(errno.EACCES, "Permission denied")
 
         monkeypatch.setattr(os, "replace", refuse)
-        with pytest.raises(StorageFailure, match="permissions of the folder"):
+        message = f"{tmp_path}/a: permission to read and write is missing. Check the permissions of the folder"
+        with pytest.raises(StorageFailure, match=message):
             Files(str(tmp_path)).write("a", b"1")
 
 
 class TestConnection:
-    """What happens when the other side does not answer."""
+    """What happens when the server does not answer."""
 
-    def test_a_read_that_failed_on_the_way_can_be_tried_again(self, tmp_path: Path, monkeypatch: Any) -> None:
-        """It stays an OSError, for a caller that retries."""
+    def test_a_read_that_failed_can_be_tried_again(self, tmp_path: Path, monkeypatch: Any) -> None:
+        """The error stays an OSError, for a caller that retries."""
         files = Files("memory://connection")
 
         def reset(path: str) -> bytes:
@@ -202,7 +203,7 @@ class TestConnection:
             files.read("a")
 
     def test_an_unreachable_server_is_a_storage_failure(self, s3_options: dict[str, Any]) -> None:
-        """Writing to a server that does not answer names the path; reading from it is an OSError."""
+        """Writing to it is an error that names the path; reading from it is an OSError."""
         unreachable = {
             **s3_options,
             "client_kwargs": {"endpoint_url": "http://127.0.0.1:9"},
@@ -215,8 +216,8 @@ class TestConnection:
         with pytest.raises(OSError, match="connect"):
             files.read("a")
 
-    def test_an_error_of_the_program_is_passed_on(self, monkeypatch: Any) -> None:
-        """Only what the file system says is translated."""
+    def test_an_error_in_the_program_is_passed_on(self, monkeypatch: Any) -> None:
+        """Only errors of the file system are translated."""
         files = Files("memory://program")
 
         def wrong(path: str) -> bytes:
@@ -228,6 +229,6 @@ class TestConnection:
 
 
 def test_an_unknown_protocol_says_what_to_install() -> None:
-    """A URL that no package reads is a usage error with the extra's name."""
+    """A URL that no installed package reads is a usage error that names the extra to install."""
     with pytest.raises(UsageError, match=r"pdstore\[s3\]"):
         Files("nosuch://bucket/x")

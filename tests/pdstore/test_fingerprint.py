@@ -20,7 +20,7 @@ BASE = Identity("grouping", 1, {"k": 4, "deep": {"a": 1}}, {"w.safetensors": "aa
 
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_the_order_of_keys_does_not_matter(values: dict[str, object]) -> None:
-    """Equal settings have one fingerprint however they were written down."""
+    """Equal settings have the same fingerprint, in whatever order they were written."""
     turned = dict(reversed(list(values.items())))
     assert Identity("s", 1, values).fingerprint == Identity("s", 1, turned).fingerprint
     assert canonical(values) == canonical(turned)
@@ -37,13 +37,13 @@ def test_the_order_of_keys_does_not_matter(values: dict[str, object]) -> None:
     ],
 )
 def test_whatever_changes_results_changes_the_fingerprint(other: Identity) -> None:
-    """Stage, version, settings, weights and upstream each count, and each is named as the difference."""
+    """Stage, version, settings, weights and upstream all count, and ``difference`` names each."""
     assert other.fingerprint != BASE.fingerprint
     assert len(difference(BASE, other)) == 1
 
 
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
-    """It depends on no hash seed; and it is this very value, so that a store stays current under a new program."""
+    """It depends on no hash seed, and this exact value keeps a store current under a newer program."""
     program = "from pdstore import Identity; print(Identity('grouping', 1, {'k': 4}).fingerprint)"
     runs = [
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
@@ -58,7 +58,7 @@ def test_an_identity_survives_its_record() -> None:
 
 
 def test_a_difference_reads_like_settings() -> None:
-    """One line a change, nested keys with dots, what is new or gone shown as not set."""
+    """One line per change; nested keys have dots, and added or removed ones read "not set"."""
     new = Identity("grouping", 1, {"k": 5, "seed": 1, "deep": {"a": 2}}, {}, {"objects": "cc"})
     assert difference(BASE, new) == [
         "deep.a: 1 -> 2",
@@ -71,7 +71,7 @@ def test_a_difference_reads_like_settings() -> None:
     assert difference(BASE, BASE) == []
 
 
-def test_what_json_cannot_say_is_refused() -> None:
-    """NaN is no setting: it would never equal itself."""
+def test_a_value_that_json_cannot_hold_is_refused() -> None:
+    """NaN is refused, because it would never equal itself."""
     with pytest.raises(ValueError, match="JSON"):
         digest({"x": float("nan")})

@@ -1,4 +1,4 @@
-"""The format is open and stays readable: stores are read without the engine, and as earlier versions wrote them."""
+"""The format is open and stays readable: without the engine, and in stores that earlier versions wrote."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.pdstore.example import TABLES, assert_equal, drawn, errors, filled, i
 
 V1 = Path(__file__).parent.parent / "data" / "store_v1"
 
-# What the README's section on the format says, as a program of its own. It imports no engine.
+# What the README says about the format, as a program that does not import the engine.
 READER = """
 import json, pathlib, sys
 import duckdb, numpy, pycocotools.mask, zarr
@@ -40,7 +40,7 @@ assert not any(name.split(".")[0] == "pdstore" for name in sys.modules)
 
 
 def test_zarr_duckdb_and_pycocotools_suffice(tmp_path: Path) -> None:
-    """A program that imports only these three finds every row, vector and mask."""
+    """A program that imports only these three reads every row, vector and mask."""
     filled(str(tmp_path))
     found = subprocess.run(
         [sys.executable, "-c", READER, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -54,13 +54,13 @@ def test_zarr_duckdb_and_pycocotools_suffice(tmp_path: Path) -> None:
 
 @pytest.fixture
 def first(tmp_path: Path) -> Layer:
-    """The layer of a store that version 0.1.0 wrote (tests/data/make_store.py), in a place of its own."""
+    """The layer of a store that version 0.1.0 wrote (tests/data/make_store.py), copied to a temporary folder."""
     shutil.copytree(V1, tmp_path / "store")
     return Store(str(tmp_path / "store")).layer("grouping", identity(k=4).fingerprint)
 
 
 def test_a_store_of_format_1_is_read(first: Layer) -> None:
-    """Settings, rows, errors and checksums are those that were written."""
+    """Its settings, rows, errors and checksums are those that were written."""
     assert first.info.identity == identity(k=4)
     assert first.units() == [0, 1]
     for unit in first.units():
@@ -71,13 +71,13 @@ def test_a_store_of_format_1_is_read(first: Layer) -> None:
     assert list(verify(first.store)) == [None, None]
 
 
-def test_a_store_of_format_1_is_asked(first: Layer) -> None:
-    """SQL sees its rows."""
+def test_a_store_of_format_1_is_queried(first: Layer) -> None:
+    """SQL sees the rows that version 0.1.0 wrote."""
     catalog = Catalog(first.store, TABLES, {"grouping": first.fingerprint})
     assert catalog.query("SELECT count(*) AS n, max(name) AS m FROM parts").to_pylist() == [{"n": 9, "m": "part «4»"}]
 
 
 def test_a_store_of_format_1_is_continued(first: Layer) -> None:
-    """New units stand beside the old ones."""
+    """New units are committed next to the old ones."""
     first.commit(2, parts(6, seed=2))
     assert [len(rows) for rows in first.scan()] == [4, 5, 6]

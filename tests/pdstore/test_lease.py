@@ -31,8 +31,8 @@ def taken(files: Files, **options: Any) -> Claim | None:
     return claim(files, "crf", "f00d", 5, **options)
 
 
-def test_a_unit_is_claimed_by_one(files: Files) -> None:
-    """While the claim is held nobody else gets it; afterwards it is free and no file is left."""
+def test_a_unit_is_claimed_by_one_worker(files: Files) -> None:
+    """While the claim is held nobody else gets the unit; afterwards it is free and no file is left."""
     ours = taken(files)
     assert ours is not None
     with ours:
@@ -45,7 +45,7 @@ def test_a_unit_is_claimed_by_one(files: Files) -> None:
 
 
 def test_an_expired_lease_is_taken_over(files: Files) -> None:
-    """A worker that was silent too long loses its unit to the next generation, and its late release frees nothing."""
+    """A worker that was silent for too long loses its unit, and its late release does not free the unit."""
     slow, now = taken(files), time.time()
     assert slow is not None
     assert taken(files, clock=lambda: now + 100) is None
@@ -58,7 +58,7 @@ def test_an_expired_lease_is_taken_over(files: Files) -> None:
 
 
 def test_the_lease_of_a_dead_process_of_this_host_has_expired(files: Files) -> None:
-    """Nobody waits for a process that was killed here; one on another host is waited for."""
+    """A process that was killed on this host is not waited for; one on another host is."""
     gone = int(subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True).stdout)
     now = time.time()
     assert Lease(socket.gethostname(), gone, now, now).is_expired(now)
@@ -68,7 +68,7 @@ def test_the_lease_of_a_dead_process_of_this_host_has_expired(files: Files) -> N
 
 
 def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not being allowed to signal it means that it is there."""
+    """If it may not be signalled, it exists."""
 
     def refuse(pid: int, signal: int) -> None:
         raise PermissionError
@@ -77,8 +77,8 @@ def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> 
     assert not Lease(socket.gethostname(), 1, 0, 0).is_expired(1)
 
 
-def test_one_of_many_gets_an_expired_lease(files: Files) -> None:
-    """Eight threads that see the same dead lease: exactly one takes it over."""
+def test_an_expired_lease_goes_to_one_of_many(files: Files) -> None:
+    """Of eight threads that see the same expired lease, exactly one takes it over."""
     stale = Lease("elsewhere", 1, 0, 0)
     files.create(layout.lease("crf", "f00d", 5, 0), json.dumps(vars(stale)).encode())
     barrier, won = threading.Barrier(8), []
@@ -97,7 +97,7 @@ def test_one_of_many_gets_an_expired_lease(files: Files) -> None:
 
 
 def test_a_heartbeat_keeps_a_lease_young() -> None:
-    """While it is held its beat moves on, its start does not."""
+    """While the lease is held, its heartbeat advances and its start does not."""
     files = Files("memory://beat")
     lease = Lease(socket.gethostname(), os.getpid(), 1.0, 1.0)
     path = layout.lease("crf", "f00d", 5, 0)
@@ -113,13 +113,13 @@ def test_a_heartbeat_keeps_a_lease_young() -> None:
 
 
 def test_a_full_disk_does_not_end_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A beat that cannot be written is made good by the next, and leaving hides no other error."""
+    """After a heartbeat that cannot be written the next one follows, and leaving hides no other error."""
     files = Files("memory://full")
     beats = threading.Semaphore(0)
 
     def refuse(path: str, data: bytes = b"") -> None:
         beats.release()
-        raise StorageFailure("expected room to write, found no space left")
+        raise StorageFailure("there is no space left")
 
     monkeypatch.setattr(files, "write", refuse)
     monkeypatch.setattr(files, "remove", refuse)
@@ -137,7 +137,7 @@ def test_a_full_disk_does_not_end_the_heartbeat(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"half of a le"])
 def test_a_damaged_lease_holds_nothing(data: bytes) -> None:
-    """It can be taken over at once."""
+    """Its unit can be claimed at once."""
     files = Files("memory://damaged")
     files.write(layout.lease("crf", "f00d", 5, 2), data)
     found = taken(files)

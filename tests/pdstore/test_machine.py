@@ -1,4 +1,4 @@
-"""Workers that write, crash, race and take back, in any order, against a model of what is committed."""
+"""Workers that write, crash, race and withdraw in any order, compared with a model of what is committed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ YEAR_S = 365 * 86400.0
 class Machine(RuleBasedStateMachine):
     """Two workers on one store.
 
-    The model is ``committed``: unit -> (attempt, seed of its rows). Whatever happens, readers see just that.
+    The model is ``committed``: unit -> (attempt, seed of its rows). Whatever happens, readers see exactly that.
     """
 
     @initialize()
@@ -54,7 +54,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(worker=st.integers(0, 1), unit=UNITS, seed=SEEDS)
     def commit(self, worker: int, unit: int, seed: int) -> None:
-        """A worker commits: it succeeds just if the unit is open."""
+        """A worker commits, which succeeds exactly if the unit is open."""
         self._commit(worker, unit, seed)
 
     @rule(unit=UNITS, seed=SEEDS)
@@ -65,7 +65,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(unit=UNITS, seed=SEEDS)
     def storage_refuses(self, unit: int, seed: int) -> None:
-        """The manifest does not arrive: the worker is told, and nothing changed."""
+        """The manifest does not arrive: the worker gets an error, and nothing has changed."""
         with _files_method("create", _refuse):
             try:
                 self.workers[0].commit(unit, parts(2, seed))
@@ -78,7 +78,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(unit=UNITS, seed=SEEDS)
     def answer_is_lost(self, unit: int, seed: int) -> None:
-        """The manifest arrives and the answer does not: it counts all the same."""
+        """The manifest arrives and the answer does not: the commit counts all the same."""
         create = Files.create
 
         def lost(files: Files, path: str, data: bytes) -> bool:
@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(worker=st.integers(0, 1), unit=UNITS)
     def claim(self, worker: int, unit: int) -> None:
-        """A claim is given just if nobody holds one."""
+        """A claim is granted exactly if nobody holds the unit."""
         found = self.workers[worker].claim(unit)
         assert (found is None) == (unit in self.held)
         if found is not None:
@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(unit=UNITS)
     def release(self, unit: int) -> None:
-        """A claim that is left frees its unit."""
+        """Leaving a claim frees its unit."""
         if unit in self.held:
             with self.held.pop(unit):
                 assert unit in self.workers[0].leases()
@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def every_commit_is_sound(self) -> None:
-        """All files of every manifest are there with their checksums."""
+        """All files of every manifest exist and have their checksums."""
         assert [item for item in verify(self.workers[0].store) if item] == []
 
     def teardown(self) -> None:
@@ -170,7 +170,7 @@ def _die(files: Files, path: str, data: bytes) -> bool:
 
 
 def _refuse(files: Files, path: str, data: bytes) -> bool:
-    raise StorageFailure("expected an answer, found none")
+    raise StorageFailure("the storage did not answer")
 
 
 @contextlib.contextmanager

@@ -16,14 +16,14 @@ Bools = npt.NDArray[np.bool_]
 
 @st.composite
 def stacks(draw: st.DrawFn, least: int = 0) -> Bools:
-    """(N, H, W) bool; whole, empty and one-pixel masks among them."""
+    """(N, H, W) bool, including full, empty and one-pixel masks."""
     shape = draw(st.tuples(st.integers(least, 4), st.integers(1, 9), st.integers(1, 9)))
     return draw(arrays(bool, shape, elements=st.booleans(), fill=st.booleans()))
 
 
 @given(stacks())
 def test_decode_undoes_encode(stack: Bools) -> None:
-    """Every stack comes back, all together and one by one."""
+    """The masks come back, decoded together or one by one."""
     rle = masks.encode(stack)
     assert len(rle) == len(stack)
     decoded = masks.decode(rle, *stack.shape[1:])
@@ -42,7 +42,7 @@ def test_the_strings_are_those_of_coco(stack: Bools) -> None:
 
 @given(stacks())
 def test_area_and_boxes_are_those_of_the_pixels(stack: Bools) -> None:
-    """Arithmetic on the runs agrees with the pixels; an empty mask has area 0 and a box of zeros."""
+    """Arithmetic on runs agrees with the pixels; an empty mask has area 0 and a box of zeros."""
     rle, size = masks.encode(stack), stack.shape[1:]
     np.testing.assert_array_equal(masks.area(rle, *size), stack.sum((1, 2)))
     for box, mask in zip(masks.boxes(rle, *size), stack, strict=True):
@@ -54,7 +54,7 @@ def test_area_and_boxes_are_those_of_the_pixels(stack: Bools) -> None:
 
 @given(stacks(), st.integers(0, 4), st.data())
 def test_iou_is_that_of_the_pixels(first: Bools, count: int, data: st.DataObject) -> None:
-    """Every pair's intersection over union; 0 where both are empty."""
+    """It is the intersection over union of every pair, and 0 where both masks are empty."""
     second = data.draw(arrays(bool, (count, *first.shape[1:]), elements=st.booleans(), fill=st.booleans()))
     found = masks.iou(masks.encode(first), masks.encode(second), *first.shape[1:])
     both = (first[:, None] & second[None]).sum((2, 3))
@@ -64,7 +64,7 @@ def test_iou_is_that_of_the_pixels(first: Bools, count: int, data: st.DataObject
 
 @given(stacks())
 def test_union_and_intersection_are_those_of_the_pixels(stack: Bools) -> None:
-    """Of nothing both are the empty mask."""
+    """Without masks both are the empty mask."""
     rle, size = masks.encode(stack), stack.shape[1:]
     np.testing.assert_array_equal(masks.decode_one(masks.union(rle, *size), *size), stack.any(0))
     common = stack.all(0) if len(stack) else np.zeros(size, bool)
@@ -73,7 +73,7 @@ def test_union_and_intersection_are_those_of_the_pixels(stack: Bools) -> None:
 
 @given(stacks(least=1), st.integers(1, 12), st.integers(1, 12))
 def test_resize_takes_the_pixel_under_the_centre(stack: Bools, height: int, width: int) -> None:
-    """Every target pixel has the value of the source pixel under its centre; the own size changes nothing."""
+    """Each target pixel has the value of the source pixel under its centre; the same size changes nothing."""
     mask = stack[0]
     found = masks.resize_nearest(mask, height, width)
     assert found.shape == (height, width)
@@ -90,13 +90,13 @@ def test_a_stack_without_pixels_is_refused(shape: tuple[int, ...]) -> None:
         masks.encode(np.zeros(shape, bool))
 
 
-def test_any_number_but_zero_is_inside() -> None:
-    """Float and integer masks count as "not zero"."""
+def test_every_value_but_zero_is_inside() -> None:
+    """In float and integer masks, pixels that are not zero are inside."""
     stack = np.array([[[0.0, 0.2], [-1.0, 0.0]]])
     assert masks.decode(masks.encode(stack), 2, 2).tolist() == [[[False, True], [True, False]]]
 
 
-def test_nothing_has_no_area_and_no_box() -> None:
+def test_no_masks_have_no_areas_and_no_boxes() -> None:
     """No masks give arrays with no rows and the right columns."""
     nothing = Ragged.from_list([])
     assert masks.area(nothing, 3, 3).shape == (0,)

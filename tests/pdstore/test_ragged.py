@@ -22,7 +22,7 @@ def test_strings_come_back(strings: list[bytes]) -> None:
 
 @given(STRINGS, st.data())
 def test_take_picks_by_number_and_by_flag(strings: list[bytes], data: st.DataObject) -> None:
-    """The same selection as on the list, in its order, with repeats."""
+    """The result is that of picking from the list, in the same order and with repeats."""
     ragged = Ragged.from_list(strings)
     flags = data.draw(st.lists(st.booleans(), min_size=len(strings), max_size=len(strings)))
     assert list(ragged.take(np.array(flags, bool))) == [s for s, f in zip(strings, flags, strict=True) if f]
@@ -33,13 +33,13 @@ def test_take_picks_by_number_and_by_flag(strings: list[bytes], data: st.DataObj
 
 @given(st.lists(STRINGS, max_size=4))
 def test_concat_joins_in_order(lists: list[list[bytes]]) -> None:
-    """The strings of all, first to last."""
+    """The strings of all inputs come first to last."""
     joined = Ragged.concat([Ragged.from_list(strings) for strings in lists])
     assert list(joined) == [string for strings in lists for string in strings]
 
 
 def test_equality_is_that_of_the_strings() -> None:
-    """The same bytes cut elsewhere are another value; another type is never equal."""
+    """The same bytes cut at other places are not equal, and neither is another type."""
     assert Ragged.from_list([b"ab", b"c"]) == Ragged.from_list([b"ab", b"c"])
     assert Ragged.from_list([b"ab", b"c"]) != Ragged.from_list([b"a", b"bc"])
     assert Ragged.from_list([b"ab"]) != [b"ab"]
@@ -47,13 +47,13 @@ def test_equality_is_that_of_the_strings() -> None:
 
 @pytest.mark.parametrize("index", [2, -3])
 def test_an_index_outside_is_an_error(index: int) -> None:
-    """As for a list."""
+    """As with a list, it is an IndexError."""
     with pytest.raises(IndexError, match="2 strings"):
         Ragged.from_list([b"a", b"b"])[index]
 
 
 @pytest.mark.parametrize("offsets", [[], [1, 3], [0, 2], [[0, 3]], [0, 2, 1, 3]])
 def test_offsets_that_do_not_describe_the_data_are_refused(offsets: list[int]) -> None:
-    """They run from 0 to the number of bytes and never fall."""
+    """They must run from 0 to the number of bytes and never decrease."""
     with pytest.raises(ValueError, match="offsets must"):
         Ragged(np.zeros(3, np.uint8), np.array(offsets, np.uint64))

@@ -1,4 +1,4 @@
-"""Run-length strings as numbers, and those that are none."""
+"""Run-length strings as numbers, and strings that are not valid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pdstore.runlength import check_run_lengths, compress, run_lengths
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_runs_are_those_of_the_mask(height: int, width: int, share: float, seed: int) -> None:
-    """What pycocotools encodes comes out as the runs of the mask, column by column, and goes back to the same bytes."""
+    """A string of pycocotools gives the mask's runs, column by column, and the runs give back the same bytes."""
     mask = np.random.default_rng(seed).random((height, width)) < share
     flat = [(bool(value), len(list(group))) for value, group in groupby(mask.T.ravel())]
     expected = ([0] if flat[0][0] else []) + [length for _, length in flat]
@@ -44,8 +44,8 @@ def test_large_runs() -> None:
         (b"143", "runs of 8 pixels in all, for a mask of 3 x 4 = 12"),
     ],
 )
-def test_what_is_no_mask_is_refused(counts: bytes, message: str) -> None:
-    """The error says what cannot be."""
+def test_a_string_that_is_not_a_mask_is_refused(counts: bytes, message: str) -> None:
+    """The error says what is not valid."""
     with pytest.raises(ValueError, match=message):
         check_run_lengths(counts, 3, 4)
 
@@ -54,6 +54,6 @@ def test_what_is_no_mask_is_refused(counts: bytes, message: str) -> None:
     ("runs", "message"), [([3, 4], "runs of 7 pixels in all"), ([20, -8], "a run of -8 pixels"), ([12.5], "12.5")]
 )
 def test_runs_of_no_mask_are_refused(runs: list[int], message: str) -> None:
-    """Runs that are negative, not whole, or do not fill the mask are not written."""
+    """Runs that are negative, not whole numbers, or do not fill the mask are refused."""
     with pytest.raises(ValueError, match=message):
         compress(runs, 3, 4)

@@ -21,20 +21,20 @@ class TestContract:
         return filled(place.url, **place.options)
 
     def test_a_store_is_made_once(self, place: Place) -> None:
-        """Making it again is a usage error, and changes nothing; opening gives what was recorded."""
+        """Making it again is a usage error that changes nothing; opening it gives what was recorded."""
         new_store(place.url, **place.options)
-        with pytest.raises(UsageError, match="already there.*--add"):
+        with pytest.raises(UsageError, match="a store already exists here.*--add"):
             Store.create(place.url, StoreInfo(64, 1, {}), **place.options)
         assert Store(place.url, **place.options).info == StoreInfo(8, 3, {"images": "/photos"})
 
-    def test_what_is_recorded_of_a_store_can_be_replaced(self, place: Place) -> None:
-        """The next who opens it sees the new record."""
+    def test_the_record_of_a_store_can_be_replaced(self, place: Place) -> None:
+        """Whoever opens the store next sees the new record."""
         store = new_store(place.url, **place.options)
         store.replace_info(StoreInfo(8, 3, {"images": "/photos"}, vocabulary="abc"))
         assert store.info.vocabulary == Store(place.url, **place.options).info.vocabulary == "abc"
 
     def test_a_unit_is_read_as_it_was_committed(self, layer: Layer) -> None:
-        """All columns, or those named; unit by unit in a scan."""
+        """A read returns all columns or those named, and a scan returns the units one by one."""
         assert layer.units() == [0, 1]
         for unit, rows in zip([0, 1], layer.scan(), strict=True):
             assert_equal(rows, parts(4 + unit, seed=unit))
@@ -43,7 +43,7 @@ class TestContract:
         assert [len(rows) for rows in layer.scan(["part"], units=[1, 0])] == [5, 4]
 
     def test_another_process_sees_the_commits(self, layer: Layer, place: Place) -> None:
-        """A layer found by its names has the same declaration and units."""
+        """A layer that is found by its node and fingerprint has the same declaration and units."""
         store = Store(place.url, **place.options)
         assert store.nodes() == ["grouping"]
         (found,) = store.layers("grouping")
@@ -53,7 +53,7 @@ class TestContract:
         assert_equal(found.read(1), parts(5, seed=1))
 
     def test_errors_and_extra_files_are_part_of_the_unit(self, layer: Layer) -> None:
-        """They are read back; a unit without errors has none; a file that is not there is missing input."""
+        """They are read back; a unit without errors has none, and a file that does not exist is missing input."""
         layer.commit(2, parts(1), extra={"model.safetensors": b"weights"}, inputs={"objects": "d1"}, started=0.0)
         assert layer.file(2, "model.safetensors") == b"weights"
         found = layer.errors(1)
@@ -72,7 +72,7 @@ class TestContract:
         assert_equal(layer.read(1), parts(5, seed=1))
 
     def test_a_withdrawn_unit_can_be_committed_again(self, layer: Layer) -> None:
-        """It is gone at once, its manifest is kept aside, and new content takes its place."""
+        """It is gone at once, its manifest is kept in ``withdrawn``, and new content takes its place."""
         old = layer.manifest(1)
         layer.withdraw(1)
         assert layer.units() == [0]
@@ -86,14 +86,14 @@ class TestContract:
     def test_what_was_withdrawn_since_it_was_listed_is_left_out(
         self, layer: Layer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Readers go on while another process withdraws a unit."""
+        """Readers carry on while another process withdraws a unit."""
         monkeypatch.setattr(layer, "units", lambda: [0, 1])
         layer.withdraw(1)
         assert list(layer.manifests()) == [0]
         assert list(layer.manifests([0, 1])) == [0]
 
     def test_two_settings_are_two_layers(self, layer: Layer) -> None:
-        """They stand side by side, and declaring one again is the same layer."""
+        """They exist side by side, and declaring one again gives the same layer."""
         other = new_layer(layer.store, k=5)
         again = new_layer(layer.store, k=4)
         assert other.units() == []
@@ -101,7 +101,7 @@ class TestContract:
         assert len(layer.store.layers("grouping")) == 2
 
     def test_a_layer_that_is_declared_is_written_once(self, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Declaring it again needs no right to write."""
+        """Declaring it again needs no permission to write."""
 
         def refuse(*_: object) -> bool:
             raise AssertionError("nothing is to be written")
@@ -110,7 +110,7 @@ class TestContract:
         assert new_layer(layer.store, k=4).units() == [0, 1]
 
     def test_a_unit_is_claimed_by_one_worker(self, layer: Layer) -> None:
-        """While one holds it another gets None, and everybody sees who works on it."""
+        """While one worker holds it another gets None, and everyone sees who works on it."""
         claim = layer.claim(7)
         assert claim is not None
         with claim:
@@ -119,27 +119,27 @@ class TestContract:
         assert layer.leases() == {}
 
     def test_no_rows_are_a_commit_too(self, layer: Layer) -> None:
-        """A block in which nothing was found is done."""
+        """A block in which nothing was found is done, too."""
         layer.commit(3, Rows.empty(PARTS))
         assert len(layer.read(3)) == 0
         assert 3 in layer.units()
 
     @pytest.mark.parametrize("name", ["rows.parquet", "data.zarr/zarr.json", "data.zarr/rle/c/0"])
     def test_a_missing_file_is_corrupt_data(self, layer: Layer, name: str) -> None:
-        """Never silent zeros: the unit is named, and what to do."""
+        """It is never read as zeros: the error names the unit and what to do."""
         layer.store.files.remove(f"{layer.manifest(0).folder}/{name}")
         with pytest.raises(CorruptData, match="grouping unit 0.*pd verify --repair"):
             layer.read(0)
 
     def test_the_current_layers_are_those_of_the_pipeline(self, layer: Layer) -> None:
-        """None before a pipeline is recorded."""
+        """Before a pipeline is recorded there are none."""
         assert layer.store.current() == {}
         layer.store.files.write(layout.PIPELINE, json.dumps({"current": {"grouping": layer.fingerprint}}).encode())
         assert layer.store.current() == {"grouping": layer.fingerprint}
 
 
 def test_any_flipped_bit_or_cut_is_noticed(tmp_path: Path) -> None:
-    """Whichever byte of whichever file a read needs is changed, or cut off: CorruptData, never other rows."""
+    """Changing or cutting off any byte that a read needs is CorruptData, and never gives other rows."""
     layer = filled(str(tmp_path), units=[1])
     manifest = layer.manifest(1)
     needed = [n for n in sorted(manifest.files) if n.endswith((".parquet", "/0", "data.zarr/zarr.json", "/0/0"))]
@@ -166,7 +166,7 @@ def test_any_flipped_bit_or_cut_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["errors.parquet", "model.pt"])
 def test_damaged_errors_and_extra_files_are_noticed(tmp_path: Path, name: str) -> None:
-    """A checkpoint that was cut is never loaded."""
+    """A truncated checkpoint is never loaded."""
     layer = new_layer(new_store(str(tmp_path)))
     manifest = layer.commit(0, parts(1), errors=errors(1), extra={"model.pt": b"weights"})
     path = tmp_path / manifest.folder / name
@@ -176,14 +176,14 @@ def test_damaged_errors_and_extra_files_are_noticed(tmp_path: Path, name: str) -
 
 
 def test_the_same_rows_give_the_same_content(tmp_path: Path) -> None:
-    """Two workers that compute one block commit equal checksums."""
+    """Two workers that compute the same block commit equal checksums."""
     made = [filled(str(tmp_path / name)).manifest(1) for name in ("a", "b")]
     assert made[0].content == made[1].content
     assert made[0].attempt != made[1].attempt
 
 
 def test_a_killed_writer_leaves_no_block(tmp_path: Path) -> None:
-    """Files of an attempt without a manifest are not seen by any reader."""
+    """No reader sees the files of an attempt that has no manifest."""
     layer = filled(str(tmp_path), units=[0])
     manifest = layer.manifest(0)
     (tmp_path / layout.commit("grouping", layer.fingerprint, 0)).unlink()
@@ -195,44 +195,44 @@ def test_a_killed_writer_leaves_no_block(tmp_path: Path) -> None:
 
 
 def test_an_unknown_column_is_refused(tmp_path: Path) -> None:
-    """The message lists those that there are."""
+    """The message lists the columns of the table."""
     with pytest.raises(ValueError, match=r"no column \['scores'\].*'score'"):
         filled(str(tmp_path)).read(0, ["scores"])
 
 
 def test_no_store_is_a_usage_error(tmp_path: Path) -> None:
-    """A folder, a file and nothing at all are told the same: how to make a store or name one."""
+    """For a folder, a file and a missing path alike, the message says how to make or name a store."""
     (tmp_path / "file").write_bytes(b"")
     for name in ("", "file", "nothing"):
-        with pytest.raises(UsageError, match="no store.json.*pd init"):
+        with pytest.raises(UsageError, match="there is no store here .no store.json.*pd init"):
             Store(str(tmp_path / name))
 
 
 def test_a_node_that_never_ran_is_missing_input(tmp_path: Path) -> None:
-    """The message says which command makes it."""
+    """The message says which command computes it."""
     layer = new_store(str(tmp_path)).layer("crf", "0123")
-    with pytest.raises(InputMissing, match="pd stage run crf"):
+    with pytest.raises(InputMissing, match="crf: there is no output of crf yet. Run: pd stage run crf"):
         _ = layer.table
     assert layer.units() == []
 
 
 @pytest.mark.parametrize("data", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "other": 2}'])
 def test_a_damaged_store_file_is_named(tmp_path: Path, data: str) -> None:
-    """CorruptData with its path, whatever stands in it."""
+    """Whatever its content, the error is CorruptData with its path."""
     (tmp_path / "store.json").write_text(data)
     with pytest.raises(CorruptData, match=r"store\.json"):
         Store(str(tmp_path))
 
 
 def test_a_damaged_layer_file_is_named(tmp_path: Path) -> None:
-    """CorruptData with its path."""
+    """The error is CorruptData with its path."""
     layer = filled(str(tmp_path))
     layer.store.files.write(layout.layer_info("grouping", layer.fingerprint), b'{"node": "grouping"}')
     with pytest.raises(CorruptData, match=r"layer\.json"):
         _ = Store(str(tmp_path)).layer("grouping", layer.fingerprint).table
 
 
-def test_a_later_format_asks_for_a_later_program(tmp_path: Path) -> None:
+def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
     """A store of format 2 is not opened."""
     (tmp_path / "store.json").write_text('{"format": 2, "blocks": 7}')
     with pytest.raises(CorruptData, match="format 2.*Update the program"):

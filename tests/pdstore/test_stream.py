@@ -16,7 +16,7 @@ START = Position()
 
 @st.composite
 def orders(draw: st.DrawFn) -> SampleOrder:
-    """Selections whose blocks are uneven and come in any order, some far apart."""
+    """Orders of selections whose blocks are uneven and come in any order, some far apart."""
     blocks = draw(st.lists(st.integers(0, 12), min_size=1, max_size=60))
     return SampleOrder(
         np.array(blocks, np.int64),
@@ -32,7 +32,7 @@ def taken(order: SampleOrder, count: int, start: Position = START, **rank: int) 
 
 @given(orders(), st.integers(0, 4))
 def test_every_row_comes_once_an_epoch(order: SampleOrder, epoch: int) -> None:
-    """Without the filling of the last batch an epoch is a permutation of the rows; the filling is its own front."""
+    """Without the filling of its last batch an epoch is a permutation of the rows; the filling is its first rows."""
     flat, rows = order.epoch(epoch).ravel(), len(order.block_of_row)
     assert sorted(flat[:rows]) == list(range(rows))
     np.testing.assert_array_equal(flat[rows:], np.resize(flat[:rows], len(flat) - rows))
@@ -40,7 +40,7 @@ def test_every_row_comes_once_an_epoch(order: SampleOrder, epoch: int) -> None:
 
 @given(orders(), st.integers(0, 4))
 def test_only_blocks_of_a_window_are_mixed(order: SampleOrder, epoch: int) -> None:
-    """At any time rows of at most ``window`` blocks are wanted: a window's blocks are used up before the next."""
+    """At most ``window`` blocks are in use at any time: one window is used up before the next begins."""
     blocks = order.block_of_row[order.epoch(epoch).ravel()[: len(order.block_of_row)]]
     first: dict[int, int] = {}
     last: dict[int, int] = {}
@@ -54,7 +54,7 @@ def test_only_blocks_of_a_window_are_mixed(order: SampleOrder, epoch: int) -> No
 
 @given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 99), st.sampled_from([1, 2, 3, 4, 6]))
 def test_the_number_of_ranks_changes_no_batch(rows: int, share: int, seed: int, ranks: int) -> None:
-    """The ranks' shares laid side by side are the batch that one rank would see."""
+    """The ranks' shares put together are the batch that a single rank would see."""
     order = SampleOrder(np.arange(rows) // 7, batch_size=share * ranks, seed=seed, window=2)
     count = 2 * order.batches_per_epoch + 1
     alone = taken(order, count)
@@ -64,7 +64,7 @@ def test_the_number_of_ranks_changes_no_batch(rows: int, share: int, seed: int, 
 
 @given(orders(), st.integers(0, 30))
 def test_a_resumed_stream_goes_on_with_the_same_batch(order: SampleOrder, step: int) -> None:
-    """From any step on, and from the position that came with a batch, the batches equal the uninterrupted ones."""
+    """From any step, or from a position that came with a batch, the batches are those of an unbroken stream."""
     whole = list(islice(order.batches(), step + 4))
     expected = [rows.tolist() for _, rows in whole[step:]]
     assert taken(order, 4, order.at_step(step)) == expected
@@ -73,21 +73,21 @@ def test_a_resumed_stream_goes_on_with_the_same_batch(order: SampleOrder, step: 
 
 @given(orders())
 def test_the_end_of_an_epoch_is_the_start_of_the_next(order: SampleOrder) -> None:
-    """A position behind the last batch of an epoch, as after a checkpoint there, loses and repeats nothing."""
+    """A position after the last batch of an epoch, as in a checkpoint there, loses and repeats nothing."""
     end = Position(2, order.batches_per_epoch)
     assert taken(order, 3, end) == taken(order, 3, Position(3, 0))
 
 
 def test_epochs_and_seeds_differ() -> None:
-    """Another epoch or seed is another order."""
+    """Another epoch or seed gives another order."""
     order = SampleOrder(np.arange(100) // 10, 10)
     other = SampleOrder(np.arange(100) // 10, 10, seed=1)
     assert not np.array_equal(order.epoch(0), order.epoch(1))
     assert not np.array_equal(order.epoch(0), other.epoch(0))
 
 
-def test_the_order_is_the_same_for_ever() -> None:
-    """These very rows: a training that was begun by an earlier version goes on with the same batches."""
+def test_the_order_never_changes() -> None:
+    """These exact rows keep a training that an earlier version began on the same batches."""
     order = SampleOrder(np.arange(12) // 3, batch_size=5, seed=7, window=2)
     assert order.epoch(0).tolist() == [[9, 10, 1, 2, 11], [0, 3, 7, 8, 5], [6, 4, 9, 10, 1]]
     assert generator("a", 1).integers(0, 1000, 3).tolist() == [824, 37, 393]
@@ -95,7 +95,7 @@ def test_the_order_is_the_same_for_ever() -> None:
 
 @pytest.mark.parametrize(("rows", "batch", "window"), [(0, 1, 1), (3, 0, 1), (3, 1, 0)])
 def test_an_impossible_order_is_refused(rows: int, batch: int, window: int) -> None:
-    """No rows, an empty batch or window."""
+    """There must be at least one row, and a batch and a window of at least 1."""
     with pytest.raises(ValueError, match="at least"):
         SampleOrder(np.zeros(rows, np.int64), batch, window=window)
 
@@ -108,7 +108,7 @@ def test_ranks_that_do_not_divide_the_batch_are_refused(rank: int, ranks: int) -
 
 
 def test_rows_of_one_block_spread_over_an_epoch() -> None:
-    """With a window over all blocks the places of a block's rows look uniform, not in a run."""
+    """With a window over all blocks, the rows of one block are spread evenly and not in a run."""
     blocks: npt.NDArray[np.int64] = np.arange(1000) // 100
     places = np.flatnonzero(blocks[SampleOrder(blocks, 10, window=10).epoch(0).ravel()] == 3)
     assert places.min() < 100

@@ -31,7 +31,7 @@ RECORDS = st.lists(
 
 @given(RECORDS)
 def test_records_become_columns(records: list[dict[str, Any]]) -> None:
-    """Every value is found again in its column and row, in the declared dtype."""
+    """Every value is in its column and row, in the declared dtype."""
     rows = Rows.from_records(PARTS, records)
     assert len(rows) == len(records)
     for i, record in enumerate(records):
@@ -47,7 +47,7 @@ def test_records_become_columns(records: list[dict[str, Any]]) -> None:
 
 @given(RECORDS)
 def test_arrow_holds_the_scalars(records: list[dict[str, Any]]) -> None:
-    """The Arrow table has the declared schema, which leaves out vectors and ragged columns."""
+    """The Arrow table has the declared schema, without vectors and ragged columns."""
     frame = Rows.from_records(PARTS, records).to_arrow()
     assert frame.schema == PARTS.arrow_schema
     assert frame.column_names == ["image_id", "part", "score", "area_ratio", "is_good", "name"]
@@ -56,7 +56,7 @@ def test_arrow_holds_the_scalars(records: list[dict[str, Any]]) -> None:
 
 @given(st.lists(st.integers(0, 4), max_size=4))
 def test_concat_and_take_undo_each_other(counts: list[int]) -> None:
-    """Rows of several blocks joined, and taken apart again, are the same rows."""
+    """Rows of several blocks, joined and taken apart again, are the same rows."""
     pieces = [parts(count, seed=i) for i, count in enumerate(counts)]
     joined = Rows.concat(PARTS, pieces)
     start = 0
@@ -68,7 +68,7 @@ def test_concat_and_take_undo_each_other(counts: list[int]) -> None:
 
 @given(st.lists(st.integers(-3, 3), max_size=20))
 def test_by_groups_the_row_numbers(values: list[int]) -> None:
-    """Every row number stands once, under its value, in order."""
+    """Every row number appears once, under its value, in order."""
     groups = Rows(ONE, {"x": values}).by("x")
     assert {key: rows.tolist() for key, rows in groups.items()} == {
         key: [i for i, value in enumerate(values) if value == key] for key in set(values)
@@ -82,7 +82,7 @@ def test_a_declaration_survives_its_record() -> None:
 
 
 def test_an_unknown_scalar_type_is_refused() -> None:
-    """The message lists those that there are."""
+    """The message lists the known types."""
     with pytest.raises(ValueError, match="float32.*got uint8"):
         Column("x", "uint8", "")
 
@@ -91,7 +91,7 @@ def test_an_unknown_scalar_type_is_refused() -> None:
     ("change", "message"),
     [
         ({"extra": [1]}, "unknown columns"),
-        ({"part": [1]}, "different length"),
+        ({"part": [1]}, "different lengths"),
         ({"part": [0.5, 1.5]}, "must be int32"),
         ({"part": [2**40, 0]}, "must fit int32"),
         ({"image_id": np.array([2**63, 0], np.uint64)}, "must fit int64"),
@@ -104,20 +104,20 @@ def test_an_unknown_scalar_type_is_refused() -> None:
     ],
 )
 def test_wrong_columns_are_refused(change: dict[str, Any], message: str) -> None:
-    """Rows that exist are valid: name, length, kind, range and dimensions are checked at construction."""
+    """Rows are valid once constructed: names, lengths, types, ranges and dimensions are checked."""
     with pytest.raises(ValueError, match=message):
         Rows(PARTS, {**parts(2).columns, **change})
 
 
-def test_a_missing_column_is_refused_unless_a_part_is_meant() -> None:
-    """``partial=True`` is what a read of some columns returns."""
+def test_a_missing_column_is_refused_unless_rows_are_partial() -> None:
+    """A read of some columns returns partial rows."""
     with pytest.raises(ValueError, match="missing"):
         Rows(PARTS, {"part": [1]})
     assert len(Rows(PARTS, {"part": [1]}, partial=True)) == 1
 
 
 def test_each_layout_has_its_reader() -> None:
-    """Brackets give arrays and ``ragged`` gives ragged columns; the other way round is a TypeError that says so."""
+    """Brackets read arrays and ``ragged`` reads ragged columns; the other way round is a TypeError."""
     rows = parts(2)
     assert isinstance(rows.ragged("rle"), Ragged)
     with pytest.raises(TypeError, match="read it with"):
@@ -127,7 +127,7 @@ def test_each_layout_has_its_reader() -> None:
 
 
 def test_no_rows_are_rows_too() -> None:
-    """An empty table has every column with its dtype, also from no records and from nothing joined."""
+    """Without rows every column still has its dtype, however the empty table was made."""
     for rows in (Rows.empty(PARTS), Rows.from_records(PARTS, []), Rows.concat(PARTS, [])):
         assert len(rows) == 0
         assert rows["part"].dtype == np.int32

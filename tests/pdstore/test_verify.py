@@ -28,7 +28,7 @@ class TestContract:
         return filled(place.url, **place.options)
 
     def test_a_sound_store_has_no_damage(self, layer: Layer) -> None:
-        """One item a unit, None for each; a node that is not there has no units."""
+        """Each unit yields one item, None; a node that does not exist has no units."""
         assert list(verify(layer.store)) == [None, None]
         assert list(verify(layer.store, "grouping")) == [None, None]
         assert list(verify(layer.store, "crf")) == []
@@ -38,13 +38,13 @@ class TestContract:
         [
             ("data.zarr/rle/c/0", b"cut", "3 bytes instead of"),
             ("rows.parquet", None, "missing"),
-            ("errors.parquet", b"flip", "other content"),
+            ("errors.parquet", b"flip", "content differs"),
         ],
     )
     def test_damage_is_found_named_and_repaired(
         self, layer: Layer, name: str, change: bytes | None, problem: str
     ) -> None:
-        """The file is named; repair withdraws its unit alone, which can then be computed again."""
+        """The damage names the file; repair withdraws only its unit, which can then be computed again."""
         files, path = layer.store.files, f"{layer.manifest(1).folder}/{name}"
         sound = files.read(path)
         if change == b"flip":
@@ -64,7 +64,7 @@ class TestContract:
         ("content", "problem"), [(None, "missing"), (b"{", "JSONDecodeError"), (b"other", "the record of another")]
     )
     def test_a_damaged_record_of_a_layer_is_found(self, layer: Layer, content: bytes | None, problem: str) -> None:
-        """It is one more item; once it is declared again the layer is sound, and its units were left alone."""
+        """It is one more item; once it is declared again the layer is sound, with its units untouched."""
         info, store, path = layer.info, layer.store, layout.layer_info("grouping", layer.fingerprint)
         if content == b"other":
             content = store.files.read(path).replace(b'"k": 4', b'"k": 5')
@@ -76,7 +76,7 @@ class TestContract:
         assert list(verify(store)) == [None, None]
 
     def test_an_unreadable_manifest_is_repaired_too(self, layer: Layer, place: Place) -> None:
-        """Twice in a row as well: each is kept aside under a name of its own."""
+        """Repairing one twice in a row works: each manifest is kept under a name of its own."""
         path = layout.commit("grouping", layer.fingerprint, 1)
         for round_ in (1, 2):
             layer.store.files.write(path, b"{")
@@ -90,18 +90,18 @@ class TestContract:
 
 
 class TestGarbage:
-    """What gc lists."""
+    """What ``pd gc`` lists."""
 
     @pytest.fixture
     def layer(self, tmp_path: Path) -> Layer:
         return filled(str(tmp_path))
 
     def test_committed_attempts_are_never_garbage(self, layer: Layer) -> None:
-        """However old."""
+        """They are not, however old they are."""
         assert find_garbage(layer.store, now=time.time() + 365 * DAY_S) == []
 
     def test_attempts_without_a_manifest_are_garbage_when_old(self, layer: Layer, tmp_path: Path) -> None:
-        """A week by default, counted from the newest file; also those of a withdrawn unit."""
+        """They are after a week by default, counted from the newest file; so are those of a withdrawn unit."""
         folder = layer.manifest(1).folder
         layer.withdraw(1)
         killed = f"{layout.attempts('grouping', layer.fingerprint)}/00004.dead"
@@ -114,12 +114,12 @@ class TestGarbage:
         assert all(7 * DAY_S < g.age_s < 9 * DAY_S for g in found)
 
     def test_an_attempt_that_was_just_begun_is_young(self, layer: Layer, tmp_path: Path) -> None:
-        """Its folder has no file yet, and is not deleted under the writer."""
+        """Its folder has no file yet, and must not be deleted under the writer."""
         (tmp_path / layout.attempts("grouping", layer.fingerprint) / "00004.new").mkdir()
         assert find_garbage(layer.store, older_than_s=60) == []
 
     def test_an_old_attempt_that_still_gets_files_is_young(self, layer: Layer, tmp_path: Path) -> None:
-        """The newest file counts."""
+        """Its newest file decides."""
         folder = tmp_path / layout.attempts("grouping", layer.fingerprint) / "00004.slow"
         folder.mkdir()
         for name, age in (("a", 30 * DAY_S), ("b", 0.0)):
@@ -128,7 +128,7 @@ class TestGarbage:
         assert find_garbage(layer.store) == []
 
     def test_leases_of_the_dead_are_garbage(self, layer: Layer) -> None:
-        """All generations of them; a live lease is not."""
+        """All their generations are; a live lease is not."""
         claim = layer.claim(3)
         assert claim is not None
         for generation in (0, 1):
@@ -140,7 +140,7 @@ class TestGarbage:
         assert found == [layout.lease("grouping", layer.fingerprint, 2, generation) for generation in (0, 1)]
 
     def test_temporary_files_of_killed_processes_are_garbage(self, layer: Layer, tmp_path: Path) -> None:
-        """In the folders where files are created, when old."""
+        """Old ones are found in every folder where files are created."""
         commits = layout.commits("grouping", layer.fingerprint)
         for name in (".tmp-1", f"{commits}/.tmp-2"):
             (tmp_path / name).write_bytes(b"half")
@@ -152,7 +152,7 @@ class TestGarbage:
         assert find_garbage(layer.store, now=time.time() + 8 * DAY_S) == []
 
     def test_nothing_is_called_garbage_while_a_manifest_is_unreadable(self, layer: Layer) -> None:
-        """Which attempt it named is not known: it is repaired first."""
+        """Nobody knows which attempt it named, so it has to be repaired first."""
         layer.store.files.write(layout.commit("grouping", layer.fingerprint, 1), b"{")
         fresh = Store(layer.store.url)
         with pytest.raises(CorruptData, match="pd verify --repair"):

@@ -22,20 +22,20 @@ class Outer(Settings):
 
 
 def test_settings_are_frozen() -> None:
-    """What was validated stays as it is."""
+    """Validated settings cannot be changed."""
     settings = Outer()
     with pytest.raises(ValidationError, match="frozen"):
         settings.k = 5  # type: ignore[misc]
 
 
 def test_identity_holds_what_changes_results() -> None:
-    """Operational and file settings stay out; names are those that a user writes."""
+    """Operational and file settings stay out, and names are those that users write."""
     assert Outer(k=5).identity() == {"k": 5, "inner": {"size": 3}, "copy": False}
     assert Outer(batch_size=1).identity() == Outer().identity()
 
 
-def test_files_are_those_that_are_set() -> None:
-    """A file setting that is empty names no file."""
+def test_files_are_the_file_settings_that_are_set() -> None:
+    """An empty file setting names no file."""
     assert Outer().files() == {}
     assert Outer(weights="a.bin").files() == {"weights": "a.bin"}
 
@@ -47,19 +47,19 @@ def test_files_are_those_that_are_set() -> None:
         ({"zzz": 5}, "node.zzz: unknown setting. Known: batch_size, copy, inner, k, weights"),
         ({"inner": {"sise": 5}}, "node.inner.sise: unknown setting. Did you mean 'size'"),
         ({"inner": {"size": 0}}, "node.inner.size: input should be greater than or equal to 1, found 0"),
-        ({"inner": 3}, "node.inner: expected settings of its own, node.inner.KEY=VALUE each, found 3"),
+        ({"inner": 3}, r"node.inner: expected nested settings \(node.inner.KEY=VALUE\), found 3"),
         ({"k": "four"}, "node.k: input should be a valid integer.*found 'four'"),
         ({"copy_file": True}, "node.copy_file: unknown setting"),
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, Any], message: str) -> None:
-    """Path, what was expected, what was found; the nearest name for an unknown key."""
+    """The error has the path, the expected and the given value, and for an unknown key the nearest name."""
     with pytest.raises(UsageError, match=message):
         Outer.parse(values, "node")
 
 
 def test_all_faults_come_in_one_error() -> None:
-    """One error lists every fault."""
+    """A single error lists every fault and the fix."""
     with pytest.raises(UsageError) as caught:
         Outer.parse({"k": 1, "kk": 2, "inner": {"size": 0, "x": 1}}, "node", "See: pd config show node")
     text = str(caught.value)

@@ -1,4 +1,4 @@
-"""The monitors, on a store of four images of 4 x 4 pixels whose numbers are counted by hand."""
+"""The monitors, on a store of four images of 4 x 4 pixels with numbers that were counted by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAN = float("nan")
 
 
 class Bench:
-    """Layers of hand-made rows; a column that is not given is blank."""
+    """A store with layers of hand-made rows; columns that are not given are blank."""
 
     def __init__(self, folder: Path) -> None:
         self.store = Store.create(str(folder), StoreInfo(2, 0, {}))
@@ -60,17 +60,17 @@ def _filled(table: Table, record: dict[str, Any]) -> dict[str, Any]:
     return blank | {"height": 4, "width": 4} | record if "height" in blank else blank | record
 
 
-def mask(image: int, thing: int = 0, area: int = 4, **columns: Any) -> dict[str, Any]:
-    return {"image_id": image, "object_id": thing, "area": area, "score": 0.5, **columns}
+def mask(image: int, number: int = 0, area: int = 4, **columns: Any) -> dict[str, Any]:
+    return {"image_id": image, "object_id": number, "area": area, "score": 0.5, **columns}
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    """Images 0 to 3 in two blocks; the object of 3 is not found, 2 cannot be grouped, block 1 has no CRF yet."""
+    """Images 0 to 3 in two blocks: 3 has no object, 2 cannot be grouped, and block 1 has no CRF yet."""
     bench = Bench(tmp_path / "store")
     bench.put("ingest", tables.IMAGES, {0: [{"image_id": 0}, {"image_id": 1}], 1: [{"image_id": 2}, {"image_id": 3}]})
-    found = {0: [mask(0, area=16), mask(0, 1), mask(1, category_id=1)], 1: [mask(2, area=1, score=1.0)]}
-    bench.put("detic", tables.OBJECTS, found, images="ingest")
+    objects = {0: [mask(0, area=16), mask(0, 1), mask(1, category_id=1)], 1: [mask(2, area=1, score=1.0)]}
+    bench.put("detic", tables.OBJECTS, objects, images="ingest")
     few = {"image_id": 2, "subject": "2.png", "reason": "too_few_points", "detail": "expected 2, found 1"}
     parts = [mask(i, part_id=n, category_id=i, changed=NAN) for i, n in ((0, 0), (0, 1), (1, 0), (1, 1))]
     bench.put("grouping", tables.PARTS, {0: parts, 1: []}, {1: [few]}, images="ingest", objects="detic")
@@ -84,7 +84,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_every_view_is_as_it_is_declared(bench: Bench) -> None:
-    """Columns and types of each answer are those of its declaration, also over an empty store."""
+    """Columns and types of each view are those of its declaration, even over an empty store."""
     empty = Catalog(bench.store, tables.TABLES.values(), {}, MONITORS.values())
     for name, view in MONITORS.items():
         declared = [(c.name, SQL_TYPES[c.dtype]) for c in view.columns]
@@ -94,7 +94,7 @@ def test_every_view_is_as_it_is_declared(bench: Bench) -> None:
 
 
 def test_all_readers_share_one_catalog(bench: Bench) -> None:
-    """``catalog_of`` has the tables and the monitors of the recorded pipeline; here none is recorded."""
+    """``catalog_of`` has every table and monitor, and two readers of it do not rebuild the file."""
     assert catalog_of(bench.store).query("SELECT * FROM coverage").num_rows == 0
     before = Path(bench.store.url, "catalog.duckdb").stat().st_mtime_ns
     catalog_of(bench.store).query("SELECT * FROM parts")
@@ -102,7 +102,7 @@ def test_all_readers_share_one_catalog(bench: Bench) -> None:
 
 
 def test_parts_per_object(bench: Bench) -> None:
-    """Objects by how many parts they have, by node and class; crf left the dog one part."""
+    """Objects are counted by node, class and number of parts; crf left the dog one part."""
     assert bench.ask("FROM parts_per_object") == [
         ("crf", 0, "cat", 2, 1),
         ("crf", 1, "dog", 1, 1),
@@ -112,7 +112,7 @@ def test_parts_per_object(bench: Bench) -> None:
 
 
 def test_histograms(bench: Bench) -> None:
-    """Scores in steps of 0.05, the last one closed; areas in halvings, each closed above."""
+    """Scores are in steps of 0.05, the last of which includes 1; areas in halvings, closed at the upper end."""
     assert bench.ask("SELECT * FROM score_histogram WHERE node = 'detic'") == [
         ("detic", 0.5, 0.55, 3),
         ("detic", 0.95, 1.0, 1),
@@ -125,7 +125,7 @@ def test_histograms(bench: Bench) -> None:
 
 
 def test_what_the_crf_changed(bench: Bench) -> None:
-    """Pixels are counted, not parts; nodes without a CRF have no row."""
+    """The share is one of pixels, not of parts; nodes without a CRF have no row."""
     assert bench.ask("FROM crf_changes") == [
         ("crf", 0, "cat", 2, pytest.approx(3 / 8), 1, 0),
         ("crf", 1, "dog", 1, pytest.approx(0.75), 0, 1),
@@ -133,7 +133,7 @@ def test_what_the_crf_changed(bench: Bench) -> None:
 
 
 def test_what_reaches_each_node(bench: Bench) -> None:
-    """Only committed blocks count; a dropped image has no row, and perhaps a reason."""
+    """Only committed blocks count; a dropped image has no row and may have a reason."""
     assert bench.ask("FROM coverage") == [
         ("crf", "parts", "grouping", 2, 2, 0, 0, 2, 2, 4, 3),
         ("detic", "images", "ingest", 4, 3, 1, 0, 0, 4, 4, 4),
@@ -144,7 +144,7 @@ def test_what_reaches_each_node(bench: Bench) -> None:
 
 
 def test_clusters_that_collapse(bench: Bench) -> None:
-    """Shares, evenness and silhouette of each class; a cluster without members has no silhouette."""
+    """Shares, evenness and silhouette are by class; a cluster without members has no silhouette."""
     sizes = [(0, 0, 3, 0.5), (0, 1, 1, 0.1), (0, 2, 0, NAN), (1, 0, 5, NAN), (1, 1, 0, NAN)]
     rows = [{"category_id": c, "cluster": n, "size": size, "silhouette": s} for c, n, size, s in sizes]
     bench.put("ranking", tables.CLUSTERS, {0: rows}, segments="crf")
@@ -163,7 +163,7 @@ def test_clusters_that_collapse(bench: Bench) -> None:
 
 
 def test_clusters_in_use(bench: Bench) -> None:
-    """Masks of labels and predictions by cluster, with their share of the class and of the image."""
+    """Masks of labels and predictions are counted by cluster, with their shares of the class and the image."""
     bench.put("labels", tables.LABELS, {0: [mask(0, cluster=2), mask(1, cluster=2, area=8), mask(1, cluster=0)]})
     assert bench.ask("FROM cluster_use") == [
         ("labels", 0, "cat", 0, 1, pytest.approx(1 / 3), 0.25),

@@ -6,14 +6,14 @@ from pdstore.errors import UsageError
 from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
 
 
-def test_one_input_or_several_are_written_alike() -> None:
-    """An input is a node's name or a list of names."""
+def test_an_input_is_one_node_or_several() -> None:
+    """It may be written as a name or as a list of names."""
     node = NodeSpec(inputs={"images": "ingest", "parts": ["a", "b"]})
     assert node.inputs == {"images": ("ingest",), "parts": ("a", "b")}
 
 
 def test_a_pipeline_is_read_strictly() -> None:
-    """Unknown keys, missing nodes and wrong sizes are named with their path."""
+    """An error names the path of an unknown key, a missing node or a wrong value."""
     for values, message in (
         ({"nodes": {"a": {"input": {}}}}, r"pipeline.nodes.a.input: unknown setting"),
         ({}, r"pipeline.nodes: field required"),
@@ -25,15 +25,15 @@ def test_a_pipeline_is_read_strictly() -> None:
 
 
 @pytest.mark.parametrize("name", ["a/../b", "..", "", "-a", "a b", "Grouping", "a=b", "a\n"])
-def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
-    """A node's name is a folder of the store: lower-case letters, digits and . _ - after the first."""
+def test_a_name_that_cannot_be_a_folder_is_refused(name: str) -> None:
+    """A node names a folder of the store: lower-case letters and digits and, after the first, also . _ -."""
     with pytest.raises(UsageError, match="should match pattern"):
         PipelineSpec.parse({"nodes": {name: {"stage": "ingest"}}}, "pipeline")
     assert PipelineSpec.parse({"nodes": {"part_imagenet.2-parts": {"stage": "ingest"}}}, "pipeline")
 
 
 def test_a_pipeline_has_a_node() -> None:
-    """One without any could do nothing."""
+    """A pipeline without nodes is refused."""
     with pytest.raises(UsageError, match=r"pipeline.nodes: .*at least 1 item"):
         PipelineSpec.parse({"nodes": {}}, "pipeline")
 

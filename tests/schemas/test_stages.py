@@ -15,16 +15,16 @@ CLASSES = [getattr(stages, name) for name in stages.__all__] + [AugmentSettings,
 
 @pytest.mark.parametrize("settings", CLASSES, ids=lambda c: c.__name__)
 def test_every_setting_says_what_it_is(settings: type[Settings]) -> None:
-    """``pd config show`` prints a sentence for every setting."""
+    """Every setting has a description, which ``pd config show`` prints."""
     assert settings.__doc__
     assert [name for name, field in settings.model_fields.items() if not field.description] == []
 
 
 @pytest.mark.parametrize("settings", CLASSES, ids=lambda c: c.__name__)
 def test_settings_survive_json(settings: type[Settings]) -> None:
-    """What is recorded in a store reads back as the same settings."""
+    """Settings that a store has recorded read back as equal settings."""
     required = {name: "x" for name, field in settings.model_fields.items() if field.is_required()}
-    # Which of its settings is needed depends on the format.
+    # Which of these settings is required depends on the format.
     needed = {"file": ["a.json", "b.json"]} if settings is stages.AnnotationsSettings else required
     made = settings.parse(needed, "x")
     assert settings.parse(json.loads(json.dumps(made.model_dump(mode="json"))), "x") == made
@@ -32,7 +32,7 @@ def test_settings_survive_json(settings: type[Settings]) -> None:
 
 
 def test_defaults_are_the_published_ones() -> None:
-    """A pipeline that sets nothing computes what the 1K guide computes."""
+    """A pipeline that sets nothing has the numbers of the published ImageNet-1K configuration."""
     assert stages.GroupingSettings().k == 4 and stages.GroupingSettings().metric == "dot"
     crf = stages.CrfSettings()
     assert (crf.gt_prob, crf.gaussian_sxy, crf.bilateral_sxy, crf.bilateral_srgb, crf.bilateral_compat) == (
@@ -65,13 +65,13 @@ def test_defaults_are_the_published_ones() -> None:
 
 
 def test_scales_are_ordered() -> None:
-    """A least scale above the largest is refused."""
+    """A smallest scale above the largest is refused."""
     with pytest.raises(ValidationError, match="scale_min must not exceed scale_max"):
         AugmentSettings(scale_min=2.0, scale_max=1.0)
 
 
 def test_annotations_come_from_files_or_from_a_folder() -> None:
-    """JSON formats name one file or several, the others a folder; what does not fit the format is refused."""
+    """JSON formats take one file or several, other formats a folder; anything else is refused."""
     one = stages.AnnotationsSettings.parse({"file": "a.json"}, "truth")
     several = stages.AnnotationsSettings.parse({"file": ["a.json", "b.json"], "format": "part_imagenet"}, "truth")
     folder = stages.AnnotationsSettings.parse({"format": "pascal_part", "folder": "mat"}, "truth")

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
 def test_every_column_says_what_it_holds(table: Table) -> None:
-    """Tables and columns carry their documentation, and no name comes twice."""
+    """Tables and columns have descriptions, and no column name is used twice."""
     assert table.doc.endswith(".")
     assert all(column.doc for column in table.columns)
     assert len(set(table.names)) == len(table.names)
@@ -23,7 +23,7 @@ def test_every_column_says_what_it_holds(table: Table) -> None:
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
 def test_a_declaration_survives_json(table: Table) -> None:
-    """What layer.json holds reads back as the same declaration."""
+    """A declaration in layer.json reads back as an equal declaration."""
     assert Table.from_dict(table.to_dict()) == table
 
 
@@ -36,12 +36,12 @@ def test_no_rows_are_rows(table: Table) -> None:
 
 
 @pytest.mark.parametrize("table", [t for t in TABLES.values() if "rle" in t.names], ids=lambda t: t.name)
-def test_a_mask_has_its_size_beside_it(table: Table) -> None:
-    """A block of masks can be read without its images."""
+def test_rows_with_a_mask_have_its_size(table: Table) -> None:
+    """So a block of masks can be read without its images."""
     assert {"image_id", "area", "height", "width"} <= set(table.names)
 
 
-def test_the_page_is_what_the_declarations_say() -> None:
-    """``docs/tables.md`` is printed from the tables, and up to date."""
+def test_the_command_prints_the_page() -> None:
+    """``python -m schemas`` prints ``docs/tables.md`` as it is in the repository."""
     printed = subprocess.run([sys.executable, "-m", "schemas"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert printed.stdout.rstrip("\n") == (ROOT / "docs" / "tables.md").read_text().rstrip("\n")

@@ -5,8 +5,8 @@ from schemas.stages import WeightsSettings
 from schemas.training import NETWORK_PRESETS, NetworkSettings
 
 
-def test_a_preset_stands_under_what_is_given() -> None:
-    """It fills in what is not named, and leaves no trace of its name: written out it is the same network."""
+def test_a_given_setting_wins_over_the_preset() -> None:
+    """The preset fills in the rest and leaves no trace of its name: written out, the network is equal."""
     settings = NetworkSettings(preset="swin-l", num_queries=100)
     assert (settings.embedding_size, settings.num_queries, settings.preset) == (192, 100, "")
     assert settings == NetworkSettings(**{**NETWORK_PRESETS["swin-l"], "num_queries": 100})
@@ -15,7 +15,7 @@ def test_a_preset_stands_under_what_is_given() -> None:
 
 
 def test_swin_l_has_the_published_numbers() -> None:
-    """Mask2Former Swin-L, COCO instance, 200 queries."""
+    """They are those of Mask2Former Swin-L for COCO instance segmentation with 200 queries."""
     settings = NetworkSettings(preset="swin-l")
     assert (settings.depths, settings.swin_heads, settings.window) == ((2, 2, 18, 2), (6, 12, 24, 48), 12)
     assert settings.hidden_sizes == (192, 384, 768, 1536)
@@ -26,7 +26,7 @@ def test_swin_l_has_the_published_numbers() -> None:
 
 
 def test_settings_of_earlier_versions_mean_what_they_meant() -> None:
-    """A network's file without the newer settings is the same small ResNet."""
+    """A config.json without the newer settings still means the same small ResNet."""
     old = {"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "feedforward_dim": 96, "encoder_layers": 1}
     settings = NetworkSettings.parse(old, "config.json")
     assert (settings.backbone, settings.encoder_width, settings.normalize_queries) == ("resnet", 96, False)
@@ -41,14 +41,14 @@ def test_settings_of_earlier_versions_mean_what_they_meant() -> None:
         ({"num_heads": 3}, "num_heads must divide pixel_dim 64, got 3"),
     ],
 )
-def test_a_network_that_cannot_be_is_refused(values: dict[str, object], fault: str) -> None:
-    """An unknown preset, and widths that do not go together."""
+def test_a_network_that_cannot_be_built_is_refused(values: dict[str, object], fault: str) -> None:
+    """An unknown preset and widths that do not fit together are refused."""
     with pytest.raises(UsageError, match=fault):
         NetworkSettings.parse(values, "network")
 
 
 def test_misfits_are_the_settings_that_weights_depend_on() -> None:
-    """What only training or the input knows does not keep weights from being taken over."""
+    """Settings that only matter in training or to the input do not count."""
     one = NetworkSettings(preset="tiny")
     same = NetworkSettings(preset="tiny", drop_path=0.3, normalize_queries=True, input_scale=0.5)
     assert one.misfits(same) == []
@@ -56,8 +56,8 @@ def test_misfits_are_the_settings_that_weights_depend_on() -> None:
     assert NetworkSettings().misfits(NetworkSettings(encoder_feedforward_dim=128, window=9)) == []
 
 
-def test_a_class_specific_checkpoint_has_normalised_queries_unless_told() -> None:
-    """The original's final models were all trained so, its proposal models were not."""
+def test_a_class_specific_checkpoint_has_normalised_queries_unless_set() -> None:
+    """The original's final models were all trained that way, and its proposal models were not."""
     given = {"file": "a.pth", "network": {"preset": "tiny"}}
     assert not WeightsSettings.parse(given, "w").network.normalize_queries  # type: ignore[union-attr]
     assert WeightsSettings.parse({**given, "num_parts": 8}, "w").network.normalize_queries  # type: ignore[union-attr]
