@@ -21,6 +21,7 @@ import pyarrow as pa
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS
 from pdstore.commit import Manifest
+from pdstore.confined import confine, quoted, quoted_list, reading_statement
 from pdstore.errors import CorruptData, UsageError, nearest
 from pdstore.fingerprint import digest
 from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row
@@ -37,7 +38,6 @@ _SQL = {
     "bool": "BOOLEAN",
     "string": "VARCHAR",
 }
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,27 @@ class Catalog:
         self._store, self._current, self._further = store, dict(current), tuple(views)
         self._tables = {table.name: table for table in tables}
 
-    def query(self, sql: str) -> pa.Table:
+    def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
         """The result of one statement that reads. Repeated column names become ``name_1``, ``name_2``, …
 
+        Args:
+            tables: name -> further tables that the statement may read.
+
         Raises:
-            UsageError: the SQL is not valid, or would write.
+            UsageError: the SQL is not valid, or would do anything but read the store.
             CorruptData: a committed file cannot be read.
         """
         with contextlib.closing(self.connect()) as connection:
             try:
-                statements = connection.extract_statements(sql)
-                _refuse_writing(statements)
-                result = connection.sql(statements[0].query).to_arrow_table()
+                statement = reading_statement(sql)
+                for name, rows in (tables or {}).items():
+                    connection.register(name, rows)
+                result = connection.sql(statement).to_arrow_table()
                 return result.rename_columns(_unique(result.column_names))
+            except duckdb.PermissionException as error:
+                fix = "To join a file of your own, CSV or Parquet: pd sql QUERY --with NAME=FILE"
+                problem = f"a query may read no file but the store's own: {str(error).strip()}"
+                raise UsageError(problem, "pd sql", fix) from None
             except duckdb.Error as error:
                 message = str(error).strip().split("\nDid you mean")[0]
                 if f"{self._store.files.uri(layout.LAYERS)}/" in message:
@@ -84,20 +92,25 @@ class Catalog:
                 raise UsageError(f"the query is not valid: {message}", "pd sql", self._hint(message)) from None
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A connection that can read every view. Close it after use.
+        """A connection that can read every view, and no file but the store's own. Close it after use.
 
         Raises:
             CorruptData: a committed file cannot be read.
         """
-        signature = self._signature()
         try:
-            if self._store.files.is_local:
-                # Without permission or space the cache is skipped. An error in the store itself is raised again below.
-                with contextlib.suppress(OSError, duckdb.Error):
-                    return self._from_file(signature)
-            return self._in_memory(signature)
+            connection = self._built(self._signature())
         except duckdb.Error as error:
             raise _unreadable(self._store, str(error).strip()) from error
+        uri = self._store.files.uri
+        confine(connection, [uri(layout.CLASSES)], [f"{uri(layout.LAYERS)}/"])
+        return connection
+
+    def _built(self, signature: str) -> duckdb.DuckDBPyConnection:
+        if self._store.files.is_local:
+            # Without permission or space the cache is skipped. An error in the store itself is raised again below.
+            with contextlib.suppress(OSError, duckdb.Error):
+                return self._from_file(signature)
+        return self._in_memory(signature)
 
     def _from_file(self, signature: str) -> duckdb.DuckDBPyConnection:
         path = self._store.files.full(layout.CATALOG)
@@ -144,7 +157,7 @@ class Catalog:
         if table.name == "classes":
             exists = self._store.files.exists(layout.CLASSES)
             paths = [self._store.files.uri(layout.CLASSES)] if exists else []
-            body = f"SELECT * FROM read_parquet({_list(paths)})" if paths else _no_rows(table, ())
+            body = f"SELECT * FROM read_parquet({quoted_list(paths)})" if paths else _no_rows(table, ())
             connection.execute(f"CREATE VIEW classes AS {body}")
             return
         is_errors = table.name == "errors"
@@ -163,7 +176,7 @@ class Catalog:
         written = {c.name for c in (table if file == ERRORS else entry.layer.table).scalars}
         columns = ", ".join(f'"{c.name}"' for c in table.scalars if c.name in written)
         node, layer = entry.layer.node, entry.layer.fingerprint
-        return f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet({_list(paths)})"
+        return f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet({quoted_list(paths)})"
 
     @staticmethod
     def _load(connection: duckdb.DuckDBPyConnection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -199,14 +212,6 @@ class Catalog:
         return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
 
 
-def _refuse_writing(statements: list[duckdb.Statement]) -> None:
-    if len(statements) != 1:
-        raise UsageError(f"expected one statement, found {len(statements)}", "pd sql", "Send one statement at a time")
-    if statements[0].type not in _READING:
-        fix = "Use a SELECT; to export rows, run: pd sql QUERY --format parquet > FILE"
-        raise UsageError(f"expected a query that reads, found a {statements[0].type.name} statement", "pd sql", fix)
-
-
 def _unique(names: list[str]) -> list[str]:
     """``a, a, b`` -> ``a, a_1, b``, where ``a_1`` is not the name of another column."""
     unique: list[str] = []
@@ -220,7 +225,7 @@ def _open(path: str) -> duckdb.DuckDBPyConnection:
     """A read-only connection. The file is attached, since DuckDB shares a file opened by path even after a rename."""
     connection = duckdb.connect(":memory:")
     try:
-        connection.execute(f"ATTACH {_quoted(path)} AS store (READ_ONLY)")
+        connection.execute(f"ATTACH {quoted(path)} AS store (READ_ONLY)")
         connection.execute("USE store")
     except BaseException:
         connection.close()
@@ -246,14 +251,6 @@ def _has_signature(path: str, signature: str) -> bool:
         # The file is damaged or of another version of DuckDB. It is a cache, so it is rebuilt.
         return False
     return row is not None and row[0] == signature
-
-
-def _list(paths: list[str]) -> str:
-    return f"[{', '.join(map(_quoted, paths))}]"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _no_rows(table: Table, extra: tuple[str, ...]) -> str:

@@ -153,7 +153,7 @@ class TestStatements:
             ("SELECT * FROM partz", "Did you mean 'parts'"),
             ("SELECT scor FROM parts", "query is not valid: .*scor"),
             ("SELECT 'x'::INTEGER", "query is not valid: .*Conver"),
-            ("SELECT * FROM 'nothing.parquet'", "query is not valid: .*nothing.parquet"),
+            ("SELECT * FROM 'nothing.parquet'", "no file but the store's own: .*nothing.parquet"),
         ],
     )
     def test_other_statements_are_usage_errors(self, layer: Layer, sql: str, message: str) -> None:
