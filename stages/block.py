@@ -1,4 +1,4 @@
-"""One block of a store as a stage reads it: rows of its inputs, keys, pictures one by one and in batches."""
+"""One block of a store as a stage reads it: rows of its inputs, keys, and pictures, singly or in batches."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 __all__ = ["MISSING_FILE", "Block", "read_image"]
 
 MISSING_FILE = "missing_file"
-"""Reason in ``errors`` of an image whose file is not there."""
+"""Reason in ``errors`` for an image whose file does not exist."""
 
 Pixels = npt.NDArray[np.uint8]
 _ABOUT_THE_PATH = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
-"""Errors that a second try does not cure."""
+"""Errors about the path itself: a second try would fail in the same way."""
 
 
 class Block:
-    """Block ``number`` of the inputs of ``unit``, read as it is asked for."""
+    """Block ``number`` of the inputs of ``unit``. Nothing is read before it is needed."""
 
     def __init__(self, unit: Unit, number: int) -> None:
         self.number = number
         self._unit = unit
 
     def rows(self, role: str, columns: Iterable[str] | None = None) -> Rows:
-        """The rows that a role's node wrote for this block; of several nodes, those of all."""
+        """The rows that a role's node wrote for this block; if the role has several nodes, the rows of all of them."""
         names = None if columns is None else list(columns)
         layers = self._unit.layers[role]
         return Rows.concat(layers[0].table, (layer.read(self.number, names) for layer in layers))
 
     def table(self, role: str) -> Table:
-        """What the rows of a role are."""
+        """The declaration of a role's rows."""
         return self._unit.layer(role).table
 
     @cached_property
@@ -63,10 +63,10 @@ class Block:
         return {i: (number, name) for i, number, name in zip(ids, numbers, names, strict=True)}
 
     def pictures(self, image_ids: Iterable[int] | None = None) -> Iterator[tuple[int, Pixels]]:
-        """(image_id, (H, W, 3) uint8 RGB), decoded ahead; a picture that is damaged is rejected.
+        """(image_id, (H, W, 3) uint8 RGB), decoded ahead; a damaged picture is rejected.
 
         Raises:
-            Preempted: a signal asked to stop.
+            Preempted: a signal has requested a stop.
         """
         wanted = list(self.keys) if image_ids is None else [int(i) for i in image_ids]
         for image_id, picture in decode_ahead(wanted, self.loader()):
@@ -80,7 +80,7 @@ class Block:
     def batches(
         self, size: int, shape: Callable[[Pixels], Hashable], image_ids: Iterable[int] | None = None
     ) -> Iterator[tuple[list[int], list[Pixels]]]:
-        """Pictures of equal ``shape``, at most ``size`` at once: what a network takes together."""
+        """Pictures of equal ``shape``, at most ``size`` at a time: what a network processes together."""
         waiting: dict[Hashable, tuple[list[int], list[Pixels]]] = {}
         for image_id, pixels in self.pictures(image_ids):
             ids, stack = waiting.setdefault(shape(pixels), ([], []))
@@ -91,7 +91,7 @@ class Block:
         yield from waiting.values()
 
     def loader(self) -> Callable[[int], Picture]:
-        """image_id -> its picture, from the packed files or the image folder; raises ImageFault."""
+        """A function image_id -> picture that reads the packed files or the image folder and raises ImageFault."""
         layer = self._unit.layer("images")
         is_packed = layer.info.identity.settings.get("copy", False)
         encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed else None
@@ -109,8 +109,8 @@ def read_image(images: Files, key: str) -> bytes:
     """An image file's bytes.
 
     Raises:
-        ImageFault: there is no such file, or it cannot be read.
-        OSError: the read failed on the way. That says nothing about the image, and can be tried again.
+        ImageFault: the file does not exist or cannot be read.
+        OSError: the read failed on the way. This says nothing about the image, so another try may succeed.
     """
     try:
         return images.read(key)

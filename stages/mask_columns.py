@@ -1,4 +1,4 @@
-"""The columns that every table of masks shares, computed from a stack of masks at once."""
+"""The columns that all tables of masks share, computed from a stack of masks at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every stage, declared: its settings, its inputs, the table it writes, the unit it commits, where its code is.
+"""The declaration of every stage: its settings, its inputs, the table it writes, the unit it commits, and its code.
 
 The code is imported only when a stage runs, so that ``pd --help`` loads neither torch nor Zarr.
 """
@@ -23,7 +23,6 @@ __all__ = ["BUCKET_SIZE", "CLASS_NAMES", "CONFUSION", "MODEL", "PART_NAMES", "ST
 MODEL = "model"
 """The pseudo-table of an input that is a trained network."""
 
-
 CLASS_NAMES = "classes.json"
 """The file beside a segmenter's weights that names its output classes."""
 
@@ -31,15 +30,15 @@ BUCKET_SIZE = 64
 """Classes per unit of a stage whose unit is a bucket."""
 
 CONFUSION = "confusion.json"
-"""The file beside an evaluation's rows with the confusion of each object class's parts, in pixels."""
+"""The file beside an evaluation's rows that holds the confusion of each object class's parts, in pixels."""
 
 PART_NAMES = "parts.json"
-"""The file beside a supervised part segmenter's weights: [category, part] of each output class."""
+"""The file beside a supervised part segmenter's weights that lists the [category, part] of each output class."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """An input: the tables that fit, whether it may be left out, and whether it may be several nodes."""
+    """An input: which tables it accepts, whether it may be left out, and whether it may name several nodes."""
 
     tables: tuple[str, ...]
     is_optional: bool = False
@@ -48,18 +47,18 @@ class Role:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A declaration.
+    """The declaration of a stage.
 
     Attributes:
-        version: rises when the same settings would give other results.
+        version: raised whenever the same settings would give different results.
         unit: ``block``; ``bucket`` of ``BUCKET_SIZE`` classes; or ``whole``.
         entry: module with ``start(settings, setup) -> (unit -> output)``.
-        writes_model: its output is a network, in the extra files of its one unit.
-        is_training: it learns in steps and goes on from checkpoints.
-        reads_listing: its units are handed the listed images instead of rows of ``images``.
-        uses_network: it computes with torch, on a GPU where there is one; every other stage runs on the CPU and loads
-            no torch.
-        is_truth: its rows were drawn by people: what evaluations score against.
+        writes_model: its output is a network, stored in the extra files of its only unit.
+        is_training: it learns in steps and resumes from checkpoints.
+        reads_listing: its units receive the listed images instead of rows of ``images``.
+        uses_network: it computes with torch, on a GPU if there is one; all other stages run on the CPU and do not
+            load torch.
+        is_truth: its rows were drawn by people; evaluations score against them.
     """
 
     name: str
@@ -77,16 +76,16 @@ class Stage:
     is_truth: bool = False
 
     def num_units(self, blocks: int, classes: int) -> int:
-        """How many units a node has in a store of so many blocks and classes."""
+        """How many units a node has in a store with this many blocks and classes."""
         return {"block": blocks, "bucket": -(-classes // BUCKET_SIZE), "whole": 1}[self.unit]
 
     @property
     def is_barrier(self) -> bool:
-        """True if a unit needs all of its input."""
+        """True if each unit needs its whole input."""
         return self.unit != "block"
 
     def load(self) -> Callable[[Any, Setup], Callable[[Unit], Output]]:
-        """Import the code. Raises ImportError if a package is missing."""
+        """Import the stage's code. Raises ImportError if a package is missing."""
         start: Callable[[Any, Setup], Callable[[Unit], Output]] = importlib.import_module(self.entry).start
         return start
 

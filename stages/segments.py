@@ -1,4 +1,4 @@
-"""The segments (proposals or parts) of an object: what ranking clusters and labels labels."""
+"""The segments (proposals or parts) of an object, which ``ranking`` clusters and ``labels`` labels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ __all__ = ["ObjectSegments", "chosen_objects", "object_segments", "segment_rows"
 
 @dataclass(frozen=True, eq=False)
 class ObjectSegments:
-    """One object and the segments on it.
+    """One object and the segments on it. All masks are in original image pixels.
 
     Attributes:
-        mask: (H, W) bool. masks: (P, H, W) bool, whole segments. inside: (P, H, W) bool, cut to the object.
+        mask: (H, W) bool, the object.
+        masks: (P, H, W) bool, whole segments. inside: (P, H, W) bool, the segments cut to the object.
         scores: (P,) float32. features: (P, D) float16.
     """
 
@@ -42,22 +43,25 @@ class ObjectSegments:
         return ObjectSegments(self.image_id, self.object_id, self.category_id, self.mask, *kept)
 
     def confident(self, min_score: float, min_inside: float) -> ObjectSegments:
-        """Those above a score, of which at least a share lies on the object."""
+        """The segments that score above ``min_score`` and lie on the object with at least a share ``min_inside``."""
         shares = self.inside.sum((1, 2)) / np.maximum(self.masks.sum((1, 2)), 1)
         return self.take((self.scores > min_score) & (shares >= min_inside) & (shares > 0))
 
-    def large(self, min_object_ratio: float, *, one_a_pixel: bool) -> ObjectSegments:
-        """Those that keep a share of the object, counted after each pixel went to its best segment if asked for."""
-        claimed = unique_pixels(self.inside, self.scores) if one_a_pixel else self.inside
+    def large(self, min_object_ratio: float, *, one_per_pixel: bool) -> ObjectSegments:
+        """The segments that cover more than a share of the object.
+
+        With ``one_per_pixel`` each pixel counts for its best segment alone.
+        """
+        claimed = unique_pixels(self.inside, self.scores) if one_per_pixel else self.inside
         ratio = claimed.sum((1, 2)) / max(int(self.mask.sum()), 1)
         return self.take(ratio > min_object_ratio)
 
 
 def chosen_objects(objects: Rows, images: Rows) -> Rows:
-    """The best object of each image; of an image that has no class, as in Pascal Part, also all others that have one.
+    """The best object of each image; in an image without a class (as in Pascal Part), also every object with a class.
 
     Args:
-        images: with ``image_id`` and ``class_id``.
+        images: rows with ``image_id`` and ``class_id``.
     """
     classless = images["image_id"][images["class_id"] < 0]
     is_other = np.isin(objects["image_id"], classless) & (objects["category_id"] >= 0)
@@ -65,25 +69,25 @@ def chosen_objects(objects: Rows, images: Rows) -> Rows:
 
 
 def segment_rows(block: Block) -> Rows:
-    """The rows of input ``segments`` of a block, with the columns that :func:`object_segments` reads."""
+    """A block's rows of input ``segments``, with the columns that :func:`object_segments` reads."""
     names = block.table("segments").names
     return block.rows("segments", [n for n in ("image_id", "object_id", "score", "rle", "feature") if n in names])
 
 
 def object_segments(objects: Rows, segments: Rows) -> Iterator[ObjectSegments]:
-    """For each object the segments of its image, by rising image; parts of another object of the image are left out."""
+    """Each object with the segments of its image, by rising image_id, without parts of the image's other objects."""
     by_image = segments.by("image_id")
     for row in np.argsort(objects["image_id"], kind="stable"):
         image_id, height, width = (int(objects[name][row]) for name in ("image_id", "height", "width"))
-        own = segments.take(by_image.get(image_id, np.zeros(0, np.int64)))
-        if "object_id" in own.columns:
-            own = own.take(own["object_id"] == objects["object_id"][row])
+        candidates = segments.take(by_image.get(image_id, np.zeros(0, np.int64)))
+        if "object_id" in candidates.columns:
+            candidates = candidates.take(candidates["object_id"] == objects["object_id"][row])
         yield ObjectSegments(
             image_id,
             int(objects["object_id"][row]),
             int(objects["category_id"][row]),
             masks.decode_one(objects.ragged("rle")[int(row)], height, width),
-            masks.decode(own.ragged("rle"), height, width),
-            own["score"].astype(np.float32),
-            own["feature"].astype(np.float16),
+            masks.decode(candidates.ragged("rle"), height, width),
+            candidates["score"].astype(np.float32),
+            candidates["feature"].astype(np.float16),
         )

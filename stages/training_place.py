@@ -1,7 +1,7 @@
-"""Where a training keeps what it goes on from, and how that is forgotten.
+"""Where a training keeps the state that it resumes from, and how to discard that state.
 
-Its selections lie in the store, beside them a record of the input they were frozen from. Its checkpoints are files of
-a local folder: the store's own where the store is local, otherwise a folder of this machine.
+Its selections are in the store, next to a record of the inputs that they were frozen from. Its checkpoints are files
+in a local folder: inside the store if the store is local, otherwise on this machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["TrainingPlace"]
 
 @dataclass(frozen=True)
 class TrainingPlace:
-    """The place of the training that writes the layer ``fingerprint`` of ``node``."""
+    """The state of the training that writes layer ``fingerprint`` of ``node``."""
 
     store: Store
     node: str
@@ -29,12 +29,12 @@ class TrainingPlace:
 
     @property
     def selection(self) -> str:
-        """Name of the selection that the training learns from."""
+        """The name of the selection that the training learns from."""
         return layout.training_selection(self.node, self.fingerprint)
 
     @property
     def held_out(self) -> str:
-        """Name of the selection that the training is validated on."""
+        """The name of the selection that the training is validated on."""
         return layout.training_selection(self.node, self.fingerprint, is_held_out=True)
 
     @property
@@ -43,19 +43,20 @@ class TrainingPlace:
         path = layout.checkpoints(self.node, self.fingerprint)
         if self.store.files.is_local:
             return self.store.files.local(path)
-        # Checkpoints are rewritten in place, which object stores are slow at: they stay on this machine until the end.
+        # Checkpoints are rewritten in place, which is slow on an object store: they stay on this machine to the end.
         name = hashlib.sha256(f"{self.store.url}/{path}".encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"pd-checkpoints-{name}"
 
     @property
     def is_begun(self) -> bool:
-        """True if a training that was stopped before its end has left a state to go on from."""
+        """True if a training that was stopped before its end has left a state to resume from."""
         return self.folder.exists()
 
     def frozen_inputs(self, current: Mapping[str, str]) -> dict[str, str]:
-        """Input role -> digest of what the selection was frozen from; ``current``, which is kept, if it is not frozen.
+        """Input role -> digest of the input that the selection was frozen from.
 
-        A training that goes on days later still learns from the images that it began with, whatever has come since.
+        Without a frozen selection this is ``current``, which is recorded. So a training that resumes days later still
+        learns from the images that it began with, whatever was committed since.
         """
         files, path = self.store.files, layout.selection_inputs(self.selection)
         if files.exists(layout.selection(self.selection)) and files.exists(path):
@@ -64,7 +65,7 @@ class TrainingPlace:
         return dict(current)
 
     def forget(self) -> None:
-        """Let the training choose its images anew and start from its first step."""
+        """Discard the state: the training selects its images again and starts from its first step."""
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in (self.selection, self.held_out):
             self.store.files.remove(layout.selection(name))

@@ -1,4 +1,4 @@
-"""What a stage's function sees of the world: one unit of work, its inputs, and a place to report what it leaves out."""
+"""What a stage's function sees: one unit of work, its inputs, and a way to report what it leaves out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Control", "Output", "Setup", "Unit"]
 
 @dataclass(frozen=True)
 class Output:
-    """What a unit of work gives: rows of the stage's table, and extra files such as a network's weights."""
+    """The result of a unit of work: rows of the stage's table, and extra files such as a network's weights."""
 
     rows: Rows
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Setup:
     Attributes:
         classes: the store's vocabulary.
         models: input role -> local folder with the files of a trained network.
-        files: name of a file setting -> its local path.
+        files: name of a file setting -> local path.
         device: ``cpu`` or ``cuda``.
         listed: all images of the store, block by block.
     """
@@ -48,11 +48,11 @@ class Setup:
 
 @dataclass(frozen=True)
 class Control:
-    """How the run is asked and told while a unit is computed.
+    """How a unit talks to the run while it is computed.
 
     Attributes:
-        should_stop: true once a signal asked to stop.
-        advance: reports that n images (or training steps) are done.
+        should_stop: returns true once a signal has requested a stop.
+        advance: reports that n more images (or training steps) are done.
         note: prints a line.
     """
 
@@ -70,10 +70,10 @@ class Unit:
         number: the block, the bucket of classes, or 0.
         images: image files are read from here.
         layers: input role -> the layers that are read, in the order in which the pipeline names them.
-        committed: node -> the units of its layer that are read, where the runner has fixed them.
-        listed: for a stage with ``reads_listing``, the block's images as listed.
+        committed: node -> the units of its layer that are read, if the runner has fixed them.
+        listed: for a stage with ``reads_listing``, the block's listed images.
         training: for a training, where it keeps its state.
-        faults: records of ``errors`` so far.
+        faults: the records of ``errors`` so far.
     """
 
     node: str
@@ -99,23 +99,23 @@ class Unit:
         return self.layers[role][0]
 
     def blocks(self, *roles: str) -> list[int]:
-        """The blocks that all nodes of these roles have committed; under ``--allow-partial`` some may lack some."""
+        """The blocks that all nodes of these roles have committed; with ``--allow-partial`` these may not be all."""
         members = [layer for role in roles for layer in self.layers[role]]
-        held = [self.committed[m.node] if m.node in self.committed else m.units() for m in members]
-        return sorted(set.intersection(*map(set, held)))
+        committed = [self.committed[m.node] if m.node in self.committed else m.units() for m in members]
+        return sorted(set.intersection(*map(set, committed)))
 
     def reject(self, image_id: int, reason: str, detail: str, subject: str | None = None) -> None:
-        """Add a row to ``errors``: what was left out, and why. The subject is the image's key unless given."""
+        """Add a row to ``errors``: what was left out, and why. The subject is the image's key unless it is given."""
         name = self.own_block.keys.get(image_id, "") if subject is None else subject
         self.faults.append({"image_id": image_id, "subject": name, "reason": reason, "detail": detail})
 
     def check_stop(self) -> None:
-        """Raises Preempted once a signal asked to stop; called between images and between blocks."""
+        """Raises Preempted once a signal has requested a stop; called between images and between blocks."""
         if self.control.should_stop():
             raise Preempted(f"stopped in unit {self.number}, which is not committed", self.node)
 
     def advance(self, images: int) -> None:
-        """Report that so many images (or training steps, or blocks) are done."""
+        """Report that this many more images (or training steps, or blocks) are done."""
         self.control.advance(images)
 
     def note(self, text: str) -> None:
@@ -123,7 +123,7 @@ class Unit:
         self.control.note(text)
 
     def num_rejected(self, reason: str = "") -> int:
-        """How many images were rejected so far; for one reason, if it is given."""
+        """How many images were rejected so far, for ``reason`` or, if it is empty, for any reason."""
         reasons = (reason,) if reason else {fault["reason"] for fault in self.faults}
         return len({f["image_id"] for f in self.faults if f["reason"] in reasons and f["image_id"] >= 0})
 

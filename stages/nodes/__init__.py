@@ -1,1 +1,1 @@
-"""The stages: one module per stage, a function from the inputs of a unit to its rows. They know no plan and no run."""
+"""One module per stage: a function from the inputs of a unit to its rows. Stages know nothing of plans and runs."""

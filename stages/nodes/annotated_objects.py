@@ -17,16 +17,16 @@ COPIED = ("image_id", "object_id", "category_id", "area", "height", "width")
 
 
 def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Objects of an image are numbered with the image's own class first."""
+    """The objects of an image are numbered, those of the image's class first."""
     objects = drawn_objects(settings, setup)
 
     def run(unit: Unit) -> Output:
         drawn = list(objects(unit))
-        columns: dict[str, Any] = {name: [getattr(one, name) for one in drawn] for name in COPIED}
+        columns: dict[str, Any] = {name: [getattr(obj, name) for obj in drawn] for name in COPIED}
         columns |= {
-            "category_name": [one.thing.name for one in drawn],
+            "category_name": [obj.thing.name for obj in drawn],
             "score": 1.0,
-            "rle": Ragged.from_list(one.thing.counts for one in drawn),
+            "rle": Ragged.from_list(obj.thing.counts for obj in drawn),
         }
         return Output(Rows.filled(OBJECTS, len(drawn), columns))
 

@@ -1,4 +1,4 @@
-"""Part masks that people drew -> rows of ``parts``, so that SQL, pictures and evaluation see them as any others."""
+"""Part masks that people drew -> rows of ``parts``, so that SQL, pictures and evaluation treat them like any others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["start"]
 
 
 def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Parts are numbered as listed. A part without a pixel is a row of ``errors``."""
+    """Parts are numbered in the order of the annotations. A part without a pixel becomes a row of ``errors``."""
     objects = drawn_objects(settings, setup)
 
     def run(unit: Unit) -> Output:
@@ -28,8 +28,8 @@ def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Outpu
 def _rows(unit: Unit, drawn: Drawn) -> Rows:
     parts, areas = drawn.thing.parts, np.array(drawn.part_areas, int)
     for number in np.flatnonzero(areas == 0):
-        what = f"{parts[number].name} of object {drawn.object_id} ({drawn.thing.name})"
-        unit.reject(drawn.image_id, "empty_mask", f"expected pixels of {what}, found none")
+        part = f"{parts[number].name} of object {drawn.object_id} ({drawn.thing.name})"
+        unit.reject(drawn.image_id, "empty_mask", f"expected pixels of {part}, found none")
     columns = {
         "image_id": drawn.image_id,
         "object_id": drawn.object_id,

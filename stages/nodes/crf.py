@@ -1,7 +1,7 @@
-"""Dense CRF on the parts of each object, so that their borders follow the image.
+"""Dense CRF on the parts of each object, so that their borders follow the edges in the image.
 
-Source: reference ``continuously_postprocess_dcrf.py``. Background is a label like the others: a part may outgrow an
-object mask that is too small.
+Source: reference ``continuously_postprocess_dcrf.py``. The background is a label like the others, so a part may grow
+beyond an object mask that is too small.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["start"]
 
 
 def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """A part keeps its number, score and feature; one that loses all its pixels is gone."""
+    """A part keeps its number, score and feature; a part that loses all its pixels is dropped."""
 
     def run(unit: Unit) -> Output:
         block = unit.own_block
@@ -39,7 +39,7 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 
 def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> Rows:
-    """The parts of one object with new masks."""
+    """The parts of one object, with smoothed masks."""
     before = masks.decode(parts.ragged("rle"), *pixels.shape[:2])
     stack = smooth(pixels, before, **settings.model_dump())
     columns = mask_columns(stack)

@@ -1,8 +1,8 @@
-"""Object masks, by one of several detectors.
+"""Object masks from one of several detectors.
 
-Source: reference ``detic_labeling_net.py``. Mode ``max-gt-label`` keeps the best objects of the image's own class, and
-where there is none the best of any class, taken to be the image's object all the same, for the image's label is
-surer than the detector's. Mode ``human-only`` keeps people.
+Source: reference ``detic_labeling_net.py``. Mode ``max-gt-label`` keeps the best objects of the image's class. If there
+are none, it keeps the best objects of any class and assigns them to the image's class, because the image's label is
+more reliable than the detector's. Mode ``human-only`` keeps people.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BACKENDS = {
     "saliency": "stages.detectors.saliency",
 }
 PERSON = (-1, "person")
-"""(category_id, category_name) of the objects of human-only: no class of the vocabulary."""
+"""(category_id, category_name) of all objects in mode human-only; it is not a class of the vocabulary."""
 
 
 def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
@@ -39,16 +39,16 @@ def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         block, objects = unit.own_block, []
-        category = block.classes
         for ids, pictures in block.batches(settings.batch_size, detector.shape):
-            own = [PERSON if settings.mode == "human-only" else category[image_id] for image_id in ids]
-            for image_id, one, found in zip(ids, own, _look(detector, settings, pictures, own), strict=True):
-                enough = np.flatnonzero(found.scores > settings.min_score)
-                kept = [number for number in enough.tolist() if found.masks[number].any()]
+            classes = [PERSON if settings.mode == "human-only" else block.classes[image_id] for image_id in ids]
+            results = _look(detector, settings, pictures, classes)
+            for image_id, image_class, candidates in zip(ids, classes, results, strict=True):
+                confident = np.flatnonzero(candidates.scores > settings.min_score)
+                kept = [number for number in confident.tolist() if candidates.masks[number].any()]
                 if not kept and settings.mode == "max-gt-label":
                     unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
                 kept = kept[: settings.max_objects]
-                objects.append(_rows(image_id, one, found.masks[kept], found.scores[kept]))
+                objects.append(_rows(image_id, image_class, candidates.masks[kept], candidates.scores[kept]))
         return Output(Rows.concat(OBJECTS, objects).sorted("image_id", "object_id"))
 
     return run
@@ -58,19 +58,19 @@ def _look(
     detector: Detector,
     settings: DeticSettings,
     pictures: Sequence[npt.NDArray[np.uint8]],
-    own: Sequence[tuple[int, str]],
+    classes: Sequence[tuple[int, str]],
 ) -> list[Candidates]:
-    """The mode: what each picture is searched for, and for what if that is not there."""
-    seen = detector.look(pictures)
+    """The candidates in each picture: of the words for people, or of the picture's class and else of any class."""
+    view = detector.look(pictures)
     if settings.mode == "human-only":
-        found = seen.find(dict.fromkeys(range(len(pictures)), settings.words))
+        results = view.find(dict.fromkeys(range(len(pictures)), settings.words))
     else:
-        asked: dict[int, Words] = {number: (name,) for number, (_, name) in enumerate(own)}
-        found = seen.find(asked)
-        lacking = [number for number, candidates in found.items() if not len(candidates.scores)]
+        words: dict[int, Words] = {number: (name,) for number, (_, name) in enumerate(classes)}
+        results = view.find(words)
+        lacking = [number for number, candidates in results.items() if not len(candidates.scores)]
         if lacking:
-            found |= seen.find(dict.fromkeys(lacking, ANY))
-    return [found[number] for number in range(len(pictures))]
+            results |= view.find(dict.fromkeys(lacking, ANY))
+    return [results[number] for number in range(len(pictures))]
 
 
 def _rows(

@@ -1,6 +1,6 @@
 """Train the final model on the labels. Source: paper §3.4; reference ``part_distillation_model.py``.
 
-The class head has the parts of every object class; loss and inference see only those of the image's own class.
+The class head has the parts of every object class; loss and inference use only the parts of the image's class.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ def start(settings: DistillTrainSettings, setup: Setup) -> Callable[[Unit], Outp
         )
         if clusters >= settings.parts_per_class:
             fix = f"Set parts_per_class={clusters + 1}, as in ranking.k"
-            raise UsageError(
-                f"expected at most {settings.parts_per_class} clusters a class, found {clusters + 1}", "labels", fix
+            problem = (
+                f"the labels have {clusters + 1} clusters per class, but parts_per_class={settings.parts_per_class}"
             )
+            raise UsageError(problem, "labels", fix)
         return run_training(
             unit,
             setup,

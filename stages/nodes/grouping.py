@@ -1,7 +1,7 @@
-"""Pixel grouping: k-means on the features inside each object, a part segment a cluster.
+"""Pixel grouping: k-means on the features inside each object; each cluster is one part segment.
 
-Source: paper §3.1; reference ``proposal_generation_model.py``. Only k score maps reach full resolution, never the
-feature channels (see :mod:`stages.kernels.grouping`).
+Source: paper §3.1; reference ``proposal_generation_model.py``. Only k score maps are brought to full resolution, never
+the feature channels (see :mod:`stages.kernels.grouping`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ BACKENDS = {
     "auto": "stages.features.auto",
     "pixels": "stages.features.pixels",
 }
-"""Where features come from. A module is imported when its backend is chosen: without a network, without torch."""
+"""The sources of features. A module is imported only if its backend is chosen, so ``pixels`` needs no torch."""
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Raises UsageError if the backend lacks its network."""
+    """An object with too few feature cells becomes a row of ``errors``. Raises UsageError without the network."""
     features: Features = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
     def run(unit: Unit) -> Output:

@@ -1,4 +1,4 @@
-"""Ingest: the listed image files of a block -> rows of ``images``, or of ``errors`` for those that cannot be used."""
+"""Ingest: the listed image files of a block -> rows of ``images``, or rows of ``errors`` for unusable files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stages.unit import Output, Setup, Unit
 __all__ = ["start"]
 
 _NO_CLASS = ImageClass(-1, "", "")
-"""Of an image that shows several objects, in a data set that says so."""
+"""The class of an image for which the data set names none, because it shows several objects."""
 
 
 def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Every image is decoded whole once, so that a truncated file is found here and not in a later stage."""
+    """Every image is decoded completely once, so that a truncated file is detected here and not in a later stage."""
     classes = {c.wnid: c for c in setup.classes} | {"": _NO_CLASS}
 
     def run(unit: Unit) -> Output:
@@ -43,14 +43,14 @@ def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _row(listed: Listed, data: bytes, classes: dict[str, ImageClass], settings: IngestSettings) -> dict[str, Any]:
     picture = decode(data, settings.max_pixels)
-    own = classes[listed.wnid]
+    image_class = classes[listed.wnid]
     return {
         "image_id": listed.image_id,
         "key": listed.key,
         "split": listed.split,
         "wnid": listed.wnid,
-        "class_id": own.class_id,
-        "class_name": own.name,
+        "class_id": image_class.class_id,
+        "class_name": image_class.name,
         "height": picture.pixels.shape[0],
         "width": picture.pixels.shape[1],
         "bytes": len(data),

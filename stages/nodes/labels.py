@@ -1,4 +1,4 @@
-"""Labels: the segments of every object, each with its cluster; segments of one cluster are merged.
+"""Labels: each segment of an object gets its cluster, and segments of the same cluster are merged.
 
 Source: paper §3.3; reference ``part_ranking_model.py``. Reads proposals and clusters; no network is run.
 """
@@ -25,21 +25,22 @@ Bools = npt.NDArray[np.bool_]
 
 
 def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """An image whose class has no clusters is a row of ``errors``."""
+    """An image whose class has no clusters becomes a row of ``errors``."""
 
     def run(unit: Unit) -> Output:
         centroids, block = _centroids(unit), unit.own_block
         objects = chosen_objects(block.rows("objects"), block.image_rows)
         labels: list[Rows] = []
         ranked: list[tuple[ObjectSegments, RankedParts]] = []
-        for found in object_segments(objects, segment_rows(block)):
-            if found.category_id in centroids:
-                ranked.append((found, _rank(found, centroids[found.category_id], settings)))
+        for segments in object_segments(objects, segment_rows(block)):
+            if segments.category_id in centroids:
+                ranked.append((segments, _rank(segments, centroids[segments.category_id], settings)))
             else:
-                unit.reject(found.image_id, "no_clusters", f"class {found.category_id} has no clusters")
+                unit.reject(segments.image_id, "no_clusters", f"class {segments.category_id} has no clusters")
         smoothed = _smoothed(unit, ranked, settings.crf)
-        for found, parts in ranked:
-            labels.append(_rows(found, parts, smoothed.get((found.image_id, found.object_id), parts.masks)))
+        for segments, parts in ranked:
+            stack = smoothed.get((segments.image_id, segments.object_id), parts.masks)
+            labels.append(_rows(segments, parts, stack))
             unit.advance(settings.crf is None)
         return Output(Rows.concat(LABELS, labels))
 
@@ -47,15 +48,15 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 
 def _centroids(unit: Unit) -> dict[int, npt.NDArray[np.float32]]:
-    """Class -> (k, D) centroids, by cluster number."""
+    """Class -> (k, D) float32 centroids, in the order of the clusters."""
     layer = unit.layer("clusters")
     rows = Rows.concat(layer.table, layer.scan(["category_id", "centroid"]))
     return {category: rows["centroid"][index] for category, index in rows.by("category_id").items()}
 
 
-def _rank(found: ObjectSegments, centroids: npt.NDArray[np.float32], settings: LabelsSettings) -> RankedParts:
-    kept = found.confident(settings.min_segment_score, settings.min_inside)
-    # A block without any segment does not know how long a feature is.
+def _rank(segments: ObjectSegments, centroids: npt.NDArray[np.float32], settings: LabelsSettings) -> RankedParts:
+    kept = segments.confident(settings.min_segment_score, settings.min_inside)
+    # In a block without any segment the length of a feature is not known.
     features = kept.features if len(kept.scores) else np.zeros((0, centroids.shape[1]), np.float16)
     return rank_parts(
         kept.masks,
@@ -64,7 +65,7 @@ def _rank(found: ObjectSegments, centroids: npt.NDArray[np.float32], settings: L
         top=settings.top,
         min_score=settings.min_score,
         min_area_ratio=settings.min_object_ratio,
-        object_mask=found.mask if settings.use_object_mask else None,
+        object_mask=segments.mask if settings.use_object_mask else None,
         one_label_a_pixel=settings.unique_pixels,
     )
 
@@ -76,9 +77,9 @@ def _smoothed(
     if settings is None:
         return {}
     stacks: dict[int, list[tuple[int, Bools]]] = {}
-    for found, ranking in ranked:
-        if len(ranking.masks):
-            stacks.setdefault(found.image_id, []).append((found.object_id, ranking.masks))
+    for segments, parts in ranked:
+        if len(parts.masks):
+            stacks.setdefault(segments.image_id, []).append((segments.object_id, parts.masks))
     return {
         (image_id, object_id): smooth(pixels, stack, **settings.model_dump())
         for image_id, pixels in unit.own_block.pictures(stacks)

@@ -1,6 +1,6 @@
-"""Train a part segmenter on parts that people drew: the supervised baseline, and from distilled weights few-shot.
+"""Train a part segmenter on parts that people drew: the supervised baseline or, from distilled weights, few-shot.
 
-Source: reference ``supervised_model.py``: a Mask2Former with a class for each part name.
+Source: reference ``supervised_model.py``, a Mask2Former with one class per part name.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ def start(settings: PartTrainSettings, setup: Setup) -> Callable[[Unit], Output]
         layer = unit.layer("parts")
         names = sorted({pair for rows in layer.scan(["category_name", "part_name"]) for pair in pairs(rows)})
         if not any(part for _, part in names):
-            raise InputMissing(
-                "expected parts that people named, found none", layer.node, "Train on a node of annotated-parts"
-            )
+            raise InputMissing("the parts of this node have no names", layer.node, "Train on a node of annotated-parts")
         numbers = {pair: number for number, pair in enumerate(names)}
 
         def label(rows: Rows) -> np.ndarray:

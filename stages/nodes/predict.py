@@ -1,7 +1,7 @@
-"""The parts of every image by the final model, given the image's object class, or by a supervised one.
+"""The parts of every image, predicted by the final model for the image's object class, or by a supervised model.
 
-A pixel's chance of a part is the sum over queries of class probability x mask probability; it takes the best part
-if that chance is above the threshold. A dense CRF may then move the borders onto those of the image.
+A pixel's chance of a part is the sum over queries of class probability x mask probability. The pixel takes its best
+part if that chance is above the threshold. A dense CRF may then move the borders to the edges in the image.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """An object class whose parts are looked for in an image.
+class _Target:
+    """An object class whose parts are predicted in an image.
 
     Attributes:
-        slot: its rows of a class-specific head. is_own: it is the class of the image, not of one object among others.
+        slot: its rows in a class-specific head; 0 for a plain head.
+        is_own: it is the class of the whole image, not of one object among others.
     """
 
     object_id: int
@@ -47,29 +48,29 @@ class _Asked:
 
 
 def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Score of a part: the mean chance of its pixels, at most 1.
+    """The score of a part is the mean chance of its pixels, at most 1.
 
-    An image with a class is asked for the parts of that class; one without, for those of each class among its
+    An image with a class gets the parts of that class. An image without a class gets the parts of each class among its
     ``objects``, with the lowest ``object_id`` of that class.
 
     Raises:
-        UsageError: the head was made for other classes and ``slots`` does not say which.
+        UsageError: the head was made for other classes, and ``slots`` does not say which.
     """
     folder = setup.models["model"]
     network, taught = Inference(folder, setup.device, settings.long_side), _Taught.read(folder, setup)
     slots = _slots(setup, network.network.num_objects)
 
     def run(unit: Unit) -> Output:
-        asked = _asked(unit, slots)
+        targets = _targets(unit, slots)
         predictions: list[Rows] = []
-        for ids, pictures in unit.own_block.batches(settings.batch_size, network.shape, asked):
+        for ids, pictures in unit.own_block.batches(settings.batch_size, network.shape, targets):
             # A plain head answers for all classes at once.
-            jobs = [(n, one) for n, i in enumerate(ids) for one in (asked[i] if slots else asked[i][:1])]
+            jobs = [(n, target) for n, i in enumerate(ids) for target in (targets[i] if slots else targets[i][:1])]
             for chunk in (jobs[k : k + settings.batch_size] for k in range(0, len(jobs), settings.batch_size)):
-                shown, classes = [pictures[n] for n, _ in chunk], [one.slot for _, one in chunk]
-                for (n, one), chance in zip(chunk, _chances(network, shown, classes, settings.flip), strict=True):
-                    for each in [one] if slots else asked[ids[n]]:
-                        predictions.append(_rows(ids[n], each, pictures[n], chance, settings, taught))
+                stack, classes = [pictures[n] for n, _ in chunk], [target.slot for _, target in chunk]
+                for (n, target), chance in zip(chunk, _chances(network, stack, classes, settings.flip), strict=True):
+                    for answered in [target] if slots else targets[ids[n]]:
+                        predictions.append(_rows(ids[n], answered, pictures[n], chance, settings, taught))
         return Output(Rows.concat(PREDICTIONS, predictions).sorted("image_id", "object_id", "label_id"))
 
     return run
@@ -77,14 +78,17 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 @dataclass(frozen=True)
 class _Taught:
-    """The parts that a supervised model was taught: (category, name) each; no category where objects share a name."""
+    """The parts that a supervised model was taught, as (category, name).
+
+    The category is empty if objects share part names.
+    """
 
     parts: Sequence[tuple[str, str]]
     classes: dict[int, str]
 
     @classmethod
     def read(cls, folder: Path, setup: Setup) -> _Taught | None:
-        """None if it was not taught names."""
+        """The parts of the model in ``folder``; None if it was not taught names."""
         if not (folder / PART_NAMES).exists():
             return None
         parts = [(category, name) for category, name in json.loads((folder / PART_NAMES).read_text())]
@@ -93,42 +97,38 @@ class _Taught:
     def name(self, part: int) -> str:
         return " ".join(filter(None, self.parts[part]))
 
-    def fits(self, part: int, asked: _Asked) -> bool:
-        """Among objects of several classes each gets the parts of its own."""
-        return asked.is_own or self.parts[part][0] in ("", self.classes[asked.category_id])
+    def fits(self, part: int, target: _Target) -> bool:
+        """True unless the part is of another class than the target, in an image with objects of several classes."""
+        return target.is_own or self.parts[part][0] in ("", self.classes[target.category_id])
 
 
 def _slots(setup: Setup, num_objects: int) -> dict[int, int] | None:
-    """class_id -> its slot of the class-specific head, without the classes that have none; None of a plain head."""
+    """class_id -> slot in the class-specific head, for the classes that have one; None for a plain head."""
     if not num_objects:
         return None
     if "slots" not in setup.files:
         if len(setup.classes) != num_objects:
-            fix = "Name the head's classes in their order, a code or 'code,name' a line: predict's setting slots=FILE"
-            found = f"one for {num_objects}"
-            raise UsageError(
-                f"expected a head for the {len(setup.classes)} classes of the store, found {found}", "input model", fix
-            )
+            fix = "List the head's classes in order, one code or 'code,name' per line: predict's setting slots=FILE"
+            problem = f"the model's head is for {num_objects} classes, but the store has {len(setup.classes)}"
+            raise UsageError(problem, "input model", fix)
         return {c.class_id: c.class_id for c in setup.classes}
     path = setup.files["slots"]
     lines = [line.strip().lower() for _, line in read_lines(path) if line.strip()]
     if not 0 < len(lines) <= num_objects:
-        fix = "Give the file that goes with the weights"
-        raise UsageError(
-            f"expected at most {num_objects} classes, those of the head, found {len(lines)}", str(path), fix
-        )
+        fix = "Give the file that belongs to the weights"
+        raise UsageError(f"the head has {num_objects} classes, but this file lists {len(lines)}", str(path), fix)
     numbers: dict[str, int] = {}
     for number, line in enumerate(lines):
         for word in line.split(",", 1):
             numbers.setdefault(word.strip(), number)
-    found_at = {c.class_id: numbers.get(c.wnid.lower(), numbers.get(c.name.lower())) for c in setup.classes}
-    return {class_id: slot for class_id, slot in found_at.items() if slot is not None}
+    slots = {c.class_id: numbers.get(c.wnid.lower(), numbers.get(c.name.lower())) for c in setup.classes}
+    return {class_id: slot for class_id, slot in slots.items() if slot is not None}
 
 
-def _asked(unit: Unit, slots: dict[int, int] | None) -> dict[int, list[_Asked]]:
-    """image_id -> what is asked of it; an image of which nothing can be asked is a row of ``errors``."""
+def _targets(unit: Unit, slots: dict[int, int] | None) -> dict[int, list[_Target]]:
+    """image_id -> the classes whose parts are predicted; an image without any becomes a row of ``errors``."""
     several = _classes_of_objects(unit)
-    asked: dict[int, list[_Asked]] = {}
+    targets: dict[int, list[_Target]] = {}
     for image_id, (category_id, name) in unit.own_block.classes.items():
         if category_id < 0 and "objects" not in unit.layers:
             unit.reject(image_id, "no_class", "expected an image with a class, or the input objects, found neither")
@@ -136,50 +136,50 @@ def _asked(unit: Unit, slots: dict[int, int] | None) -> dict[int, list[_Asked]]:
         wanted = {category_id: 0} if category_id >= 0 else several.get(image_id, {})
         for category, object_id in wanted.items():
             if slots is None or category in slots:
-                one = _Asked(object_id, category, slots[category] if slots else 0, is_own=category_id >= 0)
-                asked.setdefault(image_id, []).append(one)
+                target = _Target(object_id, category, slots[category] if slots else 0, is_own=category_id >= 0)
+                targets.setdefault(image_id, []).append(target)
             else:
                 unit.reject(image_id, "no_slot", f"expected class {name or category} in slots, found none")
-    return asked
+    return targets
 
 
 def _classes_of_objects(unit: Unit) -> dict[int, dict[int, int]]:
     """image_id -> class_id of its objects -> the lowest object_id of that class."""
-    found: dict[int, dict[int, int]] = {}
+    lowest: dict[int, dict[int, int]] = {}
     if "objects" in unit.layers:
         rows = unit.own_block.rows("objects", ["image_id", "object_id", "category_id"])
         for image_id, object_id, category in sorted(zip(*(rows[n].tolist() for n in rows.columns), strict=True)):
             if category >= 0:
-                found.setdefault(image_id, {}).setdefault(category, object_id)
-    return found
+                lowest.setdefault(image_id, {}).setdefault(category, object_id)
+    return lowest
 
 
 def _chances(network: Inference, pictures: Sequence[Any], classes: Sequence[int], flip: bool) -> Iterator[Floats]:
-    """(K, H, W) of each picture: chance of each part at each pixel."""
-    chances = [_chance(found) for found in network.queries(pictures, classes)]
+    """For each picture (K, H, W) float32, the chance of each part at each pixel."""
+    chances = [_chance(queries) for queries in network.queries(pictures, classes)]
     if flip:
-        mirrored = network.queries(pictures, classes, flip=True)
-        chances = [(a + _chance(b)) / 2 for a, b in zip(chances, mirrored, strict=True)]
+        mirrored = map(_chance, network.queries(pictures, classes, flip=True))
+        chances = [(chance + other) / np.float32(2) for chance, other in zip(chances, mirrored, strict=True)]
     yield from chances
 
 
-def _chance(found: Found) -> Floats:
-    return np.tensordot(found.classes[:, :-1].T, found.masks, 1)
+def _chance(queries: Found) -> Floats:
+    return np.tensordot(queries.classes[:, :-1].T, queries.masks, 1)
 
 
 def _parts(chance: Floats, settings: PredictSettings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """(M,) numbers of the parts that are there, and their (M, H, W) masks."""
+    """The (M,) numbers of the parts that are large enough, and their (M, H, W) masks."""
     stack = (chance.argmax(0) == np.arange(len(chance))[:, None, None]) & (chance > settings.threshold)
     parts = np.flatnonzero(stack.mean((1, 2)) > settings.min_area_ratio)
     return parts, stack[parts]
 
 
 def _rows(
-    image_id: int, asked: _Asked, pixels: Pixels, chance: Floats, settings: PredictSettings, taught: _Taught | None
+    image_id: int, target: _Target, pixels: Pixels, chance: Floats, settings: PredictSettings, taught: _Taught | None
 ) -> Rows:
     parts, stack = _parts(chance, settings)
     if taught:
-        fitting = [number for number, part in enumerate(parts) if taught.fits(part, asked)]
+        fitting = [number for number, part in enumerate(parts) if taught.fits(part, target)]
         parts, stack = parts[fitting], stack[fitting]
     if settings.crf is not None:
         stack = smooth(pixels, stack, **settings.crf.model_dump())
@@ -188,9 +188,9 @@ def _rows(
     columns = mask_columns(stack)
     columns |= {
         "image_id": image_id,
-        "object_id": asked.object_id,
+        "object_id": target.object_id,
         "label_id": numbers,
-        "category_id": asked.category_id,
+        "category_id": target.category_id,
         "cluster": parts,
         "score": [min(1.0, float(chance[part][mask].mean())) for part, mask in zip(parts, stack, strict=True)],
         "object_ratio": columns["area"] / max(int(columns["area"].sum()), 1),

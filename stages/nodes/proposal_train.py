@@ -15,7 +15,7 @@ __all__ = ["start"]
 
 
 def start(settings: ProposalTrainSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """The part masks of all nodes of input ``parts`` together are an image's targets."""
+    """An image's targets are the part masks of all nodes of input ``parts`` together."""
 
     def run(unit: Unit) -> Output:
         choice = part_choice("parts", settings, labelled=False)

@@ -1,7 +1,8 @@
-"""Part ranking: k-means over the segments' features of each object class; a cluster is a part of the class.
+"""Part ranking: k-means on the features of each object class's segments; each cluster is one part of the class.
 
-Source: paper §3.3; reference ``part_ranking_model.py``. Out of core: one pass over the blocks writes the features of
-the bucket's classes to a file a class, then one class at a time is in memory. No network is run.
+Source: paper §3.3; reference ``part_ranking_model.py``. It works out of core: one pass over the blocks writes the
+features of the bucket's classes to one file per class, and then only one class at a time is in memory. No network is
+run.
 """
 
 from __future__ import annotations
@@ -26,47 +27,47 @@ __all__ = ["start"]
 
 
 def start(settings: RankingSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """A class with too few segments is a row of ``errors``, never random centroids."""
+    """A class with too few segments becomes a row of ``errors``; it never gets random centroids."""
 
     def run(unit: Unit) -> Output:
         classes = setup.classes[unit.number * BUCKET_SIZE : (unit.number + 1) * BUCKET_SIZE]
         clusters: list[Rows] = []
         with tempfile.TemporaryDirectory(prefix="ranking-") as folder:
             width = _spill(unit, {c.class_id for c in classes}, settings, Path(folder))
-            for one in classes:
-                path = Path(folder) / str(one.class_id)
+            for object_class in classes:
+                path = Path(folder) / str(object_class.class_id)
                 features = np.fromfile(path, np.float16) if path.exists() else np.zeros(0, np.float16)
                 try:
-                    clusters.append(_clusters(one, features.reshape(-1, max(width, 1)), settings))
+                    clusters.append(_clusters(object_class, features.reshape(-1, max(width, 1)), settings))
                 except TooFewPoints as error:
-                    unit.reject(-1, "too_few_points", str(error), one.name)
+                    unit.reject(-1, "too_few_points", str(error), object_class.name)
         return Output(Rows.concat(CLUSTERS, clusters))
 
     return run
 
 
-def _clusters(one: ImageClass, features: npt.NDArray[np.float16], settings: RankingSettings) -> Rows:
-    found = cluster(features, settings.k, settings.metric, settings.normalize, settings.seed, n_init=settings.n_init)
+def _clusters(object_class: ImageClass, features: npt.NDArray[np.float16], settings: RankingSettings) -> Rows:
+    result = cluster(features, settings.k, settings.metric, settings.normalize, settings.seed, n_init=settings.n_init)
     columns = {
-        "category_id": one.class_id,
+        "category_id": object_class.class_id,
         "cluster": np.arange(settings.k),
-        "size": found.counts,
-        "mean_distance": found.within,
-        "silhouette": found.silhouettes,
-        "centroid": found.centroids,
+        "size": result.counts,
+        "mean_distance": result.within,
+        "silhouette": result.silhouettes,
+        "centroid": result.centroids,
     }
     return Rows.filled(CLUSTERS, settings.k, columns)
 
 
 def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path) -> int:
-    """Append the features of every wanted class to its file; the width of a feature, 0 if there is none."""
+    """Append the features of every wanted class to its file. Returns the width of a feature, 0 if there is none."""
     width = 0
     for block in unit.blocks("images", "objects", "segments"):
         unit.check_stop()
-        for found in _chosen(unit, block, wanted, settings):
-            width = found.features.shape[1]
-            with (folder / str(found.category_id)).open("ab") as file:
-                found.features.tofile(file)
+        for segments in _chosen(unit, block, wanted, settings):
+            width = segments.features.shape[1]
+            with (folder / str(segments.category_id)).open("ab") as file:
+                segments.features.tofile(file)
         unit.advance(1)
     return width
 
@@ -81,6 +82,6 @@ def _chosen(unit: Unit, number: int, wanted: set[int], settings: RankingSettings
         return
     for segments in object_segments(objects, segment_rows(block)):
         confident = segments.confident(settings.min_score, settings.min_inside)
-        chosen = confident.large(settings.min_object_ratio, one_a_pixel=settings.unique_pixels)
+        chosen = confident.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
         if len(chosen.scores):
             yield chosen

@@ -1,4 +1,4 @@
-"""Train a small object segmenter on object masks. It stands for published detector and backbone weights."""
+"""Train a small object segmenter on object masks. It takes the place of published detector and backbone weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["start"]
 
 
 def start(settings: SegmenterTrainSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """One output class a name: the vocabulary, then whatever else the masks are of."""
+    """One output class per name: the classes of the vocabulary, then all other names of the masks, sorted."""
 
     def run(unit: Unit) -> Output:
         names = [c.name for c in setup.classes]

@@ -1,8 +1,8 @@
-"""Bring published weights: official Mask2Former, the original PartDistillation, transformers, or a folder of our own.
+"""Import published weights: official Mask2Former, the original PartDistillation, transformers, or a folder of ours.
 
-The node writes the same two files as a training, so that whatever reads a network can read this one. Its fingerprint
-has the sha256 of the source. Each tensor of the source has its place in the network, or the node fails and says which
-have none. Part names that a model of ours was taught come along.
+The node writes the same two files as a training, so that every node that reads a network can read it. Its fingerprint
+contains the sha256 of the source. If a tensor of the source has no counterpart in the network, the node fails and
+names it. The part names that one of our models was taught are copied, too.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["start"]
 
 
 def start(settings: WeightsSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """Reads the checkpoint when its unit runs: see :func:`stages.models.checkpoints.read_checkpoint`."""
+    """The checkpoint is read when the unit runs: see :func:`stages.models.checkpoints.read_checkpoint`."""
 
     def run(unit: Unit) -> Output:
         checkpoint = read_checkpoint(str(setup.files["file"]), settings.network, settings.num_parts)
         network = checkpoint.network()
-        unit.note(f"{checkpoint.source}: {checkpoint.kind}, {len(checkpoint.tensors)} tensors, each with its place")
+        unit.note(f"{checkpoint.source}: {checkpoint.kind}, {len(checkpoint.tensors)} tensors, all of them used")
         counted = {
             "parameters": sum(p.numel() for p in network.parameters()),
             "classes": network.num_classes,

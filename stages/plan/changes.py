@@ -1,4 +1,4 @@
-"""What changed between a layer and what its node would write now, told of the nodes whose own settings changed."""
+"""What changed between a layer and what its node would write now, listed for the nodes whose own settings changed."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["changes", "own_changes", "summary"]
 
 
 def own_changes(node: str, old: Identity, new: Identity) -> list[str]:
-    """What changed of a node itself, a line each: ``grouping.k: 4 -> 3``."""
+    """What changed in a node itself, one change per line: ``grouping.k: 4 -> 3``."""
     lines = difference(replace(old, upstream=new.upstream), new)
     return [f"{node} {line}" if line.startswith("weights ") else f"{node}.{line}" for line in lines]
 
 
 def changes(project: Project, old: Identity, name: str) -> dict[str, list[str]]:
-    """Node -> what changed of it since node ``name`` wrote under ``old``: of the node itself and of all that it reads.
+    """Node -> its changes since node ``name`` wrote under ``old``: of that node and of all nodes that it reads.
 
-    Where an input's former layer is gone, only its fingerprint is left to tell.
+    If an input's former layer is gone, only its fingerprint can be reported.
     """
-    found: dict[str, list[str]] = {}
-    waiting, seen = [(old, project[name])], set()
+    lines_by_node: dict[str, list[str]] = {}
+    waiting, visited = [(old, project[name])], set()
     while waiting:
         former, now = waiting.pop(0)
-        if former.fingerprint in seen:
+        if former.fingerprint in visited:
             continue
-        seen.add(former.fingerprint)
+        visited.add(former.fingerprint)
         lines = own_changes(now.name, former, now.identity)
         for role in sorted(former.upstream.keys() | now.inputs.keys()):
             before, after = former.upstream.get(role, ""), now.identity.upstream.get(role, "")
@@ -42,17 +42,17 @@ def changes(project: Project, old: Identity, name: str) -> dict[str, list[str]]:
             else:
                 waiting += [(identity, project[source]) for source, identity in sources.items()]
         if lines:
-            found[now.name] = lines
-    return found
+            lines_by_node[now.name] = lines
+    return lines_by_node
 
 
-def summary(found: Mapping[str, Sequence[str]]) -> str:
-    """All of :func:`changes` in a line."""
-    return "; ".join(line for lines in found.values() for line in lines) or "nothing but the layer's name"
+def summary(changed: Mapping[str, Sequence[str]]) -> str:
+    """The result of :func:`changes` as a single line."""
+    return "; ".join(line for lines in changed.values() for line in lines) or "nothing but the layer's name"
 
 
 def _sources(store: Store, names: Sequence[str], fingerprints: Sequence[str]) -> dict[str, Identity] | None:
-    """Node -> what its layer was; None if one of them is gone, or others were read."""
+    """Node -> the identity of its former layer; None if one of them is gone, or if other nodes were read."""
     if len(names) != len(fingerprints):
         return None
     try:

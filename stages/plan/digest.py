@@ -1,4 +1,4 @@
-"""Digests of the files that settings name: what of them goes into a fingerprint."""
+"""Digests of the files that settings name, as they go into a fingerprint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["path_digest"]
 
 
 def path_digest(path: Path, is_checkpoint: bool = False) -> str:
-    """sha256 of a file, or over the names and contents of a folder's files; those that begin with a dot do not count.
+    """sha256 of a file, or of the names and contents of a folder's files; hidden files do not count.
 
-    What is not there has a marker instead, so that a pipeline can be planned before it has come.
+    A path that does not exist gets a marker instead, so that a pipeline can be planned before its files arrive.
 
     Args:
         path: a file or a folder.
-        is_checkpoint: where there is none, ``path`` may be a name on the Hugging Face hub, which stands for itself.
+        is_checkpoint: a ``path`` that does not exist may be a name on the Hugging Face hub, which stands for itself.
     """
     if path.is_file():
         return _file(path)

@@ -1,7 +1,7 @@
-"""Which node evaluates what was asked for: one of the pipeline's own, or one that is added to it.
+"""Which node performs a requested evaluation: one that the pipeline has, or one that is added to it.
 
-A data set NAME is a node of stage ``annotated-parts`` called ``NAME-parts``; its true objects, if there are any, are in
-``NAME-objects``. That of a store that ``pd init --dataset NAME`` made goes by that name, too.
+A data set NAME is a node of stage ``annotated-parts`` called ``NAME-parts``; its true objects, if it has any, are in
+``NAME-objects``. In a store made by ``pd init --dataset NAME``, the node ``truth-parts`` goes by that NAME, too.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["Evaluations", "dataset_name", "is_truth_of_parts", "metric_place", "
 
 _SUFFIX, _TRUTH = "-parts", "truth"
 _FIRST = ("samples", "C-mIoU", "A-mIoU")
-"""The metrics that are looked at first."""
+"""The metrics that a reader looks at first."""
 _EVAL = STAGES["eval"]
 
 
 @dataclass(frozen=True)
 class Evaluations:
-    """The evaluations of a pipeline under a protocol, on a data set; an empty name is whatever there is.
+    """The evaluations of a pipeline under a protocol, on a data set; an empty name leaves the choice to the pipeline.
 
     Attributes:
-        source: the data set that the store was made of: another name for the node ``truth-parts``.
+        source: the data set that the store was made from: another name for the node ``truth-parts``.
     """
 
     pipeline: Pipeline
@@ -41,17 +41,17 @@ class Evaluations:
         Raises:
             UsageError: there are none.
         """
-        own = [n for n in self._nodes() if not self.dataset or n.inputs["truth"] == (self._truth(),)]
-        if not own:
+        nodes = [n for n in self._nodes() if not self.dataset or n.inputs["truth"] == (self._truth(),)]
+        if not nodes:
             fix = "Name a node that writes masks: pd eval NODE; or add a node of stage eval to the pipeline's file"
-            raise UsageError("expected an evaluation node, found none in the pipeline", "pd eval", fix)
-        return dict(self._under_protocol(node) for node in own)
+            raise UsageError("the pipeline has no evaluation node", "pd eval", fix)
+        return dict(self._under_protocol(node) for node in nodes)
 
     def of(self, name: str) -> tuple[str, NodeSpec]:
-        """The evaluation ``name``, or the one of a node ``name`` that writes masks.
+        """The evaluation ``name``, or the evaluation of the node ``name`` if that writes masks.
 
         Raises:
-            UsageError: it is neither, or the pipeline has no ground truth for it.
+            UsageError: ``name`` is neither, or the pipeline has no ground truth for it.
         """
         node = self.pipeline[name]
         if node.stage is _EVAL:
@@ -59,14 +59,12 @@ class Evaluations:
             return self._under_protocol(node)
         role = next((r for r in ("predicted", "segments") if node.stage.output.name in _EVAL.inputs[r].tables), "")
         if not role or node.stage.is_truth:
-            expected = "an evaluation, or a node that finds masks"
-            raise UsageError(
-                f"expected {expected}, found {name!r} of stage {node.stage.name}", "pd eval", "See: pd stage list"
-            )
+            problem = f"{name!r} (stage {node.stage.name}) is neither an evaluation nor a node that finds masks"
+            raise UsageError(problem, "pd eval", "See: pd stage list")
         truth = self._truth()
-        there = [n for n in self._nodes() if n.inputs["truth"] == (truth,) and name in scored_nodes(n)]
-        if there:
-            return self._under_protocol(next(filter(self._covers, there), there[0]))
+        existing = [n for n in self._nodes() if n.inputs["truth"] == (truth,) and name in scored_nodes(n)]
+        if existing:
+            return self._under_protocol(next(filter(self._covers, existing), existing[0]))
         return self._new(name, role, truth)
 
     def _nodes(self) -> list[Node]:
@@ -76,7 +74,7 @@ class Evaluations:
         return not self.protocol or getattr(node.settings, "protocol", "") in (self.protocol, "both")
 
     def _under_protocol(self, node: Node) -> tuple[str, NodeSpec]:
-        """The node itself if it has the protocol's numbers; else one beside it that differs in the protocol alone."""
+        """The node itself if it covers the protocol; otherwise an additional node that differs only in the protocol."""
         name = node.name if self._covers(node) else f"{node.name}-{self.protocol}"
         if name in self.pipeline.nodes:
             return name, self.pipeline.spec.nodes[name]
@@ -89,7 +87,7 @@ class Evaluations:
         name = f"eval-{node}" + (f"-{dataset_name(truth)}" if len(self._datasets()) > 1 else "")
         if name in self.pipeline.nodes:
             fix = f"Give that node another name, or add an evaluation of {node} to the pipeline's file yourself"
-            raise UsageError(f"expected {name} to be an evaluation of {node}, found another node", "pd eval", fix)
+            raise UsageError(f"the pipeline has a node {name} that is no evaluation of {node}", "pd eval", fix)
         objects = self._objects(truth)
         self._check_objects(objects)
         inputs = {"images": self.pipeline[truth].inputs["images"], "truth": (truth,), role: (node,)}
@@ -99,7 +97,7 @@ class Evaluations:
         return name, NodeSpec(stage=_EVAL.name, inputs=inputs, settings=settings)
 
     def _datasets(self) -> dict[str, str]:
-        """Name of a data set -> the node of its parts."""
+        """Name of a data set -> the node that holds its parts."""
         nodes = self.pipeline.nodes.values()
         return {dataset_name(n.name): n.name for n in nodes if is_truth_of_parts(n)}
 
@@ -107,59 +105,56 @@ class Evaluations:
         known = self._datasets()
         if not known:
             fix = "Add a node of stage annotated-parts to the pipeline's file"
-            raise UsageError("expected ground-truth parts, found none in the pipeline", "pd eval", fix)
+            raise UsageError("the pipeline has no ground-truth parts", "pd eval", fix)
         if not self.dataset and len(known) > 1:
-            raise UsageError(
-                f"the pipeline has several data sets: {', '.join(sorted(known))}",
-                "pd eval",
-                "Choose one: --dataset NAME",
-            )
+            problem = f"the pipeline has several data sets: {', '.join(sorted(known))}"
+            raise UsageError(problem, "pd eval", "Choose one: --dataset NAME")
         if not self.dataset:
             return next(iter(known.values()))
         return named_truth(self.dataset, known, self.source)
 
     def _objects(self, truth: str) -> tuple[str, ...]:
-        own = f"{dataset_name(truth)}-objects"
-        there = [n.name for n in self.pipeline.nodes.values() if n.stage.is_truth and n.stage.output.name == "objects"]
-        return (own,) if own in there else tuple(there) if len(there) == 1 else ()
+        name = f"{dataset_name(truth)}-objects"
+        drawn = [n.name for n in self.pipeline.nodes.values() if n.stage.is_truth and n.stage.output.name == "objects"]
+        return (name,) if name in drawn else tuple(drawn) if len(drawn) == 1 else ()
 
     def _check_dataset(self, node: Node) -> None:
         if self.dataset and node.inputs["truth"] != (self._truth(),):
             fix = f"Name the node that it evaluates: pd eval {scored_nodes(node)[0]} --dataset {self.dataset}"
-            raise UsageError(
-                f"it evaluates against {node.inputs['truth'][0]}, not against {self._truth()}", node.name, fix
-            )
+            problem = f"this node evaluates against {node.inputs['truth'][0]}, not against {self._truth()}"
+            raise UsageError(problem, node.name, fix)
 
     def _check_objects(self, objects: tuple[str, ...]) -> None:
         if not objects and self.protocol in ("reference", "both"):
             fix = "Add a node of stage annotated-objects to the pipeline's file, or use --protocol honest"
-            raise UsageError("expected true object masks for the published protocol, found none", "pd eval", fix)
+            problem = "the pipeline has no true object masks, which the published protocol needs"
+            raise UsageError(problem, "pd eval", fix)
 
 
 def dataset_name(truth: str) -> str:
-    """Of the data set whose parts are in the node ``truth``."""
+    """The name of the data set whose parts are in the node ``truth``."""
     return truth.removesuffix(_SUFFIX)
 
 
 def named_truth(name: str, known: Mapping[str, str], source: str) -> str:
-    """The node of the data set ``name``.
+    """The node that holds the parts of the data set ``name``.
 
     Args:
-        known: name of a data set -> the node of its parts.
-        source: the data set that the store was made of: another name for the node ``truth-parts``.
+        known: name of a data set -> the node that holds its parts.
+        source: the data set that the store was made from: another name for the node ``truth-parts``.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such data set.
     """
     names = {**known, **({source: known[_TRUTH]} if source and _TRUTH in known else {})}
     if name not in names:
         fix = nearest(name, names) if names else "The pipeline has no ground truth: leave --dataset out"
-        raise UsageError(f"expected a data set of the pipeline, found {name!r}", "--dataset", fix)
+        raise UsageError(f"the pipeline has no data set {name!r}", "--dataset", fix)
     return names[name]
 
 
 def metric_place(metric: str) -> tuple[int, bool, bool, int, str]:
-    """Sorts metrics for a reader: segmentation before recall, and recall by rising number of proposals."""
+    """A key that sorts metrics for a reader: segmentation before recall, recall by rising number of proposals."""
     limit = int("".join(filter(str.isdigit, metric)) or 0)
     first = _FIRST.index(metric) if metric in _FIRST else len(_FIRST)
     return first, metric.startswith("AR"), "-unique" in metric, limit, metric

@@ -14,21 +14,21 @@ __all__ = ["Failure", "forget_failure", "read_failure", "read_failures", "record
 
 @dataclass(frozen=True)
 class Failure:
-    """The last error of a unit, and when it was met (seconds since 1970)."""
+    """The last error of a unit, and when it occurred (seconds since 1970)."""
 
     error: str
     time: float
 
 
 def read_failures(layer: Layer) -> dict[int, str]:
-    """Unit -> the last error of a unit that failed."""
+    """Unit -> its last error, for each unit that failed."""
     names = layer.store.files.names(layout.failures(layer.node, layer.fingerprint))
-    found = {unit: read_failure(layer, unit) for unit in (int(name.split(".")[0]) for name in names)}
-    return {unit: failure.error for unit, failure in found.items() if failure is not None}
+    failures = {unit: read_failure(layer, unit) for unit in (int(name.split(".")[0]) for name in names)}
+    return {unit: failure.error for unit, failure in failures.items() if failure is not None}
 
 
 def read_failure(layer: Layer, unit: int) -> Failure | None:
-    """The last error of a unit; None if it has not failed, or was committed since."""
+    """The last error of a unit; None if the unit has not failed, or was committed since."""
     try:
         values = json.loads(layer.store.files.read(_path(layer, unit)))
     except FileNotFoundError:
@@ -37,13 +37,13 @@ def read_failure(layer: Layer, unit: int) -> Failure | None:
 
 
 def record_failure(layer: Layer, unit: int, error: str) -> None:
-    """Keep the error of a unit, with the trace of the exception that is being handled."""
+    """Store the error of a unit, with the trace of the exception that is being handled."""
     entry = {"error": error, "trace": traceback.format_exc(), "time": time.time()}
     layer.store.files.write(_path(layer, unit), json.dumps(entry, indent=1).encode())
 
 
 def forget_failure(layer: Layer, unit: int) -> None:
-    """The unit was committed."""
+    """Remove the error of a unit, because it was committed."""
     layer.store.files.remove(_path(layer, unit))
 
 

@@ -12,12 +12,12 @@ __all__ = ["Inputs"]
 
 
 class Inputs:
-    """What the units of ``node`` read, with one listing per layer.
+    """What the units of ``node`` read. Each layer is listed once, at construction.
 
     Attributes:
         layers: input role -> the layers that the pipeline's settings lead to.
-        committed: node -> the units of its layer that were committed when this was made. A run reads these and says
-            so in its commits; what comes meanwhile shows as newer.
+        committed: node -> the units of its layer that were committed at construction. A run reads exactly these and
+            records them in its commits; what others commit in the meantime shows as newer.
         whole: the input nodes of which a unit needs all units.
     """
 
@@ -31,7 +31,7 @@ class Inputs:
         self._digests: dict[str, str] = {}
 
     def content_of(self, unit: int) -> dict[str, str] | None:
-        """Input role -> digest of the content that ``unit`` reads now; None if some of it is not committed."""
+        """Input role -> digest of the content that ``unit`` would read now; None if some of it is not committed."""
         content = {}
         for role, members in self.layers.items():
             digests = [self._digest(layer, unit) for layer in members]
@@ -41,14 +41,15 @@ class Inputs:
         return content
 
     def is_stale(self, manifest: Manifest) -> bool:
-        """True if a unit was computed from other input than there is now."""
+        """True if the unit was computed from input that differs from the present input."""
         content = self.content_of(manifest.unit)
         return content is not None and content != dict(manifest.inputs)
 
     def stale_units(self, manifests: Mapping[int, Manifest]) -> list[int]:
-        """The committed units that were computed from other input than there is now."""
+        """The committed units whose input has changed since they were computed."""
         for layer in (member for members in self.layers.values() for member in members):
-            layer.manifests(self.committed[layer.node])  # gathered, in place of one by one below
+            # Reads all manifests together; content_of below would read them one by one.
+            layer.manifests(self.committed[layer.node])
         return [unit for unit, manifest in manifests.items() if self.is_stale(manifest)]
 
     def _digest(self, layer: Layer, unit: int) -> str | None:

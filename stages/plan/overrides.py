@@ -1,4 +1,4 @@
-"""Settings that are given beside the pipeline's file: ``node.setting=value``, the value read as YAML."""
+"""Settings that are given in addition to the pipeline's file: ``node.setting=value``, with a YAML value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     """``grouping.k=5`` -> (grouping, k, 5). The value is read as YAML.
 
     Raises:
-        UsageError: it has not this form.
+        UsageError: the text does not have this form.
     """
     path, equals, value = text.partition("=")
     node, dot, key = path.partition(".")
@@ -29,24 +29,23 @@ def parse_value(value: str, where: str) -> Any:
     """A setting's value, written as YAML.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the value is not valid YAML.
     """
     try:
         return yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:
         why = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UsageError(
-            f"expected a YAML value, found {value!r} ({why})", where, "For example: 5, true, [1, 2] or 'a: b'"
-        ) from None
+        fix = "Write it like these: 5, true, [1, 2] or 'a: b'"
+        raise UsageError(f"the value {value!r} is not valid YAML ({why})", where, fix) from None
 
 
 def merge_overrides(
     overrides: Iterable[str], given: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """node -> setting -> value: ``given``, and over it ``node.setting=value`` each.
+    """Node -> setting -> value: ``given``, overridden by each ``node.setting=value``.
 
     Raises:
-        UsageError: an override has not this form.
+        UsageError: an override does not have this form.
     """
     merged = {node: dict(settings) for node, settings in (given or {}).items()}
     for node, key, value in map(parse_override, overrides):
@@ -55,7 +54,7 @@ def merge_overrides(
 
 
 def place(values: dict[str, Any], path: list[str], value: Any) -> None:
-    """Set ``values[a][b][c] = value`` for the path [a, b, c]; a plain value in the way is replaced."""
+    """Set ``values[a][b][c] = value`` for the path [a, b, c], replacing any plain value on the way."""
     for part in path[:-1]:
         inner = values.get(part)
         values[part] = dict(inner) if isinstance(inner, dict) else {}

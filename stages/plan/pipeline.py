@@ -1,4 +1,4 @@
-"""A pipeline: nodes in order, their settings, and the fingerprint of the layer that each leads to."""
+"""A pipeline: nodes in order, their settings, and the fingerprint of the layer that each node writes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Node", "Pipeline", "check_files"]
 
 @dataclass(frozen=True)
 class Node:
-    """A node whose settings are valid and whose inputs exist.
+    """A node whose settings are valid and whose inputs exist in the pipeline.
 
     Attributes:
         files: file setting -> local path, or a hub name.
-        origin: setting -> where its value comes from (``override``; else the preset).
+        origin: setting -> where its value comes from: ``override`` or ``preset``; a default is not listed.
     """
 
     name: str
@@ -45,24 +45,23 @@ class Node:
 
 
 class Pipeline:
-    """Nodes in an order in which each comes after its inputs.
+    """Nodes, each after its inputs.
 
     Args:
-        spec: as it is written.
-        overrides: node -> setting -> value, over those of ``spec``; ``a.b`` reaches into nested settings.
+        spec: the pipeline as it is written.
+        overrides: node -> setting -> value, replacing those of ``spec``; ``a.b`` reaches into nested settings.
         root: the image folder; ``{images}`` in a file setting stands for it.
 
     Raises:
-        UsageError: unknown stage, node, role or setting, a wrong type, a cycle, or a table that does not fit.
+        UsageError: a stage, node, role or setting is unknown, a type is wrong, a table does not fit its input, or
+            nodes form a cycle.
     """
 
     def __init__(self, spec: PipelineSpec, overrides: Mapping[str, Mapping[str, Any]] | None = None, root: str = ""):
         self.spec, self.overrides, self.root = spec, dict(overrides or {}), root
         for name in self.overrides:
             if name not in spec.nodes:
-                raise UsageError(
-                    f"expected a node of the pipeline, found {name!r}", "override", nearest(name, spec.nodes)
-                )
+                raise UsageError(f"the pipeline has no node {name!r}", "override", nearest(name, spec.nodes))
         self.nodes: dict[str, Node] = {}
         for name in _ordered(spec.nodes):
             self.nodes[name] = self._resolve(name, spec.nodes[name])
@@ -71,16 +70,14 @@ class Pipeline:
         try:
             return self.nodes[name]
         except KeyError:
-            raise UsageError(
-                f"expected a node of the pipeline, found {name!r}", "", nearest(name, self.nodes)
-            ) from None
+            raise UsageError(f"the pipeline has no node {name!r}", "", nearest(name, self.nodes)) from None
 
     def current(self) -> dict[str, str]:
         """Node -> fingerprint."""
         return {name: node.fingerprint for name, node in self.nodes.items()}
 
     def downstream(self, name: str) -> list[str]:
-        """The nodes that read ``name``, directly or not, in order."""
+        """The nodes that read ``name``, directly or indirectly, in order."""
         reached = {name}
         for node in self.nodes.values():
             if reached & set(node.upstream()):
@@ -109,15 +106,14 @@ class Pipeline:
     def _inputs(self, name: str, stage: Stage, given: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for role in given:
             if role not in stage.inputs:
-                raise UsageError(
-                    f"expected an input of {stage.name}, found {role!r}", name, nearest(role, stage.inputs)
-                )
+                raise UsageError(f"stage {stage.name} has no input {role!r}", name, nearest(role, stage.inputs))
         for role, declared in stage.inputs.items():
             if role not in given and not declared.is_optional:
                 fix = f"Add 'inputs: {{{role}: NODE}}'; the node must write {' or '.join(declared.tables)}"
-                raise UsageError(f"expected an input {role!r}, found none", name, fix)
+                raise UsageError(f"the input {role!r} is missing", name, fix)
             if len(given.get(role, ())) > 1 and not declared.is_list:
-                raise UsageError(f"expected one node, found {len(given[role])}", f"{name}, input {role}")
+                where, fix = f"{name}, input {role}", "Keep one of them"
+                raise UsageError(f"expected one node, found {len(given[role])}: {', '.join(given[role])}", where, fix)
             for source in given.get(role, ()):
                 self._check_fits(name, role, declared, source)
         return {role: given[role] for role in stage.inputs if given.get(role)}
@@ -126,15 +122,14 @@ class Pipeline:
         stage = self.nodes[source].stage
         written = MODEL if stage.writes_model else stage.output.name
         if written not in declared.tables:
-            where = f"{name}, input {role}"
-            raise UsageError(
-                f"expected a node that writes {' or '.join(declared.tables)}, found {source} ({written})", where
-            )
+            expected = f"a node that writes {' or '.join(declared.tables)}"
+            fix = f"Name {expected}"
+            raise UsageError(f"expected {expected}, found {source} ({written})", f"{name}, input {role}", fix)
 
 
 def _stage(name: str, node: str) -> Stage:
     if name not in STAGES:
-        raise UsageError(f"expected a stage, found {name!r}", f"node {node}", nearest(name, STAGES))
+        raise UsageError(f"there is no stage {name!r}", f"node {node}", nearest(name, STAGES))
     return STAGES[name]
 
 
@@ -147,30 +142,25 @@ def _ordered(nodes: Mapping[str, NodeSpec]) -> list[str]:
             sources = [source for names in spec.inputs.values() for source in names]
             for source in sources:
                 if source not in nodes:
-                    raise UsageError(
-                        f"expected a node of the pipeline, found {source!r}",
-                        f"{name}.inputs",
-                        nearest(source, nodes),
-                    )
+                    raise UsageError(f"the pipeline has no node {source!r}", f"{name}.inputs", nearest(source, nodes))
             if all(source in done for source in sources):
                 ready.append(name)
         if not ready:
-            raise UsageError(
-                f"these nodes read each other in a cycle: {', '.join(waiting)}", "pipeline", "Fix their inputs"
-            )
+            problem = f"these nodes read each other in a cycle: {', '.join(waiting)}"
+            raise UsageError(problem, "pipeline", "Fix their inputs")
         done += ready
         waiting = {name: spec for name, spec in waiting.items() if name not in ready}
-    # As written where the order allows it: what is read first in the file runs first.
+    # Nodes that are ready at the same time keep the order of the file.
     return done
 
 
 def check_files(node: Node) -> None:
-    """Raises InputMissing if a file, folder or hub name that a node's settings name is not there."""
+    """Raises InputMissing if a path that a node's settings name does not exist, unless it may be a hub name."""
     checkpoints = node.settings.checkpoints()
     for key, path in node.files.items():
         is_checkpoint = key in checkpoints and (path.is_dir() or is_hub_name(str(path)))
         if not (path.is_file() or is_checkpoint):
             expected = "a file, a folder or a hub name org/name" if key in checkpoints else "a file"
-            found = "a folder" if path.is_dir() else "none"
-            fix = f"Bring the file, or set another: {node.name}.{key}=PATH"
-            raise InputMissing(f"expected {expected}, found {found}", f"{node.name}.{key} = {path}", fix)
+            problem = f"expected {expected}, but " + ("this is a folder" if path.is_dir() else "there is none")
+            fix = f"Put it there, or set another path: {node.name}.{key}=PATH"
+            raise InputMissing(problem, f"{node.name}.{key} = {path}", fix)

@@ -1,4 +1,4 @@
-"""Presets: the pipelines that come with the program, and YAML files of the user's own."""
+"""Presets: the pipelines that come with the program, and the user's YAML files."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ __all__ = ["preset_names", "read_preset"]
 
 
 def read_preset(name: str) -> PipelineSpec:
-    """A preset by its name, or a YAML file by its path.
+    """The pipeline of a preset, given by name, or of a YAML file, given by path.
 
     Raises:
-        UsageError: neither is there, or its content is wrong.
+        UsageError: there is no such preset or file, or its content is wrong.
     """
     path = Path(name)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
         if not path.is_file():
-            raise UsageError("expected a YAML file, found none", name)
+            raise UsageError("this YAML file does not exist", name, "Check the path")
         text = read_text(path)
     elif name in preset_names():
         text = (resources.files("configs") / f"{name}.yaml").read_text(encoding="utf-8")
     else:
         fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
-        raise UsageError(f"expected a preset, found {name!r}", "--preset", fix)
+        raise UsageError(f"there is no preset {name!r}", "--preset", fix)
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UsageError(f"this file is not valid YAML: {' '.join(str(error).split())}", name, "Fix the file") from None
     if not isinstance(values, dict):
-        raise UsageError(f"expected a mapping with 'nodes', found {type(values).__name__}", name, "Mend the file")
+        raise UsageError(f"expected a mapping with 'nodes', found {type(values).__name__}", name, "Fix the file")
     return PipelineSpec.parse(values, "pipeline")
 
 

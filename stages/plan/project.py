@@ -1,4 +1,4 @@
-"""A store with its pipeline: what every verb, every run and every picture starts from."""
+"""A store with its pipeline, from which every verb, every run and every picture starts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["Project"]
 
 @dataclass(frozen=True)
 class Project:
-    """A store, and the pipeline that its nodes are computed by: the recorded one, perhaps under further overrides."""
+    """A store and the pipeline of its nodes: the recorded pipeline, possibly with further overrides."""
 
     store: Store
     pipeline: Pipeline
 
     @classmethod
     def open(cls, store: Store, overrides: Iterable[str] = ()) -> Project:
-        """The store with its recorded pipeline under further overrides ``node.setting=value``.
+        """The store with its recorded pipeline and further overrides ``node.setting=value``.
 
         Raises:
             UsageError: the store has no pipeline, or an override is wrong.
@@ -49,20 +49,20 @@ class Project:
 
     @cached_property
     def listing(self) -> Listing:
-        """Which image is where, as it was when this was first asked for."""
+        """Which image is in which block, read once, at the first use."""
         return Listing(self.store)
 
     @property
     def nodes(self) -> Mapping[str, Node]:
-        """The nodes by name, in an order in which each comes after its inputs."""
+        """The nodes by name, each after its inputs."""
         return self.pipeline.nodes
 
     def __getitem__(self, name: str) -> Node:
-        """The node of this name; raises UsageError with the nearest name if there is none."""
+        """The node of this name. Raises UsageError, with the nearest name, if there is none."""
         return self.pipeline[name]
 
     def layer(self, name: str) -> Layer:
-        """The layer that a node writes under the pipeline's settings; it may hold nothing yet."""
+        """The layer that a node writes under the pipeline's settings. It may still be empty."""
         return self.store.layer(name, self[name].fingerprint)
 
     def num_units(self, name: str) -> int:
@@ -70,13 +70,13 @@ class Project:
         return self[name].stage.num_units(self.listing.blocks, len(self.listing.classes()))
 
     def extended(self, nodes: Mapping[str, NodeSpec], overrides: Iterable[str] = ()) -> Project:
-        """The project with these nodes beside its own, and further overrides."""
+        """The project with these additional nodes and further overrides."""
         spec = self.pipeline.spec.model_copy(update={"nodes": {**self.pipeline.spec.nodes, **nodes}})
         merged = merge_overrides(overrides, self.pipeline.overrides)
         return Project(self.store, Pipeline(spec, merged, self.pipeline.root))
 
     def record(self) -> None:
-        """Write the pipeline into the store: the layers that it leads to become the current ones."""
+        """Write the pipeline into the store. The layers that it leads to become the current ones."""
         values = {
             "spec": self.pipeline.spec.model_dump(mode="json"),
             "overrides": self.pipeline.overrides,

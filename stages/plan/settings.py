@@ -1,4 +1,4 @@
-"""Changed settings: whether a node may be computed under them, and how they become the store's own."""
+"""Changed settings: whether a node may be computed under them, and how the store adopts them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["adopt", "check_settings"]
 def check_settings(project: Project, name: str, new_layer: bool) -> None:
     """Raises StaleSettings if the node has committed units under other settings, and none under these.
 
-    Where it is what the node reads that has changed, the error names the nodes whose own settings did.
+    If only the settings of its inputs changed, the error names those inputs.
     """
     older = older_layers(project, name)
     if new_layer or not older or project.layer(name).units():
@@ -24,8 +24,8 @@ def check_settings(project: Project, name: str, new_layer: bool) -> None:
     changed = changes(project, newest.info.identity, name)
     setting = f"pd config set {' '.join(f'{node}.KEY=VALUE' for node in changed or [name])}"
     fix = (
-        f"There are three ways on: (1) leave the settings as they were (to go back to them: {setting}); (2) write a "
-        "second layer beside the first, which stays for comparison in SQL: add --new-layer; (3) keep only the new one: "
+        f"Choose one of three ways: (1) leave the settings as they were (to go back to them: {setting}); (2) write a "
+        "second layer and keep the first for comparison in SQL: add --new-layer; (3) keep only the new one: "
         f"{setting}, then pd gc --layer {newest.fingerprint} --yes, then run again"
     )
     problem = f"no unit is committed under the current settings, but {len(newest.units())} are under others"
@@ -33,7 +33,7 @@ def check_settings(project: Project, name: str, new_layer: bool) -> None:
 
 
 def adopt(project: Project, nodes: Iterable[str], new_layer: bool, *, dry_run: bool = False) -> None:
-    """Record changed settings of these nodes, so that the layers they lead to become the current ones.
+    """Record the changed settings of these nodes, so that the layers they lead to become the current ones.
 
     Raises:
         StaleSettings: one of the nodes has committed units under other settings, and ``new_layer`` is not set.

@@ -1,4 +1,4 @@
-"""Shard k/n: the units u with u mod n = k - 1. Only a way to divide work, changed at will between runs."""
+"""Shard k/n: the units u with u mod n = k - 1. It only divides the work; every run may divide it differently."""
 
 from __future__ import annotations
 

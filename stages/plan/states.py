@@ -26,14 +26,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NodeState:
-    """One node.
+    """The state of one node.
 
     Attributes:
-        units: how many there are. done, stale, failed, running: unit numbers; stale ones are also done.
-        waiting: missing units whose input is not committed yet.
-        other: committed units under other settings, by fingerprint.
-        is_begun: a training that was stopped before its end has left a state to go on from.
-        why: why there is something to run; empty if there is not.
+        units: how many units the node has. done, stale, running: unit numbers; stale units are also done.
+        failed: unit -> its last error. waiting: missing units whose input is not committed yet.
+        other: fingerprint -> number of committed units, for layers under other settings.
+        errors: images that became rows of ``errors``. seconds: time spent on the committed units.
+        is_begun: a training that was stopped before its end has left a state to resume from.
+        why: why there is something to run; empty if there is nothing.
     """
 
     node: str
@@ -106,13 +107,13 @@ def states(project: Project) -> list[NodeState]:
 
 
 def older_layers(project: Project, name: str) -> list[Layer]:
-    """Layers of the node under other settings that hold committed units."""
+    """The node's layers under other settings that hold committed units."""
     current = project[name].fingerprint
     return [layer for layer in project.store.layers(name) if layer.fingerprint != current and layer.units()]
 
 
 def newest_layer(layers: Sequence[Layer]) -> Layer:
-    """The one that was written to last, of layers that hold committed units."""
+    """The layer with the latest commit; all of ``layers`` must hold committed units."""
     return max(layers, key=lambda layer: max(m.created for m in layer.manifests().values()))
 
 

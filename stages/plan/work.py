@@ -1,7 +1,7 @@
-"""The one planner: which units of a node are done, stale, ready to be computed, or waiting for their input.
+"""The planner: which units of a node are done, stale, ready to be computed, or waiting for their input.
 
-Everything that needs to know asks here: ``pd status`` and ``pd plan``, the runner, the launchers. :func:`plan_work` is
-a pure function of a :class:`Snapshot`; reading the store for one is :meth:`Snapshot.read`.
+It is the only one: ``pd status``, ``pd plan``, the runner and the launchers all call it. :func:`plan_work` is a pure
+function of a :class:`Snapshot`; :meth:`Snapshot.read` takes a snapshot of the store.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["Snapshot", "Source", "Work", "WorkOptions", "plan_work"]
 
 @dataclass(frozen=True)
 class Source:
-    """An input node as a planner sees it.
+    """An input node as the planner sees it.
 
     Attributes:
-        total: how many units it has. committed: those that are committed.
-        is_whole: each unit of the reader needs all of its units.
+        total: how many units it has. committed: the numbers of its committed units.
+        is_whole: every unit of the node that reads it needs all of its units.
     """
 
     name: str
@@ -38,11 +38,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is committed of a node and of its inputs, at one moment.
+    """What a node and its inputs have committed at one moment.
 
     Attributes:
-        total: how many units the node has. committed: those that are committed.
-        stale: committed units that were computed from other input than there is now.
+        total: how many units the node has. committed: the numbers of its committed units.
+        stale: committed units whose input has changed since they were computed.
+        sources: the input nodes.
     """
 
     total: int
@@ -54,10 +55,11 @@ class Snapshot:
     def read(
         cls, project: Project, node: str, inputs: Inputs, manifests: Mapping[int, Manifest] | None = None
     ) -> Snapshot:
-        """The node as the store has it now.
+        """The node as it is in the store now.
 
         Args:
-            manifests: of the node's committed units, to find the stale ones; without them none is looked for.
+            manifests: the manifests of the node's committed units, from which stale units are detected; without them
+                no unit counts as stale.
         """
         sources = tuple(
             Source(name, project.num_units(name), inputs.committed[name], name in inputs.whole)
@@ -70,13 +72,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class WorkOptions:
-    """Which part of a node is asked for.
+    """Which units of a node are requested.
 
     Attributes:
         shard: only the units of this shard.
-        limit: at most so many units; 0 is no limit.
-        refresh: stale units are to be computed again.
-        allow_partial: a unit that needs all of an input takes what there is of it.
+        limit: at most this many units; 0 means no limit.
+        refresh: compute stale units again.
+        allow_partial: let a unit that needs all of an input use the part of it that is committed.
     """
 
     shard: Shard | None = None
@@ -90,11 +92,11 @@ class Work:
     """The units of a node, or of a shard of it, by rising number.
 
     Attributes:
-        done: committed, stale ones too.
-        stale: committed, but computed from other input than there is now.
-        ready: to be computed, and their input is committed.
-        waiting: to be computed once their input is committed.
-        lacking: inputs that keep all units waiting: nothing is committed, or not all of what a unit needs whole.
+        done: committed units, including stale ones.
+        stale: committed units whose input has changed since they were computed.
+        ready: units to compute now: their input is committed.
+        waiting: units to compute later: their input is not committed yet.
+        lacking: inputs that keep every unit waiting: nothing of them is committed, or not all although all is needed.
     """
 
     done: list[int]
@@ -105,7 +107,7 @@ class Work:
 
 
 def plan_work(snapshot: Snapshot, options: WorkOptions = WorkOptions()) -> Work:
-    """What there is to do. Cost: linear in units × inputs."""
+    """The units of a node by what there is to do with them. Cost: linear in units × inputs."""
     chosen = list(range(snapshot.total))
     if options.shard is not None:
         chosen = options.shard.units(chosen)

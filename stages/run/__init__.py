@@ -1,1 +1,1 @@
-"""Computing it: the runner, its checks, its outcome, process groups, shards, signals and progress."""
+"""Running nodes: the runner, its checks and outcome, process groups, signals, progress, and the demo."""

@@ -1,4 +1,4 @@
-"""Which units of a node this run computes: planned once, and looked at again when the turn of each has come."""
+"""Which units of a node this run computes: planned once, then checked again just before each unit is computed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages.training_place import TrainingPlace
 __all__ = ["Agenda"]
 
 RELIST_S = 5.0
-"""How long a listing of the committed units is believed."""
+"""How long a listing of the committed units is trusted."""
 
 
 class Agenda:
@@ -24,11 +24,11 @@ class Agenda:
 
     Attributes:
         inputs: what the units read. layer: where they are committed.
-        work: what was planned.
+        work: the plan.
     """
 
     def __init__(self, project: Project, name: str, options: RunOptions) -> None:
-        """Plan. Stale units are withdrawn only when they are taken.
+        """Plan the run. A stale unit is withdrawn only when it is taken.
 
         Raises:
             StaleSettings, InputMissing: see :func:`stages.run.preflight.checked_work`.
@@ -43,25 +43,26 @@ class Agenda:
         self._started = time.time()
 
     def is_done(self, unit: int) -> bool:
-        """Committed by now, by whomever. A claim to find that out would cost several writes."""
+        """True if any worker has committed the unit by now. To find out by a claim would cost several writes."""
         if time.monotonic() - self._listed_at > RELIST_S:
             self._done, self._listed_at = set(self.layer.units()), time.monotonic()
         return unit in self._done and unit not in self._refreshed
 
     def failed_meanwhile(self, unit: int) -> str:
-        """The error that another worker met on the unit since this run began; empty if there is none."""
+        """The error of another worker on the unit since this run began; empty if there is none."""
         failure = read_failure(self.layer, unit)
         return failure.error if failure is not None and failure.time > self._started else ""
 
     def take(self, unit: int) -> bool:
-        """Under a claim: is the unit still to be computed? One that still is stale is withdrawn."""
+        """Under a claim: is the unit still to be computed? If the unit is still stale, it is withdrawn."""
         manifest = self.layer.newest_manifest(unit)
         if manifest is None:
             return True
         if unit not in self._refreshed or not self.inputs.is_stale(manifest):
             return False
         if self._is_training:
-            # Before the old network goes: what is killed in between must not find the state that it was made of.
+            # First the state, then the network: if we are killed in between, the next run must not resume from a
+            # state that belongs to the old network.
             self._place.forget()
         self.layer.withdraw(unit)
         return True

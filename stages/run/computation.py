@@ -1,4 +1,4 @@
-"""Computing a unit: the stage's function on the unit's inputs, and what those inputs were."""
+"""Computing a unit: calling the stage's function, and recording which inputs it read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ __all__ = ["Computation", "Computed"]
 
 @dataclass(frozen=True)
 class Computed:
-    """A unit's output, and what its input was: role -> digest, taken before the work began."""
+    """A unit and its output.
+
+    Attributes:
+        inputs: input role -> digest of the content that was read, taken before the work began.
+        is_block: the unit is a block.
+    """
 
     unit: Unit
     output: Output
@@ -27,17 +32,17 @@ class Computed:
 
     @property
     def images(self) -> int:
-        """Images of the block that the unit is; 0 if it is no block."""
+        """Number of images in the block; 0 if the unit is not a block."""
         return (len(self.unit.listed) or len(self.unit.own_block.keys)) if self.is_block else 0
 
     @property
     def rejected(self) -> int:
-        """Images of the block that became rows of ``errors``."""
+        """Number of images in the block that became rows of ``errors``; 0 if the unit is not a block."""
         return self.unit.num_rejected() if self.is_block else 0
 
 
 class Computation:
-    """A node's function, ready for its units.
+    """The function of a node's stage, ready to compute units.
 
     Raises:
         UsageError, InputMissing: see :func:`stages.run.preflight.prepare`.
@@ -52,12 +57,12 @@ class Computation:
 
     @property
     def images_per_unit(self) -> float:
-        """The mean: the last block of a listing is often shorter. 1 for a unit that is no block."""
+        """The mean number, because the last block of a listing is often shorter; 1 for a unit that is not a block."""
         listing = self._project.listing
         return listing.images / listing.blocks if self._node.stage.unit == "block" else 1
 
     def compute(self, number: int) -> Computed:
-        """One try at a unit. Raises whatever the stage raises; InputMissing if the image files are not there."""
+        """Try once to compute a unit. Raises whatever the stage raises; InputMissing if too many files are missing."""
         unit = self._unit(number)
         inputs = self._inputs.content_of(number)
         assert inputs is not None, "a unit is planned only when its input is committed"
@@ -68,7 +73,7 @@ class Computation:
         return computed
 
     def follow(self) -> None:
-        """Compute a training beside the first rank, which does the rest."""
+        """Take part in a training as one of the further ranks; the first rank claims and commits."""
         self._process(self._unit(0))
 
     def _unit(self, number: int) -> Unit:
@@ -84,9 +89,9 @@ class Computation:
         )
 
     def _check_files(self, computed: Computed) -> None:
-        """Files that are missing by the block are a disk that is not there, and no property of the images."""
+        """Many missing files in a block mean an absent disk; they say nothing about the images."""
         missing = computed.unit.num_rejected(MISSING_FILE)
         if missing and missing > self._max_error_rate * computed.images:
-            fix = "Bring them back (is the disk mounted?) and run again. Or do without them: --max-error-rate 1"
+            fix = "Restore them (is the disk mounted?) and run again. Or do without them: --max-error-rate 1"
             problem = f"the files of {missing} of {computed.images} images are missing"
             raise InputMissing(problem, self._project.source.root, fix)

@@ -1,4 +1,4 @@
-"""The demo: draw a data set, run the whole pipeline on it, and say what each stage was worth."""
+"""The demo: draw a data set, run the whole pipeline on it, and report what each stage contributes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["IMAGES", "DemoResult", "StageScore", "demo_scores", "open_demo", "ru
 
 AR = "AR@20"
 IMAGES = 1080
-"""Drawn unless told."""
+"""The number of images that are drawn by default."""
 ELSEWHERE = "pd demo --store DIR"
 ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
-    # row of the table: node of its mIoU, node of its AR, nodes whose seconds it took
+    # row of the table: node of its mIoU, node of its AR, nodes whose seconds are added up
     "one_part": ("detic", "detic", ("segmenter", "detic", "detic-human")),
     "grouping": ("grouping-labels", "grouping", ("grouping", "grouping-human")),
     "crf": ("crf-labels", "crf", ("crf", "crf-human")),
@@ -37,7 +37,7 @@ ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class StageScore:
-    """One row: honest protocol, held-out images, percent; None where a stage has no such number."""
+    """One row of the table: honest protocol, held-out images, in percent; None if a stage has no such number."""
 
     name: str
     ar: float | None
@@ -50,7 +50,7 @@ class StageScore:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found. ``seconds`` is the wall time of this call."""
+    """The result of the demo. ``seconds`` is the wall time of this call."""
 
     store: str
     seed: int
@@ -65,14 +65,15 @@ class DemoResult:
 
 
 def open_demo(url: str, seed: int, images: int | None = None, overrides: Sequence[str] = ()) -> Store:
-    """The demo's store: a new one, or the one that an earlier call made and perhaps did not finish.
+    """The demo's store: a new one, or the store of an earlier call, which may not have finished.
 
     Args:
-        images: how many are drawn, five of six for training; None takes what is there, else ``IMAGES``.
-        overrides: as of ``pd init``. The results of a demo that is there are those of its own: they change none.
+        images: how many images are drawn, five out of six for training. None accepts an existing demo of any number
+            and otherwise means ``IMAGES``.
+        overrides: as for ``pd init``. They must not change the results of an existing demo.
 
     Raises:
-        UsageError: the store at ``url`` is no demo, or one of another seed or number of images; an override is wrong.
+        UsageError: the store at ``url`` is not a demo, or has another seed or number of images; an override is wrong.
         StaleSettings: the demo at ``url`` has other settings.
     """
     if not Files(url).exists(layout.STORE):
@@ -93,33 +94,32 @@ def open_demo(url: str, seed: int, images: int | None = None, overrides: Sequenc
 def _check_source(store: Store, seed: int, images: int | None) -> None:
     source = SourceSpec.of(store)
     if source.kind != "demo":
-        raise UsageError(
-            "expected a demo store, found a store of other images", store.url, f"Choose another folder: {ELSEWHERE}"
-        )
+        fix = f"Choose another folder: {ELSEWHERE}"
+        raise UsageError("the store here is not a demo: its images were not drawn by pd demo", store.url, fix)
     if source.seed != seed:
-        fix = f"Its own: --seed {source.seed}. Or choose another folder: {ELSEWHERE}"
-        raise UsageError(f"expected a demo store of seed {seed}, found one of seed {source.seed}", store.url, fix)
+        fix = f"Use its seed: --seed {source.seed}. Or choose another folder: {ELSEWHERE}"
+        raise UsageError(f"the demo here has seed {source.seed}, not {seed}", store.url, fix)
     drawn = source.num_train + source.num_val
     if images not in (None, drawn):
         fix = f"Leave --images out. Or choose another folder: {ELSEWHERE}"
-        raise UsageError(f"expected a demo store of {images} images, found one of {drawn}", store.url, fix)
+        raise UsageError(f"the demo here has {drawn} images, not {images}", store.url, fix)
 
 
 def _check_settings(store: Store, overrides: Sequence[str]) -> None:
     """Raises StaleSettings if the overrides change results."""
-    own, asked = Project.open(store).nodes, Project.open(store, overrides).nodes
-    changed = [line for name in own for line in own_changes(name, own[name].identity, asked[name].identity)]
+    recorded, wanted = Project.open(store).nodes, Project.open(store, overrides).nodes
+    changed = [line for n in recorded for line in own_changes(n, recorded[n].identity, wanted[n].identity)]
     if changed:
-        words = shlex.join(["pd", "--store", store.url, "run", *overrides, "--new-layer"])
-        fix = f"To compare them with its own: {words}. For a demo of them alone: {ELSEWHERE}"
+        command = shlex.join(["pd", "--store", store.url, "run", *overrides, "--new-layer"])
+        fix = f"To compare both settings: {command}. For a demo with these settings alone: {ELSEWHERE}"
         raise StaleSettings(f"the demo here has other settings: {'; '.join(changed)}", store.url, fix)
 
 
 def run_demo(project: Project, run: Callable[[str], object]) -> DemoResult:
-    """Run what is missing of the demo.
+    """Run whatever the demo still lacks.
 
     Args:
-        run: computes what is missing of a node.
+        run: computes the missing units of a node.
     """
     started = time.monotonic()
     for name in project.nodes:
@@ -136,10 +136,10 @@ def demo_scores(store: Store) -> tuple[StageScore, ...]:
         f"AND metric IN ('C-mIoU', '{AR}')"
     ).to_pylist()
     values = {(row["evaluated"], row["metric"]): row["value"] for row in metrics}
-    spent = catalog.query(
+    durations = catalog.query(
         "SELECT node, sum(seconds) AS seconds FROM commits JOIN layers USING (node, layer) WHERE is_current GROUP BY 1"
     ).to_pylist()
-    seconds = {row["node"]: row["seconds"] for row in spent}
+    seconds = {row["node"]: row["seconds"] for row in durations}
     return tuple(
         StageScore(
             name,

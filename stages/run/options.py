@@ -11,15 +11,15 @@ __all__ = ["RunOptions"]
 
 @dataclass(frozen=True)
 class RunOptions(WorkOptions):
-    """How a node is run; none of it changes what is computed.
+    """How a node is run. No option changes the content of a unit.
 
     Attributes:
-        retries: further tries for a unit that failed.
+        retries: how many more times a failed unit is tried.
         max_error_rate: the run fails if a larger share of its images became error rows.
-        new_layer: write under changed settings beside the layer that is there.
-        wait: wait for units that other workers hold, until they are committed.
+        new_layer: accept changed settings, and write a new layer next to the existing one.
+        wait: wait until the units that other workers hold are committed.
         dry_run: only plan.
-        poll_s: seconds between the first two looks at units that other workers hold.
+        poll_s: seconds between the first two checks of units that other workers hold.
     """
 
     retries: int = 1

@@ -1,4 +1,4 @@
-"""What became of a run of a node, and the errors that say so."""
+"""The outcome of a run of a node, and the errors that report a bad one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ __all__ = ["Outcome", "raise_failures", "raise_waiting"]
 
 @dataclass
 class Outcome:
-    """What a run did. ``images`` and ``rejected`` count images of the units this run committed.
+    """What a run did.
 
     Attributes:
-        is_begun: some units of the layer are committed now, by whatever run or worker; in a dry run always False.
+        todo: the units it set out to compute. committed: those it committed. failed: unit -> error.
+        held: units that other workers were computing. waiting: units whose input is not committed.
+        images, rejected: how many images its committed units have, and how many of these became error rows.
+        is_begun: the layer now has committed units, from any run or worker; always False in a dry run.
     """
 
     node: str
@@ -34,26 +37,27 @@ def raise_failures(outcome: Outcome, max_error_rate: float) -> None:
     """Raises PartlyFailed or PdError if units failed, or more images than allowed became error rows."""
     if outcome.failed:
         unit, why = next(iter(outcome.failed.items()))
-        found = f"{len(outcome.failed)} that failed; the first, unit {unit}: {why.rstrip('.')}"
-        fix = "Mend the cause and run the same command again: only what is missing is computed"
+        failed = f"{len(outcome.failed)} of {len(outcome.todo)} units failed"
+        fix = "Fix the cause and run the same command again: only what is missing is computed"
         error = PartlyFailed if outcome.is_begun else PdError
-        raise error(f"expected {len(outcome.todo)} units, found {found}", outcome.node, fix)
+        raise error(f"{failed}; the first, unit {unit}: {why.rstrip('.')}", outcome.node, fix)
     if outcome.images and outcome.rejected / outcome.images > max_error_rate:
-        found = f"{outcome.rejected} of {outcome.images} images left out"
+        problem = (
+            f"{outcome.rejected} of {outcome.images} images were left out and are in errors; "
+            f"at most {max_error_rate:.0%} may be"
+        )
         fix = (
             f"See why: pd sql \"SELECT reason, count(*) FROM errors WHERE node = '{outcome.node}' GROUP BY 1\". "
-            "The same command again goes on without them; to allow more from the start: --max-error-rate"
+            "The same command again continues without them; to allow more from the start: --max-error-rate"
         )
-        raise PdError(
-            f"expected at most {max_error_rate:.0%} of the images in errors, found {found}", outcome.node, fix
-        )
+        raise PdError(problem, outcome.node, fix)
 
 
 def raise_waiting(outcome: Outcome, upstream: Sequence[str]) -> None:
-    """Raises PartlyFailed, or InputMissing where nothing is committed, if units wait for one of ``upstream``."""
+    """Raises PartlyFailed, or InputMissing if nothing is committed, if units wait for one of ``upstream``."""
     if outcome.waiting:
         shown = ", ".join(map(str, outcome.waiting[:8])) + (", …" if len(outcome.waiting) > 8 else "")
         sources = " and ".join(dict.fromkeys(upstream))
         fix = f"Run {sources} for them first, or everything: pd run"
         error = PartlyFailed if outcome.is_begun else InputMissing
-        raise error(f"expected the input of all units, found none for units {shown}", outcome.node, fix)
+        raise error(f"the input of these units is not committed yet: {shown}", outcome.node, fix)

@@ -1,4 +1,4 @@
-"""Before a node runs: are the settings those of the blocks that exist, is the input there, are the files there."""
+"""Checks before a node runs: do the settings match the existing blocks, and do the input and the files exist?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checked_work(project: Project, name: str, inputs: Inputs, options: RunOption
 
     Raises:
         StaleSettings: units exist under other settings, and ``new_layer`` is not set.
-        InputMissing: an input has nothing at all, or a unit needs all of it and it is incomplete.
+        InputMissing: an input has no committed unit, or a unit needs all of an input that is incomplete.
     """
     check_settings(project, name, options.new_layer)
     manifests = project.layer(name).manifests() if options.refresh else None
@@ -44,7 +44,7 @@ def _lacking(name: str, source: Source) -> InputMissing:
     missing = source.missing
     shown = ", ".join(map(str, missing[:8])) + (", …" if len(missing) > 8 else "")
     problem = f"it needs all {source.total} units of {source.name}, of which {len(missing)} are missing ({shown})"
-    return InputMissing(problem, name, f"{fix}. Or take what there is: --allow-partial")
+    return InputMissing(problem, name, f"{fix}. Or use the committed part: --allow-partial")
 
 
 def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output]]:
@@ -52,7 +52,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
 
     Raises:
         UsageError: a package that the stage needs is not installed.
-        InputMissing: a file that a setting names is not there.
+        InputMissing: a file that a setting names does not exist.
     """
     node, listing = project[name], project.listing
     check_files(node)
@@ -78,7 +78,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
 
 
 def _fetch_model(layer: Layer) -> Path:
-    """A local folder with the files of a trained network; of a local store, the attempt's own."""
+    """A local folder with the files of a trained network; for a local store, the folder of the attempt itself."""
     manifest = layer.manifest(0)
     if layer.store.files.is_local:
         return layer.store.files.local(manifest.folder)

@@ -1,4 +1,4 @@
-"""What a run tells about itself while it works. The command line draws it; here is only what can be told."""
+"""What a run reports while it works. This module defines the reports; the command line draws them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Progress", "Silent", "Watch"]
 
 
 class Progress(Protocol):
-    """Where a run reports to. Methods may be called from several threads."""
+    """A receiver of a run's reports. Its methods may be called from several threads."""
 
     def start(self, node: str, units: int, done: int, images_per_unit: float) -> None:
-        """Work on a node begins: ``units`` in all, of which ``done`` are committed already."""
+        """Work on a node begins: ``units`` in total, of which ``done`` are already committed."""
 
     def advance(self, images: int) -> None:
-        """So many images (or training steps) are done."""
+        """So many more images (or training steps) are done."""
 
     def unit_done(self, unit: int) -> None:
-        """A unit was committed, by us or by another worker."""
+        """A unit was committed, by this run or by another worker."""
 
     def note(self, text: str) -> None:
         """One line about what is going on."""
@@ -31,7 +31,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Reports to nobody."""
+    """A receiver that ignores all reports."""
 
     def start(self, node: str, units: int, done: int, images_per_unit: float) -> None: ...
 
@@ -46,12 +46,12 @@ class Silent:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who watches a run: where it reports its progress, and who may ask it to stop."""
+    """The observer of a run: it receives the progress and may request a stop."""
 
     progress: Progress = field(default_factory=Silent)
     should_stop: Callable[[], bool] = lambda: False
 
     @property
     def control(self) -> Control:
-        """The same, as the units of the run see it."""
+        """The observer as the units of the run see it."""
         return Control(self.should_stop, self.progress.advance, self.progress.note)

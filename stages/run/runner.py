@@ -1,7 +1,7 @@
-"""The runner: which units of a node are computed now, by whom, and in which order.
+"""The runner: decides which units of a node this process computes, and in which order.
 
-It owns shards, leases, retries, commits and waiting; :mod:`stages.run.computation` computes a single unit. So a stage
-is only a function from a unit to rows.
+It owns claims, retries, commits and waiting; :mod:`stages.run.computation` computes a single unit. So a stage is only
+a function from a unit to rows.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from stages.run.progress import Watch
 __all__ = ["run_node"]
 
 LONGEST_PAUSE = 5
-"""Between two looks at units that others hold, in ``poll_s``."""
+"""The longest time between two checks of units that others hold, as a multiple of ``poll_s``."""
 
 
 def run_node(project: Project, name: str, options: RunOptions = RunOptions(), watch: Watch = Watch()) -> Outcome:
-    """Compute the units of a node that are missing.
+    """Compute the missing units of a node.
 
     Raises:
-        StaleSettings: units exist under other settings (and ``new_layer`` is not set).
-        InputMissing: nothing of the input is there, or a barrier's input is not complete.
-        PartlyFailed: some units failed, or wait for input; the others are committed.
-        Preempted: a signal asked to stop.
-        PdError: more images than ``max_error_rate`` became error rows; all units are committed.
+        StaleSettings: units exist under other settings, and ``new_layer`` is not set.
+        InputMissing: an input has no committed unit, or a unit needs all of an input that is incomplete.
+        PartlyFailed: some units failed or wait for their input; the others are committed.
+        Preempted: a signal has requested a stop.
+        PdError: no unit could be computed; or a larger share of images than ``max_error_rate`` became error rows,
+            while all units are committed.
     """
     node, group = project[name], NodeGroup.of(project[name].stage)
     if group.follows:
@@ -60,7 +61,7 @@ def run_node(project: Project, name: str, options: RunOptions = RunOptions(), wa
 
 
 def _follow(project: Project, name: str, options: RunOptions, watch: Watch, group: NodeGroup) -> None:
-    """Compute a training beside the first rank, and leave the rest to it."""
+    """On the further ranks of a training: compute with the first rank, which does everything else."""
     if group.is_called():
         inputs = Inputs(project, name)
         Computation(project, name, inputs, watch.control, options.max_error_rate).follow()
@@ -68,7 +69,10 @@ def _follow(project: Project, name: str, options: RunOptions, watch: Watch, grou
 
 
 class _Run:
-    """One run of one node in one process: every unit that is free, one after the other."""
+    """One run of one node in one process. It computes all free units, one after the other.
+
+    While a unit is computed, a writer thread commits the one before it.
+    """
 
     def __init__(
         self, agenda: Agenda, computation: Computation, options: RunOptions, watch: Watch, group: NodeGroup
@@ -78,11 +82,11 @@ class _Run:
         self.behind: Future[None] | None = None
 
     def work(self, outcome: Outcome) -> None:
-        """Compute every unit that is free, then, if asked to, wait for those that others hold."""
+        """Compute every free unit; then, with the option ``wait``, wait for the units that others hold."""
         self.outcome = outcome
         todo = list(outcome.todo)
         if self.options.shard is None:
-            # Workers without a shard start at different places, so that they seldom reach for the same unit.
+            # Workers without a shard start at random places, so that they seldom claim the same unit.
             start = random.SystemRandom().randrange(len(todo))
             todo = todo[start:] + todo[:start]
         self.progress.start(self.layer.node, len(todo), 0, self.computation.images_per_unit)
@@ -94,7 +98,7 @@ class _Run:
             self.progress.finish()
 
     def _wait(self, writer: ThreadPoolExecutor) -> None:
-        """Look again and again at the units that others held, until they are committed."""
+        """Check the units that others hold again and again, until they are committed."""
         pause = self.options.poll_s
         if self.options.wait and self.outcome.held:
             self.progress.note(f"{self.layer.node}: waiting for {len(self.outcome.held)} units of other workers")
@@ -119,7 +123,7 @@ class _Run:
             self._settle()
 
     def _attempt(self, unit: int, claim: Claim, writer: ThreadPoolExecutor) -> None:
-        """Compute a unit if it is open, and hand it to the writer, which also releases the claim."""
+        """Compute a unit if that is still to be done, and pass it to the writer, which also releases the claim."""
         claim.start()
         try:
             started = time.time()
@@ -145,9 +149,9 @@ class _Run:
         return False
 
     def _compute(self, unit: int) -> Computed | None:
-        """The unit, after further tries if it fails; None if it failed in the end."""
+        """The computed unit, after retries if necessary; None if it failed in the end."""
         self.group.call()
-        # Of a process group every rank would have to try again at once.
+        # In a process group there are no retries: all ranks would have to try again together.
         for left in range(self.options.retries if self.group.size == 1 else 0, -1, -1):
             try:
                 return self.computation.compute(unit)

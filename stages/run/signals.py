@@ -1,4 +1,4 @@
-"""Signals: SIGTERM, SIGUSR1 and the first Ctrl-C ask to stop after the batch; the second Ctrl-C stops at once."""
+"""Signals: SIGTERM, SIGUSR1 and the first Ctrl-C request a stop after the batch; a second Ctrl-C stops at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["StopRequest", "stop_on_signals"]
 
 
 class StopRequest:
-    """Whether a signal asked to stop."""
+    """Returns True, when called, once a signal has requested a stop."""
 
     def __init__(self) -> None:
         self.signal = 0
@@ -31,7 +31,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Catch the signals while inside; the former handlers come back afterwards."""
+    """Catch the signals inside the context and restore the former handlers afterwards.
+
+    Outside of the main thread, where Python allows no handlers, no signal is caught.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -92,7 +92,7 @@ class TestInit:
     def test_an_unknown_preset(self, pd: Pd, photos: Path, tmp_path: Path) -> None:
         """The error names the nearest one."""
         result = pd("init", tmp_path / "s", "--images", photos, "--preset", "no_weight")
-        assert_error(result, 2, "expected a preset, found 'no_weight'", "Did you mean 'no_weights'?")
+        assert_error(result, 2, "there is no preset 'no_weight'", "Did you mean 'no_weights'?")
 
     def test_new_images_of_a_new_class(self, pd: Pd, store: Path, photos: Path) -> None:
         """The vocabulary of a store is fixed."""
@@ -120,7 +120,7 @@ class TestRequest:
             ("run", "groping.k=3"),
             ("config", "show", "groping"),
         ):
-            assert_error(pd(*words), 2, "a node of the pipeline", "'groping'", "Did you mean 'grouping'?")
+            assert_error(pd(*words), 2, "the pipeline has no node 'groping'", "Did you mean 'grouping'?")
 
     def test_an_unknown_setting(self, pd: Pd, store: Path) -> None:
         """The error names the path, the nearest setting, and where to see them all."""
@@ -179,7 +179,7 @@ class TestState:
         pd("run", "--until", "grouping")
         pd("stage", "run", "crf", "--limit", "2")
         result = pd("stage", "run", "ranking")
-        assert_error(result, 1, "ranking: expected all 3 units of crf, found 1 missing", "pd stage run crf")
+        assert_error(result, 1, "ranking: it needs all 3 units of crf, of which 1 are missing (2)", "pd stage run crf")
         assert "--allow-partial" in result.err
         assert pd("stage", "run", "ranking", "--allow-partial", "--max-error-rate", "1").code == 0
 
@@ -252,7 +252,9 @@ class TestState:
         store = tmp_path / "s"
         pd("init", store, "--images", tmp_path / "plain", "--preset", pipeline_file)
         result = pd("--store", store, "run")
-        assert_error(result, 1, "detic: expected at most 50% of the images in errors, found 3 of 3", "--max-error-rate")
+        assert_error(
+            result, 1, "detic: 3 of 3 images were left out and are in errors; at most 50% may be", "--max-error-rate"
+        )
         rows = pd("--store", store, "sql", "SELECT DISTINCT node, reason FROM errors", "--format", "csv").out
         assert rows.splitlines()[1:] == ["detic,no_object"]
         assert "detic: done already" in pd("--store", store, "run", "detic").err
@@ -284,7 +286,7 @@ class TestState:
         shutil.move(photos, photos.with_name("unmounted"))
         result = pd("stage", "run", "detic")
         assert result.code == 1
-        assert f"{photos}: expected the files of the images, found 2 of 2 missing. Bring them back" in result.err
+        assert f"{photos}: the files of 2 of 2 images are missing. Restore them" in result.err
         assert_error(pd("show", "0"), 1, "the image's file, found none", photos, "Bring the file back")
         assert pd("stage", "run", "detic", "--max-error-rate", "1", "--limit", "1").code == 0
         shutil.move(photos.with_name("unmounted"), photos)

@@ -146,7 +146,7 @@ def test_a_node_without_an_input_is_refused(stage: str, role: str) -> None:
     name, spec = next((n, node) for n, node in preset.nodes.items() if (node.stage or n) == stage)
     inputs = {r: nodes for r, nodes in spec.inputs.items() if r != role}
     broken = preset.model_copy(update={"nodes": {**preset.nodes, name: spec.model_copy(update={"inputs": inputs})}})
-    with pytest.raises(UsageError, match=rf"{name}: expected an input '{role}', found none.*the node must write"):
+    with pytest.raises(UsageError, match=rf"{name}: the input '{role}' is missing.*the node must write"):
         Pipeline(broken, root="images")
 
 

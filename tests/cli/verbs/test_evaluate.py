@@ -144,7 +144,7 @@ def test_a_data_set_is_chosen_by_its_name(pd: Pd, tmp_path: Path, monkeypatch: p
     assert set(found) == {"eval-grouping-other"}
     assert set(nodes(pd, "--dataset", "truth")) == {"eval-labels", "eval-grouping-truth"}
     wrong = pd("eval", "eval-labels", "--dataset", "other")
-    assert wrong.code == 2 and "expected an evaluation against other-parts, found truth-parts" in wrong.err
+    assert wrong.code == 2 and "this node evaluates against truth-parts, not against other-parts" in wrong.err
     assert "Did you mean 'other'?" in pd("eval", "grouping", "--dataset", "othr").err
 
 
@@ -183,4 +183,4 @@ def test_splits_without_truth_are_an_error(pd: Pd, made: Path) -> None:
     for splits in (["vote_split=test"], ["vote_split=train", "test_split=test"]):
         result = pd("eval", "detic", *(f"eval-detic.{split}" for split in splits))
         assert result.code == 2 and splits[-1].split("=")[0] in result.err
-        assert "expected images of split 'test'" in result.err and "protocol=reference" in result.err
+        assert "no image of split 'test' has ground truth" in result.err and "protocol=reference" in result.err

@@ -43,7 +43,7 @@ def test_a_place_where_no_page_can_be_is_an_error(pd: Pd, store: Path, tmp_path:
         ),
         (("--out", tmp_path), "expected a file, found a folder. Name a file in it"),
         (("--images", "-1"), "not in the range"),
-        (("--dataset", "nope"), "expected a data set of the pipeline, found 'nope'"),
+        (("--dataset", "nope"), "the pipeline has no data set 'nope'"),
     ):
         result = pd("report", *words)
         assert result.code == 2 and message in result.err and result.err.count("\n") == 1, result.err

@@ -95,4 +95,4 @@ def test_wrong_words_are_usage_errors(pd: Pd) -> None:
     assert result.code == 2 and "expected KEY=VALUE, found 'tiny'" in result.err
     result = pd("weights", "check", MASK2FORMER, "num_queries=[1")
     assert result.code == 2 and len(result.err.splitlines()) == 1
-    assert result.err.startswith("error: num_queries=[1: expected a YAML value, found '[1' (expected ',' or ']'")
+    assert result.err.startswith("error: num_queries=[1: the value '[1' is not valid YAML (expected ',' or ']'")

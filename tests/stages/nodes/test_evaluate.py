@@ -115,7 +115,7 @@ def test_the_published_protocol_scores_every_image(bench, roles) -> None:
     rows = score(bench, roles, protocol="both")
     assert values(rows, protocol="reference")["samples"] == 4 and values(rows, protocol="honest")["samples"] == 2
     without = {name: layer for name, layer in roles.items() if name != "truth_objects"}
-    with pytest.raises(UsageError, match="true object masks for the published protocol"):
+    with pytest.raises(UsageError, match="the published protocol needs true object masks, but there are none"):
         score(bench, without, protocol="reference")
 
 
@@ -137,10 +137,10 @@ def test_an_image_whose_true_object_is_missing_is_scored(bench, roles) -> None:
 
 def test_nothing_to_score_is_refused(bench, roles) -> None:
     """Without predictions and segments, or without any truth, the error says what to add."""
-    with pytest.raises(UsageError, match="an input predicted or segments"):
+    with pytest.raises(UsageError, match="the inputs predicted and segments are both missing"):
         score(bench, {name: layer for name, layer in roles.items() if name != "predicted"})
     empty = bench.put("none", PARTS, [])
-    with pytest.raises(InputMissing, match=r"none: expected ground-truth parts"):
+    with pytest.raises(InputMissing, match=r"none: there are no ground-truth parts"):
         score(bench, roles | {"truth": empty})
 
 
@@ -179,5 +179,5 @@ def test_processes_change_nothing(bench, roles) -> None:
 def test_a_split_without_truth_is_an_error(bench, roles) -> None:
     """The honest protocol needs images that vote, for clusters, and images that are scored."""
     for key in ("vote_split", "test_split"):
-        with pytest.raises(UsageError, match=rf"{key}: expected images of split 'test' with ground truth"):
+        with pytest.raises(UsageError, match=rf"{key}: no image of split 'test' has ground truth"):
             score(bench, roles, **{key: "test"})

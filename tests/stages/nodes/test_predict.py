@@ -95,10 +95,10 @@ def test_a_head_of_other_classes_is_refused(bench, tmp_path: Path) -> None:
     """Unless slots says which class is which, and no more of them than the head has."""
     bench.images(PICTURE)
     folder, slots = model(tmp_path / "m", 3), tmp_path / "labels.txt"
-    with pytest.raises(UsageError, match=r"a head for the 2 classes of the store, found one for 3.*slots=FILE"):
+    with pytest.raises(UsageError, match=r"head is for 3 classes, but the store has 2.*slots=FILE"):
         run(bench, folder)
     slots.write_text("a\nb\nc\nd\n")
-    with pytest.raises(UsageError, match="at most 3 classes, those of the head, found 4"):
+    with pytest.raises(UsageError, match="the head has 3 classes, but this file lists 4"):
         run(bench, folder, slots=str(slots))
 
 

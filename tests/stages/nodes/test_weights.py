@@ -128,7 +128,9 @@ def test_a_file_that_is_not_there_stops_the_node_before_it_runs(make: Callable[.
     store = make(file="/nowhere/model.pkl")
     project = Project.open(store)
     assert node_state(project, "mask2former").word == "not started"
-    expected = r"mask2former.file = /nowhere/model.pkl: expected a file, a folder or a hub name org/name, found none"
+    expected = (
+        r"mask2former.file = /nowhere/model.pkl: expected a file, a folder or a hub name org/name, but there is none"
+    )
     with pytest.raises(InputMissing, match=expected):
         run_node(project, "mask2former")
 

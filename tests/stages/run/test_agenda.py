@@ -101,7 +101,7 @@ def test_a_unit_that_another_worker_failed_on_is_not_tried_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(crf, "start", start)
-        with pytest.raises(PdError, match="4 that failed"):
+        with pytest.raises(PdError, match="4 of 4 units failed"):
             run(grouped, "crf", retries=0)
     assert beside.failed_meanwhile(1) == "ZeroDivisionError: a fault in the stage"
     assert agenda(grouped, "crf").failed_meanwhile(1) == ""

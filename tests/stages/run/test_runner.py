@@ -146,7 +146,7 @@ def test_a_lasting_fault_is_recorded_and_the_rest_is_committed(ready: Store, mon
     flaky = Flaky({1}, times=4)
     monkeypatch.setattr(crf, "start", flaky.start)
     with pytest.raises(
-        PartlyFailed, match=r"1 that failed; the first, unit 1: ZeroDivisionError: a fault in the stage"
+        PartlyFailed, match=r"1 of 4 units failed; the first, unit 1: ZeroDivisionError: a fault in the stage"
     ):
         run(ready, "crf", retries=2)
     failed = state(ready, "crf")
@@ -154,7 +154,7 @@ def test_a_lasting_fault_is_recorded_and_the_rest_is_committed(ready: Store, mon
     assert failed.failed == {1: "ZeroDivisionError: a fault in the stage"}
     assert leases(ready, "crf") == []
     # Neither does it matter which run has committed the rest.
-    with pytest.raises(PartlyFailed, match="1 that failed"):
+    with pytest.raises(PartlyFailed, match="1 of 1 units failed"):
         run(ready, "crf", retries=0)
     assert run(ready, "crf").committed == [1]
     assert state(ready, "crf").word == "done" and state(ready, "crf").failed == {}
@@ -163,7 +163,7 @@ def test_a_lasting_fault_is_recorded_and_the_rest_is_committed(ready: Store, mon
 def test_nothing_but_failures_is_a_plain_failure(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """If no unit could be computed the run has failed (exit code 1), not partly."""
     monkeypatch.setattr(crf, "start", Flaky({0, 1, 2, 3}, times=99).start)
-    with pytest.raises(PdError, match="4 that failed") as caught:
+    with pytest.raises(PdError, match="4 of 4 units failed") as caught:
         run(ready, "crf", retries=0)
     assert caught.value.exit_code == 1
 
@@ -222,7 +222,7 @@ def test_blocks_wait_for_the_blocks_they_read(ready: Store) -> None:
     run(ready, "crf", limit=2)
     store = ready
     assert run(store, "ranking", dry_run=False, allow_partial=True).committed == [0]
-    waits = r"labels: .*none for units 2, 3\. Run .*crf.* for them first"
+    waits = r"labels: the input of these units is not committed yet: 2, 3\. Run .*crf.* for them first"
     for _ in range(2):
         with pytest.raises(PartlyFailed, match=waits):
             run(store, "labels")
