@@ -112,6 +112,8 @@ class _Seen:
 
     @torch.inference_mode()
     def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
+        if not asked:
+            return {}
         pictures = [self._pictures[number] for number in asked]
         boxed = self._detector.boxes(pictures, [words or ANYTHING for words in asked.values()])
         filled = [i for i, (boxes, _) in enumerate(boxed) if len(boxes)]

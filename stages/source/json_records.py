@@ -97,6 +97,6 @@ def _checked(value: Any, kind: type, where: str) -> Any:
     fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
     if not fits or (kind is float and not math.isfinite(value)):
         text = json.dumps(value)
-        shown = text if len(text) < 60 else f"{text[:57]}..."
+        shown = text if len(text) < 60 else f"{text[:57]}…"
         raise CorruptData(f"expected {_KINDS[kind]}, found {shown}", where, _FIX)
     return value

@@ -25,3 +25,11 @@ def test_only_the_own_slice_learns() -> None:
     head(torch.randn(1, 5, 8), torch.tensor([2])).sum().backward()
     assert head.weight.grad is not None
     assert head.weight.grad.abs().sum((1, 2)).nonzero().flatten().tolist() == [2]
+
+
+def test_the_shape_does_not_depend_on_the_number_of_objects() -> None:
+    """Each query gets one logit per part and one for "no object", for 2 object classes or for 2,000."""
+    for num_objects in (2, 2000):
+        head = SlicedHead(8, num_objects, num_parts=3)
+        assert head.weight.shape == (num_objects, 3, 8) and head.bias.shape == (num_objects, 3)
+        assert head(torch.randn(2, 5, 8), torch.tensor([1, 0])).shape == (2, 5, 4)
