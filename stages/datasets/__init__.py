@@ -1,1 +1,1 @@
-"""Ground truth as its authors publish it: a module a format, and the data sets that have a name."""
+"""Ground truth as its authors publish it: one module per format, and the data sets that have a name."""

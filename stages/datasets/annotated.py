@@ -1,4 +1,4 @@
-"""What people drew of a block's images: the part that annotated-objects and annotated-parts share."""
+"""Annotations of a block's images: the code that annotated-objects and annotated-parts share."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ __all__ = ["Drawn", "drawn_objects", "labelled"]
 
 @dataclass(frozen=True)
 class Drawn:
-    """An object of an image, numbered within it: the first columns of its rows, its mask and its parts.
+    """An annotated object, numbered within its image: the first columns of its rows, its mask and its parts.
 
     Attributes:
-        area: pixels of the object, at least one.
-        part_areas: pixels of each part; 0 where a part has none.
+        height, width: of the image, in pixels.
+        thing: the object as the data set has it.
+        area: number of pixels of the object, at least one.
+        part_areas: number of pixels of each part, which may be 0.
     """
 
     image_id: int
@@ -43,13 +45,13 @@ class Drawn:
 
 
 def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Iterator[Drawn]]:
-    """The objects of a block's images, by rising image.
+    """The objects of a block's images, in ascending order of image.
 
     Objects are numbered as the data set lists them, those of the image's own class first. An image whose annotation is
-    missing or malformed, and an object without a pixel, is a row of ``errors``.
+    missing or malformed becomes a row of ``errors``, and so does an object without pixels.
 
     Raises:
-        CorruptData: a file that lists all annotations is none.
+        CorruptData: if a file that should list all annotations is damaged or of another format.
     """
     reader = _reader(settings, [path for name, path in setup.files.items() if name.partition(".")[0] == "file"])
     class_ids = {c.name.lower(): c.class_id for c in setup.classes}
@@ -58,27 +60,27 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
     def run(unit: Unit) -> Iterator[Drawn]:
         if settings.percent < 100 and not chosen:
             chosen.update(labelled(setup.listed(), settings.percent, settings.seed))
-        # They belong to no block: the first one says it.
+        # Stray annotations belong to no block, so the first block reports them.
         for stray in reader.strays if unit.number == 0 else ():
             unit.reject(-1, "bad_annotation", stray.detail, stray.subject)
         keys = [(i, key) for i, key in sorted(unit.own_block.keys.items()) if settings.percent == 100 or i in chosen]
-        own = unit.own_block.classes
+        categories = unit.own_block.classes
         for (image_id, _), truth in decode_ahead(keys, _load(unit, reader)):
             unit.check_stop()
             if isinstance(truth, ImageFault):
                 unit.reject(image_id, truth.reason, truth.detail)
             elif truth is not None:
-                yield from _numbered(unit, image_id, own[image_id], truth, class_ids, settings)
+                yield from _numbered(unit, image_id, categories[image_id], truth, class_ids, settings)
             unit.advance(1)
 
     return run
 
 
 def labelled(images: Iterable[Listed], percent: float, seed: int) -> set[int]:
-    """The images of each split whose labels are taken: the first ``percent`` of them in an order that ``seed`` gives.
+    """The images of each split whose labels are used: the first ``percent`` of them in an order that ``seed`` gives.
 
-    Fewer percent are a part of more. Rounded down, but at least one image of a split. Source: reference setting
-    ``LABEL_PERCENTAGE``, which shuffles the list and takes its beginning.
+    A smaller percentage is a subset of a larger one. The number is rounded down, but each split keeps at least one
+    image. Source: reference setting ``LABEL_PERCENTAGE``, which shuffles the list and takes its beginning.
     """
     splits: dict[str, list[Listed]] = {}
     for image in images:
@@ -107,8 +109,8 @@ def _load(unit: Unit, reader: Reader) -> Callable[[tuple[int, str]], Truth | Non
     def load(item: tuple[int, str]) -> Truth | None:
         truth, size = reader.read(item[1], partial(read_image, unit.images)), tuple(map(int, sizes[item[0]]))
         if truth is not None and truth.objects and (truth.height, truth.width) != size:
-            found = f"masks of {(truth.height, truth.width)}"
-            raise ImageFault("wrong_size", f"expected masks of the image's (height, width) {size}, found {found}")
+            detail = f"the masks have (height, width) {(truth.height, truth.width)}, but the image has {size}"
+            raise ImageFault("wrong_size", detail)
         return truth
 
     return load
@@ -117,20 +119,20 @@ def _load(unit: Unit, reader: Reader) -> Callable[[tuple[int, str]], Truth | Non
 def _numbered(
     unit: Unit,
     image_id: int,
-    own: tuple[int, str],
+    category: tuple[int, str],
     truth: Truth,
     class_ids: dict[str, int],
     settings: AnnotationsSettings,
 ) -> Iterator[Drawn]:
     height, width = truth.height, truth.width
-    things = sorted(truth.objects, key=lambda thing: thing.name != own[1].lower())
+    things = sorted(truth.objects, key=lambda thing: thing.name != category[1].lower())
     for number, thing in enumerate(things):
         if settings.merge_parts:
             thing = merged(thing, height, width)
         areas = masks.area(Ragged.from_list([thing.counts, *(part.counts for part in thing.parts)]), height, width)
         if not areas[0]:
-            unit.reject(image_id, "empty_mask", f"expected pixels of object {number} ({thing.name}), found none")
+            unit.reject(image_id, "empty_mask", f"object {number} ({thing.name}) has no pixels")
             continue
-        is_own = truth.is_own_class or thing.name == own[1].lower()
-        category_id = own[0] if is_own else class_ids.get(thing.name, -1)
+        is_own = truth.is_own_class or thing.name == category[1].lower()
+        category_id = category[0] if is_own else class_ids.get(thing.name, -1)
         yield Drawn(image_id, number, category_id, height, width, thing, int(areas[0]), tuple(areas[1:].tolist()))

@@ -1,7 +1,7 @@
-"""Cityscapes Panoptic Parts: a TIFF file an image, each pixel a number that says class, instance and part.
+"""Cityscapes Panoptic Parts: one TIFF file per image, in which each pixel is a number for class, instance and part.
 
-A number has up to three ids: the class ``sid`` alone (to 99), with the instance ``sid·10^3 + iid`` (1,000 to 99,999),
-or with the part too ``sid·10^5 + iid·10^2 + pid`` (from 100,000). Five classes have parts, 23 in all.
+A number holds up to three ids: only the class ``sid`` (up to 99), class and instance ``sid·10^3 + iid`` (1,000 to
+99,999), or class, instance and part ``sid·10^5 + iid·10^2 + pid`` (from 100,000). Five classes have parts, 23 in all.
 Sources: the label format of ``pmeletis/panoptic_parts``, and reference ``register_cityscapes_part.py``.
 """
 
@@ -43,10 +43,10 @@ _IMAGES, _PARTS = "leftImg8bit", "gtFinePanopticParts"
 
 
 class CityscapesPartReader:
-    """Reads one file an image.
+    """Reads one file per image.
 
     Args:
-        folder: with ``<split>/<city>/<id>_gtFinePanopticParts.tif``, relative to the image folder.
+        folder: holds ``<split>/<city>/<id>_gtFinePanopticParts.tif``; relative to the image folder.
     """
 
     strays: tuple[Stray, ...] = ()
@@ -55,12 +55,12 @@ class CityscapesPartReader:
         self._folder = folder
 
     def read(self, key: str, load: Callable[[str], bytes]) -> Truth:
-        """The instances of the five classes by rising (class, instance).
+        """The instances of the five classes, in ascending order of (class, instance).
 
-        Pixels of a class without an instance, which is a crowd, are no object. A part id that the class does not have
-        (0, and 5 of a few humans) is no part, but its pixels are of the object. Raises ImageFault.
+        Pixels that have a class but no instance belong to a crowd, which is not an object. A part id that the class
+        does not have (0, and 5 in a few humans) is not a part, but its pixels belong to the object. Raises ImageFault.
         """
-        # A key of fewer folders is of no such image: its file is then missing.
+        # A key with fewer folders is not from Cityscapes, and its file will be missing.
         *_, split, city, name = f"//{key}".split("/")
         uids = _pixels(load(f"{self._folder}/{split}/{city}/{name.removesuffix(f'_{_IMAGES}.png')}_{_PARTS}.tif"))
         height, width = uids.shape
@@ -69,23 +69,23 @@ class CityscapesPartReader:
         codes = (classes[wanted] * 1000 + instances[wanted]) * 100 + parts[wanted].clip(0)
         # A stable sort leaves the pixels of each code in rising order.
         order = np.argsort(codes, kind="stable")
-        found, starts = np.unique(codes[order], return_index=True)
+        distinct, starts = np.unique(codes[order], return_index=True)
         groups = np.split(wanted[order], starts[1:])
         objects: dict[int, list[tuple[int, bytes]]] = {}
-        for code, pixels in zip(found.tolist(), groups, strict=False):
+        for code, pixels in zip(distinct.tolist(), groups, strict=False):
             objects.setdefault(code // 100, []).append((code % 100, _encode(pixels, height, width)))
-        return Truth(height, width, tuple(_object(code, some, height, width) for code, some in objects.items()))
+        return Truth(height, width, tuple(_object(code, parts, height, width) for code, parts in objects.items()))
 
 
 def decode_uids(uids: Ints) -> tuple[Ints, Ints, Ints]:
-    """Class, instance and part ids of every pixel, each of the shape of ``uids``; −1 where the number has none.
+    """Class, instance and part ids of every pixel, each in the shape of ``uids``; −1 where the number has no such id.
 
     Raises:
-        ImageFault: a number is negative, of three digits, or of more than seven.
+        ImageFault: if a number is negative, or has three digits or more than seven.
     """
     wrong = uids[(uids < 0) | ((uids > 99) & (uids < 1000)) | (uids > _LARGEST)]
     if len(wrong):
-        detail = f"expected numbers of 1, 2, or 4 to 7 digits, found {int(wrong[0])} ({len(wrong)} such pixels)"
+        detail = f"expected numbers with 1, 2, or 4 to 7 digits, found {int(wrong[0])} ({len(wrong)} such pixels)"
         raise ImageFault("damaged", detail)
     has_instance, has_part = uids > 99, uids > 99_999
     classes = np.where(has_part, uids // 100_000, np.where(has_instance, uids // 1000, uids))
@@ -94,12 +94,16 @@ def decode_uids(uids: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
-    """(key, "") of the images of a split; they have no class of their own, for they show several objects."""
-    found = sorted((root / _IMAGES / split).glob(f"*/*_{_IMAGES}.png"))
-    if not found:
-        fix = f"Name the folder with {_IMAGES} and {_PARTS} in it: --images DIR"
-        raise UsageError(f"expected {_IMAGES}/{split}/<city>/*_{_IMAGES}.png, found none", str(root), fix)
-    yield from ((path.relative_to(root).as_posix(), "") for path in found)
+    """(key, "") of the images of a split; an image has no class of its own, because it shows several objects.
+
+    Raises:
+        UsageError: if the split has no images.
+    """
+    paths = sorted((root / _IMAGES / split).glob(f"*/*_{_IMAGES}.png"))
+    if not paths:
+        fix = f"Name the folder that contains {_IMAGES} and {_PARTS}: --images DIR"
+        raise UsageError(f"there are no images {_IMAGES}/{split}/<city>/*_{_IMAGES}.png here", str(root), fix)
+    yield from ((path.relative_to(root).as_posix(), "") for path in paths)
 
 
 def classes(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
@@ -108,22 +112,22 @@ def classes(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def settings(root: Path, splits: Sequence[str]) -> dict[str, Any]:
-    """What the ground-truth nodes need to know. Raises UsageError if there is no such folder."""
+    """Settings of the ground-truth nodes. Raises UsageError if the folder of annotations is missing."""
     if not (root / _PARTS).is_dir():
-        raise UsageError(f"expected a folder {_PARTS}, found none", str(root), "Put or link it there")
+        raise UsageError(f"there is no folder {_PARTS} here", str(root), "Put it here, or link to it")
     return {"format": "cityscapes_part", "folder": _PARTS}
 
 
 def _pixels(data: bytes) -> Ints:
-    """(H, W) int64. Raises ImageFault if it is no TIFF of integers."""
+    """(H, W) int64. Raises ImageFault if the file is not a TIFF of integers."""
     try:
         with Image.open(io.BytesIO(data), formats=["TIFF"]) as image:
-            # Looked at first: a damaged header may ask for more memory than there is.
+            # Checked first, because a damaged header may ask for more memory than there is.
             if not image.mode.startswith("I") or image.width * image.height > _MAX_PIXELS:
                 raise ValueError(f"mode {image.mode} of {image.width} x {image.height} pixels")
             return np.asarray(image).astype(np.int64)
     except UnidentifiedImageError:
-        # Pillow's own message names an address in memory, another one each time.
+        # Pillow's own message contains a memory address, which differs from run to run.
         raise ImageFault("damaged", f"expected a TIFF of integers, found {data[:8]!r}…") from None
     except MALFORMED as error:
         raise ImageFault("damaged", f"expected a TIFF of integers, found {type(error).__name__}: {error}") from None
@@ -137,7 +141,10 @@ def _object(code: int, groups: list[tuple[int, bytes]], height: int, width: int)
 
 
 def _encode(pixels: Ints, height: int, width: int) -> bytes:
-    """Compressed run lengths of rising pixel numbers, counted down the columns; time in the pixels set, not in all."""
+    """Compressed run lengths from ascending pixel numbers, counted down the columns.
+
+    Cost: linear in the pixels given, not in the size of the image.
+    """
     gaps = np.flatnonzero(np.diff(pixels) > 1)
     starts = pixels[np.append(0, gaps + 1)]
     stops = pixels[np.append(gaps, len(pixels) - 1)] + 1

@@ -1,7 +1,7 @@
-"""COCO JSON with part categories: masks by the images' file names.
+"""COCO JSON with part categories; images are identified by their file names.
 
-A category is a part: its ``name`` reads ``<Object> <part>`` and its ``supercategory``, where there is one, names the
-object. The mask of an object is the union of its parts'.
+A category is a part: its ``name`` reads ``<Object> <part>``, and its ``supercategory``, if it has one, names the
+object. The mask of an object is the union of the masks of its parts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Annotation:
 
 @dataclass
 class _Image:
-    """An image of the file, its annotations as they stand there."""
+    """An image of the file, with its annotations as they are in the file."""
 
     height: int
     width: int
@@ -41,15 +41,15 @@ class _Image:
 
 
 class CocoReader:
-    """Masks are made image by image, so that a malformed annotation costs its image alone.
+    """Makes the masks of one image at a time, so that a malformed annotation affects its own image only.
 
     Args:
-        paths: JSON files; where several list an image, their annotations add up.
-        name: image key -> the ``file_name`` that the files know it by.
-        is_own_class: every object is of its image's class, whatever that is called.
+        paths: JSON files; if several list the same image, their annotations add up.
+        name: image key -> the ``file_name`` of the image in the files.
+        is_own_class: every object is of its image's class, whatever the name of that class.
 
     Raises:
-        CorruptData: a file is no such JSON; it says which.
+        CorruptData: if a file is not COCO JSON; the error names the file.
     """
 
     def __init__(self, paths: Iterable[Path], name: Callable[[str], str] = str, is_own_class: bool = False) -> None:
@@ -60,7 +60,7 @@ class CocoReader:
             self._add(path)
 
     def read(self, key: str, load: Callable[[str], bytes]) -> Truth | None:
-        """Objects by name, the parts of each as listed. Raises ImageFault if one annotation is malformed."""
+        """Objects sorted by name, the parts of each as listed. Raises ImageFault if an annotation is malformed."""
         image = self._images.get(self._name(key))
         if image is None:
             return None
@@ -89,15 +89,14 @@ class CocoReader:
             try:
                 label = f"{path.name}, annotation {annotation.get('id', number)}"
                 name = images[annotation["image_id"]][0]
-                found = _Annotation(label, categories.get(annotation["category_id"]), annotation["segmentation"])
+                category = categories.get(annotation["category_id"])
+                self._images[name].annotations.append(_Annotation(label, category, annotation["segmentation"]))
             except MALFORMED as error:
                 self.strays.append(Stray(label, f"expected an annotation of a listed image, found {_text(error)}"))
-                continue
-            self._images[name].annotations.append(found)
 
 
 def read_content(path: Path) -> Any:
-    """The JSON of a file. Raises CorruptData if it is none."""
+    """The content of a file. Raises CorruptData if the file is not valid JSON."""
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -114,18 +113,18 @@ def split_name(category: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def encode_segmentation(segmentation: Any, height: int, width: int) -> bytes:
-    """Polygons, uncompressed or compressed run lengths -> compressed run lengths.
+    """Polygons, or uncompressed or compressed run lengths -> compressed run lengths.
 
-    Several polygons are united. The inside of one polygon is told by the even-odd rule, so that a hole may be cut into
-    it along a seam.
+    Several polygons are united. The inside of a single polygon follows the even-odd rule, so a hole may be cut into it
+    along a seam.
 
     Raises:
-        ValueError and others: it is none of them, or does not fit the image.
+        ValueError and others: if ``segmentation`` has none of these forms, or does not fit the image.
     """
     if isinstance(segmentation, list):
         return _polygons(segmentation, height, width)
     if list(segmentation["size"]) != [height, width]:
-        raise ValueError(f"mask of size {segmentation['size']} in an image of {[height, width]}")
+        raise ValueError(f"a mask of size {segmentation['size']} in an image of size {[height, width]}")
     counts = segmentation["counts"]
     if isinstance(counts, list):
         return compress(counts, height, width)
@@ -145,24 +144,24 @@ def _part(annotation: _Annotation, height: int, width: int) -> tuple[str, TruePa
 
 
 def _polygons(polygons: list[Any], height: int, width: int) -> bytes:
-    """What encloses no area, such as a polygon of two points, is no pixel."""
+    """The union of the polygons; one that encloses no area, such as a polygon of two points, adds no pixel."""
     drawn = []
     for polygon in polygons:
         points = np.asarray(polygon, np.float64)
         if points.ndim != 1 or len(points) % 2:
             raise ValueError(f"a polygon of shape {points.shape} instead of x, y, x, y, …")
-        # pycocotools takes memory by the length of an edge, so a point far away is as bad as one that is no number.
+        # pycocotools needs memory in proportion to the length of an edge, so a distant point is as bad as NaN.
         if not (np.abs(points) <= 4 * max(height, width)).all():
-            raise ValueError(f"a polygon that leaves the image of {[height, width]}")
+            raise ValueError(f"a polygon that leaves the image of size {[height, width]}")
         if len(points) >= 6:
             drawn.append(points.tolist())
     encoded = coco.frPyObjects(drawn, height, width) if drawn else []
-    return masks.union([one["counts"] for one in encoded], height, width)
+    return masks.union([rle["counts"] for rle in encoded], height, width)
 
 
 def _no_coco(path: Path, error: Exception) -> CorruptData:
-    expected = "COCO JSON with images, categories and annotations"
-    return CorruptData(f"expected {expected}, found {_text(error)}", str(path), "Mend the file")
+    problem = f"the file is not COCO JSON with images, categories and annotations ({_text(error)})"
+    return CorruptData(problem, str(path), "Fix the file")
 
 
 def _text(error: Exception) -> str:

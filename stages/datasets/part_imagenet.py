@@ -1,7 +1,7 @@
-"""PartImageNet: photographs of ImageNet and a COCO JSON a split, whose file names lack the folder of the class.
+"""PartImageNet: photographs of ImageNet and one COCO JSON per split, whose file names lack the folder of the class.
 
-The class of an image is its WordNet code, as in the reference ``part_imagenet_mapper.py``; the name of that class is
-the super-category (quadruped, car, …), which names the parts.
+The class of an image is its WordNet code, as in the reference ``part_imagenet_mapper.py``. The name of that class is
+its super-category (quadruped, car, …), which also names the parts.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ _PLACES = (
     "images/{split}/{name}",
     "train/{wnid}/{name}",
 )
-"""Where under the image folder an image may lie; the last is ImageNet itself, of whose training images they all are."""
+"""Where an image may lie under the image folder; the last place is ImageNet itself, since all are training images."""
 
 
 @dataclass(frozen=True)
 class _Index:
-    """What the listing needs of a JSON file: its images, and the super-category of each WordNet code."""
+    """What the listing needs from a JSON file: its images, and the super-category of each WordNet code."""
 
     names: tuple[str, ...]
     categories: Mapping[str, str]
 
 
 def reader(paths: Iterable[Path]) -> CocoReader:
-    """Images are known by their file name alone, and every object is of its image's class."""
+    """Images are identified by their file name alone, and every object is of its image's class."""
     return CocoReader(paths, name=_file_name, is_own_class=True)
 
 
 def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
-    """(key, WordNet code) of the images of a split; of an image that is nowhere, the key that it should have.
+    """(key, WordNet code) of the images of a split; a missing image gets the key that it should have.
 
     Raises:
-        UsageError: there is no JSON file of the split. CorruptData: it is none.
+        UsageError: if there is no JSON file for the split.
+        CorruptData: if the file is not COCO JSON.
     """
     for name in _index(root, split).names:
         wnid = _wnid(name)
@@ -57,16 +58,17 @@ def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
 
 
 def classes(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
-    """(WordNet code, super-category) of the classes of these splits; a class that has no annotation has its code."""
+    """(WordNet code, super-category) of the classes of these splits; without annotations, the name is the code."""
     named: dict[str, str] = {}
     for split in splits:
         index = _index(root, split)
-        named |= {wnid: wnid for name in index.names if (wnid := _wnid(name)) and wnid not in named} | index.categories
+        named |= {wnid: wnid for name in index.names if (wnid := _wnid(name)) and wnid not in named}
+        named |= index.categories
     return sorted(named.items())
 
 
 def settings(root: Path, splits: Sequence[str]) -> dict[str, Any]:
-    """What the ground-truth nodes need to know. Raises UsageError if a split has no JSON file."""
+    """Settings of the ground-truth nodes. Raises UsageError if a split has no JSON file."""
     return {"format": "part_imagenet", "file": [f"{{images}}/{_json(root, split)}" for split in splits]}
 
 
@@ -74,8 +76,8 @@ def _json(root: Path, split: str) -> str:
     for place in _FILES:
         if (root / place.format(split=split)).is_file():
             return place.format(split=split)
-    fix = "Name the folder with the JSON files and the images of PartImageNet in it: --images DIR"
-    raise UsageError(f"expected {split}.json or annotations/{split}.json, found none", str(root), fix)
+    fix = "Name the folder that contains the JSON files and the images of PartImageNet: --images DIR"
+    raise UsageError(f"there is no {split}.json or annotations/{split}.json here", str(root), fix)
 
 
 def _index(root: Path, split: str) -> _Index:
@@ -92,23 +94,21 @@ def _read_index(path: Path, size: int, mtime_ns: int) -> _Index:
         names = {image["id"]: str(image["file_name"]) for image in content["images"]}
         owners = {category["id"]: split_name(category)[0] for category in content["categories"]}
         for annotation in content["annotations"]:
-            # What is wrong with one annotation is said of its image when the ground truth is read.
+            # A malformed annotation is reported with its image when the ground truth is read.
             if isinstance(annotation, dict):
                 name, owner = names.get(annotation.get("image_id"), ""), owners.get(annotation.get("category_id"), "")
                 votes.setdefault(_wnid(name), Counter()).update([owner] if owner else [])
     except (KeyError, TypeError, AttributeError) as error:
-        expected = "COCO JSON with images, categories and annotations"
-        raise CorruptData(
-            f"expected {expected}, found {type(error).__name__}: {error}", str(path), "Mend the file"
-        ) from None
+        problem = f"the file is not COCO JSON with images, categories and annotations ({type(error).__name__}: {error})"
+        raise CorruptData(problem, str(path), "Fix the file") from None
     categories = {wnid: votes[wnid].most_common(1)[0][0] for wnid in sorted(votes) if wnid and votes[wnid]}
     return _Index(tuple(names.values()), categories)
 
 
 def _wnid(name: str) -> str:
-    """``n02085620_1.JPEG`` -> n02085620; no class where the name does not begin with a code."""
-    found = _WNID.match(_file_name(name))
-    return found.group() if found else ""
+    """``n02085620_1.JPEG`` -> n02085620; empty if the name does not begin with a code."""
+    match = _WNID.match(_file_name(name))
+    return match.group() if match else ""
 
 
 def _file_name(key: str) -> str:

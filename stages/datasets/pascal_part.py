@@ -1,8 +1,8 @@
-"""Pascal Part: a MATLAB file an image over the photographs of PASCAL VOC.
+"""Pascal Part: one MATLAB file per image, for the photographs of PASCAL VOC.
 
-``Annotations_Part/<id>.mat`` holds a struct ``anno`` with ``imname`` and ``objects``, each object with ``class``,
-``class_ind``, ``mask`` and ``parts``, each part with ``part_name`` and ``mask``. Left and right, front and back, upper
-and lower, and the numbers of a part that comes many times are told apart there; here they have one name. Source of the
+``Annotations_Part/<id>.mat`` holds a struct ``anno`` with ``imname`` and ``objects``. Each object has ``class``,
+``class_ind``, ``mask`` and ``parts``, and each part has ``part_name`` and ``mask``. The files distinguish left and
+right, front and back, upper and lower, and number repeated parts; here all of these share one name. Source of the
 names: reference ``pascal_info.py`` (``orig_name``), 50 part names and 120 (object, part) pairs over 20 classes.
 """
 
@@ -25,7 +25,7 @@ from stages.source.text_files import read_lines
 __all__ = ["CLASSES", "PART_NAMES", "PascalPartReader", "classes", "images", "part_name", "settings"]
 
 _PLACES = ("", "images/", "VOC2012/", "VOCdevkit/VOC2012/")
-"""Where under the image folder the VOC data set may lie."""
+"""Where the VOC data set may lie under the image folder."""
 _FOLDERS = ("Annotations_Part", "annotations")
 
 _VEHICLE = {
@@ -124,7 +124,7 @@ PART_NAMES: Mapping[str, Mapping[str, str]] = {
     },
     "tvmonitor": {"screen": "screen"},
 }
-"""Object class -> part name -> the names that the files have for it, without their numbers (``wheel_2`` is a wheel)."""
+"""Object class -> part name -> its names in the files, without the numbers (``wheel_2`` is a wheel)."""
 
 CLASSES = tuple(PART_NAMES)
 _SPELLED = {
@@ -135,10 +135,10 @@ _SYNONYMS = {"table": "diningtable"}
 
 
 class PascalPartReader:
-    """Reads one file an image.
+    """Reads one file per image.
 
     Args:
-        folder: with the ``.mat`` files, relative to the image folder.
+        folder: holds the ``.mat`` files; relative to the image folder.
     """
 
     strays: tuple[Stray, ...] = ()
@@ -147,32 +147,39 @@ class PascalPartReader:
         self._folder = folder
 
     def read(self, key: str, load: Callable[[str], bytes]) -> Truth:
-        """Objects and parts as listed; an object without parts stays one. Raises ImageFault."""
-        found = _parse(load(f"{self._folder}/{PurePosixPath(key).stem}.mat"))
-        shape = np.shape(found[0][1]) if found else (0, 0)
-        return Truth(*shape[:2], tuple(_object(name, mask, parts, shape) for name, mask, parts in found))
+        """Objects and parts as listed; an object may have no parts. Raises ImageFault."""
+        listed = _parse(load(f"{self._folder}/{PurePosixPath(key).stem}.mat"))
+        shape = np.shape(listed[0][1]) if listed else (0, 0)
+        objects = tuple(_object(name, mask, parts, shape) for name, mask, parts in listed)
+        # Unpacked last: the masks have been checked, so the shape has two sides.
+        height, width = shape
+        return Truth(height, width, objects)
 
 
 def part_name(thing: str, spelled: str) -> str:
-    """The name of a part without its side and number: (bird, ``lwing``) -> wing. Raises ImageFault if it has none."""
+    """The name of a part without its side and number: (bird, ``lwing``) -> wing.
+
+    Raises:
+        ImageFault: if the class has no such part.
+    """
     try:
         return _SPELLED[thing][spelled.split("_")[0]]
     except KeyError:
-        raise ImageFault("unknown_part", f"expected a part of {thing}, found {spelled!r}") from None
+        raise ImageFault("unknown_part", f"{spelled!r} is not a part of {thing}") from None
 
 
 def images(root: Path, split: str) -> Iterator[tuple[str, str]]:
-    """(key, "") of the images of a split; they have no class of their own, for they show several objects.
+    """(key, "") of the images of a split; an image has no class of its own, because it shows several objects.
 
     Raises:
-        UsageError: ``ImageSets/Main/<split>.txt`` is missing, or a line of it is no image's id.
+        UsageError: if ``ImageSets/Main/<split>.txt`` is missing, or one of its lines is not the id of an image.
     """
     place = _place(root, split)
     path = root / place / f"ImageSets/Main/{split}.txt"
     for number, line in read_lines(path):
         name = line.split()[0] if line.strip() else ""
         if "/" in name or "\\" in name:
-            raise UsageError(f"expected an image's id, found {line!r}", f"{path}, line {number}", "Mend the line")
+            raise UsageError(f"expected the id of an image, found {line!r}", f"{path}, line {number}", "Fix the line")
         if name:
             yield f"{place}JPEGImages/{name}.jpg", ""
 
@@ -183,33 +190,32 @@ def classes(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def settings(root: Path, splits: Sequence[str]) -> dict[str, Any]:
-    """What the ground-truth nodes need to know. Raises UsageError if there is no folder with ``.mat`` files."""
+    """Settings of the ground-truth nodes. Raises UsageError if there is no folder with ``.mat`` files."""
     place = _place(root, splits[0])
     for folder in [*_FOLDERS, *(f"{place}{name}" for name in _FOLDERS)]:
         if next((root / folder).glob("*.mat"), None):
             return {"format": "pascal_part", "folder": folder}
-    raise UsageError(
-        "expected a folder Annotations_Part with .mat files, found none", str(root), "Put or link it there"
-    )
+    problem = f"there is no folder {_FOLDERS[0]} with .mat files here"
+    raise UsageError(problem, str(root), "Put it here, or link to it")
 
 
 def _place(root: Path, split: str) -> str:
     for place in _PLACES:
         if (root / place / f"ImageSets/Main/{split}.txt").is_file():
             return place
-    fix = "Name the folder of VOC2012, with ImageSets, JPEGImages and Annotations_Part in it: --images DIR"
-    raise UsageError(f"expected ImageSets/Main/{split}.txt, found none", str(root), fix)
+    fix = "Name the folder of VOC2012, which contains ImageSets, JPEGImages and Annotations_Part: --images DIR"
+    raise UsageError(f"there is no ImageSets/Main/{split}.txt here", str(root), fix)
 
 
 def _parse(data: bytes) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
     """[(class, mask, [(part_name, mask)])]. Raises ImageFault."""
-    # Imported here: whoever only lists images, such as `pd status`, does not wait for it.
+    # Imported here, so that code that only lists images, such as `pd status`, does not wait for it.
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
     try:
         listed = loadmat(io.BytesIO(data), variable_names=["anno"])["anno"]["objects"][0, 0].ravel()
-        return [(_word(one["class"]), one["mask"], _parts(one["parts"])) for one in listed]
+        return [(_word(thing["class"]), thing["mask"], _parts(thing["parts"])) for thing in listed]
     except (*MALFORMED, MatReadError) as error:
         detail = f"expected a struct anno with objects and their parts, found {type(error).__name__}: {error}"
         raise ImageFault("damaged", detail) from None
@@ -218,13 +224,13 @@ def _parse(data: bytes) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
 def _object(name: str, mask: Any, parts: list[tuple[str, Any]], shape: tuple[int, ...]) -> TrueObject:
     name = _SYNONYMS.get(name, name)
     if name not in PART_NAMES:
-        raise ImageFault("unknown_class", f"expected one of the {len(CLASSES)} classes of PASCAL VOC, found {name!r}")
+        raise ImageFault("unknown_class", f"{name!r} is not one of the {len(CLASSES)} classes of PASCAL VOC")
     named = tuple(TruePart(part_name(name, part), _encode(drawn, shape, part)) for part, drawn in parts)
     return TrueObject(name, _encode(mask, shape, name), named)
 
 
 def _parts(parts: npt.NDArray[Any]) -> list[tuple[str, Any]]:
-    """[(part_name, mask)]; an object without parts has an empty array that is no struct."""
+    """[(part_name, mask)]; for an object without parts, the array is empty and not a struct."""
     return [(_word(part["part_name"]), part["mask"]) for part in parts.ravel()]
 
 
@@ -234,6 +240,6 @@ def _word(value: npt.NDArray[Any]) -> str:
 
 def _encode(mask: Any, shape: tuple[int, ...], what: str) -> bytes:
     if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.shape != shape or 0 in shape:
-        found = f"{np.shape(mask)} for {what}"
-        raise ImageFault("damaged", f"expected masks (height, width) of one size, found {found}")
+        detail = f"expected masks (height, width) of equal size, found {np.shape(mask)} for {what}"
+        raise ImageFault("damaged", detail)
     return masks.encode(mask[None])[0]

@@ -1,4 +1,4 @@
-"""The data sets that have a name: their splits, what they list, and how their ground truth is read."""
+"""The data sets that have a name: their splits, images and classes, and how their ground truth is read."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Dataset:
     """A data set in a folder ``root``, as its authors publish it.
 
     Attributes:
-        splits: all that have labels.
-        images: (root, split) -> (key, code of the class) of each image; no code where images show several objects.
+        splits: all splits with labels.
+        images: (root, split) -> (key, code of the class) of each image; the code is empty if images show several
+            objects.
         classes: (root, splits) -> (code, name) of each class.
         settings: (root, splits) -> settings of the nodes that read its ground truth.
     """
@@ -43,15 +44,15 @@ DATASETS: Mapping[str, Dataset] = {
 }
 
 NAMES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    **{name: (name, one.splits) for name, one in DATASETS.items()},
-    **{f"{name}_{split}": (name, (split,)) for name, one in DATASETS.items() for split in one.splits},
+    **{name: (name, dataset.splits) for name, dataset in DATASETS.items()},
+    **{f"{name}_{split}": (name, (split,)) for name, dataset in DATASETS.items() for split in dataset.splits},
     "part_imagenet_valtest": ("part_imagenet", ("val", "test")),
 }
-"""What ``--dataset`` takes -> (data set, its splits); the bare name is all of them."""
+"""Value of ``--dataset`` -> (data set, splits); the bare name of a data set stands for all its splits."""
 
 
 def dataset_images(name: str, root: Path) -> Iterator[tuple[str, str, str]]:
-    """(key, split, code) of every image. Raises UsageError if the name or the folder is not right."""
+    """(key, split, code) of every image. Raises UsageError if the name is unknown or the folder incomplete."""
     dataset, splits = _find(name)
     for split in splits:
         for key, code in dataset.images(root, split):
@@ -59,35 +60,35 @@ def dataset_images(name: str, root: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def dataset_classes(name: str, root: Path) -> list[tuple[str, str]]:
-    """(code, name) of every class. Raises UsageError if the name or the folder is not right."""
+    """(code, name) of every class. Raises UsageError if the name is unknown or the folder incomplete."""
     dataset, splits = _find(name)
     return dataset.classes(root, splits)
 
 
 def with_truth(spec: PipelineSpec, name: str, root: Path) -> PipelineSpec:
-    """The pipeline with its ground-truth nodes set to read the data set; their other settings stay.
+    """The pipeline with its ground-truth nodes set to read the data set; their other settings do not change.
 
-    Parts of one name are one part unless the pipeline says otherwise, as in the reference (``USE_MERGED_GT``).
+    Parts with the same name are merged unless the pipeline says otherwise, as in the reference (``USE_MERGED_GT``).
 
     Raises:
-        UsageError: the name is not known, or the ground truth is not there.
+        UsageError: if the name is unknown, or the ground truth is missing.
     """
     dataset, splits = _find(name)
-    found = dataset.settings(root, splits)
-    nodes = {n: _with_settings(node, found) if _is_truth(node.stage or n) else node for n, node in spec.nodes.items()}
+    truth = dataset.settings(root, splits)
+    nodes = {n: _with_settings(node, truth) if _is_truth(node.stage or n) else node for n, node in spec.nodes.items()}
     return spec.model_copy(update={"nodes": nodes})
 
 
 def _find(name: str) -> tuple[Dataset, tuple[str, ...]]:
     if name not in NAMES:
-        raise UsageError(f"expected a data set, found {name!r}", "--dataset", nearest(name, NAMES))
+        raise UsageError(f"there is no data set {name!r}", "--dataset", nearest(name, NAMES))
     family, splits = NAMES[name]
     return DATASETS[family], splits
 
 
-def _with_settings(node: NodeSpec, found: Mapping[str, Any]) -> NodeSpec:
+def _with_settings(node: NodeSpec, truth: Mapping[str, Any]) -> NodeSpec:
     others = {key: value for key, value in node.settings.items() if key not in ("format", "file", "folder")}
-    return node.model_copy(update={"settings": {"merge_parts": True, **others, **found}})
+    return node.model_copy(update={"settings": {"merge_parts": True, **others, **truth}})
 
 
 def _is_truth(stage: str) -> bool:

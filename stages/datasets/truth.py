@@ -1,4 +1,4 @@
-"""What a data set says about one image, and the one thing that a reader of a data set does.
+"""The ground truth of one image, and the interface of the readers that supply it.
 
 Masks are COCO compressed run lengths in original image pixels.
 """
@@ -29,12 +29,12 @@ MALFORMED = (
     struct.error,
     zlib.error,
 )
-"""What the libraries that read annotation files raise where one is cut off, damaged, or of another version."""
+"""Errors that libraries raise when an annotation file is cut off, damaged, or of another version."""
 
 
 @dataclass(frozen=True)
 class TruePart:
-    """A part mask; several parts of an object may have one name."""
+    """The name and mask of a part; several parts of an object may have the same name."""
 
     name: str
     counts: bytes
@@ -42,7 +42,7 @@ class TruePart:
 
 @dataclass(frozen=True)
 class TrueObject:
-    """An object: the name of its class in lower case, its mask, and its parts in the order in which they are listed."""
+    """An object: the name of its class in lower case, its mask, and its parts in listed order."""
 
     name: str
     counts: bytes
@@ -76,25 +76,29 @@ class Reader(Protocol):
 
     @property
     def strays(self) -> Sequence[Stray]:
-        """What the data set says about images that it does not have."""
+        """Annotations of images that the data set does not list."""
         ...
 
     def read(self, key: str, load: Callable[[str], bytes]) -> Truth | None:
-        """What is true of the image ``key``; None if the data set does not speak of it.
+        """The ground truth of the image ``key``, or None if the data set does not list the image.
 
         Args:
-            load: the bytes of a file, by its path relative to the image folder; raises ImageFault.
+            key: path of the image, relative to the image folder.
+            load: returns the bytes of a file, given its path relative to the image folder; raises ImageFault.
 
         Raises:
-            ImageFault: the image's annotation is missing or malformed.
+            ImageFault: if the annotation of the image is missing or malformed.
         """
         ...
 
 
 def merged(thing: TrueObject, height: int, width: int) -> TrueObject:
-    """Its parts of one name are one part, at the place of the first; reference setting ``USE_MERGED_GT``."""
-    names: dict[str, list[bytes]] = {}
+    """The object with parts of the same name united, each in the place of the first of them.
+
+    Source: reference setting ``USE_MERGED_GT``.
+    """
+    by_name: dict[str, list[bytes]] = {}
     for part in thing.parts:
-        names.setdefault(part.name, []).append(part.counts)
-    parts = (TruePart(name, masks.union(several, height, width)) for name, several in names.items())
+        by_name.setdefault(part.name, []).append(part.counts)
+    parts = (TruePart(name, masks.union(counts, height, width)) for name, counts in by_name.items())
     return replace(thing, parts=tuple(parts))

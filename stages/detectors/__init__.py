@@ -1,4 +1,4 @@
-"""What finds objects: a module a backend, each with ``start(settings, setup) -> Detector``."""
+"""Detectors of objects: one module per backend, each with ``start(settings, setup) -> Detector``."""
 
 from stages.detectors.protocol import ANY, Candidates, Detector, Seen, Words
 

@@ -1,4 +1,4 @@
-"""Boxes that detectors propose: which of them to keep."""
+"""Which of the boxes that a detector proposes to keep."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch import Tensor
 __all__ = ["OVERLAP", "best_boxes", "from_centres"]
 
 OVERLAP = 0.7
-"""Two boxes with a higher IoU are one object, found twice: under two words, or by two queries."""
+"""Two boxes with a higher IoU are the same object, found twice: under two words, or by two queries."""
 
 
 def best_boxes(boxes: Tensor, scores: Tensor, min_score: float, limit: int) -> Tensor:
-    """Numbers of at most ``limit`` boxes that score above ``min_score`` and are distinct, best first.
+    """Indices of at most ``limit`` distinct boxes that score above ``min_score``, best first; (K,) int64.
 
     Args:
         boxes: (N, 4) float, x0 y0 x1 y1.
         scores: (N,) float.
 
-    Cost: N² overlaps. Bias: of two objects one in front of the other, the worse is lost where their boxes agree.
+    Cost: N² overlaps. Bias: if one object is in front of another and their boxes agree, the worse one is lost.
     """
     order = scores.argsort(descending=True, stable=True)
     order = order[scores[order] > min_score]

@@ -1,12 +1,12 @@
-"""Detic, by detectron2 and Detic's own code: open-vocabulary detection with masks, the reference's backend.
+"""Detic, run by detectron2 and Detic's own code: open-vocabulary detection with masks, the reference's backend.
 
 Source: Zhou et al., "Detecting Twenty-thousand Classes using Image-level Supervision", ECCV 2022; reference
-``detic_labeling_net.py``. The network's boxes are scored against the names asked for, and only those: the classifier
-is given to the heads with each question. For an object of any class that is the whole vocabulary, each box under its
-best name. Up to 1000 detections an image, score threshold ``min_score``.
+``detic_labeling_net.py``. The boxes of the network are scored against the requested names only: each request hands
+its classifier to the heads. To find an object of any class, the classifier is the whole vocabulary, and each box keeps
+its best name. There are up to 1000 detections per image, with score threshold ``min_score``.
 
-Backbone and proposals are computed once a batch, the heads once an image and question. Weights are read by
-detectron2's own checkpointer, which unpickles: only open files that you trust.
+Backbone and proposals are computed once per batch, the heads once per image and request. The weights are read by
+detectron2's own checkpointer, which unpickles them: only open files that you trust.
 """
 
 from __future__ import annotations
@@ -33,25 +33,30 @@ __all__ = ["DeticDetector", "start"]
 
 TEXT_MODEL = "openai/clip-vit-base-patch32"
 MAX_DETECTIONS = 1000
-FITTING = "Give the file that goes with detic.config"
+FITTING = "Give the file that belongs to detic.config"
 WHERE = "detic.backend = detic"
 INSTRUCTIONS = {
-    "detectron2": "detectron2 by https://detectron2.readthedocs.io/tutorials/install.html",
-    "centernet": "CenterNet2 (a submodule of Detic, by hand https://github.com/xingyizhou/CenterNet2), on PYTHONPATH",
-    "detic": "Detic by https://github.com/facebookresearch/Detic/blob/main/docs/INSTALL.md, on PYTHONPATH",
+    "detectron2": "detectron2 (see https://detectron2.readthedocs.io/tutorials/install.html)",
+    "centernet": "CenterNet2 (a submodule of Detic, or https://github.com/xingyizhou/CenterNet2), on PYTHONPATH",
+    "detic": "Detic (see https://github.com/facebookresearch/Detic/blob/main/docs/INSTALL.md), on PYTHONPATH",
 }
 """Module -> what to install; none of them is on a package index."""
 
 
 def start(settings: DeticSettings, setup: Setup) -> DeticDetector:
-    """Raises UsageError if a package or a setting is missing, CorruptData if the weights do not fit ``config``."""
+    """A ready detector.
+
+    Raises:
+        UsageError: if a package or a setting is missing.
+        CorruptData: if the weights do not fit ``config``.
+    """
     paths = {key: setup.files[key] for key in ("weights", "config", "embeddings") if getattr(settings, key)}
     for key in ("weights", "config"):
         if key not in paths:
-            fix = f"Set detic.{key}; docs/detectors.md says which files there are"
-            raise UsageError(f"expected {key} for backend detic, found none", f"detic.{key}", fix)
+            fix = f"Set detic.{key}; docs/detectors.md lists the files that exist"
+            raise UsageError(f"backend detic needs {key}, but none is set", f"detic.{key}", fix)
     network, takes_bgr = _build(paths["config"], paths["weights"], settings.min_score, setup.device)
-    names = settings.words if settings.mode == "human-only" else [one.name for one in setup.classes]
+    names = settings.words if settings.mode == "human-only" else [c.name for c in setup.classes]
     if "embeddings" in paths:
         prompts = PromptEmbeddings(names, None, setup.device, read_embeddings(paths["embeddings"], len(names)))
     else:
@@ -75,7 +80,7 @@ class DeticDetector:
         if self._takes_bgr:
             images = images.flip(1)
         batch = self.network.preprocess_image([{"image": image} for image in images])
-        # Half precision where Detic's own training has it: the backbone alone.
+        # Half precision for the backbone only, as in Detic's own training.
         with autocast(images.device):
             features = self.network.backbone(batch.tensor)
         features = {name: maps.float() for name, maps in features.items()}
@@ -83,7 +88,7 @@ class DeticDetector:
         return _Seen(self, pictures, features, proposals)
 
     def classifier(self, words: Words) -> Tensor:
-        """(C + 1, D): a row a name, and a last one of zeros, the background's."""
+        """(C + 1, D) float32: one row per name, then a row of zeros for the background."""
         names = self._prompts.of(words) if words else self._prompts.every
         return torch.cat([names, names.new_zeros(1, names.shape[1])])
 
@@ -104,8 +109,8 @@ class _Seen:
         features = {name: maps[number : number + 1] for name, maps in self._features.items()}
         classifier = self._detector.classifier(words)
         heads, settings, picture = self._detector.network.roi_heads, self._detector.settings, self._pictures[number]
-        found = heads(None, features, [self._proposals[number]], classifier_info=(classifier, None, None))[0][0]
-        drawn = found[(found.pred_masks > 0.5).flatten(1).any(1)]
+        instances = heads(None, features, [self._proposals[number]], classifier_info=(classifier, None, None))[0][0]
+        drawn = instances[(instances.pred_masks > 0.5).flatten(1).any(1)]
         kept = drawn[best_boxes(drawn.pred_boxes.tensor, drawn.scores, settings.min_score, settings.max_objects)]
         whole = detector_postprocess(kept, *picture.shape[:2])
         return Candidates(whole.pred_masks.cpu().numpy(), whole.scores.float().cpu().numpy())
@@ -122,30 +127,32 @@ def _build(config: Path, weights: Path, min_score: float, device: str) -> tuple[
 
 
 def _settings(config: Path, min_score: float, device: str) -> Any:
-    """Detic's own settings. Raises UsageError if a package is missing, or ``config`` has no text classifier."""
+    """Detic's own settings.
+
+    Raises:
+        UsageError: if a package is missing, or ``config`` has no text classifier.
+    """
     _check_installed()
     try:
         from centernet.config import add_centernet_config
         from detectron2.config import get_cfg
         from detic.config import add_detic_config
     except ModuleNotFoundError as error:
-        fix = f"Detic needs it: pip install {error.name}; see docs/detectors.md"
-        raise UsageError(f"expected the package {error.name}, found none", WHERE, fix) from error
+        fix = f"Install it: pip install {error.name}; see docs/detectors.md"
+        raise UsageError(f"Detic needs the package {error.name}, which is not installed", WHERE, fix) from error
     settings = get_cfg()
     add_centernet_config(settings)
     add_detic_config(settings)
     settings.merge_from_file(str(config))
     settings.merge_from_list(_overrides(min_score, device))
     if not settings.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
-        fix = "Choose one whose name has CLIP in it"
-        raise UsageError(
-            "expected a Detic configuration with a text classifier, found none", f"detic.config = {config}", fix
-        )
+        fix = "Choose a configuration with CLIP in its name"
+        raise UsageError("this Detic configuration has no text classifier", f"detic.config = {config}", fix)
     return settings
 
 
 def _overrides(min_score: float, device: str) -> list[Any]:
-    """What a Detic configuration says about training and about benchmarks, undone: no file but the weights is read."""
+    """Undo the settings of a Detic configuration for training and benchmarks, so that only the weights are read."""
     return [
         *("MODEL.DEVICE", device, "MODEL.DYNAMIC_CLASSIFIER", False, "MODEL.ROI_BOX_HEAD.USE_FED_LOSS", False),
         *("MODEL.ROI_BOX_HEAD.IGNORE_ZERO_CATS", False, "MODEL.RESET_CLS_TESTS", False, "MODEL.WITH_CAPTION", False),
@@ -158,11 +165,11 @@ def _load(network: Any, weights: Path) -> None:
     from detectron2.checkpoint import DetectionCheckpointer
 
     class Strict(DetectionCheckpointer):  # type: ignore[misc]
-        """The checkpointer only logs what is missing."""
+        """Remembers the missing weights, which the base class only logs."""
 
         def _load_model(self, checkpoint: Any) -> Any:
             report = super()._load_model(checkpoint)
-            # The classifier is given with each question.
+            # The classifier comes with each request.
             self.missing = [name for name in report.missing_keys if not name.endswith("zs_weight")]
             return report
 
@@ -170,20 +177,19 @@ def _load(network: Any, weights: Path) -> None:
     try:
         checkpointer.load(str(weights))
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise CorruptData(
-            f"expected a checkpoint that detectron2 reads, found {error!s}", str(weights), FITTING
-        ) from None
+        raise CorruptData(f"detectron2 cannot read this checkpoint: {error!s}", str(weights), FITTING) from None
     if checkpointer.missing:
         shown = ", ".join(checkpointer.missing[:8])
-        found = f"{len(checkpointer.missing)} missing or of another shape: {shown}"
-        raise CorruptData(f"expected all weights of the network, found {found}", str(weights), FITTING)
+        problem = f"{len(checkpointer.missing)} weights of the network are missing or have another shape: {shown}"
+        raise CorruptData(problem, str(weights), FITTING)
 
 
 def _check_installed() -> None:
     missing = [name for name in INSTRUCTIONS if importlib.util.find_spec(name) is None]
     if missing:
         fix = f"Install {'; '.join(INSTRUCTIONS[name] for name in missing)}. docs/detectors.md lists the steps"
-        raise UsageError(f"expected detectron2, CenterNet2 and Detic, found no module {', '.join(missing)}", WHERE, fix)
+        problem = f"this backend needs detectron2, CenterNet2 and Detic, but there is no module {', '.join(missing)}"
+        raise UsageError(problem, WHERE, fix)
 
 
 def _text_model(settings: DeticSettings, setup: Setup) -> Path:

@@ -1,12 +1,12 @@
 """Grounding DINO finds boxes for words, SAM 2 draws the mask in each box.
 
 Source: Liu et al., "Grounding DINO", ECCV 2024; Ravi et al., "SAM 2", 2024; transformers'
-``GroundingDinoForObjectDetection`` and ``Sam2Model``. The words asked for make one prompt, "man. woman.", and a box
-scores as the best of its tokens does. For an object of any class the prompt is "object.". The mask has the score of
+``GroundingDinoForObjectDetection`` and ``Sam2Model``. The requested words form one prompt, "man. woman.", and the
+score of a box is that of its best token. For an object of any class the prompt is "object.". A mask has the score of
 its box.
 
-Grounding DINO sees the picture at ``long_side`` (it was published for a short side of 800 pixels), SAM 2 as a square
-of its own size (1024 pixels for the published weights).
+Grounding DINO sees the picture at ``long_side`` (it was published for a short side of 800 pixels). SAM 2 sees it as a
+square whose size is fixed by the network (1024 pixels for the published weights).
 """
 
 from __future__ import annotations
@@ -29,11 +29,17 @@ __all__ = ["GroundedDetector", "start"]
 
 ANYTHING = ("object",)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of both published networks' input, whose range is 0 to 1."""
+"""For the input of both published networks, whose range is 0 to 1."""
 
 
 def start(settings: DeticSettings, setup: Setup) -> GroundedDetector:
-    """Raises UsageError without ``weights`` and ``segmenter``; InputMissing or CorruptData if they do not fit."""
+    """A ready detector.
+
+    Raises:
+        UsageError: if ``weights`` or ``segmenter`` is not set.
+        InputMissing: if a checkpoint cannot be found.
+        CorruptData: if a checkpoint is damaged, or of another network.
+    """
     finder = checkpoint(settings, setup, "weights", "IDEA-Research/grounding-dino-base")
     drawer = checkpoint(settings, setup, "segmenter", "facebook/sam2.1-hiera-large")
     return GroundedDetector(
@@ -59,10 +65,15 @@ class GroundedDetector:
         return _Seen(self, pictures)
 
     def boxes(self, pictures: Sequence[Pixels], words: Sequence[Words]) -> list[tuple[Tensor, Tensor]]:
-        """For each of pictures of equal shape its best boxes (N, 4), x0 y0 x1 y1 from 0 to 1, and scores (N,)."""
+        """The best boxes of each picture: (N, 4) from 0 to 1, x0 y0 x1 y1, and their scores (N,).
+
+        Args:
+            pictures: of equal :meth:`shape`.
+            words: one entry per picture.
+        """
         images = standardised(stack(pictures, self.shape(pictures[0]), self._device), MEAN, STD)
-        # A point parts two phrases, so that a name must have none of its own.
-        prompts = [". ".join(word.lower().replace(".", " ") for word in own) + "." for own in words]
+        # A full stop separates two phrases, so a name must not contain one.
+        prompts = [". ".join(name.lower().replace(".", " ") for name in names) + "." for names in words]
         text = self._tokenizer(
             prompts,
             padding=True,
@@ -72,39 +83,41 @@ class GroundedDetector:
             return_tensors="pt",
         ).to(self._device)
         with autocast(self._device):
-            found = self._finder(pixel_values=images, **text)
-        every = zip(from_centres(found.pred_boxes.float()), found.logits.float().sigmoid().amax(-1), strict=True)
+            output = self._finder(pixel_values=images, **text)
+        every = zip(from_centres(output.pred_boxes.float()), output.logits.float().sigmoid().amax(-1), strict=True)
         limits = self._settings.min_score, self._settings.max_objects
         return [(boxes[kept], scores[kept]) for boxes, scores in every for kept in [best_boxes(boxes, scores, *limits)]]
 
     def masks(self, pictures: Sequence[Pixels], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """For each picture the mask logits (N, h, w) of its boxes, of which it must have one or more."""
+        """The mask logits (N, h, w) of each picture's boxes; every picture must have at least one box."""
         images = standardised(stack(pictures, (self._side, self._side), self._device), MEAN, STD)
         with autocast(self._device):
             embeddings = self._drawer.get_image_embeddings(images)
-            found = [
+            outputs = [
                 self._drawer(
                     image_embeddings=[maps[number : number + 1] for maps in embeddings],
-                    input_boxes=own[None] * self._side,
+                    input_boxes=boxes_of_picture[None] * self._side,
                     multimask_output=False,
                 )
-                for number, own in enumerate(boxes)
+                for number, boxes_of_picture in enumerate(boxes)
             ]
-        return [one.pred_masks[0, :, 0] for one in found]
+        return [output.pred_masks[0, :, 0] for output in outputs]
 
 
 class _Seen:
-    """Nothing is computed ahead: Grounding DINO joins words and picture early."""
+    """Computes nothing in advance, because Grounding DINO combines words and picture early."""
 
     def __init__(self, detector: GroundedDetector, pictures: Sequence[Pixels]) -> None:
         self._detector, self._pictures = detector, pictures
 
     @torch.inference_mode()
     def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
+        if not asked:
+            return {}
         pictures = [self._pictures[number] for number in asked]
         boxed = self._detector.boxes(pictures, [words or ANYTHING for words in asked.values()])
-        some = [i for i, (boxes, _) in enumerate(boxed) if len(boxes)]
-        logits = self._detector.masks([pictures[i] for i in some], [boxed[i][0] for i in some]) if some else []
-        drawn = dict(zip(some, logits, strict=True))
-        nothing = torch.zeros(0, 1, 1)
-        return {number: candidates(drawn.get(i, nothing), boxed[i][1], pictures[i]) for i, number in enumerate(asked)}
+        filled = [i for i, (boxes, _) in enumerate(boxed) if len(boxes)]
+        logits = self._detector.masks([pictures[i] for i in filled], [boxed[i][0] for i in filled]) if filled else []
+        drawn = dict(zip(filled, logits, strict=True))
+        no_masks = torch.zeros(0, 1, 1)
+        return {number: candidates(drawn.get(i, no_masks), boxed[i][1], pictures[i]) for i, number in enumerate(asked)}

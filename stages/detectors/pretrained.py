@@ -1,4 +1,4 @@
-"""Networks and tokenizers of transformers, from a folder or the hub, whole or not at all."""
+"""Loads networks and tokenizers of transformers from a folder or the hub, and refuses incomplete ones."""
 
 from __future__ import annotations
 
@@ -27,15 +27,19 @@ transformers_logging.disable_progress_bar()
 def checkpoint(settings: DeticSettings, setup: Setup, key: str, example: str) -> Path:
     """The local folder of the checkpoint that a setting names.
 
+    Args:
+        key: name of the setting.
+        example: a hub name that the error message suggests.
+
     Raises:
-        UsageError: the setting is empty.
-        InputMissing: there is no such folder, and no such name on the hub.
+        UsageError: if the setting is empty.
+        InputMissing: if there is neither such a folder nor such a name on the hub.
     """
     text = str(setup.files.get(key, getattr(settings, key)))
-    # A path that is not set is "", which Path makes ".".
+    # An unset path is "", which Path turns into ".".
     if text in {"", "."}:
         fix = f"Set it to a folder that save_pretrained wrote, or to a hub name such as {example}"
-        raise UsageError(f"expected weights for backend {settings.backend}, found none", f"detic.{key}", fix)
+        raise UsageError(f"backend {settings.backend} needs weights, but none are set", f"detic.{key}", fix)
     return local_checkpoint(text)
 
 
@@ -43,7 +47,7 @@ def load_network(kind: Any, folder: Path, device: str) -> Any:
     """A network of class ``kind``, ready for inference.
 
     Raises:
-        CorruptData: the folder lacks a file, or the file lacks weights of this network.
+        CorruptData: if the folder lacks a file, or the file lacks weights of this network.
     """
     try:
         network, report = kind.from_pretrained(
@@ -56,22 +60,22 @@ def load_network(kind: Any, folder: Path, device: str) -> Any:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer beside a network. Raises CorruptData if there is none."""
+    """The tokenizer in the folder of a network. Raises CorruptData if there is none."""
     if not any((folder / name).is_file() for name in _VOCABULARIES):
-        # transformers would go on with an empty vocabulary.
-        fix = "Fetch the whole folder again"
-        raise CorruptData(f"expected a tokenizer beside the weights, found none of {_VOCABULARIES}", str(folder), fix)
+        # transformers would continue with an empty vocabulary.
+        problem = f"the folder has no tokenizer (none of {', '.join(_VOCABULARIES)})"
+        raise CorruptData(problem, str(folder), "Download the whole folder again")
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def _check_whole(kind: Any, folder: Path, report: Mapping[str, Iterable[str]]) -> None:
     missing = sorted(report["missing_keys"])
     if missing:
-        # transformers would go on with random weights in their place.
+        # transformers would continue with random weights in their place.
         shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
         raise _misfit(kind, folder, f"no weights for {shown}")
 
 
-def _misfit(kind: Any, folder: Path, found: str) -> PdError:
+def _misfit(kind: Any, folder: Path, why: str) -> PdError:
     fix = "Name a checkpoint of this network, with config.json and safetensors"
-    return CorruptData(f"expected a checkpoint of {kind.__name__}, found {found}", str(folder), fix)
+    return CorruptData(f"this is not a complete checkpoint of {kind.__name__}: {why}", str(folder), fix)

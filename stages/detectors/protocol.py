@@ -1,4 +1,4 @@
-"""What every detector can do: look at pictures once, then say where in them the things asked for are."""
+"""The interface of every detector: look at pictures once, then find the requested objects in them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) uint8 RGB."""
 
 Words = tuple[str, ...]
-"""Names that stand for one thing: an object of any of them is wanted."""
+"""Names of one class of objects: an object that fits any of them is wanted."""
 ANY: Words = ()
-"""No words: an object of any class."""
+"""No words: an object of any class is wanted."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What a detector holds to be the thing asked for; none means that it knows of none.
+    """The objects that a detector has found for one request; N may be 0.
 
     Attributes:
         masks: (N, H, W) bool, original image pixels.
@@ -34,22 +34,25 @@ class Candidates:
 
 
 class Seen(Protocol):
-    """A batch of pictures that a detector has looked at: the costly part is done."""
+    """A batch of pictures that a detector has looked at: the expensive part is done."""
 
     def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
-        """Number of a picture in the batch -> what is wanted there, to the candidates found.
+        """The candidates in each of the requested pictures, by the number of the picture in the batch.
 
-        Candidates that could not be kept may be left out: those beyond ``max_objects``, and those that score no
-        more than ``min_score``.
+        Args:
+            asked: number of a picture in the batch -> names of the wanted objects.
+
+        A backend may leave out candidates that would not be kept: those beyond ``max_objects``, and those that score
+        no more than ``min_score``.
         """
         ...
 
 
 class Detector(Protocol):
-    """A backend, ready to use."""
+    """A backend that is ready to use."""
 
     def shape(self, pixels: Pixels) -> Hashable:
-        """Pictures of equal shape can be looked at together."""
+        """A key: pictures with equal keys can be looked at together."""
         ...
 
     def look(self, pictures: Sequence[Pixels]) -> Seen: ...

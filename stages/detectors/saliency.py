@@ -1,4 +1,4 @@
-"""One object an image, by classical saliency: no weights, and no idea of what the object is."""
+"""One object per image, by classical saliency: it needs no weights, and does not know what the object is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["SaliencyDetector", "start"]
 
 
 def start(settings: DeticSettings, setup: Setup) -> SaliencyDetector:
-    """Raises UsageError where people are wanted."""
+    """A ready detector. Raises UsageError if people are wanted."""
     if settings.mode != "max-gt-label":
         fix = "Use another backend for human-only"
         raise UsageError(f"expected mode max-gt-label with backend saliency, found {settings.mode}", "detic.mode", fix)
@@ -24,7 +24,7 @@ def start(settings: DeticSettings, setup: Setup) -> SaliencyDetector:
 
 
 class SaliencyDetector:
-    """Whatever is asked for, the answer is the one thing that stands out."""
+    """Finds the one object that stands out, whatever the words."""
 
     def shape(self, pixels: Pixels) -> Hashable:
         return ()
@@ -38,5 +38,5 @@ class _Seen:
         self._pictures = pictures
 
     def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
-        found = {number: salient_object(self._pictures[number]) for number in asked}
-        return {n: Candidates(one.mask[None], np.array([one.score], np.float32)) for n, one in found.items()}
+        salient = {number: salient_object(self._pictures[number]) for number in asked}
+        return {n: Candidates(found.mask[None], np.array([found.score], np.float32)) for n, found in salient.items()}

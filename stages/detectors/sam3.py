@@ -1,11 +1,11 @@
-"""SAM 3: every instance of a concept, given by a short text; masks come with it.
+"""SAM 3: finds every instance of a concept that is given by a short text, with its mask.
 
-Source: Carion et al., "SAM 3: Segment Anything with Concepts", 2025; transformers' ``Sam3Model``. A concept is one
-word of those asked for; of several words the instances are pooled, and one found under two words is kept once. For
-an object of any class the concept is "object".
+Source: Carion et al., "SAM 3: Segment Anything with Concepts", 2025; transformers' ``Sam3Model``. Each of the
+requested words is one concept. The instances of several words are pooled, and an instance found under two words is
+kept once. For an object of any class the concept is "object".
 
-The network sees every picture as a square of its own size (1008 pixels for the published weights): ``long_side`` has
-no effect.
+The network sees every picture as a square whose size it fixes (1008 pixels for the published weights), so
+``long_side`` has no effect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Not `from transformers import Sam3Model`: that asks for torchvision, which only box prompts use.
+# Not `from transformers import Sam3Model`: that requires torchvision, which only box prompts use.
 from transformers.models.sam3.modeling_sam3 import Sam3Model
 
 from schemas.stages import DeticSettings
@@ -31,12 +31,18 @@ __all__ = ["Sam3Detector", "start"]
 
 ANYTHING = ("object",)
 HALF = (0.5, 0.5, 0.5)
-"""Mean and standard deviation of the published network's input, whose range is 0 to 1."""
+"""Mean and standard deviation for the input of the published network, whose range is 0 to 1."""
 TEXT_LENGTH = 32
 
 
 def start(settings: DeticSettings, setup: Setup) -> Sam3Detector:
-    """Raises UsageError without ``weights``; InputMissing or CorruptData if they are not there or not SAM 3's."""
+    """A ready detector.
+
+    Raises:
+        UsageError: if ``weights`` is not set.
+        InputMissing: if the checkpoint cannot be found.
+        CorruptData: if the checkpoint is damaged, or not a SAM 3.
+    """
     folder = checkpoint(settings, setup, "weights", "facebook/sam3")
     return Sam3Detector(load_network(Sam3Model, folder, setup.device), load_tokenizer(folder), settings)
 
@@ -60,10 +66,10 @@ class Sam3Detector:
             return _Seen(self, pictures, self.network.get_vision_features(images))
 
     def tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        found = self._tokenizer(
+        encoded = self._tokenizer(
             list(texts), padding="max_length", max_length=TEXT_LENGTH, truncation=True, return_tensors="pt"
         )
-        return {name: found[name].to(self.network.device) for name in ("input_ids", "attention_mask")}
+        return {name: encoded[name].to(self.network.device) for name in ("input_ids", "attention_mask")}
 
 
 class _Seen:
@@ -76,9 +82,9 @@ class _Seen:
         instances: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = defaultdict(list)
         size = self._detector.settings.batch_size
         for first in range(0, len(pairs), size):
-            some = pairs[first : first + size]
-            for (number, _), one in zip(some, self._ask(some), strict=True):
-                instances[number].append(one)
+            batch = pairs[first : first + size]
+            for (number, _), found in zip(batch, self._ask(batch), strict=True):
+                instances[number].append(found)
         return {number: self._pool(self._pictures[number], found) for number, found in instances.items()}
 
     def _ask(self, pairs: Sequence[tuple[int, str]]) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -91,10 +97,10 @@ class _Seen:
         )
         network = self._detector.network
         with autocast(network.device):
-            found = network(vision_embeds=vision, **self._detector.tokens([word for _, word in pairs]))
-        # An instance is as sure as its own logit, if the concept is in the picture at all.
-        scores = found.pred_logits.float().sigmoid() * found.presence_logits.float().sigmoid()
-        return list(zip(found.pred_boxes, scores, found.pred_masks, strict=True))
+            output = network(vision_embeds=vision, **self._detector.tokens([word for _, word in pairs]))
+        # The instance logit is conditional on the concept being in the picture at all.
+        scores = output.pred_logits.float().sigmoid() * output.presence_logits.float().sigmoid()
+        return list(zip(output.pred_boxes, scores, output.pred_masks, strict=True))
 
     def _pool(self, picture: Pixels, found: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Candidates:
         boxes, scores, logits = (torch.cat(parts) for parts in zip(*found, strict=True))

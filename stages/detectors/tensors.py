@@ -1,4 +1,4 @@
-"""Pictures as a network takes them, and masks as it gives them."""
+"""Turns pictures into the input of a network, and its output into masks."""
 
 from __future__ import annotations
 
@@ -15,26 +15,32 @@ __all__ = ["autocast", "candidates", "long_side_size", "stack", "standardised"]
 
 
 def long_side_size(pixels: Pixels, long_side: int) -> tuple[int, int]:
-    """(height, width) with the long side as asked for (0: its own), the aspect kept."""
+    """(height, width) with the given long side (0 keeps the picture's size) and the same aspect ratio."""
     height, width = pixels.shape[:2]
     ratio = long_side / max(height, width) if long_side else 1.0
     return max(1, round(height * ratio)), max(1, round(width * ratio))
 
 
 def stack(pictures: Sequence[Pixels], size: tuple[int, int], device: torch.device) -> Tensor:
-    """(B, 3, *size) float32 RGB, 0 to 255."""
+    """Pictures resized and stacked: (B, 3, *size) float32 RGB, 0 to 255."""
     tensors = [torch.from_numpy(np.array(pixels)).to(device).permute(2, 0, 1)[None].float() for pixels in pictures]
     return torch.cat([functional.interpolate(t, size, mode="bilinear", antialias=True) for t in tensors])
 
 
 def standardised(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(B, 3, H, W) of 0 to 255, brought to 0 to 1, less ``mean``, over ``std``."""
+    """(B, 3, H, W) images, 0 to 255 -> scaled to 0 to 1, minus ``mean``, divided by ``std``."""
     low, scale = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in (mean, std))
     return (images / 255 - low) / scale
 
 
 def candidates(logits: Tensor, scores: Tensor, picture: Pixels) -> Candidates:
-    """Mask logits (N, h, w) over the whole picture and scores (N,), best first -> candidates in its own pixels."""
+    """Candidates in original pixels.
+
+    Args:
+        logits: (N, h, w) mask logits over the whole picture, at any resolution.
+        scores: (N,), best first.
+        picture: (H, W, 3), gives the size of the masks.
+    """
     size = picture.shape[:2]
     if not len(scores):
         return Candidates(np.zeros((0, *size), bool), np.zeros(0, np.float32))
@@ -43,5 +49,5 @@ def candidates(logits: Tensor, scores: Tensor, picture: Pixels) -> Candidates:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU, nothing on the CPU."""
+    """bfloat16 on a GPU; no effect on the CPU."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

@@ -1,4 +1,7 @@
-"""A small Mask2Former with one output class a word; score = class probability × mean mask probability inside."""
+"""A small Mask2Former with one output class per word.
+
+The score of a candidate is its class probability × the mean mask probability inside its mask.
+"""
 
 from __future__ import annotations
 
@@ -22,24 +25,28 @@ __all__ = ["TinyDetector", "start"]
 
 
 def start(settings: DeticSettings, setup: Setup) -> TinyDetector:
-    """Raises UsageError without a model, or with one that knows no people where people are wanted."""
+    """A ready detector.
+
+    Raises:
+        UsageError: if there is no model, or if people are wanted and the model does not know them.
+    """
     from stages.models.inference import Inference
 
     if "model" not in setup.models:
         fix = "Give it a trained segmenter: inputs: {model: NODE}, or choose another backend"
-        raise UsageError("expected a model for backend tiny, found none", "detic", fix)
+        raise UsageError("backend tiny needs an input 'model', but there is none", "detic", fix)
     names = json.loads((setup.models["model"] / CLASS_NAMES).read_text())
     if settings.mode == "human-only" and not set(settings.words) & set(names):
-        fix = f"Train it on people, or set detic words to some of {names}"
+        fix = f"Train it on people, or set detic.words to some of {names}"
         raise UsageError(
-            f"expected a segmenter that knows one of {list(settings.words)}, found one of {names}", "detic", fix
+            f"expected a segmenter that knows one of {list(settings.words)}, found one that knows {names}", "detic", fix
         )
     network = Inference(setup.models["model"], setup.device, settings.long_side)
     return TinyDetector(network, names, settings.min_score)
 
 
 class TinyDetector:
-    """The queries of a network. A candidate is a query whose class probability alone exceeds ``min_score``."""
+    """Makes a candidate of each query of the network whose class probability alone exceeds ``min_score``."""
 
     def __init__(self, network: Inference, names: Sequence[str], min_score: float) -> None:
         self._network, self._names, self._min_score = network, list(names), min_score
@@ -59,8 +66,8 @@ class _Seen:
         return {number: self._candidates(self._found[number], words) for number, words in asked.items()}
 
     def _candidates(self, found: Found, words: Words) -> Candidates:
-        own = [self._names.index(word) for word in words if word in self._names]
-        chances = found.classes[:, own].sum(1) if words else found.classes[:, :-1].max(1)
+        columns = [self._names.index(word) for word in words if word in self._names]
+        chances = found.classes[:, columns].sum(1) if words else found.classes[:, :-1].max(1)
         return _best(chances, found.masks, self._min_score)
 
 

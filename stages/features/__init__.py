@@ -1,1 +1,1 @@
-"""Where grouping's features come from: a module a backend, each with ``start(settings, setup) -> Features``."""
+"""Features for grouping: one module per backend, each with ``start(settings, setup) -> Features``."""

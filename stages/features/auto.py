@@ -1,7 +1,7 @@
-"""Feature maps of any backbone that transformers' ``AutoBackbone`` knows: DINOv2, DINOv3 (ViT, ConvNeXt), Swin, …
+"""Feature maps of any backbone that transformers' ``AutoBackbone`` supports: DINOv2, DINOv3 (ViT, ConvNeXt), Swin, …
 
-A plain vision transformer has one resolution, its patches; its blocks are ``stage1`` to ``stageN``. A pyramid has
-its stages, finest first.
+A plain vision transformer has a single resolution, that of its patches, and its blocks are ``stage1`` to ``stageN``.
+The stages of a pyramid are ordered from fine to coarse.
 """
 
 from __future__ import annotations
@@ -34,19 +34,25 @@ Pixels = npt.NDArray[np.uint8]
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 PYRAMID_STRIDE = 32
-"""Pixels a cell of the coarsest stage of a pyramid."""
+"""Pixels per cell in the coarsest stage of a pyramid."""
 FRESH = "hidden_states_norms"
-"""Norms that a backbone adds to a classifier's stages: they begin as plain norms, nothing in them is random."""
+"""Norms that a backbone adds to the stages of a classifier; their initial weights are not random."""
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Features:
-    """Raises UsageError or CorruptData if ``weights`` names no backbone; InputMissing if there is nothing there."""
+    """A ready backend.
+
+    Raises:
+        UsageError: if ``weights`` is not set, or is not a backbone.
+        InputMissing: if the checkpoint cannot be found.
+        CorruptData: if the checkpoint is damaged or incomplete.
+    """
     if not settings.weights:
-        fix = "Set grouping.weights to a folder that save_pretrained wrote or a hub name, or choose backend: pixels"
-        raise UsageError("expected weights for backend auto, found none", "grouping.weights", fix)
+        fix = "Set it to a folder that save_pretrained wrote or to a hub name, or choose backend: pixels"
+        raise UsageError("backend auto needs weights, but none are set", "grouping.weights", fix)
     folder = local_checkpoint(str(setup.files.get("weights", settings.weights)))
     network = AutoFeatures(folder, settings, setup.device)
 
@@ -63,20 +69,20 @@ class AutoFeatures:
 
     Args:
         folder: in the layout of ``save_pretrained``.
-        settings: which stages, and at what size.
+        settings: which stages to return, and the size of the input.
     """
 
     def __init__(self, folder: Path, settings: GroupingSettings, device: str) -> None:
         self._settings, self._device = settings, torch.device(device)
         self._network = _load(folder, settings.out_features).to(self._device).eval()
         self._multiple = _multiple(self._network.config)
-        found = folder / "preprocessor_config.json"
-        norm = {**IMAGENET, **(json.loads(found.read_text()) if found.is_file() else {})}
+        processor = folder / "preprocessor_config.json"
+        norm = {**IMAGENET, **(json.loads(processor.read_text()) if processor.is_file() else {})}
         mean, std = (torch.tensor(norm[name], device=self._device).view(3, 1, 1) for name in IMAGENET)
         self._mean, self._std = 255 * mean, 255 * std
 
     def size(self, pixels: Pixels) -> tuple[int, int]:
-        """(height, width) that a picture has in the network: multiples of a patch, so that the maps cover all of it."""
+        """(height, width) of a picture in the network: multiples of a patch, so that the maps cover all of it."""
         height, width = pixels.shape[:2]
         settings = self._settings
         ratio = settings.input_scale * (settings.long_side / max(height, width) if settings.long_side else 1.0)
@@ -85,29 +91,27 @@ class AutoFeatures:
 
     @torch.inference_mode()
     def maps(self, pictures: Sequence[Pixels]) -> list[list[Floats]]:
-        """For each of pictures of equal :meth:`size` its maps (C, h, w) float32 over the whole picture."""
+        """The maps of each picture: (C, h, w) float32 over the whole picture. All pictures have equal :meth:`size`."""
         size = self.size(pictures[0])
         tensors = [torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() for pixels in pictures]
         resized = [functional.interpolate(t, size, mode="bilinear", antialias=True) for t in tensors]
         batch = (torch.cat(resized).to(self._device) - self._mean) / self._std
         is_cuda = self._device.type == "cuda"
         with torch.autocast(self._device.type, torch.bfloat16, enabled=is_cuda):
-            found = [maps.float().cpu().numpy() for maps in self._network(batch).feature_maps]
-        return [[maps[i] for maps in found] for i in range(len(pictures))]
+            stages = [maps.float().cpu().numpy() for maps in self._network(batch).feature_maps]
+        return [[maps[i] for maps in stages] for i in range(len(pictures))]
 
 
 def _load(folder: Path, stages: Sequence[str]) -> Any:
-    """The backbone with the stages that are asked for; without any, those that the checkpoint names (the last)."""
+    """The backbone with the given stages; if none are given, with those that the checkpoint names (the last one)."""
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        # Only to learn the class: AutoBackbone's own from_pretrained asks the hub even about a local folder.
+        # Only to learn the class: AutoBackbone's own from_pretrained contacts the hub even for a local folder.
         with torch.device("meta"):
             kind = type(AutoBackbone.from_config(config))
     except (OSError, ValueError, KeyError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise UsageError(
-            f"expected a checkpoint that AutoBackbone knows, found {why}", str(folder), "Choose another backbone"
-        ) from None
+        problem = f"AutoBackbone does not support this checkpoint: {str(error).strip().splitlines()[0]}"
+        raise UsageError(problem, str(folder), "Choose another backbone") from None
     for name in stages:
         if name not in config.stage_names:
             known = ", ".join(config.stage_names)
@@ -123,20 +127,18 @@ def _load(folder: Path, stages: Sequence[str]) -> Any:
             folder, config=config, output_loading_info=True, use_safetensors=True, local_files_only=True
         )
     except (OSError, RuntimeError, SafetensorError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise CorruptData(
-            f"expected safetensors that fit their config.json, found {why}", str(folder), "Fetch it again"
-        ) from None
+        problem = f"no safetensors that fit config.json: {str(error).strip().splitlines()[0]}"
+        raise CorruptData(problem, str(folder), "Download the folder again") from None
     missing = sorted(name for name in report["missing_keys"] if FRESH not in name)
     if missing:
-        # transformers would go on with random weights in their place.
-        found = f"none for {', '.join(missing)}"
-        raise CorruptData(f"expected weights of the whole backbone, found {found}", str(folder), "Fetch it again")
+        # transformers would continue with random weights in their place.
+        problem = f"the checkpoint has no weights for {', '.join(missing)}"
+        raise CorruptData(problem, str(folder), "Download the folder again")
     return network
 
 
 def _multiple(config: Any) -> int:
-    """Pixels that the network's input sides are multiples of: its patch, or the coarsest cell of a pyramid."""
+    """Side of a patch, or of the coarsest cell of a pyramid, in pixels; the sides of the input are multiples of it."""
     if hasattr(config, "depths"):
         return PYRAMID_STRIDE
     return math.lcm(*np.ravel(config.patch_size).tolist())

@@ -1,4 +1,4 @@
-"""Feature maps of a Mask2Former's backbone, joined at the resolution of the first.
+"""Feature maps of a Mask2Former's backbone, concatenated at the resolution of the first map.
 
 Source: paper §3.1; reference ``proposal_generation_model.py``, which joins res3 and res4: maps 1 and 2 here.
 """
@@ -21,10 +21,10 @@ __all__ = ["start"]
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Features:
-    """Raises UsageError without an input ``model``."""
+    """A ready backend. Raises UsageError if there is no input ``model``."""
     if "model" not in setup.models:
         fix = "Give it a network: inputs: {model: NODE}, or choose backend: pixels"
-        raise UsageError("expected a model for backend backbone, found none", "grouping", fix)
+        raise UsageError("backend backbone needs an input 'model', but there is none", "grouping", fix)
     network = Inference(setup.models["model"], setup.device, settings.long_side)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:

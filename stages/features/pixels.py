@@ -1,4 +1,4 @@
-"""Colour, place and texture: features without any weights."""
+"""Colour, position and texture: features that need no weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["start"]
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Features:
-    """See :func:`stages.kernels.pixel_features.pixel_features`; a cell is ``stride`` pixels wide."""
+    """A ready backend of :func:`stages.kernels.pixel_features.pixel_features`, with cells of ``stride`` pixels."""
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         for image_id, pixels in unit.own_block.pictures(image_ids):

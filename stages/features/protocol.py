@@ -1,4 +1,4 @@
-"""What every feature backend gives."""
+"""The interface of every feature backend."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ __all__ = ["Features"]
 Features = Callable[[Unit, list[int]], Iterator[tuple[int, npt.NDArray[np.float32]]]]
 """A unit and image ids -> (image_id, (C, h, w) float32 that covers the whole image), in any order.
 
-A picture that cannot be read is an error row of the unit, and is left out.
+A picture that cannot be read becomes an error row of the unit and is left out.
 """

@@ -1,8 +1,8 @@
-"""Many-to-one vote of clusters for parts, and the scores of a part confusion.
+"""The majority vote that gives each cluster a part, and the scores of the resulting part confusion.
 
-Everything follows from one pixel count per object class, ``joint`` (K + 1, P + 1): painted cluster (K = none) ×
-painted part (P = background). Choosing each cluster's part turns it into the confusion, so one pass over the images is
-enough for vote and scores, and counts of different images simply add.
+Everything follows from one array of pixel counts per object class, ``joint`` (K + 1, P + 1): painted cluster
+(K = none) × painted part (P = background). Choosing a part for each cluster turns it into the confusion, so one pass
+over the images is enough for both the vote and the scores, and the counts of different images simply add up.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
-    """Scores of one object class, each in 0..1; arrays are (P,), NaN where the part does not count.
+    """Scores of one object class, each in 0..1; arrays are (P,), with NaN for parts that do not count.
 
     Attributes:
-        iou: of parts present in the ground truth; accuracy likewise.
-        precision: "IoPred", of parts that were predicted.
-        mean_iou: Σ iou ÷ parts present in ground truth or prediction.
-        mean_accuracy: over parts in the ground truth.
-        mean_precision: over predicted parts; 0 when none was.
+        iou: of the parts in the ground truth.
+        accuracy: of the parts in the ground truth.
+        precision: "IoPred", of the predicted parts.
+        mean_iou: Σ iou ÷ number of parts in the ground truth or the prediction.
+        mean_accuracy: over the parts in the ground truth.
+        mean_precision: over the predicted parts; 0 if there are none.
     """
 
     iou: Doubles
@@ -39,11 +40,11 @@ class ClassScores:
 
 
 def majority_vote(joint: Ints, empty: int) -> Ints:
-    """(K,) int64: the part that each cluster covers most pixels of, background left out.
+    """(K,) int64: the part of which each cluster covers the most pixels, not counting the background.
 
     Args:
         joint: (K + 1, P + 1) pixel counts.
-        empty: what a cluster that covers no part becomes (P = background).
+        empty: the part given to a cluster that covers no part (P = background).
     """
     votes = joint[:-1, :-1]
     return np.where(votes.sum(1) > 0, votes.argmax(1), empty).astype(np.int64)
@@ -63,9 +64,9 @@ def class_scores(counts: Ints) -> ClassScores:
     hit = np.diag(counts)[:-1].astype(np.float64)
     true, predicted = counts.sum(0)[:-1], counts.sum(1)[:-1]
     is_true, is_predicted = true > 0, predicted > 0
-    iou = _where(is_true, hit, true + predicted - hit)
-    accuracy = _where(is_true, hit, true)
-    precision = _where(is_predicted, hit, predicted)
+    iou = _ratio(is_true, hit, true + predicted - hit)
+    accuracy = _ratio(is_true, hit, true)
+    precision = _ratio(is_predicted, hit, predicted)
     return ClassScores(
         iou,
         accuracy,
@@ -76,7 +77,8 @@ def class_scores(counts: Ints) -> ClassScores:
     )
 
 
-def _where(counts: npt.NDArray[np.bool_], numerator: Doubles, denominator: npt.NDArray[np.generic]) -> Doubles:
+def _ratio(is_counted: npt.NDArray[np.bool_], numerator: Doubles, denominator: npt.NDArray[np.generic]) -> Doubles:
+    """NaN where ``is_counted`` is False."""
     ratio = np.full(len(numerator), np.nan)
-    np.divide(numerator, denominator, out=ratio, where=counts)
+    np.divide(numerator, denominator, out=ratio, where=is_counted)
     return ratio

@@ -1,4 +1,4 @@
-"""Fully connected CRF over part labels (Krähenbühl and Koltun, NIPS 2011), by pydensecrf. CPU only."""
+"""Fully connected CRF over part labels (Krähenbühl and Koltun, NIPS 2011), computed by pydensecrf on the CPU."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def dense_crf(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        labels: (H, W) int, 0 = background, 1..num_labels − 1 = parts. Background is a label like the others, so parts
-            may grow beyond the object.
-        num_labels: labels including the background.
-        gt_prob: probability that a given label is right, in (0, 1).
+        labels: (H, W) int, 0 = background, 1..num_labels − 1 = parts. The background is a label like the others, so
+            parts may grow beyond the object.
+        num_labels: number of labels, including the background.
+        gt_prob: probability that an input label is right, in (0, 1).
         gaussian_sxy, bilateral_sxy: standard deviations in pixels (of the scaled image, with ``long_side``).
         bilateral_srgb: standard deviation in grey levels.
         gaussian_compat, bilateral_compat: Potts weights.
         long_side: scale image and labels so that the longer side has this many pixels; 0 computes at full size.
 
     Returns:
-        (H, W) int16, values 0..num_labels − 1. With one label there is nothing to decide: all zero.
+        (H, W) int16, values 0..num_labels − 1; all zero if there is only one label.
 
     Cost: linear in pixels × labels × iterations.
 
     Raises:
-        ValueError: if shapes differ, or a label is outside 0..num_labels − 1.
+        ValueError: if the shapes differ, the image has no pixels, or a label is outside 0..num_labels − 1.
     """
     _check(image, labels, num_labels)
     height, width = labels.shape
@@ -69,20 +69,20 @@ def dense_crf(
 
 
 def paint(stack: Bools) -> Labels:
-    """(M, H, W) masks -> (H, W) label map: 1..M, of overlapping masks the last one; 0 is background."""
+    """(M, H, W) masks -> (H, W) label map: 1..M, where masks overlap the last one wins; 0 is background."""
     numbers = np.arange(1, len(stack) + 1, dtype=np.int16)[:, None, None]
     return np.asarray((stack * numbers).max(0, initial=0), np.int16)
 
 
 def masks_of_labels(labels: Labels, count: int) -> Bools:
-    """(H, W) label map -> (count, H, W) masks of the labels 1..count: what :func:`paint` painted, made disjoint."""
+    """(H, W) label map -> (count, H, W) disjoint masks of the labels 1..count; the inverse of :func:`paint`."""
     return np.asarray(labels == np.arange(1, count + 1)[:, None, None])
 
 
 def smooth(image: Bytes, stack: Bools, **parameters: Any) -> Bools:
-    """The masks of one object after a dense CRF: disjoint, in their order, some perhaps empty.
+    """The masks of one object after a dense CRF: disjoint, in the same order; some may be empty.
 
-    Background is a label like the others: a mask may outgrow where it was.
+    The background is a label like the others, so a mask may grow beyond its former area.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -99,7 +99,7 @@ def _check(image: Bytes, labels: npt.NDArray[np.integer], num_labels: int) -> No
     if image.dtype != np.uint8 or image.shape != (*labels.shape, 3):
         raise ValueError(f"image must be {(*labels.shape, 3)} uint8 like the labels, got {image.shape} {image.dtype}")
     if labels.size == 0:
-        raise ValueError("an image of no pixels has no labels to refine")
+        raise ValueError("the image has no pixels, so there are no labels to refine")
     if labels.min() < 0 or labels.max() >= num_labels:
         raise ValueError(f"labels must be 0..{num_labels - 1}, got {labels.min()}..{labels.max()}")
 
@@ -135,6 +135,6 @@ def _infer(
     model.setUnaryEnergy(unary_from_labels(labels.astype(np.int32), num_labels, gt_prob, zero_unsure=False))
     kernel = {"kernel": DIAG_KERNEL, "normalization": NORMALIZE_SYMMETRIC}
     model.addPairwiseGaussian(sxy=gaussian[0], compat=gaussian[1], **kernel)
-    writable = np.array(image, order="C")  # pydensecrf refuses read-only memory, though it only reads
+    writable = np.array(image, order="C")  # pydensecrf refuses read-only memory, although it never writes to it
     model.addPairwiseBilateral(sxy=bilateral[0], srgb=bilateral[1], rgbim=writable, compat=bilateral[2], **kernel)
     return np.asarray(model.inference(iterations), np.float32).reshape(num_labels, height, width)

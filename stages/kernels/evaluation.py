@@ -1,8 +1,9 @@
 """The two evaluation protocols: average recall of proposals, and part segmentation after a majority vote.
 
-Source: the original's evaluators. *Reference* is oracle-assisted (object masks given, poor
-predictions dropped, the vote on the images it scores); *honest* is not. Memory does not grow with the images: an
-:class:`Evaluation` holds counts, and those of different images add, so any number of processes can share the images.
+Source: the evaluators of the original code. *Reference* is assisted by an oracle (object masks are given, poor
+predictions are dropped, and the vote is taken on the scored images themselves); *honest* is not. Memory does not grow
+with the number of images: an :class:`Evaluation` holds counts, and the counts of different images add up, so any
+number of processes can share the images.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ class ImageResult:
     """Ground truth and predictions of one image.
 
     Attributes:
-        object_mask: (H, W) bool or run lengths, or None where the protocol does not ask for it.
-        gt_masks: G parts in listed order, (G, H, W) bool or run lengths; later ones are painted over earlier ones.
+        object_mask: (H, W) bool or run lengths, or None if the protocol does not need it.
+        gt_masks: G parts in listed order, (G, H, W) bool or run lengths; later parts are painted over earlier ones.
         gt_parts: (G,) int, 0..num_parts − 1.
-        pred_masks: N predictions likewise.
-        pred_clusters: (N,) int, 0..num_clusters − 1; not looked at where there are no clusters.
+        pred_masks: N predictions in the same form.
+        pred_clusters: (N,) int, 0..num_clusters − 1; ignored if there are no clusters.
         pred_scores: (N,) float, used by average recall only.
-        size: (H, W), needed when no mask is an array.
-        votes: under a protocol that splits, the image names clusters and is not scored.
+        size: (H, W), needed if no mask is an array.
+        votes: whether the image names clusters instead of being scored, under a protocol that splits.
     """
 
     image_id: int
@@ -60,31 +61,32 @@ class ImageResult:
         """(H, W) from ``size`` or the first mask that is an array.
 
         Raises:
-            ValueError: if neither is there.
+            ValueError: if there is no size and no array.
         """
         if self.size is not None:
             return self.size
         for array in (self.object_mask, self.gt_masks, self.pred_masks):
             if isinstance(array, np.ndarray):
                 return int(array.shape[-2]), int(array.shape[-1])
-        raise ValueError(f"image {self.image_id}: run lengths alone do not tell H and W, give size=(H, W)")
+        raise ValueError(f"image {self.image_id}: H and W do not follow from run lengths alone; give size=(H, W)")
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What :meth:`Evaluation.scores` found, in percent (0..100); NaN where there was nothing to score.
+    """The result of :meth:`Evaluation.scores`, in percent (0..100); NaN where there was nothing to score.
 
     Attributes:
         metrics: ``C-mIoU``, ``A-mIoU``, ``C-mACC``, ``A-mACC``, ``C-mIoPred``, ``A-mIoPred`` and ``AR@n``. C- is the
-            mean over object classes, A- over (object class, part) pairs; ``C-mIoU-oracle`` and ``A-mIoU-oracle`` are
-            what the same masks would reach if each had the name of the part that it overlaps most (reference
-            setting ``USE_ORACLE_CLASSIFIER``). Without clusters ``AR@n`` and ``AR@n-unique`` alone: with overlapping
-            proposals, and with one label a pixel.
+            mean over object classes, A- the mean over (object class, part) pairs. ``C-mIoU-oracle`` and
+            ``A-mIoU-oracle`` are the scores that the same masks would reach if each were named after the part that it
+            overlaps most (reference setting ``USE_ORACLE_CLASSIFIER``). Without clusters there are only ``AR@n``, for
+            overlapping proposals, and ``AR@n-unique``, with one label per pixel.
         class_miou: object class -> its mIoU.
-        part_iou: (object class, part) -> IoU, of the pairs in the ground truth.
+        part_iou: (object class, part) -> IoU, for the pairs in the ground truth.
         vote: object class -> (K,) part of each cluster, num_parts = background.
         confusion: object class -> (P + 1, P + 1) pixels of predicted part × true part, P = background.
-        num_images: images that were scored. num_voters: images that named clusters.
+        num_images: number of images that were scored.
+        num_voters: number of images that named clusters.
     """
 
     metrics: dict[str, float]
@@ -98,11 +100,11 @@ class Scores:
 
 @dataclass(eq=False)
 class Evaluation:
-    """Counts over images: :meth:`add` each image once, ``+`` for counts of other images, then :meth:`scores`.
+    """Counts over images: :meth:`add` each image once, combine counts with ``+``, then call :meth:`scores`.
 
     Args:
-        num_clusters: 0 for proposals, which have none: only their recall is counted.
-        recall_at: the n of AR@n.
+        num_clusters: 0 for proposals, which have no clusters: only their recall is counted.
+        recall_at: the values n of AR@n.
     """
 
     num_parts: int
@@ -125,8 +127,8 @@ class Evaluation:
         """Count one image.
 
         Raises:
-            ValueError: if lengths differ, a part or cluster is out of range, or the protocol needs an object mask
-                that is not there.
+            ValueError: if lengths differ, a part or cluster is out of range, or the object mask that the protocol
+                needs is missing.
         """
         size, where = image.frame, f"image {image.image_id}"
         truth, predicted = _encoded(image.gt_masks), self._predicted(image)
@@ -151,19 +153,19 @@ class Evaluation:
             return
         self._num_images += 1
         self._num_gt += len(truth)
-        self._recalled[0] += self._found(iou, scores)
+        self._recalled[0] += self._count_recalled(iou, scores)
         if not self.num_clusters:
-            self._recalled[1] += self._found(unique_iou(predicted, scores, truth, *size), scores)
+            self._recalled[1] += self._count_recalled(unique_iou(predicted, scores, truth, *size), scores)
 
     def __add__(self, other: Evaluation) -> Evaluation:
-        """Counts of both. Their images must differ.
+        """The counts of both. No image may be in both.
 
         Raises:
-            ValueError: they were made with other settings.
+            ValueError: if their settings differ.
         """
         mine, theirs = self._settings(), other._settings()
         if mine != theirs:
-            raise ValueError(f"evaluations of different settings do not add: {mine} and {theirs}")
+            raise ValueError(f"evaluations with different settings cannot be added: {mine} and {theirs}")
         total = copy.deepcopy(self)
         _add_to(total._voted, other._voted)
         _add_to(total._scored, other._scored)
@@ -178,8 +180,8 @@ class Evaluation:
         """Vote, then score every object class.
 
         Args:
-            taught: object class -> (K,) part of each cluster (P = background) of a model that was taught the parts'
-                names; unless given, clusters are named by the vote.
+            taught: object class -> (K,) part of each cluster (P = background), for a model that was taught the names
+                of the parts; without it, the vote names the clusters.
         """
         empty = 0 if self.protocol.empty_vote == "first part" else self.num_parts
         nothing = np.zeros((self.num_clusters + 1, self.num_parts + 1), np.int64)
@@ -190,16 +192,16 @@ class Evaluation:
         by_class = {c: class_scores(pixels) for c, pixels in counts.items()}
         part_iou = {(c, int(p)): 100 * float(s.iou[p]) for c, s in by_class.items() for p in _present(s.iou)}
         metrics = _means(list(by_class.values())) if self.num_clusters else {}
-        for kind, found in zip(self._kinds, self._recalled, strict=True):
-            recall = 100 * found.mean(1) / self._num_gt if self._num_gt else np.full(len(found), np.nan)
+        for kind, hits in zip(self._kinds, self._recalled, strict=True):
+            recall = 100 * hits.mean(1) / self._num_gt if self._num_gt else np.full(len(hits), np.nan)
             metrics |= {f"AR@{n}{kind}": float(value) for n, value in zip(self.recall_at, recall, strict=True)}
         metrics |= self._oracle_means() if self.num_clusters else {}
         class_miou = {c: 100 * s.mean_iou for c, s in by_class.items()}
         return Scores(metrics, class_miou, part_iou, vote, counts, self._num_images, self._num_voters)
 
     def _oracle_means(self) -> dict[str, float]:
-        own = np.arange(self.num_parts)
-        classes = [class_scores(confusion(self._oracle[c], own)) for c in sorted(self._oracle)]
+        identity = np.arange(self.num_parts)
+        classes = [class_scores(confusion(self._oracle[c], identity)) for c in sorted(self._oracle)]
         return {f"{name}-oracle": value for name, value in _means(classes).items() if name.endswith("mIoU")}
 
     def _settings(self) -> tuple[object, ...]:
@@ -214,7 +216,7 @@ class Evaluation:
         cut = outline if isinstance(outline, bytes) else masks.encode(outline[None])[0]
         return Ragged.from_list(masks.intersect((counts, cut), *image.frame) for counts in predicted)
 
-    def _found(self, iou: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Ints:
+    def _count_recalled(self, iou: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Ints:
         usable = iou.max(1, initial=0.0) > self.protocol.min_iou_recall
         return recalled(iou[usable], scores[usable], self.recall_at)
 
@@ -227,7 +229,7 @@ def evaluate(
     num_clusters: int,
     recall_at: Sequence[int] = RECALL_AT,
 ) -> Scores:
-    """Scores of the images, read once and one at a time."""
+    """Scores of the images, which are read once, one at a time."""
     evaluation = Evaluation(num_parts, num_clusters, protocol, recall_at)
     for image in images:
         evaluation.add(image)
@@ -250,7 +252,7 @@ def _means(classes: list[ClassScores]) -> dict[str, float]:
 
 
 def _best_part(iou: npt.NDArray[np.float64], parts: Ints, background: int) -> Ints:
-    """(N,) the part that each prediction overlaps most, background if none."""
+    """(N,) the part that each prediction overlaps most, or the background if it overlaps none."""
     return np.asarray(np.append(background, parts)[np.insert(iou, 0, 0.0, axis=1).argmax(1)], np.int64)
 
 

@@ -1,11 +1,11 @@
-"""Pixel grouping: k-means on the features inside an object, then every object pixel to its nearest centroid.
+"""Pixel grouping: k-means on the features inside an object, then each object pixel goes to its nearest centroid.
 
-Source: paper §3.2; the order of upsampling and product is swapped here. Bilinear upsampling and the product with the
-centroids are both linear, so k score maps are upsampled instead of C feature channels: the same labels for k/C of
-the work.
+Source: paper §3.2, but here the product comes before the upsampling. Both bilinear upsampling and the product with
+the centroids are linear, so k score maps are upsampled instead of C feature channels: the same labels for k/C of the
+work.
 
 Shapes: C channels, (h, w) feature resolution, (H, W) image resolution, k groups. The features must cover exactly the
-(H, W) frame: if the network saw a padded image, pad the mask with False likewise and cut the labels afterwards.
+(H, W) frame: if the network saw a padded image, pad the mask with False in the same way and crop the labels afterwards.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Grouping:
     Attributes:
         labels: (H, W) int16, −1 outside the object, else the group 0..k−1. A group may be empty.
         features: (k, C) float32, mean of the (upsampled) features over the group's pixels; the k-means centroid
-            where the group has no pixel.
+            if the group is empty.
     """
 
     labels: Labels
@@ -57,8 +57,8 @@ def group_pixels(
         features: (C, h, w) float, covering the same frame as ``mask``.
         mask: (H, W) bool, the object in image pixels.
         metric: how pixels choose among the centroids; the k-means itself is Euclidean.
-        n_init: k-means starts, the best of which is kept.
-        max_iter: k-means iterations a start.
+        n_init: number of k-means starts, of which the best is kept.
+        max_iter: k-means iterations per start.
 
     Raises:
         TooFewPoints: if fewer than k distinct features lie inside the mask at feature resolution.
@@ -73,8 +73,8 @@ def group_pixels(
 def assign(features: npt.ArrayLike, mask: Bools, centroids: Floats, metric: Metric = "dot") -> Labels:
     """(H, W) int16: the centroid nearest to each pixel's bilinearly upsampled feature, −1 outside ``mask``.
 
-    ``dot`` takes the largest x·c; ``l2`` the largest 2x·c − |c|², which is the smallest distance, because |x|² is the
-    same for every centroid. Equal to upsampling (C, h, w) first, up to rounding at ties.
+    ``dot`` takes the largest x·c; ``l2`` takes the largest 2x·c − |c|², which is the smallest distance, because |x|² is
+    the same for every centroid. The labels equal those of upsampling (C, h, w) first, up to rounding at ties.
     """
     maps = np.asarray(features, np.float32)
     scores = np.tensordot(centroids, maps, 1)
@@ -86,7 +86,7 @@ def assign(features: npt.ArrayLike, mask: Bools, centroids: Floats, metric: Metr
 
 
 def normalize(features: npt.ArrayLike) -> Floats:
-    """(C, h, w) -> float32 of unit length over C at every position; zero stays zero."""
+    """(C, h, w) -> float32 of unit length over C at every position; zero vectors stay zero."""
     return unit_length(features, axis=0)
 
 
@@ -98,7 +98,7 @@ def concat_maps(maps: Sequence[npt.ArrayLike]) -> Floats:
 
 
 def _mean_features(maps: Floats, labels: Labels, centroids: Floats) -> Floats:
-    """Means over image pixels without upsampling: the transposed interpolation brings the labels down instead."""
+    """Means over image pixels without upsampling: the transposed interpolation downsamples the labels instead."""
     rows, columns = interpolation(labels.shape[0], maps.shape[1]), interpolation(labels.shape[1], maps.shape[2])
     member = (labels == np.arange(len(centroids))[:, None, None]).astype(np.float32)
     weight = np.matmul(np.matmul(rows.T, member), columns)

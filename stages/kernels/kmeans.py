@@ -1,4 +1,4 @@
-"""Seeded k-means on one thread: the same points and seed give the same centroids."""
+"""Seeded k-means on a single thread: the same points and the same seed give the same centroids."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Floats = npt.NDArray[np.float32]
 
 
 class TooFewPoints(PdError, ValueError):
-    """There are fewer distinct points than clusters asked for. Never answered with made-up centroids."""
+    """There are fewer distinct points than requested clusters. Centroids are never made up to fill the gap."""
 
 
 def kmeans(points: npt.ArrayLike, k: int, seed: int, n_init: int = 1, max_iter: int = 300) -> Floats:
     """Centroids (k, D) float32 of points (P, D): Lloyd's iterations from a k-means++ start.
 
-    Cost: O(n_init · iterations · P · k · D). Euclidean whatever metric is used with the centroids later.
+    Cost: O(n_init · iterations · P · k · D). The distance is Euclidean, whatever metric the centroids are used with.
 
     Raises:
         TooFewPoints: if fewer than k of the points are distinct.
@@ -39,7 +39,7 @@ def kmeans(points: npt.ArrayLike, k: int, seed: int, n_init: int = 1, max_iter: 
     from sklearn.exceptions import ConvergenceWarning
 
     with _threadpool().limit(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # what it warns of is checked just below
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the cause of the warning is checked just below
         fitted = KMeans(k, random_state=seed, n_init=n_init, max_iter=max_iter).fit(data)
     if len(np.unique(fitted.labels_)) < k:
         raise _too_few(k, data)
@@ -49,8 +49,8 @@ def kmeans(points: npt.ArrayLike, k: int, seed: int, n_init: int = 1, max_iter: 
 def closeness(points: Floats, centroids: Floats, metric: Metric) -> Floats:
     """(P, k) float32, larger is nearer: x·c for ``dot``, 2x·c − |c|² for ``l2``.
 
-    The second is −|x − c|² + |x|²: the term that is the same for every centroid is left out, so rows compare but
-    values are no distances.
+    The second equals −|x − c|² + |x|². It omits the term that is the same for every centroid, so values within a row
+    can be compared, but they are not distances.
     """
     product: Floats = points @ centroids.T
     if metric == "dot":
@@ -59,7 +59,7 @@ def closeness(points: Floats, centroids: Floats, metric: Metric) -> Floats:
 
 
 def unit_length(points: npt.ArrayLike, axis: int = -1) -> Floats:
-    """Float32 vectors of length 1 along ``axis``; a zero vector stays zero."""
+    """Vectors scaled to length 1 along ``axis``, float32; a zero vector stays zero."""
     data = np.asarray(points, np.float32)
     length = np.linalg.norm(data, axis=axis, keepdims=True)
     return np.asarray(data / np.maximum(length, 1e-12), np.float32)
@@ -69,13 +69,13 @@ def _too_few(k: int, data: Floats) -> TooFewPoints:
     distinct = len(np.unique(data, axis=0))
     return TooFewPoints(
         f"{k} clusters need at least {k} distinct points, found {distinct} distinct of {len(data)}",
-        fix="Ask for fewer clusters, or loosen the thresholds that leave so few points",
+        fix="Reduce the number of clusters, or relax the thresholds that leave so few points",
     )
 
 
 @cache
 def _threadpool() -> Any:
-    """Looking up the loaded libraries takes milliseconds, as long as a small k-means: done once."""
+    """Cached, because looking up the loaded libraries takes milliseconds, as long as a small k-means."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

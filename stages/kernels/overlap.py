@@ -1,8 +1,9 @@
-"""What overlapping masks show of themselves when they are painted over one another, counted on the run lengths.
+"""How many pixels of overlapping masks stay visible when they are painted over one another, from the run lengths.
 
-Of masks that are listed from the top down, mask i shows the pixels by which the union of the first i grows. So unions
-and their overlaps tell all that two label maps would, and neither map is ever painted: time goes with the runs, and
-memory with the masks of one image. Masks are COCO run lengths in the same (height, width) pixels.
+If masks are listed from top to bottom, the visible pixels of mask i are those that it adds to the union of the masks
+before it. So the unions and their overlaps hold all the information of two label maps, and neither map is ever
+painted: time grows with the number of runs, and memory with the masks of one image. All masks are COCO run lengths of
+the same (height, width).
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ Doubles = npt.NDArray[np.float64]
 
 
 def overlap(a: Ragged, b: Ragged, height: int, width: int) -> Ints:
-    """(A, B) int64: pixels that each pair has in common."""
+    """(A, B) int64: number of pixels that each pair has in common."""
     iou = masks.iou(a, b, height, width)
     both = masks.area(a, height, width)[:, None] + masks.area(b, height, width)
-    # IoU = common / (both − common); a double holds the quotient of two areas well enough to give them back.
+    # IoU = common / (both − common); a double holds this quotient precisely enough to recover the pixel count.
     return np.rint(iou * both / (1 + iou)).astype(np.int64)
 
 
 def shown_pixels(predicted: Ragged, truth: Ragged, height: int, width: int) -> Ints:
-    """(N + 1, G + 1) int64 pixels that show of each prediction × that show of each true mask, both painted.
+    """(N + 1, G + 1) int64: pixels where both a prediction and a true mask are visible, for each pair of them.
 
-    Later masks are painted over earlier ones; the last row and column are the pixels without any.
+    Later masks are painted over earlier ones. The last row counts pixels without a prediction, the last column pixels
+    without a true mask.
     """
     over, under = _unions(_reversed(predicted), height, width), _unions(_reversed(truth), height, width)
     common = np.diff(np.diff(overlap(over, under, height, width), axis=0, prepend=0), axis=1, prepend=0)
@@ -47,7 +49,8 @@ def joint_pixels(shown: Ints, clusters: npt.ArrayLike, parts: npt.ArrayLike, sha
 
     Args:
         shown: (N + 1, G + 1) from :func:`shown_pixels`.
-        clusters: (N,) int, 0..K. parts: (G,) int, 0..P.
+        clusters: (N,) int, 0..K.
+        parts: (G,) int, 0..P.
     """
     joint = np.zeros(shape, np.int64)
     rows, columns = (
@@ -58,10 +61,10 @@ def joint_pixels(shown: Ints, clusters: npt.ArrayLike, parts: npt.ArrayLike, sha
 
 
 def unique_iou(predicted: Ragged, scores: npt.ArrayLike, truth: Ragged, height: int, width: int) -> Doubles:
-    """(N, G) float64: IoU with the truth after every pixel went to the best-scored prediction on it.
+    """(N, G) float64: IoU with the truth after each pixel has gone to the best-scored prediction that covers it.
 
     Args:
-        scores: (N,); of equal scores the earlier prediction keeps the pixel.
+        scores: (N,); if scores are equal, the earlier prediction keeps the pixel.
     """
     best_first = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     unions = _unions(predicted.take(best_first), height, width)
@@ -81,7 +84,7 @@ def _unions(rle: Ragged, height: int, width: int) -> Ragged:
 
 
 def _grown(unions: Ragged, height: int, width: int) -> Ints:
-    """(N,) int64: pixels by which each union is larger than the one before."""
+    """(N,) int64: number of pixels by which each union exceeds the one before."""
     return np.diff(masks.area(unions, height, width), prepend=0)
 
 

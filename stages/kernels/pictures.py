@@ -1,7 +1,7 @@
-"""Pictures of images with masks on them: coloured areas with outlines, and sheets of many with titles.
+"""Draws masks on images as coloured areas with outlines, and lays out many such pictures on a sheet with titles.
 
-Pure drawing: arrays in, a PIL image out. A colour belongs to a number, so the same cluster has the same colour in all
-images of a sheet and in all columns.
+Pure drawing: arrays in, a PIL image out. Each number has its own colour, so a cluster has the same colour in every
+image and every column of a sheet.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _PALETTE = (
 _GOLDEN = 0.618033988749895
 
 ALPHA = 0.5
-"""Share of the colour in a covered pixel."""
+"""Weight of the mask's colour in a covered pixel."""
 FADE, LIGHT = 0.75, 230
-"""What no mask covers keeps this share of itself and goes towards this grey level."""
+"""Pixels that no mask covers keep this share of their value; the rest is this grey level."""
 EDGE = 0.85
 """Brightness of an outline, relative to its colour."""
 MARGIN_PX, GAP_PX, TITLE_PX, CAPTION_PX = 16, 10, 26, 22
@@ -39,11 +39,11 @@ PAPER, INK, FAINT = (250, 250, 248), (28, 30, 34), (128, 130, 136)
 
 @dataclass(frozen=True)
 class Overlay:
-    """What one node says about one image.
+    """The masks that one node has for one image.
 
     Attributes:
-        masks: (N, H, W) bool, original image pixels, best first: where masks overlap, the first one is seen.
-        colours: (N,) numbers, of which :func:`colour_of` makes colours.
+        masks: (N, H, W) bool, original image pixels, best first: where masks overlap, the first one is on top.
+        colours: (N,) numbers, which :func:`colour_of` turns into colours.
         caption: a few words below the picture.
     """
 
@@ -54,7 +54,7 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture in a sheet: the bare image if there is no overlay."""
+    """A picture in a sheet; without an overlay it is the bare image."""
 
     overlay: Overlay | None = None
     caption: str = ""
@@ -62,10 +62,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One image and what stands beside it.
+    """One image of a sheet.
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB.
+        cells: one per column.
     """
 
     pixels: Pixels
@@ -73,7 +74,7 @@ class Row:
 
 
 def colour_of(number: int) -> tuple[int, int, int]:
-    """RGB of a number: twelve colours that are told apart well, then further hues."""
+    """RGB of a number: twelve colours that are easy to tell apart, then further hues."""
     if 0 <= number < len(_PALETTE):
         return _PALETTE[number]
     red, green, blue = colorsys.hsv_to_rgb(number * _GOLDEN % 1.0, 0.45 + 0.4 * (number % 2), 0.95)
@@ -81,11 +82,11 @@ def colour_of(number: int) -> tuple[int, int, int]:
 
 
 def draw_overlay(pixels: Pixels, overlay: Overlay, width: int, height: int) -> Image.Image:
-    """The image at (width, height), greyed a little, with the masks as coloured areas and outlines."""
-    # Drawn at twice the size and reduced: smooth outlines.
+    """The image at (width, height), slightly greyed, with the masks as coloured areas and outlines."""
+    # Drawn at twice the size and then reduced, for smooth outlines.
     wide, tall = 2 * width, 2 * height
     canvas = np.asarray(_resized(pixels, wide, tall), np.float32)
-    # Less colour below the masks, so that theirs are not mistaken for the image's.
+    # The image loses some of its colour, so that it is not mistaken for the colour of a mask.
     canvas = 0.45 * canvas + 0.55 * canvas.mean(axis=2, keepdims=True)
     owner = np.full((tall, wide), -1, np.int64)
     for number in range(len(overlay.masks) - 1, -1, -1):
@@ -101,11 +102,12 @@ def draw_overlay(pixels: Pixels, overlay: Overlay, width: int, height: int) -> I
 
 
 def draw_sheet(titles: Sequence[str], rows: Sequence[Row], cell_px: int) -> Image.Image:
-    """A table of pictures: a row an image, a column a title.
+    """A table of pictures: one row per image, one column per title.
 
     Args:
         titles: of the columns.
-        cell_px: width and largest height of a picture; smaller images are enlarged to it.
+        rows: from top to bottom, each with one cell per title.
+        cell_px: length of the longer side of each picture; smaller images are enlarged to it.
     """
     title_font, font = ImageFont.load_default(15), ImageFont.load_default(13)
     sizes = [fitted(row.pixels, cell_px) for row in rows]
@@ -141,7 +143,7 @@ def _resized(pixels: Pixels, width: int, height: int) -> Image.Image:
 
 
 def _edges(owner: npt.NDArray[np.int64]) -> Bools:
-    """(H, W) bool: pixels at most two pixels from one that has another owner, along a row or a column."""
+    """(H, W) bool: pixels within two pixels, along a row or a column, of a pixel with another owner."""
     edges = np.zeros(owner.shape, bool)
     for axis in (0, 1):
         numbers, marks = np.moveaxis(owner, axis, 0), np.moveaxis(edges, axis, 0)

@@ -1,4 +1,4 @@
-"""Features for pixel grouping without any learned weights: CIELAB colour, position and local texture."""
+"""Features for pixel grouping that need no learned weights: CIELAB colour, position and local texture."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 TEXTURE_SIGMAS = (1.5, 4.0)
-"""Pixels: fine and coarse."""
+"""In pixels: fine and coarse."""
 LIGHTNESS_SHARE = 0.5
-"""Of the colour channels' weight: lightness changes with shading inside one part, a and b hardly do."""
+"""Weight of L relative to a and b: lightness changes with the shading inside one part, a and b hardly do."""
 COLOUR_UNIT, POSITION_UNIT, TEXTURE_UNIT = 15.0, 0.15, 0.6
-"""Typical standard deviations inside an object (CIELAB units, long sides, log units): each group is divided by its
-own, so that with weights of 1 an l2 distance hears all three alike."""
+"""Typical standard deviations inside an object (CIELAB units, long sides, log units). Each group is divided by its
+value, so that with weights of 1 all three contribute equally to an l2 distance."""
 
 
 def pixel_features(
@@ -24,15 +24,15 @@ def pixel_features(
 ) -> Floats:
     """Features (9, h, w) float32 for l2 k-means, h = round(H / stride), w = round(W / stride), at least 1.
 
-    Channels: L, a, b · y, x in long sides from the top left corner · log local edge energy across and along, at two
-    scales. They cover the (H, W) frame exactly, each cell the mean over its pixels.
+    Channels: L, a, b · y, x in long sides from the top left corner · log local edge energy, vertical and horizontal,
+    at two scales. The cells cover the (H, W) frame exactly, and each is the mean over its pixels.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        stride: image pixels a cell.
-        colour, position, texture: weights of the three groups; 0 leaves a group without effect.
+        stride: side of a cell in image pixels.
+        colour, position, texture: weights of the three groups; a group with weight 0 has no effect.
 
-    Cost: some tens of operations a pixel.
+    Cost: a few dozen operations per pixel.
     """
     from skimage.color import rgb2lab
 
@@ -52,7 +52,7 @@ def pixel_features(
 
 
 def _edge_energy(lightness: Floats) -> Floats:
-    """(4, H, W): log of the mean absolute Gaussian derivative, vertical and horizontal at each scale."""
+    """(4, H, W): log of the mean absolute Gaussian derivative, vertical and horizontal, at each scale."""
     from scipy.ndimage import gaussian_filter
 
     energies = []

@@ -1,4 +1,4 @@
-"""What tells the two evaluation protocols apart. Source: the original's evaluators."""
+"""How the two evaluation protocols differ. Source: the evaluators of the original code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["HONEST", "PROTOCOLS", "REFERENCE", "Protocol"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a protocol does to the predictions of an image before it counts them.
+    """What a protocol does to the predictions of an image before counting them.
 
     Attributes:
-        cuts_to_object: predictions are cut to the ground-truth object mask.
-        min_iou: for segmentation, predictions whose best IoU with a part is not above it are dropped.
+        cuts_to_object: whether predictions are cut to the ground-truth object mask.
+        min_iou: for segmentation, a prediction is dropped unless its best IoU with a part exceeds this.
         min_iou_recall: the same for average recall.
-        empty_vote: what a cluster without votes becomes.
-        splits: the vote is taken on some images and the scores on the others.
+        empty_vote: the part given to a cluster without votes.
+        splits: whether some images give the vote and the others the scores.
     """
 
     name: str

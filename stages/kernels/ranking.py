@@ -26,8 +26,8 @@ class Clusters:
 
     Attributes:
         centroids: (k, D) float32.
-        counts: (k,) int64, points whose nearest centroid (by the metric asked for) this is.
-        within: (k,) float32, mean Euclidean distance of those points to it; 0 where there is none.
+        counts: (k,) int64, number of points whose nearest centroid (by the chosen metric) this is.
+        within: (k,) float32, mean Euclidean distance of those points to it; 0 for an empty cluster.
         silhouettes: (k,) float32, see :func:`~stages.kernels.silhouette.silhouettes`.
     """
 
@@ -39,14 +39,14 @@ class Clusters:
 
 @dataclass(frozen=True, eq=False)
 class RankedParts:
-    """Labelled parts of one object, M ≤ k, by rising cluster.
+    """Labelled parts of one object, M ≤ k, in ascending order of cluster.
 
     Attributes:
         masks: (M, H, W) bool.
         clusters: (M,) int64, each at most once.
         scores: (M,) float32, best affinity × confidence among the merged proposals.
         areas: (M,) int64 pixels.
-        area_ratios: (M,) float32, area ÷ area of the object (of the image, without an object mask).
+        area_ratios: (M,) float32, area ÷ area of the object (or of the image, if there is no object mask).
     """
 
     masks: Bools
@@ -69,8 +69,8 @@ def cluster(
     """k-means over query features (P, D) of one object class.
 
     Args:
-        metric: how members are counted, and later chosen (:func:`affinity`); the k-means is Euclidean.
-        normalize: bring each feature to unit length first.
+        metric: how members are counted here and chosen later (:func:`affinity`); the k-means itself is Euclidean.
+        normalize: scale each feature to unit length first.
 
     Raises:
         TooFewPoints: if fewer than k features are distinct.
@@ -88,18 +88,18 @@ def cluster(
 def affinity(
     features: npt.ArrayLike, centroids: npt.ArrayLike, metric: Metric = "dot", normalize: bool = False
 ) -> Floats:
-    """(P, k) float32, rows sum to 1: softmax over x·c (``dot``) or −|x − c|² (``l2``)."""
+    """(P, k) float32, each row sums to 1: softmax over x·c (``dot``) or −|x − c|² (``l2``)."""
     logits = closeness(_prepared(features, normalize), np.asarray(centroids, np.float32), metric)
     grown = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
     return np.asarray(grown / grown.sum(1, keepdims=True), np.float32)
 
 
 def unique_pixels(masks: npt.NDArray[np.generic], scores: npt.ArrayLike) -> Bools:
-    """(P, H, W) bool, no two overlapping: each pixel stays with the proposal of the largest score × mask there.
+    """(P, H, W) bool, disjoint: each pixel stays with the proposal whose score × mask is largest there.
 
     Args:
-        masks: (P, H, W), bool or probabilities in 0..1; a pixel can only go to proposals that are > 0.5 on it.
-        scores: (P,) float. Of equal products the first proposal wins.
+        masks: (P, H, W), bool or probabilities in 0..1; a pixel can only go to a proposal that exceeds 0.5 there.
+        scores: (P,) float. If products are equal, the first proposal wins.
     """
     best = np.full(masks.shape[1:], -np.inf, np.float32)
     owner = np.full(masks.shape[1:], -1, np.int32)
@@ -122,10 +122,10 @@ def rank_parts(
     object_mask: Bools | None = None,
     one_label_a_pixel: bool = True,
 ) -> RankedParts:
-    """Label the proposals of one object with clusters and merge those of one cluster.
+    """Label the proposals of one object with clusters and merge those with the same cluster.
 
-    Pairs (proposal, cluster) are sorted by affinity × score and the best ``top`` kept. With ``one_label_a_pixel`` each
-    pixel belongs to its best pair alone, so a proposal's later pairs get nothing and are passed over.
+    Pairs (proposal, cluster) are sorted by affinity × score, and the best ``top`` are kept. With ``one_label_a_pixel``
+    each pixel belongs to its best pair alone, so the later pairs of a proposal get no pixels and are skipped.
 
     Args:
         masks: (P, H, W) bool; scores: (P,) confidence; affinities: (P, k) from :func:`affinity`.

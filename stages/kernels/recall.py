@@ -16,9 +16,9 @@ IOU_THRESHOLDS: Doubles = np.round(np.arange(0.5, 1.0, 0.05), 2)
 
 
 def greedy_match(iou: Doubles) -> Doubles:
-    """(G,) float64: the IoU each part was matched with, 0 where it was not.
+    """(G,) float64: the IoU with which each part was matched, 0 if it was not matched.
 
-    Repeatedly takes the (proposal, part) pair of the highest IoU and removes both.
+    Repeatedly takes the (proposal, part) pair with the highest IoU and removes both.
 
     Args:
         iou: (P, G) of proposals and ground-truth parts.
@@ -33,17 +33,17 @@ def greedy_match(iou: Doubles) -> Doubles:
 
 
 def recalled(iou: Doubles, scores: npt.ArrayLike, limits: Sequence[int]) -> npt.NDArray[np.int64]:
-    """(L, 10) int64: parts found at each IoU threshold by so many best-scored proposals of one image.
+    """(L, 10) int64: parts of one image that its best-scored proposals find, for each limit and IoU threshold.
 
     Args:
         iou: (P, G) of proposals and ground-truth parts.
-        scores: (P,); of equal scores the earlier proposal comes first.
-        limits: the L numbers of proposals.
+        scores: (P,); if scores are equal, the earlier proposal comes first.
+        limits: L limits on the number of proposals.
     """
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     sizes = [min(limit, len(order)) for limit in limits]
-    # Most images have fewer proposals than the larger limits: what is the same is matched once.
-    found = {
+    # Most images have fewer proposals than the larger limits, so equal sizes are matched only once.
+    hits = {
         size: (greedy_match(iou[order[:size]]) >= IOU_THRESHOLDS[:, None]).sum(1, dtype=np.int64) for size in set(sizes)
     }
-    return np.stack([found[size] for size in sizes]) if sizes else np.zeros((0, len(IOU_THRESHOLDS)), np.int64)
+    return np.stack([hits[size] for size in sizes]) if sizes else np.zeros((0, len(IOU_THRESHOLDS)), np.int64)

@@ -1,6 +1,6 @@
 """Bilinear resizing of feature and score maps as two matrix products.
 
-Resizing is linear, so the matrices are also what is needed to swap it with another linear step
+Because resizing is linear, the same matrices make it possible to swap it with another linear step
 (:mod:`stages.kernels.grouping`) or to transpose it.
 """
 
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float32]
 def interpolation(target: int, source: int) -> Floats:
     """(target, source) float32: row i holds the two weights that give target sample i from the source samples.
 
-    Samples sit at pixel centres (PyTorch's ``align_corners=False``), edges are repeated, nothing is smoothed when
+    Samples sit at pixel centres (PyTorch's ``align_corners=False``), edges are repeated, and nothing is smoothed if
     ``target < source``. Every row sums to 1.
     """
     position = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
@@ -32,7 +32,7 @@ def interpolation(target: int, source: int) -> Floats:
 
 
 def resize_bilinear(maps: npt.ArrayLike, height: int, width: int) -> Floats:
-    """(..., h, w) -> (..., height, width) float32, as :func:`interpolation` says."""
+    """(..., h, w) -> (..., height, width) float32, by the matrices of :func:`interpolation`."""
     source = np.asarray(maps, np.float32)
     if source.shape[-2:] == (height, width):
         return source

@@ -1,13 +1,13 @@
-"""The most salient object of a photograph, without any learned weights.
+"""The most salient object of a photograph, found without learned weights.
 
-Source: Zhu, Liang, Wei, Sun, "Saliency Optimization from Robust Background Detection", CVPR 2014: superpixels that
-reach the picture's border cheaply are background; contrast against those is foreground; a least-squares problem over
-the superpixel graph settles the rest. The mask's border is then drawn by a dense CRF.
+Source: Zhu, Liang, Wei, Sun, "Saliency Optimization from Robust Background Detection", CVPR 2014. Superpixels that
+reach the picture's border at low cost are background, contrast with them marks the foreground, and a least-squares
+problem over the superpixel graph settles the rest. A dense CRF then draws the border of the mask.
 
-Added here: contrast counts up to twice as much in the middle of the picture, and background half as much.
+Added here: in the middle of the picture contrast counts up to twice as much, and background half as much.
 
-Bias: finds one thing that differs in colour from what lies along the border. It misses objects that fill the picture,
-and objects coloured like their surroundings.
+Bias: it finds one object whose colour differs from that of the picture's border. It misses objects that fill the
+picture, and objects with the colours of their surroundings.
 
 N superpixels, (H, W) image pixels, (h, w) working pixels (long side 320).
 """
@@ -32,22 +32,28 @@ Ids = npt.NDArray[np.int64]
 WORKING_SIDE = 320
 NUM_SUPERPIXELS = 300
 COLOUR_SIGMA = 7.0
-"""CIELAB distance at which two superpixels stop being the same region."""
+"""CIELAB distance at which two superpixels stop belonging to the same region."""
 SPATIAL_SIGMA = 0.4
-"""Distance, in long sides, over which contrast is felt."""
+"""Distance, in long sides, over which contrast has an effect."""
 SMOOTHNESS_FLOOR = 0.1
 BACKGROUND_WEIGHT = 5.0
 THRESHOLD_RATIO = 0.7
-"""Of Otsu's threshold: the background's mode lies at 0, so Otsu cuts off the fainter parts of an object."""
+"""Factor on Otsu's threshold: the mode of the background lies at 0, so Otsu alone cuts off the fainter parts of an
+object."""
 CENTRE_SIGMA = 0.35
-"""In long sides, of the Gaussian that weighs contrast: photographers put the thing in the middle."""
+"""In long sides, of the Gaussian that weights contrast: photographers put their subject in the middle."""
 FLAT_CONTRAST = 2.0
 """CIELAB contrast below which nothing stands out."""
 
 
 @dataclass(frozen=True, eq=False)
 class SalientObject:
-    """The most salient object: mask (H, W) bool, all False if nothing stands out, and a score in 0..1."""
+    """The most salient object.
+
+    Attributes:
+        mask: (H, W) bool, image pixels; all False if nothing stands out.
+        score: 0..1.
+    """
 
     mask: Bools
     score: float
@@ -60,9 +66,9 @@ def salient_object(image: Bytes) -> SalientObject:
         image: (H, W, 3) uint8 RGB.
 
     Returns:
-        The heaviest connected piece of what is salient, holes filled, and how much more salient it is than the rest.
+        The most salient connected region with its holes filled; the score is how much more salient it is than the rest.
 
-    Cost: about 0.2 s on one core whatever the size: the work is done at a long side of 320 pixels.
+    Cost: about 0.2 s on one core whatever the size, because the work is done at a long side of 320 pixels.
     """
     small = _working_copy(image)
     salience = saliency_map(small)
@@ -82,7 +88,7 @@ def _working_copy(image: Bytes) -> Bytes:
 
 
 def _outline(image: Bytes, salience: npt.NDArray[np.float32]) -> Bools:
-    """(h, w) bool: the salient side of the threshold, drawn along the picture's edges, its heaviest piece, no holes."""
+    """(h, w) bool: pixels above the threshold, refined along the picture's edges; the heaviest region, holes filled."""
     from scipy.ndimage import binary_fill_holes, label
 
     if not salience.any():
@@ -99,15 +105,15 @@ def _outline(image: Bytes, salience: npt.NDArray[np.float32]) -> Bools:
         bilateral_compat=6,
         iterations=5,
     )
-    pieces, count = label(refined)
+    regions, count = label(refined)
     if count == 0:
         return np.zeros(salience.shape, bool)
-    weight = np.bincount(pieces.ravel(), salience.ravel(), count + 1)[1:]
-    return np.asarray(binary_fill_holes(pieces == 1 + weight.argmax()), bool)
+    weight = np.bincount(regions.ravel(), salience.ravel(), count + 1)[1:]
+    return np.asarray(binary_fill_holes(regions == 1 + weight.argmax()), bool)
 
 
 def saliency_map(image: Bytes) -> npt.NDArray[np.float32]:
-    """(H, W) float32 in 0..1: saliency of each pixel's superpixel; 0 everywhere for a flat image."""
+    """(H, W) float32 in 0..1: the saliency of each pixel's superpixel; 0 everywhere if the image is flat."""
     superpixels, lab = _superpixels(image)
     values = _saliency(superpixels, lab)
     return values[superpixels].astype(np.float32)
@@ -146,13 +152,13 @@ def _saliency(ids: Ids, lab: Floats) -> Floats:
     middle = np.array(ids.shape) / (2 * max(ids.shape))
     central = np.exp(-np.square(place - middle).sum(1) / (2 * CENTRE_SIGMA**2))
     foreground = contrast * (1 + central)
-    # a percentile, not the maximum: a few glaring superpixels must not dim all the others
+    # A percentile instead of the maximum, so that a few glaring superpixels do not dim all the others.
     foreground = np.minimum(foreground / np.percentile(foreground, 97), 1)
     return _optimised(distance, touching, background * (1 - central / 2), foreground)
 
 
 def _background(distance: Floats, touching: Bools, border: Ids) -> Floats:
-    """(N,) probability of background, from the share of a region's outline that is the picture's border (§3)."""
+    """(N,) probability of background, from the share of a region's outline that lies on the picture's border (§3)."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
@@ -165,7 +171,7 @@ def _background(distance: Floats, touching: Bools, border: Ids) -> Floats:
 
 
 def _optimised(distance: Floats, touching: Bools, background: Floats, foreground: Floats) -> Floats:
-    """(N,) the saliency that agrees with both weights and changes little between alike neighbours (§4)."""
+    """(N,) the saliency that agrees with both weights and changes little between similar neighbours (§4)."""
     foreground = np.where(foreground < _otsu(foreground), 0, foreground)
     two_steps = touching | ((touching.astype(np.float32) @ touching.astype(np.float32)) > 0)
     smooth = np.where(two_steps, np.exp(-np.square(distance) / (2 * COLOUR_SIGMA**2)) + SMOOTHNESS_FLOOR, 0)

@@ -1,1 +1,1 @@
-"""Networks, their published weights, and the files in which a network is stored."""
+"""Networks, their published weights, and the files that store a network."""

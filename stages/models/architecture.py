@@ -1,4 +1,4 @@
-"""From settings to a transformers Mask2Former, with what the published network does and transformers does not."""
+"""Builds a transformers Mask2Former from settings, and adds what only the published network does."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from stages.models.detail import DetailedPixels
 
 __all__ = ["body", "checkpoint_activations", "config"]
 
-# It warns that Mask2Former was published with Swin backbones only; the demo's network has a ResNet on purpose.
+# transformers warns that Mask2Former was published with Swin backbones only; the demo uses a ResNet on purpose.
 transformers_logging.set_verbosity_error()
 
 STAGES = ["stage1", "stage2", "stage3", "stage4"]
 
 
 def body(settings: NetworkSettings, num_classes: int) -> Mask2FormerModel:
-    """Everything but the class predictor, with new weights. Every parameter that can learn is in use."""
+    """The network without its class predictor, with new weights. Every trainable parameter is used."""
     model = Mask2FormerModel(config(settings, num_classes))
     if settings.detail_dim:
         model.pixel_level_module = DetailedPixels(model.config, settings.detail_dim)
@@ -35,17 +35,17 @@ def body(settings: NetworkSettings, num_classes: int) -> Mask2FormerModel:
         embedder = model.transformer_module.decoder.mask_predictor.mask_embedder
         embedder.register_forward_hook(_to_unit_length)
     if settings.backbone == "swin":
-        # The norm of the last stage alone, which a segmenter does not read; the published files lack it too.
+        # This norm belongs to the last stage only. A segmenter does not use it, and the published files lack it too.
         pixels.encoder.swin.layernorm = nn.Identity()
         for block in (module for module in model.modules() if isinstance(module, swin.SwinLayer)):
             if isinstance(block.drop_path, swin.SwinDropPath):
-                # As published: both branches of a block are skipped at times; transformers skips the attention's.
+                # As published: both branches of a block may be skipped, while transformers skips only the attention.
                 block.mlp.register_forward_hook(partial(_skip_at_times, block.drop_path.drop_prob))
     if not settings.encoder_layers:
-        # Without deformable layers nothing reads the positions, and of the maps only those that the decoder looks at.
+        # Without deformable layers nothing uses the positions, and only the maps that the decoder reads are used.
         _as_buffers(pixels.decoder)
         if settings.decoder_layers == 1:
-            for module in pixels.decoder.input_projections[1]:
+            for module in pixels.decoder.input_projections[1].children():
                 _as_buffers(module)
     return model
 
@@ -80,7 +80,7 @@ def _resnet(settings: NetworkSettings) -> ResNetConfig:
 
 
 def _swin(settings: NetworkSettings) -> SwinConfig:
-    # Without absolute positions no weight depends on image_size: windows are laid over whatever comes.
+    # Without absolute positions no weight depends on image_size: the windows cover an image of any size.
     return SwinConfig(
         embed_dim=settings.embedding_size,
         depths=list(settings.depths),
@@ -92,19 +92,19 @@ def _swin(settings: NetworkSettings) -> SwinConfig:
 
 
 def _as_buffers(module: nn.Module) -> None:
-    """The module's own parameters stay in its state and are learnt no more."""
+    """Turn the module's own parameters into buffers: they stay in its state, but are no longer trained."""
     for name, parameter in list(module.named_parameters(recurse=False)):
         delattr(module, name)
         module.register_buffer(name, parameter.detach())
 
 
 def _to_unit_length(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """(B, Q, D) mask embeddings of unit length; class logits come from the features before them and keep theirs."""
+    """(B, Q, D) mask embeddings scaled to unit length; the class logits use earlier features and do not change."""
     return functional.normalize(output, dim=-1)
 
 
 def _skip_at_times(share: float, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """Stochastic depth of a residual branch (B, …): in training a share of the samples goes without it."""
+    """Stochastic depth of a residual branch (B, …): in training, a share of the samples skips the branch."""
     if not module.training:
         return output
     kept = torch.rand(output.shape[0], *[1] * (output.ndim - 1), device=output.device) >= share
@@ -112,21 +112,21 @@ def _skip_at_times(share: float, module: nn.Module, inputs: tuple[Tensor, ...], 
 
 
 class _SwinLayer(swin.SwinLayer):
-    """A Swin block whose activations are computed again in the backward pass."""
+    """A Swin block whose activations are recomputed in the backward pass."""
 
     def forward(self, *values: Any, **keywords: Any) -> Any:
         return _recomputed(super().forward, self, values, keywords)
 
 
 class _EncoderLayer(mask2former.Mask2FormerPixelDecoderEncoderLayer):
-    """The same of a deformable attention layer."""
+    """The same for a deformable attention layer."""
 
     def forward(self, *values: Any, **keywords: Any) -> Any:
         return _recomputed(super().forward, self, values, keywords)
 
 
 class _DecoderLayer(mask2former.Mask2FormerMaskedAttentionDecoderLayer):
-    """The same of a masked attention layer."""
+    """The same for a masked attention layer."""
 
     def forward(self, *values: Any, **keywords: Any) -> Any:
         return _recomputed(super().forward, self, values, keywords)
@@ -139,15 +139,17 @@ def _recomputed(forward: Any, module: nn.Module, values: tuple[Any, ...], keywor
 
 
 _CHECKPOINTED: dict[type[nn.Module], type[nn.Module]] = {
-    kind.__base__: kind for kind in (_SwinLayer, _EncoderLayer, _DecoderLayer)
+    swin.SwinLayer: _SwinLayer,
+    mask2former.Mask2FormerPixelDecoderEncoderLayer: _EncoderLayer,
+    mask2former.Mask2FormerMaskedAttentionDecoderLayer: _DecoderLayer,
 }
 
 
 def checkpoint_activations(model: nn.Module) -> None:
-    """Layers keep their inputs alone and compute the rest again for the gradient: less memory, about a third slower.
+    """Make layers keep only their inputs and recompute the rest for the gradient: less memory, about a third slower.
 
-    The layers change their class and nothing else: names, weights and results stay, and a copy of the network is as
-    good as the original.
+    Only the class of the layers changes: names, weights and results stay the same, and a copy of the network works
+    like the original.
     """
     for module in model.modules():
         if type(module) in _CHECKPOINTED:

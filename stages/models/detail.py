@@ -1,6 +1,7 @@
-"""Masks at stride 2 for little: the pixel decoder's stride-4 mask features, sharpened by what a shallow branch sees.
+"""Masks at stride 2 at low cost: a shallow branch sharpens the mask features of the pixel decoder, at stride 4.
 
-The branch works on the image itself at half its size, so borders come from pixels and meaning from the deep maps.
+The branch works on the image itself at half its size, so the borders come from pixels and the meaning from the deep
+maps.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import (
     Mask2FormerPixelLevelModule,
     Mask2FormerPixelLevelModuleOutput,
@@ -21,10 +23,10 @@ class DetailedPixels(Mask2FormerPixelLevelModule):
 
     Args:
         config: of the network.
-        detail_dim: channels of the branch.
+        detail_dim: number of channels of the branch.
     """
 
-    def __init__(self, config: object, detail_dim: int) -> None:
+    def __init__(self, config: Mask2FormerConfig, detail_dim: int) -> None:
         super().__init__(config)
         width = self.decoder.mask_projection.out_channels
         self.detail = nn.Sequential(
@@ -41,9 +43,10 @@ class DetailedPixels(Mask2FormerPixelLevelModule):
         )
 
     def forward(self, pixel_values: Tensor, output_hidden_states: bool = False) -> Mask2FormerPixelLevelModuleOutput:
-        """As the base class, with ``decoder_last_hidden_state`` (B, D, H / 2, W / 2)."""
+        """As in the base class, but ``decoder_last_hidden_state`` is (B, D, H / 2, W / 2)."""
         output = super().forward(pixel_values, output_hidden_states)
         coarse = output.decoder_last_hidden_state
+        assert coarse is not None
         detail = self.detail(pixel_values)
         deep = functional.interpolate(coarse, size=detail.shape[-2:], mode="bilinear", align_corners=False)
         output.decoder_last_hidden_state = deep + self.fuse(torch.cat([detail, self.reduce(deep)], 1))

@@ -1,4 +1,4 @@
-"""The class-specific head: ``num_objects * num_parts + 1`` logits, of which only an image's own are ever computed."""
+"""The class-specific head: of its ``num_objects * num_parts + 1`` logits it computes only those of an image's class."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["SlicedHead"]
 
 
 class SlicedHead(nn.Module):
-    """A class head of ``num_objects * num_parts + 1`` logits, of which an image sees its own object's slice.
+    """A class head of ``num_objects * num_parts + 1`` logits, of which an image sees the slice of its object class.
 
     The rows of the slice are gathered before the product, so loss and inference cost the same for 6 or 22,000 object
-    classes (paper §3.4; ``bench/head.py`` has the numbers). Cost: B * Q * (num_parts + 1) * D multiplications.
+    classes (paper §3.4; ``bench/head.py`` measures it). Cost: B * Q * (num_parts + 1) * D multiplications.
     """
 
     def __init__(self, width: int, num_objects: int, num_parts: int) -> None:
@@ -25,5 +25,5 @@ class SlicedHead(nn.Module):
 
     def forward(self, features: Tensor, object_class: Tensor) -> Tensor:
         """features (B, Q, D), object_class (B,) int64 -> (B, Q, num_parts + 1) logits."""
-        own = torch.einsum("bqd,bpd->bqp", features, self.weight[object_class]) + self.bias[object_class, None]
-        return torch.cat([own, self.no_object(features)], -1)
+        parts = torch.einsum("bqd,bpd->bqp", features, self.weight[object_class]) + self.bias[object_class, None]
+        return torch.cat([parts, self.no_object(features)], -1)

@@ -1,4 +1,4 @@
-"""A trained network on pictures of any size: resized for the network, results back in original image pixels."""
+"""Runs a trained network on pictures of any size; the results are in original image pixels."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ STRIDE = 32
 
 
 def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
-    """The size that an image has in the network: its long side as asked for (0: its own), both sides multiples of 32.
+    """(height, width) of an image in the network, both multiples of 32; ``long_side`` 0 keeps the image's own size.
 
-    Sides are rounded rather than padded: nothing has to be cut away afterwards, and the aspect changes by less
-    than 16 pixels. A single cell at the last stride is too little for the network's norms: such an image has four.
+    Sides are rounded instead of padded, so nothing has to be cropped afterwards, and each side changes by at most 16
+    pixels. A single cell at the last stride is too small for the norms of the network, so such an image gets four.
     """
     ratio = long_side / max(height, width) if long_side else 1.0
     rows, columns = (max(STRIDE, round(side * ratio / STRIDE) * STRIDE) for side in (height, width))
@@ -35,12 +35,12 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the network says about one image.
+    """The predictions of the network for one image.
 
     Attributes:
-        classes: (Q, C + 1) float32 probabilities, the last column is "no object".
+        classes: (Q, C + 1) float32 probabilities; the last column is "no object".
         masks: (Q, H, W) float32 mask probabilities, original image pixels.
-        features: (Q, D) float32, query features after the decoder's norm.
+        features: (Q, D) float32, query features after the norm of the decoder.
     """
 
     classes: Floats
@@ -52,8 +52,9 @@ class Inference:
     """A network that is ready to use.
 
     Args:
-        folder: with the network's files.
-        long_side: of the network's input, pixels; 0 keeps the images' own.
+        folder: holds the files of the network.
+        device: such as ``cpu`` or ``cuda``.
+        long_side: of the network's input, in pixels; 0 keeps the size of each image.
     """
 
     def __init__(self, folder: Path, device: str, long_side: int) -> None:
@@ -61,21 +62,27 @@ class Inference:
         self._device, self._long_side = torch.device(device), long_side
 
     def shape(self, pixels: Pixels) -> tuple[int, int]:
-        """Pictures of equal shape can be taken together."""
+        """(height, width) in the network; pictures of equal shape can share a batch."""
         return network_size(pixels.shape[0], pixels.shape[1], self._long_side)
 
     @torch.inference_mode()
     def queries(
         self, pictures: Sequence[Pixels], object_class: Sequence[int] | None = None, *, flip: bool = False
     ) -> list[Found]:
-        """Queries of pictures of equal :meth:`shape`; ``flip`` looks at their mirror images."""
+        """The predictions for pictures of equal :meth:`shape`.
+
+        Args:
+            pictures: each (H, W, 3) uint8 RGB.
+            object_class: of each picture, for a class-specific head.
+            flip: show the network the mirror images; the masks are mirrored back.
+        """
         batch = self._batch(pictures)
         classes = None if object_class is None else torch.tensor(list(object_class), device=self._device)
         with self._autocast():
-            found = self.network(batch.flip(-1) if flip else batch, classes)
-        logits = found.mask_logits.float().flip(-1) if flip else found.mask_logits.float()
-        chances = found.class_logits.float().softmax(-1).cpu().numpy()
-        features = found.features.float().cpu().numpy()
+            output = self.network(batch.flip(-1) if flip else batch, classes)
+        logits = output.mask_logits.float().flip(-1) if flip else output.mask_logits.float()
+        chances = output.class_logits.float().softmax(-1).cpu().numpy()
+        features = output.features.float().cpu().numpy()
         return [
             Found(chances[i], _to_size(logits[i], picture).sigmoid().cpu().numpy(), features[i])
             for i, picture in enumerate(pictures)
@@ -83,11 +90,11 @@ class Inference:
 
     @torch.inference_mode()
     def maps(self, pictures: Sequence[Pixels], which: Sequence[int], scale: float) -> list[list[Floats]]:
-        """For each picture the feature maps ``which``: (C, h, w) float32 over the whole picture."""
+        """The feature maps ``which`` of each picture: (C, h, w) float32 over the whole picture."""
         batch = self._batch(pictures)
         with self._autocast():
-            found = self.network.feature_maps(batch, scale)
-        chosen = [found[i].float().cpu().numpy() for i in which]
+            every = self.network.feature_maps(batch, scale)
+        chosen = [every[i].float().cpu().numpy() for i in which]
         return [[maps[i] for maps in chosen] for i in range(len(pictures))]
 
     def _batch(self, pictures: Sequence[Pixels]) -> Tensor:

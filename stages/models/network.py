@@ -1,7 +1,7 @@
-"""A Mask2Former, from a small one trained from nothing to Swin-L, with a plain or a class-specific class head.
+"""A Mask2Former with a plain or a class-specific class head, from a small one trained from scratch up to Swin-L.
 
 Shapes: B images, Q queries, C classes, D query width, (h, w) mask size = input size / 4, or / 2 with a detail branch.
-The parameter names are those of transformers' ``Mask2FormerForUniversalSegmentation``.
+The parameters have the names of transformers' ``Mask2FormerForUniversalSegmentation``.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Queries:
-    """What the network says about a batch, after one decoder layer.
+    """The predictions of the network for a batch, after one decoder layer.
 
     Attributes:
-        class_logits: (B, Q, C + 1) float, the last column is "no object".
+        class_logits: (B, Q, C + 1) float; the last column is "no object".
         mask_logits: (B, Q, h, w) float; above 0 is inside.
-        features: (B, Q, D) float, decoder output after its norm.
-        earlier: the same after each earlier layer, for deep supervision.
+        features: (B, Q, D) float, output of the decoder after its norm.
+        earlier: the predictions after each earlier layer, for deep supervision.
     """
 
     class_logits: Tensor
@@ -41,12 +41,12 @@ class Queries:
 
 
 class PartNetwork(nn.Module):
-    """Images in, queries out. Takes RGB images as (B, 3, H, W), 0 to 255, any dtype; H and W multiples of 32.
+    """Images in, queries out. Takes RGB images (B, 3, H, W), 0 to 255, of any dtype; H and W are multiples of 32.
 
     Args:
         settings: the architecture.
-        num_classes: classes of a mask, "no object" not counted.
-        num_objects: object classes of a class-specific head; 0 is a plain head.
+        num_classes: number of mask classes, not counting "no object".
+        num_objects: number of object classes of a class-specific head; 0 is a plain head.
     """
 
     mean: Tensor
@@ -64,13 +64,17 @@ class PartNetwork(nn.Module):
             self.class_predictor = nn.Linear(width, num_classes + 1)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
-        # transformers may leave these as the memory was: whatever lay there would end in the weights file.
+        # transformers may leave this uninitialised, and whatever was in memory would end up in the weights file.
         nn.init.normal_(self.model.pixel_level_module.decoder.level_embed)
 
     def forward(self, images: Tensor, object_class: Tensor | None = None) -> Queries:
-        """Queries of each image; ``object_class`` (B,) int64 chooses the slice of a class-specific head."""
+        """The queries of each image; ``object_class`` (B,) int64 selects the slice of a class-specific head.
+
+        Raises:
+            ValueError: if the head is class-specific and ``object_class`` is None.
+        """
         pixels = self._normalised(images, self.settings.input_scale)
-        # "intermediate" states are already normed: one for the learnt queries, then one a layer
+        # The "intermediate" states are already normalised: one for the learnt queries, then one per layer.
         output = self.model(pixel_values=pixels, output_hidden_states=True)
         states = output.transformer_decoder_intermediate_states
         layers = [
@@ -83,12 +87,12 @@ class PartNetwork(nn.Module):
     def _queries(self, features: Tensor, mask_logits: Tensor, object_class: Tensor | None) -> Queries:
         if isinstance(self.class_predictor, SlicedHead):
             if object_class is None:
-                raise ValueError("a class-specific head needs the images' object classes, got none")
+                raise ValueError("a class-specific head needs the object classes of the images, got None")
             return Queries(self.class_predictor(features, object_class), mask_logits, features)
         return Queries(self.class_predictor(features), mask_logits, features)
 
     def feature_maps(self, images: Tensor, scale: float = 1.0) -> list[Tensor]:
-        """The encoder's maps, finest first: [(B, channels, H * scale / stride, W * scale / stride) float]."""
+        """The maps of the encoder, finest first: [(B, channels, H * scale / stride, W * scale / stride) float]."""
         return list(self.model.pixel_level_module.encoder(self._normalised(images, scale)).feature_maps)
 
     def checkpoint_activations(self) -> None:
@@ -103,18 +107,18 @@ class PartNetwork(nn.Module):
 
 
 def build(settings: NetworkSettings, num_classes: int, num_objects: int = 0, seed: int = 0) -> PartNetwork:
-    """A network with the initial weights of ``seed``; the caller's random state is left as it was."""
+    """A network whose initial weights follow from ``seed``; the caller's random state does not change."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PartNetwork(settings, num_classes, num_objects)
 
 
 def copy_body(network: PartNetwork, weights: Mapping[str, Tensor]) -> None:
-    """Takes over all weights but the class predictor's.
+    """Load all weights except those of the class predictor, which keeps its own.
 
     Raises:
-        RuntimeError: (torch) a weight is missing or has another shape: the architectures differ.
+        RuntimeError: (from torch) if a weight is missing or has another shape, because the architectures differ.
     """
     body = {name: value for name, value in weights.items() if not name.startswith("class_predictor.")}
-    own = {name: value for name, value in network.state_dict().items() if name.startswith("class_predictor.")}
-    network.load_state_dict({**body, **own})
+    predictor = {name: value for name, value in network.state_dict().items() if name.startswith("class_predictor.")}
+    network.load_state_dict({**body, **predictor})

@@ -1,4 +1,4 @@
-"""Networks as files: ``model.safetensors`` beside ``config.json``. No pickle is written or read."""
+"""Stores a network as ``model.safetensors`` and ``config.json``. No pickle is written or read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def network_files(network: PartNetwork, labels: Sequence[str] = ()) -> dict[str,
     """The files of a network: name -> content. Equal weights give equal bytes.
 
     Args:
-        labels: names of its classes, where they are known: a third file.
+        labels: names of its classes, if they are known; they go into a third file.
     """
     weights = {name: value.detach().cpu().contiguous() for name, value in sorted(network.state_dict().items())}
     shape = {
@@ -49,12 +49,12 @@ def network_files(network: PartNetwork, labels: Sequence[str] = ()) -> dict[str,
 
 
 def save_network(network: PartNetwork, folder: Path) -> None:
-    """Writes the files of a network into ``folder``, each whole or not at all."""
+    """Write the files of a network into ``folder``, each whole or not at all."""
     write_files(network_files(network), folder)
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:
-    """Writes ``files`` (name -> content) into ``folder``, each whole or not at all."""
+    """Write ``files`` (name -> content) into ``folder``, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         temporary = folder / f".{name}.{uuid4().hex}"
@@ -69,24 +69,21 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     """Name -> tensor, on the CPU.
 
     Raises:
-        InputMissing: there is no weights file.
-        CorruptData: the file is not safetensors.
+        InputMissing: if there is no file of weights.
+        CorruptData: if the file is not valid safetensors.
     """
     path = folder / WEIGHTS_NAME
     if not path.exists():
-        raise InputMissing(
-            "expected network weights, found no such file", str(path), "Run the training that writes them"
-        )
+        raise InputMissing("there is no such file of weights", str(path), "Run the training that writes it")
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise CorruptData(
-            f"expected a safetensors file, found {error!s}", str(path), "Delete it and run its training again"
-        ) from None
+        problem = f"the file is not valid safetensors: {error!s}"
+        raise CorruptData(problem, str(path), "Delete it and run its training again") from None
 
 
 def load_network(folder: Path, device: str | torch.device = "cpu") -> PartNetwork:
-    """The network of ``folder``, ready for inference.
+    """The network in ``folder``, ready for inference.
 
     Raises:
         InputMissing, CorruptData: see :func:`load_weights`.

@@ -1,8 +1,8 @@
-"""Names of the official Mask2Former (detectron2), in both directions.
+"""Translates between our tensor names and those of the official Mask2Former (detectron2).
 
-Source: the key names of the published checkpoints. Ours are those of transformers. Two things differ beyond names: the
-official attention keeps queries, keys and values in one matrix, of which ours are the thirds; and the class-specific
-head of PartDistillation is one matrix, whose rows are objects x parts, then "no object".
+Source: the key names of the published checkpoints. Our names are those of transformers. Two layouts differ as well:
+the official attention keeps queries, keys and values in one matrix, of which ours are the thirds, and the
+class-specific head of PartDistillation is one matrix whose rows are objects x parts, then "no object".
 """
 
 from __future__ import annotations
@@ -75,20 +75,20 @@ _RULES = (
 _COMPILED = [(re.compile(pattern), target) for pattern, target in _RULES]
 _THIRD = re.compile(r"\.([qkv])_proj\.")
 _DROPPED = re.compile(
-    r"backbone\.layers\.\d+\.blocks\.\d+\.attn\.relative_position_index"  # follows from the window
+    r"backbone\.layers\.\d+\.blocks\.\d+\.attn\.relative_position_index"  # follows from the window size
     r"|criterion\.empty_weight"  # weights of the loss, which are settings here
     r"|pixel_mean|pixel_std"
 )
 _OFFSETS = 3 * 4 * 2
-"""Numbers a head of deformable attention learns: levels x points x (x, y)."""
+"""How many numbers a head of deformable attention learns: levels x points x (x, y)."""
 _SLICED = ("class_predictor.weight", "class_predictor.bias")
 _OLD = {"sem_seg_head.predictor.static_query.weight": "sem_seg_head.predictor.query_feat.weight"}
-"""Names that the first official files have."""
+"""Name in the first official files -> name in the later ones."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one of our tensors lies in an official file: rows ``start`` to ``stop`` of ``name``."""
+    """Where one of our tensors is in an official file: rows ``start`` to ``stop`` of ``name``."""
 
     name: str
     start: int
@@ -104,12 +104,12 @@ def is_official(names: Iterable[str]) -> bool:
 
 
 def places(network: PartNetwork) -> dict[str, Place]:
-    """Our name -> where it lies in the official file, for every tensor of the network's state.
+    """Our name -> place in the official file, for every tensor of the network's state.
 
     Raises:
-        KeyError: the network has a tensor that no official network has (a ResNet, a detail branch).
+        KeyError: if the network has a tensor that no official network has (a ResNet, a detail branch).
     """
-    found = {}
+    by_name = {}
     for name, value in network.state_dict().items():
         start, rows = 0, value.shape[0] if value.ndim else 1
         third = _THIRD.search(name)
@@ -118,25 +118,25 @@ def places(network: PartNetwork) -> dict[str, Place]:
         elif network.num_objects and name.startswith("class_predictor."):
             slices = network.num_objects * network.num_classes
             start, rows = (slices, 1) if "no_object" in name else (0, slices)
-        found[name] = Place(_official(name), start, start + rows)
-    return found
+        by_name[name] = Place(_official(name), start, start + rows)
+    return by_name
 
 
-def shapes(network: PartNetwork, found: Mapping[str, Place]) -> dict[str, tuple[int, ...]]:
-    """Official name -> the shape that it has in a file of this network."""
+def shapes(network: PartNetwork, by_name: Mapping[str, Place]) -> dict[str, tuple[int, ...]]:
+    """Official name -> shape of the tensor in a file of this network; ``by_name`` is from :func:`places`."""
     result: dict[str, tuple[int, ...]] = {}
     for name, value in network.state_dict().items():
-        place = found[name]
+        place = by_name[name]
         rest = tuple(value.shape[2:] if name in _SLICED and network.num_objects else value.shape[1:])
         result[place.name] = (max(place.stop, *result.get(place.name, (0,))[:1]), *rest)
     return result
 
 
 def inferred(tensors: Mapping[str, Tensor]) -> NetworkSettings:
-    """The network that an official file looks like. Drop path and the norm of queries leave no trace in it.
+    """The settings of the network in an official file. Drop path and the norm of queries leave no trace in a file.
 
     Raises:
-        KeyError: a tensor that gives a size is not there.
+        KeyError: if a tensor that determines a size is missing.
     """
     size = {name: tuple(value.shape) for name, value in tensors.items()}
     stages = range(4)
@@ -162,7 +162,7 @@ def inferred(tensors: Mapping[str, Tensor]) -> NetworkSettings:
 
 
 def ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """An official file without what is known to be of no use here, and with old names brought up to date."""
+    """The tensors of an official file without those that are not used here, and with old names replaced."""
     return {_OLD.get(name, name): value for name, value in tensors.items() if not _DROPPED.fullmatch(name)}
 
 
@@ -174,5 +174,5 @@ def _official(name: str) -> str:
 
 
 def _count(names: Iterable[str], prefix: str) -> int:
-    """How many layers there are under ``prefix``."""
+    """The number of layers under ``prefix``."""
     return len({name[len(prefix) :].split(".")[0] for name in names if name.startswith(prefix)})

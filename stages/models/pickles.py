@@ -1,8 +1,8 @@
-"""Checkpoints that are pickles, opened without trusting them.
+"""Opens checkpoints that are pickles without trusting them.
 
-A pickle is a program: it names functions and calls them. Here only the few names that arrays are pickled with have a
-meaning, and they mean functions of this module, which check what they are given. No function of NumPy or of the
-interpreter is ever called on a pickle's behalf, and any other name refuses the whole file before anything of it runs.
+A pickle is a program: it names functions and calls them. Here only the few names that pickled arrays need are known,
+and they stand for functions of this module, which check their arguments. No function of NumPy or of the interpreter
+is ever called on behalf of a pickle, and any other name makes the whole file be refused before any of it runs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,47 +29,44 @@ __all__ = ["read_tensors"]
 _PLAIN = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 """Types whose bytes are numbers. Object arrays, structures and dates are not among them."""
 _TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
-"""How files of ``torch.save`` began before they were zip archives."""
-_FIX = "Get the file from its publisher again, or convert it to safetensors where you trust it"
+"""The beginning of files of ``torch.save`` before they became zip archives."""
+_FIX = "Download the file from its publisher again, or convert it to safetensors where you trust it"
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Name -> tensor of a checkpoint: ``{name: array}``, or ``{"model": {name: array}, …}`` of which the rest is left.
+    """Name -> tensor of a checkpoint: ``{name: array}``, or the entry "model" of ``{"model": {name: array}, …}``.
 
     Files of ``torch.save`` are read with ``weights_only=True``, plain pickles by the unpickler of this module.
 
     Raises:
-        InputMissing: there is no file.
-        CorruptData: the file is damaged, holds no such mapping, or names anything but arrays and containers.
+        InputMissing: if there is no such file.
+        CorruptData: if the file is damaged, holds no such mapping, or names anything but arrays and containers.
     """
     try:
         return _tensors(_read(path))
     except FileNotFoundError:
-        raise InputMissing(
-            "expected a checkpoint, found no such file", str(path), "Bring the file, or give its path"
-        ) from None
-    except Exception as error:  # a damaged or hostile file can fail in any way; none of them is a checkpoint
+        raise InputMissing("there is no such file", str(path), "Put the file there, or give its path") from None
+    except Exception as error:  # a damaged or hostile file can fail in any way; in none of them is it a checkpoint
         found = " ".join(str(error).split())[:300] or type(error).__name__
-        raise CorruptData(
-            f"expected a checkpoint of arrays and containers alone, found {found}", str(path), _FIX
-        ) from None
+        problem = f"expected a checkpoint that holds only arrays and containers, found {found}"
+        raise CorruptData(problem, str(path), _FIX) from None
 
 
 def _read(path: Path) -> Any:
     with path.open("rb") as file:
-        is_torch = zipfile.is_zipfile(file) or _starts(file) == _TORCH
+        is_torch = zipfile.is_zipfile(file) or _first_bytes(file) == _TORCH
         file.seek(0)
         if not is_torch:
             return _Unpickler(file).load()
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch's own text recommends to read the file without the guard.
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise _Refused(f"a pickle that asks for {asked[1] if asked else 'more'}; nothing of it was run") from None
+        # The message of torch recommends reading the file without the guard.
+        name = re.search(r"GLOBAL ([\w.]+)", str(error))
+        raise _Refused(f"a pickle that asks for {name[1] if name else 'more'}; none of it was run") from None
 
 
-def _starts(file: BinaryIO) -> bytes:
+def _first_bytes(file: BinaryIO) -> bytes:
     file.seek(0)
     return file.read(len(_TORCH))
 
@@ -76,7 +74,7 @@ def _starts(file: BinaryIO) -> bytes:
 def _tensors(content: Any) -> dict[str, Tensor]:
     model = content.get("model", content) if isinstance(content, dict) else content
     if not isinstance(model, dict) or not model:
-        raise _Refused(f"no mapping from names to arrays but {type(model).__name__}")
+        raise _Refused(f"{type(model).__name__} instead of a mapping from names to arrays")
     tensors = {}
     for name, value in model.items():
         if isinstance(value, _Array):
@@ -84,19 +82,20 @@ def _tensors(content: Any) -> dict[str, Tensor]:
         if isinstance(value, np.ndarray):
             value = torch.from_numpy(value)
         if not isinstance(value, Tensor):
-            raise _Refused(f"{name}, which is no array but {type(value).__name__}")
+            raise _Refused(f"{name}, which is not an array but {type(value).__name__}")
         tensors[str(name)] = value.detach()
     return tensors
 
 
 class _Refused(pickle.UnpicklingError):
-    """The pickle wants something that an array does not need."""
+    """The pickle asks for something that an array does not need. The message continues "found …"."""
 
 
 class _Name:
-    """What a name in a pickle stands for: it can be called, and nothing else can be done with it."""
+    """Stands for a name in a pickle: it can be called, and nothing else can be done with it."""
 
     __slots__ = ("_function",)
+    _function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         object.__setattr__(self, "_function", function)
@@ -112,17 +111,17 @@ class _Name:
 
 
 class _Dtype:
-    """Stands for ``numpy.dtype``. ``name`` is such as ``<f4``."""
+    """Stands for ``numpy.dtype``; an example of ``name`` is ``<f4``."""
 
     __slots__ = ("name",)
 
-    def __init__(self, name: str, *rest: Any) -> None:
+    def __init__(self, name: object, *rest: Any) -> None:
         if not isinstance(name, str) or not _PLAIN.fullmatch(name):
             raise _Refused(f"an array of {name!r}, not of numbers")
         self.name = name
 
     def __setstate__(self, state: Any) -> None:
-        """NumPy's state: (version, byte order, subarray, names, fields, …), the latter three None for numbers."""
+        """NumPy's state: (version, byte order, subarray, names, fields, …); for numbers the last three are None."""
         order = state[1]
         if order not in ("<", ">", "|", "=") or any(part is not None for part in state[2:5]):
             raise _Refused("an array of structures, not of numbers")
@@ -138,13 +137,13 @@ class _Array:
         self.array = np.empty(0, np.float32)
 
     def __setstate__(self, state: Any) -> None:
-        """NumPy's state: (version, shape, type, whether columns come first, bytes)."""
+        """NumPy's state: (version, shape, type, whether the order is column-major, bytes)."""
         _, shape, dtype, is_fortran, data = state
         self.array = _filled(data, dtype, shape, "F" if is_fortran else "C")
 
 
 class _Ordered(dict[Any, Any]):
-    """Stands for ``collections.OrderedDict``; what else a state dict of torch carries is left."""
+    """Stands for ``collections.OrderedDict``; the other attributes of a torch state dict are ignored."""
 
     __slots__ = ()
 
@@ -152,7 +151,7 @@ class _Ordered(dict[Any, Any]):
         return
 
 
-def _filled(data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
+def _filled(data: Any, dtype: Any, shape: Any, order: Any = "C") -> npt.NDArray[Any]:
     if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
         raise _Refused("an array of objects, not of numbers")
     plain = np.dtype(dtype.name)
@@ -160,11 +159,11 @@ def _filled(data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
         raise _Refused("an array without a shape")
     if len(data) != math.prod(shape) * plain.itemsize or order not in ("C", "F"):
         raise _Refused(f"an array of {len(data)} bytes with the shape {shape}")
-    # torch knows the machine's own byte order alone, and tensors are written to.
+    # The copy is needed: torch supports only the native byte order, and a tensor must be writable.
     return np.frombuffer(data, plain).reshape(shape, order=order).astype(plain.newbyteorder("="))
 
 
-def _scalar(dtype: Any, data: Any) -> np.ndarray:
+def _scalar(dtype: Any, data: Any) -> npt.NDArray[Any]:
     return _filled(data, dtype, ())
 
 
@@ -175,17 +174,17 @@ def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
 
 
 def _storage(data: Any) -> Tensor:
-    """The flat tensor of a storage, which torch writes as a file within the file."""
+    """The flat tensor of a storage, which torch embeds as a file within the file."""
     if not isinstance(data, bytes):
         raise _Refused("a tensor without bytes")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch means its own users of storages
+        warnings.simplefilter("ignore")  # torch warns that storages are deprecated, which does not concern users
         storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return torch.empty(0, dtype=storage.dtype).set_(storage)
 
 
 def _rebuilt(flat: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Tensor:
-    """A tensor on a storage, checked to lie inside it; ``rest``: whether it needs a gradient, hooks."""
+    """A tensor on a storage, checked to lie within it; ``rest`` says whether it needs a gradient, and holds hooks."""
     if not isinstance(flat, Tensor):
         raise _Refused("a tensor without a storage")
     numbers = (offset, *size, *stride)
@@ -202,18 +201,18 @@ def _parameter(data: Any, *rest: Any) -> Any:
 
 
 def _encoded(text: Any, encoding: Any) -> bytes:
-    """How protocols 0 to 2 write bytes."""
+    """Bytes, as protocols 0 to 2 write them."""
     if not isinstance(text, str) or encoding != "latin1":
         raise _Refused("bytes that are not latin1")
     return text.encode("latin1")
 
 
 def _no_bytes() -> bytes:
-    """How the same protocols write that there are none."""
+    """Empty bytes, as the same protocols write them."""
     return b""
 
 
-_NUMPY = {
+_NUMPY: dict[str, Callable[..., Any]] = {
     "multiarray._reconstruct": _Array,
     "multiarray.scalar": _scalar,
     "numeric._frombuffer": _from_buffer,
@@ -238,7 +237,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         if full not in _NAMES:
-            raise _Refused(f"a pickle that asks for {full}; nothing of it was run")
+            raise _Refused(f"a pickle that asks for {full}; none of it was run")
         return _Name(_NAMES[full])
 
     def persistent_load(self, pid: Any) -> NoReturn:

@@ -12,11 +12,11 @@ __all__ = ["is_hub_name", "local_checkpoint"]
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE_SUFFIXES = {".json", ".npy", ".pkl", ".pt", ".pth", ".safetensors", ".yaml"}
 _NOT_SAFE = ["*.bin", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.ot", "*.pkl", "*.pt", "*.pth"]
-"""Files of a hub repository that are left there: pickles, and weights for other programs."""
+"""Files of a hub repository that are not downloaded: pickles, and weights for other programs."""
 
 
 def is_hub_name(text: str) -> bool:
-    """True for ``org/name``, unless it ends as a file does, or a folder ``org`` is here."""
+    """True for ``org/name``, unless it ends like a file name, or there is a folder ``org`` here."""
     is_file_name = Path(text).suffix in _FILE_SUFFIXES
     return bool(_HUB_NAME.fullmatch(text)) and not is_file_name and not Path(text).parent.exists()
 
@@ -25,11 +25,11 @@ def local_checkpoint(text: str) -> Path:
     """A local folder with a checkpoint in the layout of transformers' ``save_pretrained``.
 
     Args:
-        text: a folder, which is taken as it is; else a name ``org/name`` on the Hugging Face hub, which is downloaded
-            into the hub's own cache (or found there without a network). Pickled weights are not downloaded.
+        text: a folder, which is used as it is, or a name ``org/name`` on the Hugging Face hub, which is downloaded
+            into the hub's cache (or found there without a network). Pickled weights are not downloaded.
 
     Raises:
-        InputMissing: there is no such folder, or the hub has no such name or cannot be reached.
+        InputMissing: if there is no such folder, or the hub has no such name or cannot be reached.
     """
     if Path(text).is_dir():
         return Path(text)
@@ -45,7 +45,6 @@ def local_checkpoint(text: str) -> Path:
         return Path(snapshot_download(text, ignore_patterns=_NOT_SAFE))
     except Exception as error:  # the client raises requests', httpx', its own and OS errors; each means "not there"
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        fix = "Download it where there is a network, bring the folder here and give its path"
-        raise InputMissing(
-            f"expected {text} from the Hugging Face hub, found {type(error).__name__}: {why}", text, fix
-        ) from error
+        fix = "Download it on a machine with network access, copy the folder here and give its path"
+        problem = f"not available from the Hugging Face hub ({type(error).__name__}: {why})"
+        raise InputMissing(problem, text, fix) from error

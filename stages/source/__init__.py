@@ -1,1 +1,1 @@
-"""What comes from outside: image files, listings, text files and JSON records."""
+"""Readers for everything that comes from outside: image files, listings, text files and JSON records."""

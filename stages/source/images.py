@@ -1,4 +1,4 @@
-"""Image files -> upright RGB arrays, with a reason for each one that cannot be read."""
+"""Image files -> upright RGB arrays, with a reason for each file that cannot be read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from PIL import Image, UnidentifiedImageError
 __all__ = ["ImageFault", "Picture", "decode", "decode_ahead"]
 
 Pixels = npt.NDArray[np.uint8]
-# Our own limit is a setting. Pillow's warning cannot be silenced here: warning filters are not safe in threads.
+# The limit on image size is a setting of ours. Pillow's is switched off, because its warning cannot be silenced here:
+# warning filters are not thread-safe.
 Image.MAX_IMAGE_PIXELS = None
 
 _ORIENTATION_TAG = 0x0112
@@ -29,11 +30,11 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what brings the image upright; 1 is upright."""
+"""EXIF orientation -> the operation that turns the image upright; 1 is upright already."""
 
 
 class ImageFault(Exception):
-    """An image that cannot be used. ``reason`` is a short code, ``detail`` says what was found."""
+    """An image that cannot be used. ``reason`` is a short code, ``detail`` says what is wrong."""
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason, self.detail = reason, detail
@@ -56,10 +57,14 @@ class Picture:
 
 
 def decode(data: bytes, max_pixels: int | None = None) -> Picture:
-    """Decode a file's bytes; the format is told by the content, never by the name.
+    """Decode a file's bytes; the format is detected from the content, never from the name.
+
+    Args:
+        data: the whole file.
+        max_pixels: the largest height × width that is accepted; None accepts any.
 
     Raises:
-        ImageFault: empty, not an image, truncated, or too large.
+        ImageFault: if the file is empty, not an image, truncated, damaged, or too large.
     """
     if not data:
         raise ImageFault("empty_file", "expected an image, found 0 bytes")
@@ -68,15 +73,15 @@ def decode(data: bytes, max_pixels: int | None = None) -> Picture:
         if max_pixels is not None and image.width * image.height > max_pixels:
             raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
         mode, orientation = f"{image.format}/{image.mode}", _orientation(image)
-        # Not exif_transpose: it writes the metadata anew, and so fails where they are damaged.
+        # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
         pixels = _to_rgb(image.transpose(_UPRIGHT[orientation]) if orientation > 1 else image)
     except (ImageFault, MemoryError):
         raise
     except UnidentifiedImageError:
         raise ImageFault("not_an_image", f"expected an image, found {data[:8]!r}…") from None
     except Exception as error:
-        # What Pillow raises is up to each format's decoder (AVIF: RuntimeError, DDS: NotImplementedError), and one
-        # file must not cost its whole block. Memory is no fault of the file: the block is tried again.
+        # Each of Pillow's decoders raises what it likes (AVIF: RuntimeError, DDS: NotImplementedError), and one file
+        # must not cost its whole block. A lack of memory is not the file's fault: the block is tried again.
         detail = str(error) or type(error).__name__
         raise ImageFault("truncated" if "truncat" in detail.lower() else "damaged", detail) from None
     return Picture(pixels, mode, orientation)
@@ -85,7 +90,7 @@ def decode(data: bytes, max_pixels: int | None = None) -> Picture:
 def decode_ahead(
     items: Iterable[Any], load: Callable[[Any], Any], *, threads: int = 4, ahead: int = 32
 ) -> Iterator[tuple[Any, Any | ImageFault]]:
-    """(item, what ``load`` returned or the fault it raised) in order, computed up to ``ahead`` items in advance."""
+    """(item, result of ``load`` or the fault that it raised) in order, computed up to ``ahead`` items in advance."""
     waiting: deque[tuple[Any, Future[Any]]] = deque()
     source = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
@@ -111,14 +116,14 @@ def _caught(load: Callable[[Any], Any], item: Any) -> Any:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where it is not given or makes no sense."""
+    """EXIF orientation, 1 to 8; 1 if it is missing or makes no sense."""
     value = image.getexif().get(_ORIENTATION_TAG, 1)
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
     if image.mode.startswith("I") or image.mode == "F":
-        # 16-bit grey: Pillow would clip at 255, so the value range is scaled down instead.
+        # 16-bit grey: Pillow would clip at 255, so the values are scaled down instead.
         values = np.asarray(image, np.float64)
         top = 65535.0 if values.max(initial=0) > 255 else 255.0
         grey = np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""JSON from elsewhere, read so that whatever is wrong with it is one error that names the file and the record."""
+"""Reads JSON files of other programs; whatever is wrong becomes one error that names the file and the record."""
 
 from __future__ import annotations
 
@@ -15,37 +15,44 @@ from pdstore.runlength import check_run_lengths, compress
 __all__ = ["Record", "read_json"]
 
 _KINDS = {int: "a whole number", float: "a finite number", list: "a list", dict: "an object"}
-_MEND = "Mend the file"
+_FIX = "Fix the file"
 
 
 def read_json(path: Path) -> Any:
-    """Raises CorruptData if the file is no JSON."""
+    """The content of a file. Raises CorruptData if the file is not valid JSON."""
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise CorruptData(f"expected JSON, found {error!s}", str(path), "Mend the file, or write it again") from None
+        raise CorruptData(
+            f"the file is not valid JSON: {error!s}", str(path), "Fix the file, or write it again"
+        ) from None
 
 
 @dataclass(frozen=True)
 class Record:
-    """One JSON object and where it stands."""
+    """One JSON object.
+
+    Attributes:
+        where: the file and the position in it, for error messages.
+    """
 
     values: Mapping[str, Any]
     where: str
 
     @classmethod
     def of(cls, value: Any, where: str) -> Record:
-        """Raises CorruptData unless it is an object."""
+        """Raises CorruptData unless ``value`` is an object."""
         return cls(_checked(value, dict, where), where)
 
-    def fault(self, expected: str, found: object, fix: str = _MEND) -> CorruptData:
+    def fault(self, expected: str, found: object, fix: str = _FIX) -> CorruptData:
+        """An error about this record, to be raised by the caller."""
         return CorruptData(f"expected {expected}, found {found!s}", self.where, fix)
 
     def get(self, key: str, kind: type) -> Any:
         """The value of a key: int, finite float, list or dict.
 
         Raises:
-            CorruptData: it is not there, or of another kind.
+            CorruptData: if the key is missing, or its value is of another kind.
         """
         if key not in self.values:
             keys = ", ".join(map(repr, self.values)) or "no key"
@@ -53,7 +60,7 @@ class Record:
         return _checked(self.values[key], kind, f"{self.where}, {key}")
 
     def index(self, key: str, stop: int | None = None) -> int:
-        """A whole number from 0 on, below ``stop``. Raises CorruptData."""
+        """A whole number, at least 0 and below ``stop``. Raises CorruptData."""
         value: int = self.get(key, int)
         if value < 0 or (stop is not None and value >= stop):
             raise self.fault(f"{key} from 0 on" if stop is None else f"{key} in 0..{stop - 1}", value)
@@ -68,12 +75,12 @@ class Record:
         """Compressed run lengths of a (height, width) mask, given as COCO's ``{"size", "counts"}``.
 
         Raises:
-            CorruptData: its size is another, or its counts, compressed or not, are no run lengths of such a mask.
+            CorruptData: if the size differs, or the counts, compressed or not, are not run lengths of such a mask.
         """
         rle = Record.of(self.get(key, dict), f"{self.where}, {key}")
         size = rle.get("size", list)
         if size != [height, width]:
-            raise rle.fault(f"size {[height, width]}, that of its image", size)
+            raise rle.fault(f"size {[height, width]}, as its image has", size)
         counts = rle.values.get("counts")
         try:
             if isinstance(counts, list):
@@ -90,6 +97,6 @@ def _checked(value: Any, kind: type, where: str) -> Any:
     fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
     if not fits or (kind is float and not math.isfinite(value)):
         text = json.dumps(value)
-        shown = text if len(text) < 60 else f"{text[:57]}..."
-        raise CorruptData(f"expected {_KINDS[kind]}, found {shown}", where, _MEND)
+        shown = text if len(text) < 60 else f"{text[:57]}…"
+        raise CorruptData(f"expected {_KINDS[kind]}, found {shown}", where, _FIX)
     return value

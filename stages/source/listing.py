@@ -1,7 +1,7 @@
-"""The listing: which image is where. It is made once when a folder is scanned, and only ever grows.
+"""The listing of a store says which image is where. It is made when a folder is scanned, and it only ever grows.
 
-Images are put in a seeded random order, and image i of a listing lies in block i // block_size, so that a block is a
-fair sample of the whole. Images that are added later open new blocks.
+Images are put in a seeded random order, and image i of a listing lies in block i // block_size, so a block is a fair
+sample of the whole. Images that are added later open new blocks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ImageClass:
 
 @dataclass(frozen=True)
 class Listed:
-    """One image of the listing; ``wnid`` is a WordNet code or a folder's name."""
+    """One image of the listing; ``wnid`` is a WordNet code or the name of a folder."""
 
     image_id: int
     key: str
@@ -44,7 +44,7 @@ class Listed:
 
 
 class Listing:
-    """The listings of a store, block by block. Their footers are kept, no file stays open."""
+    """The listings of a store, block by block. Their footers are kept in memory; no file stays open."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -61,7 +61,11 @@ class Listing:
         return sum(footer.num_rows for footer in self._footers)
 
     def read(self, block: int) -> list[Listed]:
-        """The images of a block, in order. Of a listing of millions it fetches the one row group that is the block."""
+        """The images of a block, in order. Only the row group of the block is fetched, even from a listing of millions.
+
+        Raises:
+            UsageError: if there is no such block.
+        """
         size = self._store.info.block_size
         first = 0
         for number, footer in enumerate(self._footers):
@@ -70,37 +74,38 @@ class Listing:
                     frame = file.read_row_group(block - first, use_threads=False)
                 return [Listed(block * size + i, **row) for i, row in enumerate(frame.to_pylist())]
             first += footer.num_row_groups
-        raise UsageError(f"expected a block from 0 to {self.blocks - 1}, found {block!s}")
+        raise UsageError(f"there is no block {block}: the blocks are 0 to {self.blocks - 1}")
 
     def all(self) -> Iterator[Listed]:
         """All images, block by block."""
         return (image for block in range(self.blocks) for image in self.read(block))
 
     def keys(self) -> set[str]:
-        found: set[str] = set()
+        keys: set[str] = set()
         for number in range(len(self._footers)):
             with self._open(number) as file:
-                found.update(file.read(["key"], use_threads=False).column("key").to_pylist())
-        return found
+                keys.update(file.read(["key"], use_threads=False).column("key").to_pylist())
+        return keys
 
     def classes(self) -> list[ImageClass]:
         frame = parquet_table(self._store.files.read(layout.CLASSES))
         return [ImageClass(*row.values()) for row in frame.to_pylist()]
 
     def append(self, images: list[tuple[str, str, str]]) -> None:
-        """Add images (key, split, wnid); they open new blocks. A block is a row group, so that it is read alone."""
+        """Add images (key, split, wnid), which open new blocks. Each block is a row group, so it can be read alone.
+
+        Raises:
+            UsageError: if another process has added images in the meantime.
+        """
         sink, size = io.BytesIO(), self._store.info.block_size
         with pq.ParquetWriter(sink, _SCHEMA, compression="zstd") as writer:
             for first in range(0, len(images), size):
-                # Block by block: a table of all, for millions of images, would take as much memory again.
+                # Block by block, because one table of millions of images would double the memory needed.
                 columns = zip(*images[first : first + size], strict=True)
                 writer.write_table(pa.table([pa.array(values, pa.string()) for values in columns], _SCHEMA), size)
         number = len(self._footers)
         if not self._store.files.create(layout.listing(number), sink.getvalue()):
-            fix = "Run the command again"
-            raise UsageError(
-                "expected to be the only one who adds images, found another process that just did", fix=fix
-            )
+            raise UsageError("another process has just added images to the store", fix="Run the command again")
         self._keep_footer(number)
 
     def write_classes(self, classes: list[ImageClass]) -> None:
@@ -117,5 +122,5 @@ class Listing:
     @contextlib.contextmanager
     def _open(self, number: int) -> Iterator[pq.ParquetFile]:
         with self._store.files.open(layout.listing(number)) as file:
-            # Without reading ahead in threads: see pdstore.blockfile.parquet_table.
+            # No threads that read ahead: see pdstore.blockfile.parquet_table.
             yield pq.ParquetFile(file, metadata=self._footers[number], pre_buffer=False)

@@ -1,4 +1,4 @@
-"""Text files that users write, read the same way whatever machine and editor they come from."""
+"""Reads text files written by users, in the same way whatever machine and editor they come from."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["read_lines", "read_text"]
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, line) one by one; the mark that some editors put before UTF-8 is no part of the first.
+    """(number from 1, line), one at a time, without the byte order mark that some editors put first.
 
     Raises:
-        UsageError: the file cannot be read, or is in another encoding.
+        UsageError: if the file cannot be read, or is not in UTF-8.
     """
     try:
         opened = path.open("rb")
     except OSError as error:
-        raise UsageError(f"expected a text file that can be read, found {error.strerror!s}", str(path)) from error
+        raise UsageError(f"the file cannot be read: {error.strerror}", str(path)) from error
     with opened as file:
         for number, data in enumerate(file, 1):
             try:
@@ -27,13 +27,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             except UnicodeDecodeError as error:
                 raise _not_utf8(path, number, error.object[error.start]) from None
             if "\0" in line:
-                # UTF-16 without its mark passes for UTF-8 with a zero beside each letter.
+                # UTF-16 without its mark passes for UTF-8 with a zero next to each letter.
                 raise _not_utf8(path, number, 0)
             yield number, line.rstrip("\r\n")
 
 
 def read_text(path: Path) -> str:
-    """The whole text; raises UsageError as :func:`read_lines`."""
+    """The whole text. Raises UsageError like :func:`read_lines`."""
     return "\n".join(line for _, line in read_lines(path))
 
 

@@ -154,5 +154,5 @@ def test_a_node_without_an_input_is_refused(stage: str, role: str) -> None:
 def test_a_backend_without_its_network_is_refused(stage: str) -> None:
     """An optional network that the chosen backend needs is asked for, with the backend that does without."""
     assert STAGES[stage].inputs["model"].tables == (MODEL,)
-    with pytest.raises(UsageError, match=r"expected a model for backend .*, found none.*or choose (another )?backend"):
+    with pytest.raises(UsageError, match=r"backend \w+ needs an input 'model'.*none.*or choose (another )?backend"):
         STAGES[stage].load()(STAGES[stage].settings(), Setup((), {}, {}))

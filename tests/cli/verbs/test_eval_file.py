@@ -154,7 +154,7 @@ def test_a_file_that_is_no_json(pd: Pd, tmp_path: Path, text: str, word: str) ->
     path.write_bytes(text.encode("latin-1"))
     for words in ((path, GOLDEN), (GOLDEN, path)):
         result = pd("eval-file", *words)
-        assert result.code == 1 and f"{path}: expected JSON, found" in result.err and word in result.err
+        assert result.code == 1 and f"{path}: the file is not valid JSON" in result.err and word in result.err
 
 
 def test_a_file_that_is_not_there(pd: Pd) -> None:

@@ -82,7 +82,7 @@ def test_a_hostile_file_is_refused_in_one_line(pd: Pd, tmp_path: Path) -> None:
     """Exit code 1, and what it would have run was not run."""
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"model": {"w": Hostile(tmp_path / "owned")}}))
     result = pd("weights", "check", tmp_path / "a.pkl")
-    assert result.code == 1 and "asks for posix.system; nothing of it was run" in result.err
+    assert result.code == 1 and "asks for posix.system; none of it was run" in result.err
     assert len(result.err.splitlines()) == 1 and not (tmp_path / "owned").exists()
 
 

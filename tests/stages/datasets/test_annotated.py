@@ -96,7 +96,7 @@ def test_what_is_wrong_with_an_image_leaves_it_out_and_says_why(tmp_path: Path, 
         # The cat is the image's own class, so it is number 0.
         assert found == [(0, 0, "dog"), (3, 0, "cat")]
         errors = {(e["subject"], e["reason"]): e["detail"] for e in unit.errors().to_arrow().to_pylist()}
-        assert errors["0_1.png", "wrong_size"].endswith("(height, width) (24, 31), found masks of (24, 32)")
+        assert errors["0_1.png", "wrong_size"].endswith("have (height, width) (24, 32), but the image has (24, 31)")
         assert str(tmp_path / "mat/0_2.mat") in errors["0_2.png", "missing_file"]
         assert "object 1 (dog)" in errors["0_3.png", "empty_mask"]
         parts = {("0_0.png", "empty_mask")} if module is annotated_parts else set()

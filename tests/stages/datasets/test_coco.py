@@ -88,9 +88,9 @@ def test_any_mask_survives_both_notations(noise: np.ndarray, tmp_path: Path) -> 
         (None, "TypeError"),
         ([[1, 2, 3, 4, 5]], r"polygon of shape \(5,\)"),
         ([["a", "b", 1, 2, 3, 4]], "ValueError"),
-        ([[0, 0, 1e9, 0, 0, 1e9]], r"polygon that leaves the image of \[24, 32\]"),
+        ([[0, 0, 1e9, 0, 0, 1e9]], r"polygon that leaves the image of size \[24, 32\]"),
         ([[0, 0, float("nan"), 0, 5, 5]], "polygon that leaves the image"),
-        ({"size": [3, 3], "counts": [9]}, r"mask of size \[3, 3\] in an image of \[24, 32\]"),
+        ({"size": [3, 3], "counts": [9]}, r"mask of size \[3, 3\] in an image of size \[24, 32\]"),
         ({"size": [HEIGHT, WIDTH], "counts": [5]}, "runs of 5 pixels in all, for a mask of 24 x 32"),
         ({"size": [HEIGHT, WIDTH], "counts": [-1, HEIGHT * WIDTH + 1]}, "a run of -1 pixels"),
         ({"size": [HEIGHT, WIDTH], "counts": "999"}, "runs of 27 pixels in all"),
@@ -156,6 +156,6 @@ def test_what_is_no_coco_file_is_refused(text: str, tmp_path: Path) -> None:
     """Broken JSON, or JSON of another shape, is one error about the file."""
     path = tmp_path / "truth.json"
     path.write_text(text)
-    with pytest.raises(CorruptData, match="expected COCO JSON with images, categories and annotations") as caught:
+    with pytest.raises(CorruptData, match="is not COCO JSON with images, categories and annotations") as caught:
         CocoReader([path])
     assert str(path) in str(caught.value)

@@ -66,9 +66,9 @@ def test_the_table_of_names_has_the_sizes_of_the_reference() -> None:
 @pytest.mark.parametrize(
     ("name", "part", "reason", "detail"),
     [
-        ("dog", "fin", "unknown_part", "expected a part of dog, found 'fin'"),
-        ("sofa", "leg_1", "unknown_part", "expected a part of sofa"),
-        ("zebra", "head", "unknown_class", "found 'zebra'"),
+        ("dog", "fin", "unknown_part", "'fin' is not a part of dog"),
+        ("sofa", "leg_1", "unknown_part", "'leg_1' is not a part of sofa"),
+        ("zebra", "head", "unknown_class", "'zebra' is not one of the 20 classes"),
     ],
 )
 def test_unknown_names_are_faults(
@@ -90,7 +90,7 @@ def test_a_damaged_file_is_a_fault(file: Path, read: Callable[[], Truth]) -> Non
         with pytest.raises(ImageFault, match="damaged: expected a struct anno with objects and their parts"):
             read()
     write_mat(file, ("dog", box(2, 3, 10, 12)[:5], [("head", box(2, 3, 4, 4))]))
-    with pytest.raises(ImageFault, match=r"expected masks .* of one size, found \(24, 32\) for head"):
+    with pytest.raises(ImageFault, match=r"expected masks .* of equal size, found \(24, 32\) for head"):
         read()
 
 
@@ -104,10 +104,10 @@ def test_splits_are_the_lists_of_voc(tmp_path: Path) -> None:
     ]
     keys = list(pascal_part.images(tmp_path / "b", "train"))
     assert keys == [("VOCdevkit/VOC2012/JPEGImages/2008_000001.jpg", "")] and (tmp_path / "b" / keys[0][0]).is_file()
-    with pytest.raises(UsageError, match=r"expected ImageSets/Main/train.txt, found none"):
+    with pytest.raises(UsageError, match=r"there is no ImageSets/Main/train.txt here"):
         list(pascal_part.images(tmp_path / "a", "train"))
     (tmp_path / "a/ImageSets/Main/val.txt").write_text("2008_000008\n../../secret\n")
-    with pytest.raises(UsageError, match=r"val.txt, line 2: expected an image's id, found '../../secret'"):
+    with pytest.raises(UsageError, match=r"val.txt, line 2: expected the id of an image, found '../../secret'"):
         list(pascal_part.images(tmp_path / "a", "val"))
 
 
@@ -115,7 +115,7 @@ def test_splits_are_the_lists_of_voc(tmp_path: Path) -> None:
 def test_the_folder_of_annotations_is_found(folder: str, tmp_path: Path) -> None:
     """As it is unpacked, or as the reference wants it: beside a folder ``images``."""
     write_voc(tmp_path / "images", val=["2008_000008"])
-    with pytest.raises(UsageError, match=r"expected a folder Annotations_Part with .mat files"):
+    with pytest.raises(UsageError, match=r"there is no folder Annotations_Part with .mat files here"):
         pascal_part.settings(tmp_path, ["val"])
     write_mat(tmp_path / folder / "2008_000008.mat")
     assert pascal_part.settings(tmp_path, ["val"]) == {"format": "pascal_part", "folder": folder}

@@ -60,7 +60,7 @@ def test_a_name_lists_its_splits(name: str, splits: list[str], part_imagenet: Pa
 
 def test_an_unknown_name_is_met_with_the_nearest(part_imagenet: Path) -> None:
     """A mistyped data set is one error."""
-    with pytest.raises(UsageError, match=r"expected a data set, found 'part_imagenet_vall'. Did you mean"):
+    with pytest.raises(UsageError, match=r"there is no data set 'part_imagenet_vall'. Did you mean"):
         list(dataset_images("part_imagenet_vall", part_imagenet))
 
 

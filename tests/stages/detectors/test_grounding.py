@@ -98,5 +98,5 @@ def test_people_above_the_threshold_are_kept(detect, files) -> None:
 def test_both_networks_are_needed(bench, files) -> None:
     """The setting that is empty is named."""
     given = DeticSettings(backend=BACKEND, weights=str(files["weights"]))
-    with pytest.raises(UsageError, match=r"detic\.segmenter: expected weights.*facebook/sam2"):
+    with pytest.raises(UsageError, match=r"detic\.segmenter: backend \S+ needs weights, but.*facebook/sam2"):
         grounding.start(given, bench.setup(files={"weights": files["weights"]}))

@@ -36,7 +36,7 @@ def test_embeddings_may_come_from_a_file(tmp_path: Path) -> None:
     [
         (np.zeros((2, 4)), r"expected \(3, width\) floating-point numbers, found \(2, 4\)"),
         (np.zeros((3, 4), int), "found .* int64"),
-        (np.array([{}]), r"expected a \.npy file of numbers"),
+        (np.array([{}]), r"cannot be read as a \.npy file of numbers"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, values: np.ndarray, message: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.kernels.grouping import TooFewPoints, assign, concat_maps, group_pixels, normalize
 from stages.kernels.kmeans import Metric
-from stages.kernels.resize import interpolation, resize_bilinear
+from stages.kernels.resize import resize_bilinear
 
 
 def naive_scores(features: np.ndarray, centroids: np.ndarray, size: tuple[int, int], metric: Metric) -> np.ndarray:
@@ -38,21 +38,6 @@ def test_swapped_order_gives_the_same_labels(seed: int, shape: tuple[int, int], 
     chosen = np.take_along_axis(scores, labels[None].astype(np.int64), 0)[0]
     assert np.all(chosen >= scores.max(0) - 1e-4)
     assert np.mean(labels == scores.argmax(0)) > 0.99
-
-
-@pytest.mark.parametrize(("size", "source"), [((13, 20), (4, 5)), ((3, 2), (9, 7)), ((1, 1), (1, 1)), ((5, 5), (1, 3))])
-def test_resizing_equals_torch(size: tuple[int, int], source: tuple[int, int]) -> None:
-    """Bilinear resizing is PyTorch's with align_corners=False."""
-    torch = pytest.importorskip("torch")
-    maps = np.random.default_rng(0).normal(size=(2, *source)).astype(np.float32)
-    expected = torch.nn.functional.interpolate(torch.tensor(maps)[None], size, mode="bilinear", align_corners=False)
-    np.testing.assert_allclose(resize_bilinear(maps, *size), expected[0].numpy(), atol=1e-5)
-
-
-def test_interpolation_weights_sum_to_one() -> None:
-    """Every row of the interpolation matrix sums to 1, so constants stay constant."""
-    for target, source in ((10, 3), (3, 10), (1, 1), (7, 1)):
-        np.testing.assert_allclose(interpolation(target, source).sum(1), 1, atol=1e-6)
 
 
 def test_separated_regions_are_found() -> None:

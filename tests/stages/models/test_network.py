@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from schemas.training import NetworkSettings
-from stages.models.head import SlicedHead
 from stages.models.network import build, copy_body
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
@@ -37,26 +36,6 @@ def test_feature_maps_come_finest_first_and_scale_with_the_image() -> None:
     shapes = [tuple(found.shape[1:]) for found in network.feature_maps(images())]
     assert shapes == [(8, 16, 16), (8, 8, 8), (16, 4, 4), (16, 2, 2)]
     assert network.feature_maps(images(), scale=2)[0].shape[-1] == 32
-
-
-def test_a_sliced_head_gives_the_rows_of_the_full_head() -> None:
-    """The logits of an image are those of its own object class, and "no object" is shared."""
-    torch.manual_seed(0)
-    head = SlicedHead(8, num_objects=4, num_parts=3)
-    features = torch.randn(2, 5, 8)
-    logits = head(features, torch.tensor([3, 1]))
-    full = torch.einsum("bqd,opd->boqp", features, head.weight) + head.bias[None, :, None]
-    assert torch.allclose(logits[0, :, :3], full[0, 3], atol=1e-6)
-    assert torch.allclose(logits[1, :, :3], full[1, 1], atol=1e-6)
-    assert torch.allclose(logits[..., 3:], head.no_object(features))
-
-
-def test_only_the_own_slice_learns() -> None:
-    """The gradient of an image's logits is zero on the rows of other object classes."""
-    head = SlicedHead(8, num_objects=4, num_parts=3)
-    head(torch.randn(1, 5, 8), torch.tensor([2])).sum().backward()
-    assert head.weight.grad is not None
-    assert head.weight.grad.abs().sum((1, 2)).nonzero().flatten().tolist() == [2]
 
 
 def test_a_class_specific_network_needs_object_classes() -> None:

@@ -133,7 +133,7 @@ def test_a_hostile_pickle_runs_nothing(how: str, suffix: str, tmp_path: Path) ->
 def test_tricks_with_what_is_allowed_are_refused(program: bytes, tmp_path: Path) -> None:
     """Allowed names do nothing but make arrays of numbers: they cannot be changed, entered or misled."""
     (tmp_path / "a.pkl").write_bytes(program)
-    with pytest.raises(CorruptData, match="expected a checkpoint of arrays and containers alone"):
+    with pytest.raises(CorruptData, match="expected a checkpoint that holds only arrays and containers"):
         read_tensors(tmp_path / "a.pkl")
 
 
@@ -154,9 +154,9 @@ def test_damage_is_told_from_absence(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CorruptData):
         read_tensors(path)
-    with pytest.raises(CorruptData, match="found epoch, which is no array but int"):
+    with pytest.raises(CorruptData, match="found epoch, which is not an array but int"):
         read_tensors(write(path, {"epoch": 3}))
-    with pytest.raises(CorruptData, match="found no mapping from names to arrays but list"):
+    with pytest.raises(CorruptData, match="found list instead of a mapping from names to arrays"):
         read_tensors(write(path, [1]))
     with pytest.raises(InputMissing, match="no such file"):
         read_tensors(tmp_path / "b.pkl")

@@ -44,6 +44,6 @@ def test_a_hub_without_a_network_is_one_clear_error(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(
-        InputMissing, match=r"expected no-such-org/no-such-name from the Hugging Face hub.*give its path"
+        InputMissing, match=r"no-such-org/no-such-name: not available from the Hugging Face hub.*give its path"
     ):
         local_checkpoint("no-such-org/no-such-name")

@@ -78,16 +78,16 @@ def test_missing_packages_are_named_with_their_instructions(bench, tmp_path: Pat
     """One error that says what to install and where that is described."""
     files = {"config": tmp_path / "any.yaml", "weights": tmp_path / "any.pth"}
     settings = DeticSettings(backend="detic", **{key: str(path) for key, path in files.items()})
-    with pytest.raises(UsageError, match=r"expected detectron2, CenterNet2 and Detic, found no module .* https://"):
+    with pytest.raises(UsageError, match=r"needs detectron2, CenterNet2 and Detic, but there is no module .* https://"):
         backend.start(settings, bench.setup(files=files))
 
 
 def test_weights_and_config_are_needed(bench) -> None:
     """The setting that is empty is named."""
-    with pytest.raises(UsageError, match=r"detic\.weights: expected weights for backend detic"):
+    with pytest.raises(UsageError, match=r"detic\.weights: backend detic needs weights, but none is set"):
         backend.start(DeticSettings(backend="detic"), bench.setup())
     files = {"weights": Path("any.pth")}
-    with pytest.raises(UsageError, match=r"detic\.config: expected config for backend detic"):
+    with pytest.raises(UsageError, match=r"detic\.config: backend detic needs config, but none is set"):
         backend.start(DeticSettings(backend="detic", weights="any.pth"), bench.setup(files=files))
 
 
@@ -146,8 +146,8 @@ def test_weights_of_another_network_are_refused(start, detic_files, tmp_path: Pa
     """The checkpointer would go on with random weights; here the missing ones are listed."""
     torch.save({"model": {"backbone.fpn_output3.bias": torch.zeros(256)}}, tmp_path / "other.pth")
     detic_files = {**detic_files, "weights": tmp_path / "other.pth"}
-    with pytest.raises(CorruptData, match=r"\d+ missing or of another shape: backbone\."):
+    with pytest.raises(CorruptData, match=r"\d+ weights of the network are missing or have another shape: backbone\."):
         backend._load(start().network, detic_files["weights"])
     (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
-    with pytest.raises(CorruptData, match="a checkpoint that detectron2 reads"):
+    with pytest.raises(CorruptData, match="detectron2 cannot read this checkpoint"):
         backend._load(start().network, tmp_path / "broken.pth")
