@@ -6,34 +6,33 @@ import numpy as np
 import pytest
 
 from pdstore import Store, masks
-from stages.plan.pipeline import Pipeline
 from stages.plan.project import Project
-from stages.show.report.gallery import best_and_worst
+from stages.show.report.gallery import best_and_worst, by_chance
 
 
 @pytest.fixture
-def pipeline(finished: Store) -> Pipeline:
+def project(finished: Store) -> Project:
     return Project.open(finished)
 
 
-def quality(store: Store, pipeline: Pipeline, image_id: int, class_id: int) -> float:
-    """By decoded masks: over the parts of the image's class, the best IoU of any predicted mask."""
-    block = image_id // store.info.block_size
-    truth, found = (store.layer(n, pipeline[n].fingerprint).read(block) for n in ("truth-parts", "distill"))
+def quality(project: Project, image_id: int, class_id: int) -> float:
+    """From decoded masks: over the parts of the image's class, the mean best IoU of any predicted mask."""
+    block = image_id // project.store.info.block_size
+    truth, predicted = (project.layer(name).read(block) for name in ("truth-parts", "distill"))
     truth = truth.take((truth["image_id"] == image_id) & (truth["category_id"] == class_id))
-    found = found.take(found["image_id"] == image_id)
+    predicted = predicted.take(predicted["image_id"] == image_id)
     size = int(truth["height"][0]), int(truth["width"][0])
-    drawn, guessed = (masks.decode(rows.ragged("rle"), *size) for rows in (truth, found))
+    drawn, guessed = (masks.decode(rows.ragged("rle"), *size) for rows in (truth, predicted))
     best = [max([(d & g).sum() / (d | g).sum() for g in guessed], default=0.0) for d in drawn]
     return float(np.mean(best))
 
 
-def test_quality_is_the_mean_best_iou(finished: Store, pipeline: Pipeline) -> None:
-    """Counted again from the pixels for every held-out image; best first, worst first, none twice."""
-    gallery = best_and_worst(finished, pipeline, pipeline["eval-distill"], "distill", ["distill"], 6)
-    images = finished.layer("ingest", pipeline["ingest"].fingerprint).scan(["image_id", "class_id", "split"])
+def test_quality_is_the_mean_best_iou(project: Project) -> None:
+    """It equals a count over the pixels of every held-out image; best first, worst first, and no image twice."""
+    gallery = best_and_worst(project, project["eval-distill"], "distill", ["distill"], 6)
+    images = project.layer("ingest").scan(["image_id", "class_id", "split"])
     held_out = {
-        int(i): quality(finished, pipeline, int(i), int(c))
+        int(i): quality(project, int(i), int(c))
         for rows in images
         for i, c, split in zip(rows["image_id"], rows["class_id"], rows["split"], strict=True)
         if split == "val"
@@ -45,9 +44,17 @@ def test_quality_is_the_mean_best_iou(finished: Store, pipeline: Pipeline) -> No
     assert high == sorted(high, reverse=True) and low == sorted(low) and min(high) >= max(low)
 
 
-def test_a_few_images_are_not_shown_twice(finished: Store, pipeline: Pipeline) -> None:
-    """Of twelve images, nine best would leave three; halves are taken."""
-    gallery = best_and_worst(finished, pipeline, pipeline["eval-distill"], "distill", [], 9)
+def test_a_few_images_are_not_shown_twice(project: Project) -> None:
+    """Of twelve images, the nine best would leave three for the worst: half of them are shown on each side."""
+    gallery = best_and_worst(project, project["eval-distill"], "distill", [], 9)
     assert (len(gallery.best), len(gallery.worst)) == (6, 6)
-    gallery = best_and_worst(finished, pipeline, pipeline["eval-labels"], "proposals", [], 2)
+    gallery = best_and_worst(project, project["eval-labels"], "proposals", [], 2)
     assert (len(gallery.best), len(gallery.worst)) == (2, 2)
+
+
+def test_random_images_are_the_same_every_time(project: Project) -> None:
+    """The choice has a fixed seed; cards have no quality, and one picture per node that has masks of the image."""
+    first, second = (by_chance(project, ["detic"], 3) for _ in range(2))
+    assert first == second and len(first.best) == 3 and first.worst == ()
+    assert {card.quality for card in first.best} == {None}
+    assert all(card.pictures[0].title == "image" for card in first.best)
