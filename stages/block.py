@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, Table
+from pdstore import Layer, Rows, Table
 from pdstore.errors import StorageFailure
 from pdstore.files import Files
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
-
-if TYPE_CHECKING:
-    from stages.unit import Unit
 
 __all__ = ["MISSING_FILE", "Block", "read_image"]
 
@@ -28,22 +25,35 @@ _ABOUT_THE_PATH = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 """Errors about the path itself: a second try would fail in the same way."""
 
 
-class Block:
-    """Block ``number`` of the inputs of ``unit``. Nothing is read before it is needed."""
+class Owner(Protocol):
+    """What a block needs of the unit that reads it: see :class:`stages.unit.Unit`."""
 
-    def __init__(self, unit: Unit, number: int) -> None:
+    images: Files
+    layers: Mapping[str, Sequence[Layer]]
+
+    def reject(self, image_id: int, reason: str, detail: str) -> None: ...
+
+    def check_stop(self) -> None: ...
+
+    def advance(self, images: int) -> None: ...
+
+
+class Block:
+    """Block ``number`` of the inputs of ``owner``. Nothing is read before it is needed."""
+
+    def __init__(self, owner: Owner, number: int) -> None:
         self.number = number
-        self._unit = unit
+        self._owner = owner
 
     def rows(self, role: str, columns: Iterable[str] | None = None) -> Rows:
         """The rows that a role's node wrote for this block; if the role has several nodes, the rows of all of them."""
         names = None if columns is None else list(columns)
-        layers = self._unit.layers[role]
+        layers = self._owner.layers[role]
         return Rows.concat(layers[0].table, (layer.read(self.number, names) for layer in layers))
 
     def table(self, role: str) -> Table:
         """The declaration of a role's rows."""
-        return self._unit.layer(role).table
+        return self._owner.layers[role][0].table
 
     @cached_property
     def image_rows(self) -> Rows:
@@ -70,12 +80,12 @@ class Block:
         """
         wanted = list(self.keys) if image_ids is None else [int(i) for i in image_ids]
         for image_id, picture in decode_ahead(wanted, self.loader()):
-            self._unit.check_stop()
+            self._owner.check_stop()
             if isinstance(picture, ImageFault):
-                self._unit.reject(image_id, picture.reason, picture.detail)
+                self._owner.reject(image_id, picture.reason, picture.detail)
             else:
                 yield image_id, picture.pixels
-            self._unit.advance(1)
+            self._owner.advance(1)
 
     def batches(
         self, size: int, shape: Callable[[Pixels], Hashable], image_ids: Iterable[int] | None = None
@@ -92,7 +102,7 @@ class Block:
 
     def loader(self) -> Callable[[int], Picture]:
         """A function image_id -> picture that reads the packed files or the image folder and raises ImageFault."""
-        layer = self._unit.layer("images")
+        layer = self._owner.layers["images"][0]
         is_packed = layer.info.identity.settings.get("copy", False)
         encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed else None
         position = {image_id: row for row, image_id in enumerate(self.keys)}
@@ -100,7 +110,7 @@ class Block:
         def load(image_id: int) -> Picture:
             if encoded is not None:
                 return decode(encoded[position[image_id]])
-            return decode(read_image(self._unit.images, self.keys[image_id]))
+            return decode(read_image(self._owner.images, self.keys[image_id]))
 
         return load
 

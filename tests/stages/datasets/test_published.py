@@ -83,9 +83,9 @@ def test_a_store_has_the_vocabulary_and_the_files_of_its_data_set(part_imagenet:
     assert [(c.class_id, c.wnid, c.name) for c in Listing(store).classes()] == [(0, DOG, "quadruped"), (1, CAR, "car")]
     nodes = Project.open(store)
     assert [path.name for path in nodes["truth-parts"].files.values()] == ["val.json", "test.json"]
-    before = nodes.current()
+    before = nodes.pipeline.current()
     (part_imagenet / "test.json").write_text((part_imagenet / "test.json").read_text() + " ")
-    after = Project.open(store).current()
+    after = Project.open(store).pipeline.current()
     assert {name for name in before if before[name] != after[name]} == {"truth-objects", "truth-parts"}
 
 
