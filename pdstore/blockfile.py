@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Ro
         }
         names_of = [n for c in wanted for n in _arrays_of(c)]
         # One call into Zarr's event loop for all arrays: each call costs as much as decoding a small array.
-        arrays = dict(zip(names_of, sync(_read(MemoryStore(memory), names_of)), strict=True))
+        arrays = dict(zip(names_of, sync(_read(memory, names_of)), strict=True))
         for c in wanted:
             if c.layout == "vector":
                 columns[c.name] = arrays[c.name]
@@ -139,12 +139,16 @@ def _arrays_of(column: Column) -> tuple[str, ...]:
     return by_layout[column.layout]
 
 
-async def _read(store: MemoryStore, names: Iterable[str]) -> list[np.ndarray[Any, Any]]:
-    group = await open_group(store, mode="r", zarr_format=3, use_consolidated=True)
+async def _read(stored: MutableMapping[str, Any], names: Iterable[str]) -> list[np.ndarray[Any, Any]]:
+    group = await open_group(MemoryStore(stored), mode="r", zarr_format=3, use_consolidated=True)
 
     async def read_array(name: str) -> np.ndarray[Any, Any]:
         array = await group.getitem(name)
         assert isinstance(array, zarr.AsyncArray)
+        for chunk in np.ndindex(*array.cdata_shape):
+            # Zarr would read a chunk that is missing as the fill value.
+            if f"{name}/{array.metadata.encode_chunk_key(chunk)}" not in stored:
+                raise KeyError(f"no chunk {chunk} of {name}")
         return np.asarray(await array.getitem(...))
 
     # Every read is awaited, so that a damaged array leaves no unfinished read on the event loop.

@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pdstore import layout
 from pdstore.errors import CommitConflict, CorruptData, StorageFailure
@@ -24,6 +25,7 @@ from pdstore.fingerprint import digest
 __all__ = ["FileEntry", "Manifest", "commit_attempt", "inputs_digest", "new_attempt", "read_manifest"]
 
 FORMAT = 1
+REPAIR = "Run: pd verify --repair"
 
 
 @dataclass(frozen=True)
@@ -86,19 +88,44 @@ class Manifest:
         values = asdict(self)
         # On disk and in SQL a layer is named by its fingerprint, so the key there is "layer".
         values["layer"] = values.pop("fingerprint")
+        values["digest"] = digest(values)
         return json.dumps(values, sort_keys=True, indent=1).encode()
 
     @classmethod
-    def from_json(cls, data: bytes, where: str) -> Manifest:
+    def from_json(cls, data: bytes, node: str, fingerprint: str, unit: int) -> Manifest:
+        """The manifest of this unit.
+
+        Raises:
+            CorruptData: the record is not a manifest, was changed since it was written, or is that of another unit.
+        """
+        where = layout.commit(node, fingerprint, unit)
         try:
             values = json.loads(data)
-            if values["format"] == FORMAT:
-                values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
-                return cls(fingerprint=values.pop("layer"), **values)
+            is_known = values["format"] == FORMAT
+            manifest = _parsed(values) if is_known else None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CorruptData(f"the file is not a manifest ({error!r})", where, "Run: pd verify --repair") from None
-        problem = f"expected a manifest of format {FORMAT}, found format {values['format']}"
-        raise CorruptData(problem, where, "Update the program")
+            raise CorruptData(f"the file is not a manifest ({error!r})", where, REPAIR) from None
+        if manifest is None:
+            problem = f"expected a manifest of format {FORMAT}, found format {values['format']}"
+            raise CorruptData(problem, where, "Update the program")
+        if (manifest.node, manifest.fingerprint, manifest.unit) != (node, fingerprint, unit):
+            other = f"unit {manifest.unit} of {manifest.node}, layer {manifest.fingerprint}"
+            raise CorruptData(f"the file is the manifest of another unit: {other}", where, REPAIR)
+        return manifest
+
+
+def _parsed(values: dict[str, Any]) -> Manifest:
+    """Raises ValueError, KeyError or TypeError if the values are not those that a commit wrote."""
+    recorded = values.pop("digest", None)  # the first stores had none
+    if recorded is not None and recorded != digest(values):
+        raise ValueError("its digest differs from its content")
+    values["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
+    manifest = Manifest(fingerprint=values.pop("layer"), **values)
+    numbers = [manifest.unit, manifest.pid, *manifest.rows.values(), *(e.size for e in manifest.files.values())]
+    texts = [manifest.node, manifest.fingerprint, manifest.attempt, manifest.host, *manifest.inputs.values()]
+    if not all(type(number) is int for number in numbers) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("a value is of the wrong type")
+    return manifest
 
 
 def new_attempt() -> str:
@@ -148,7 +175,7 @@ def read_manifest(files: Files, node: str, fingerprint: str, unit: int) -> Manif
     """The manifest of a unit, or None if the unit is not committed."""
     path = layout.commit(node, fingerprint, unit)
     try:
-        return Manifest.from_json(files.read(path), path)
+        return Manifest.from_json(files.read(path), node, fingerprint, unit)
     except FileNotFoundError:
         return None
 

@@ -159,9 +159,13 @@ class Layer:
         manifest = self.manifest(unit)
         contents = self._read_files(manifest, files_of_columns(self.table, names, manifest.files))
         try:
-            return unpack(self.table, names, contents)
+            rows = unpack(self.table, names, contents)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise _corrupt(manifest, f"the files cannot be decoded: {error!s}") from error
+        committed = manifest.rows.get(self.table.name, len(rows))
+        if names and len(rows) != committed:
+            raise _corrupt(manifest, f"the files hold {len(rows)} rows, but {committed} were committed")
+        return rows
 
     def scan(self, columns: Iterable[str] | None = None, units: Iterable[int] | None = None) -> Iterator[Rows]:
         """Rows, unit by unit, so that only one unit is in memory at a time."""
@@ -261,7 +265,12 @@ class Layer:
             for unit in units:
                 self.newest_manifest(unit)
         else:
-            self._manifests.update({paths[path]: Manifest.from_json(data, path) for path, data in contents.items()})
+            self._manifests.update(
+                {
+                    paths[path]: Manifest.from_json(data, self.node, self.fingerprint, paths[path])
+                    for path, data in contents.items()
+                }
+            )
 
     def _read_files(self, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
         """Name -> content, in one gathered read. Files without their own checksum are checked by the manifest's."""

@@ -95,6 +95,13 @@ def _check(layer: Layer, unit: int) -> Damage | None:
         problem = _file_problem(layer.store, path, entry)
         if problem:
             return Damage(layer.node, layer.fingerprint, unit, path, problem)
+    try:
+        # All files are what the manifest says; are they also all that the rows need?
+        layer.read(unit)
+    except CorruptData as error:
+        return Damage(layer.node, layer.fingerprint, unit, manifest.folder, error.problem)
+    except InputMissing:
+        return None  # the layer's record is missing, which is an item of its own
     return None
 
 
