@@ -32,9 +32,9 @@ Views over the tables above that show the quality of a run without ground truth,
 
 _ERRORS = """# Errors
 
-Every expected failure is a `pdstore.errors.PdError`. Its message says what was expected, what was found, where, and what
-to do; `problem`, `where` and `fix` are attributes of the error. The classes are sorted by what a handler would do, and
-`pd` exits with the exit code of the class.
+Every expected failure is a `pdstore.errors.PdError`. Its message says what was expected, what was found, where, and
+what to do; `problem`, `where` and `fix` are attributes of the error. The classes are sorted by what a handler would
+do, and `pd` exits with the exit code of the class.
 
 This page is printed by `python -m schemas errors` and checked by a test.
 

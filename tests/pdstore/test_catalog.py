@@ -88,15 +88,6 @@ class TestContract:
             {"node": "grouping", "reason": "truncated", "n": 2}
         ]
 
-    def test_commits_and_layers_are_tables(self, layer: Layer) -> None:
-        """``commits`` has one row per unit with its counts, ``layers`` one row per layer with its state."""
-        manifest = layer.manifest(1)
-        (row,) = query(layer, "SELECT * FROM commits WHERE unit = 1")
-        assert (row["rows"], row["errors"], row["bytes"]) == (5, 2, manifest.size)
-        assert (row["attempt"], row["content"], row["host"]) == (manifest.attempt, manifest.content, manifest.host)
-        (row,) = query(layer, "SELECT stage, is_current, units, table_name, identity->'settings' AS s FROM layers")
-        assert row == {"stage": "grouping", "is_current": True, "units": 2, "table_name": "parts", "s": '{"k":4}'}
-
     def test_views_of_an_empty_store_have_no_rows(self, place: Place) -> None:
         """Every declared table can be queried, with its columns, before anything has been computed."""
         store = new_store(place.url, **place.options)

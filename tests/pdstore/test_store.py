@@ -214,26 +214,3 @@ def test_a_node_that_never_ran_is_missing_input(tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="crf: there is no output of crf yet. Run: pd stage run crf"):
         _ = layer.table
     assert layer.units() == []
-
-
-@pytest.mark.parametrize("data", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "other": 2}'])
-def test_a_damaged_store_file_is_named(tmp_path: Path, data: str) -> None:
-    """Whatever its content, the error is CorruptData with its path."""
-    (tmp_path / "store.json").write_text(data)
-    with pytest.raises(CorruptData, match=r"store\.json"):
-        Store(str(tmp_path))
-
-
-def test_a_damaged_layer_file_is_named(tmp_path: Path) -> None:
-    """The error is CorruptData with its path."""
-    layer = filled(str(tmp_path))
-    layer.store.files.write(layout.layer_info("grouping", layer.fingerprint), b'{"node": "grouping"}')
-    with pytest.raises(CorruptData, match=r"layer\.json"):
-        _ = Store(str(tmp_path)).layer("grouping", layer.fingerprint).table
-
-
-def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
-    """A store of format 2 is not opened."""
-    (tmp_path / "store.json").write_text('{"format": 2, "blocks": 7}')
-    with pytest.raises(CorruptData, match="format 2.*Update the program"):
-        Store(str(tmp_path))
