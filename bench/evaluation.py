@@ -81,18 +81,19 @@ class Dense:
         assert isinstance(image.gt_masks, Ragged)
         assert isinstance(image.pred_masks, Ragged)
         assert isinstance(image.object_mask, bytes)
-        true, found = (masks.decode(rle, SIZE_PX, SIZE_PX) for rle in (image.gt_masks, image.pred_masks))
+        true, predicted = (masks.decode(rle, SIZE_PX, SIZE_PX) for rle in (image.gt_masks, image.pred_masks))
         if self.protocol.cuts_to_object:
-            found = found & masks.decode_one(image.object_mask, SIZE_PX, SIZE_PX)
-        scores, iou = np.asarray(image.pred_scores), dense_iou(found, true)
+            predicted = predicted & masks.decode_one(image.object_mask, SIZE_PX, SIZE_PX)
+        scores, iou = np.asarray(image.pred_scores), dense_iou(predicted, true)
         self.num_gt += len(true)
         self._recall("", iou, scores)
         if not self.num_clusters:
-            best = np.where(found, scores[:, None, None].astype(np.float32), -1).argmax(0)
-            self._recall("-unique", dense_iou(found & (best == np.arange(len(found))[:, None, None]), true), scores)
+            best = np.where(predicted, scores[:, None, None].astype(np.float32), -1).argmax(0)
+            unique = predicted & (best == np.arange(len(predicted))[:, None, None])
+            self._recall("-unique", dense_iou(unique, true), scores)
             return
         kept = iou.max(1) > self.protocol.min_iou
-        over = painted(found[kept], np.asarray(image.pred_clusters)[kept], self.num_clusters)
+        over = painted(predicted[kept], np.asarray(image.pred_clusters)[kept], self.num_clusters)
         under = painted(true, np.asarray(image.gt_parts), self.num_parts)
         pair = (over * (self.num_parts + 1) + under).ravel()
         joint = self.joint[image.object_class]

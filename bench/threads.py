@@ -51,10 +51,10 @@ def measured(environment: dict[str, str], processes: int, steps: int) -> float:
     """Seconds per step, the mean over ``processes`` that run at once."""
     base = {name: value for name, value in os.environ.items() if name not in _NAMES}
     # An empty value keeps the package from setting the variable, so that libgomp's default is measured.
-    own = {"GOMP_SPINCOUNT": "", **environment} if "GOMP_SPINCOUNT" not in environment else environment
+    chosen = {"GOMP_SPINCOUNT": "", **environment} if "GOMP_SPINCOUNT" not in environment else environment
     command = [sys.executable, "-m", "bench.threads", "--one", str(steps)]
     running = [
-        subprocess.Popen(command, env={**base, **own}, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+        subprocess.Popen(command, env={**base, **chosen}, stdout=subprocess.PIPE, text=True) for _ in range(processes)
     ]
     return sum(float(process.communicate()[0]) for process in running) / processes
 

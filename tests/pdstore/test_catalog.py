@@ -24,8 +24,8 @@ def catalog(store: Store, *current: Layer) -> Catalog:
 
 
 def query(layer: Layer, sql: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = catalog(layer.store, layer).query(sql).to_pylist()
-    return found
+    rows: list[dict[str, Any]] = catalog(layer.store, layer).query(sql).to_pylist()
+    return rows
 
 
 class TestContract:
@@ -247,8 +247,8 @@ def test_a_layer_of_an_earlier_program_may_lack_columns(tmp_path: Path) -> None:
     old.commit(0, Rows(less, {"image_id": [1, 2], "part": [0, 0]}))
     new = new_layer(store)
     new.commit(0, parts(4))
-    found = catalog(store, new).query("SELECT count(*) AS n, count(score) AS s FROM parts_all").to_pylist()
-    assert found == [{"n": 6, "s": 4}]
+    counts = catalog(store, new).query("SELECT count(*) AS n, count(score) AS s FROM parts_all").to_pylist()
+    assert counts == [{"n": 6, "s": 4}]
     only = catalog(store, old).query("SELECT score, name FROM parts").to_pylist()
     assert only == [{"score": None, "name": None}] * 2
 

@@ -29,8 +29,7 @@ class TestContract:
     def test_a_commit_records_everything_about_its_attempt(self, files: Files) -> None:
         """The manifest that is read equals the one returned, and lists every file with size and checksum."""
         made = commit(files, {"a": b"1", "z/b": b"22"})
-        found = read_manifest(files, "crf", "f00d", 3)
-        assert found == made
+        assert read_manifest(files, "crf", "f00d", 3) == made
         assert (made.node, made.fingerprint, made.unit) == ("crf", "f00d", 3)
         assert (made.rows, made.inputs) == ({"parts": 2}, {"x": "y"})
         assert made.size == 3

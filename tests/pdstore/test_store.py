@@ -46,19 +46,19 @@ class TestContract:
         """A layer that is found by its node and fingerprint has the same declaration and units."""
         store = Store(place.url, **place.options)
         assert store.nodes() == ["grouping"]
-        (found,) = store.layers("grouping")
-        assert found.fingerprint == layer.fingerprint == identity(k=4).fingerprint
-        assert (found.table, found.info.identity, found.info.program) == (PARTS, identity(k=4), "pdstore 0.1.0")
-        assert found.units() == [0, 1]
-        assert_equal(found.read(1), parts(5, seed=1))
+        (other,) = store.layers("grouping")
+        assert other.fingerprint == layer.fingerprint == identity(k=4).fingerprint
+        assert (other.table, other.info.identity, other.info.program) == (PARTS, identity(k=4), "pdstore 0.1.0")
+        assert other.units() == [0, 1]
+        assert_equal(other.read(1), parts(5, seed=1))
 
     def test_errors_and_extra_files_are_part_of_the_unit(self, layer: Layer) -> None:
         """They are read back; a unit without errors has none, and a file that does not exist is missing input."""
         layer.commit(2, parts(1), extra={"model.safetensors": b"weights"}, inputs={"objects": "d1"}, started=0.0)
         assert layer.file(2, "model.safetensors") == b"weights"
-        found = layer.errors(1)
-        assert found is not None
-        assert found.to_pydict() == errors(2).to_arrow().to_pydict()
+        rows = layer.errors(1)
+        assert rows is not None
+        assert rows.to_pydict() == errors(2).to_arrow().to_pydict()
         assert layer.errors(0) is None
         assert layer.manifest(1).rows == {"parts": 5, "errors": 2}
         assert layer.manifest(2).inputs == {"objects": "d1"}
