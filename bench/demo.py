@@ -1,12 +1,12 @@
-"""What the stages of the demo are worth over several seeds, beside three controls.
+"""The scores of the demo's stages over several seeds, and three controls.
 
-``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless told), and on the store of
-the first seed three controls, each as a second layer beside the first:
+``python -m bench.demo [FOLDER] [SEED …]`` runs the demo for each seed (0, 1 and 2 unless given). On the store of the
+first seed it also runs three controls, each as a second layer next to the first:
 
-- ``longer proposals``: the proposal model trained for the steps of both trainings, ranked, labelled and smoothed as
-  before, and no distillation. What distillation adds beyond these steps is its own.
-- ``no second CRF``: the labels as they are ranked, and the model that is distilled from them. The demo smooths them.
-- ``no CRF on predictions``: the distilled model's parts as it draws them. The demo smooths these too.
+- ``longer proposals``: the proposal model is trained for the steps of both trainings, then ranked, labelled and
+  smoothed as before, without distillation. It shows what distillation adds beyond training for more steps.
+- ``no second CRF``: the labels as they are ranked, and the model that is distilled from them. The demo smooths labels.
+- ``no CRF on predictions``: the parts as the distilled model predicts them. The demo smooths these too.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ DISTILLATION = ("distill-train", "distill", "eval-distill")
 
 
 def control(store: Store, name: str, overrides: list[str], rows: Sequence[str]) -> list[StageScore]:
-    """The scores of ``rows`` under other settings; the store's own settings are put back afterwards."""
-    own = Project.open(store)
+    """The scores of ``rows`` under other settings. The store's settings are restored afterwards."""
+    recorded = Project.open(store)
     other = Project.open(store, overrides)
     other.record()
     try:
         for node in other.nodes:
             if "distill" in rows or node not in DISTILLATION:
                 run_node(other, node, RunOptions(wait=True, new_layer=True))
-        found = [score for score in demo_scores(store) if score.name in rows]
-        return [replace(score, name=f"{name}, {score.name}") for score in found]
+        scores = [score for score in demo_scores(store) if score.name in rows]
+        return [replace(score, name=f"{name}, {score.name}") for score in scores]
     finally:
-        own.record()
+        recorded.record()
 
 
 def controls(store: Store) -> list[StageScore]:
-    """The rows of the controls."""
+    """The scores of all controls."""
     project = Project.open(store)
     steps = sum(project[node].settings.model_dump()["steps"] for node in ("proposal-train", "distill-train"))
     longer = control(store, "longer proposals", [f"proposal-train.steps={steps}"], ["proposals", "labels"])
@@ -51,7 +51,7 @@ def controls(store: Store) -> list[StageScore]:
 
 
 def main() -> None:
-    """Print a table: a row a stage, mIoU / AR@20 of every seed, and their means."""
+    """Print a table with one row per stage: mIoU / AR@20 of every seed, and their means."""
     folder = sys.argv[1] if len(sys.argv) > 1 else "pd-demo-bench"
     seeds = [int(word) for word in sys.argv[2:]] or [0, 1, 2]
     stores = {seed: open_demo(f"{folder}/seed-{seed}", seed) for seed in seeds}

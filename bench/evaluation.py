@@ -1,8 +1,9 @@
-"""Evaluation on run lengths against stacks of dense masks: wall time, and peak memory with few and many images.
+"""Evaluation on run lengths compared with stacks of dense masks: wall time, and peak memory by number of images.
 
-Run: ``python -m bench.evaluation [--images 5000 --dense 200]``. Images are drawn as they are evaluated, 640 x 640
-pixels, an object with five parts each; drawing is not timed. Each measurement is a process of its own, so that its peak
-memory can be told. The dense way gets a sample, for it would take too long, and both must find the same numbers on it.
+Run: ``python -m bench.evaluation [--images 5000 --dense 200]``. Images of 640 x 640 pixels with one object of five
+parts are drawn as they are evaluated; drawing is not timed. Each measurement runs in a process of its own, so that its
+peak memory can be measured. The dense method would take too long on all images and gets a sample, on which both methods
+must give the same numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = ["main"]
 
 SIZE_PX, NUM_PARTS, NUM_CLUSTERS, NUM_CLASSES = 640, 5, 8, 3
 CASES: dict[str, tuple[int, int, Protocol]] = {
-    # name: predictions an image, clusters, protocol
+    # name: predictions per image, clusters, protocol
     "parts of a model": (8, NUM_CLUSTERS, REFERENCE),
     "proposals": (100, 0, HONEST),
 }
@@ -47,7 +48,7 @@ def blob(rng: np.random.Generator, x: float, y: float, radius: float) -> bytes:
 
 
 def images(count: int, num_predictions: int) -> Iterator[ImageResult]:
-    """An object, five overlapping parts around its centre, and predictions near them."""
+    """Images with an object, five overlapping parts around its centre, and predictions near the parts."""
     for image_id in range(count):
         rng = np.random.default_rng(image_id)
         turn = 2 * np.pi * (np.arange(NUM_PARTS) / NUM_PARTS)
@@ -68,30 +69,31 @@ def images(count: int, num_predictions: int) -> Iterator[ImageResult]:
 
 
 class Dense:
-    """The same numbers from decoded stacks of masks, written the way one writes it first."""
+    """The same numbers from decoded stacks of masks, in the straightforward way."""
 
     def __init__(self, num_parts: int, num_clusters: int, protocol: Protocol) -> None:
         self.num_parts, self.num_clusters, self.protocol = num_parts, num_clusters, protocol
         self.joint = {c: np.zeros((num_clusters + 1, num_parts + 1), np.int64) for c in range(NUM_CLASSES)}
-        self.found = {kind: np.zeros((len(RECALL_AT), 10), np.int64) for kind in ("", "-unique")}
+        self.hits = {kind: np.zeros((len(RECALL_AT), 10), np.int64) for kind in ("", "-unique")}
         self.num_gt = 0
 
     def add(self, image: ImageResult) -> None:
         assert isinstance(image.gt_masks, Ragged)
         assert isinstance(image.pred_masks, Ragged)
         assert isinstance(image.object_mask, bytes)
-        true, found = (masks.decode(rle, SIZE_PX, SIZE_PX) for rle in (image.gt_masks, image.pred_masks))
+        true, predicted = (masks.decode(rle, SIZE_PX, SIZE_PX) for rle in (image.gt_masks, image.pred_masks))
         if self.protocol.cuts_to_object:
-            found = found & masks.decode_one(image.object_mask, SIZE_PX, SIZE_PX)
-        scores, iou = np.asarray(image.pred_scores), dense_iou(found, true)
+            predicted = predicted & masks.decode_one(image.object_mask, SIZE_PX, SIZE_PX)
+        scores, iou = np.asarray(image.pred_scores), dense_iou(predicted, true)
         self.num_gt += len(true)
         self._recall("", iou, scores)
         if not self.num_clusters:
-            best = np.where(found, scores[:, None, None].astype(np.float32), -1).argmax(0)
-            self._recall("-unique", dense_iou(found & (best == np.arange(len(found))[:, None, None]), true), scores)
+            best = np.where(predicted, scores[:, None, None].astype(np.float32), -1).argmax(0)
+            unique = predicted & (best == np.arange(len(predicted))[:, None, None])
+            self._recall("-unique", dense_iou(unique, true), scores)
             return
         kept = iou.max(1) > self.protocol.min_iou
-        over = painted(found[kept], np.asarray(image.pred_clusters)[kept], self.num_clusters)
+        over = painted(predicted[kept], np.asarray(image.pred_clusters)[kept], self.num_clusters)
         under = painted(true, np.asarray(image.gt_parts), self.num_parts)
         pair = (over * (self.num_parts + 1) + under).ravel()
         joint = self.joint[image.object_class]
@@ -99,12 +101,12 @@ class Dense:
 
     def _recall(self, kind: str, iou: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> None:
         usable = iou.max(1) > self.protocol.min_iou_recall
-        self.found[kind] += recalled(iou[usable], scores[usable], RECALL_AT)
+        self.hits[kind] += recalled(iou[usable], scores[usable], RECALL_AT)
 
     def metrics(self) -> dict[str, float]:
         kinds = ("",) if self.num_clusters else ("", "-unique")
         recall = {
-            f"AR@{n}{kind}": 100 * self.found[kind][row].mean() / self.num_gt
+            f"AR@{n}{kind}": 100 * self.hits[kind][row].mean() / self.num_gt
             for kind in kinds
             for row, n in enumerate(RECALL_AT)
         }
@@ -115,7 +117,7 @@ class Dense:
 
 
 def dense_iou(a: Bools, b: Bools) -> npt.NDArray[np.float64]:
-    """(A, B): one matrix product; sums of ones are exact in float32 below 2^24."""
+    """(A, B) IoU by one matrix product; sums of ones are exact in float32 below 2^24."""
     flat_a, flat_b = (stack.reshape(len(stack), -1).astype(np.float32) for stack in (a, b))
     common = (flat_a @ flat_b.T).astype(np.float64)
     return np.asarray(common / np.maximum(flat_a.sum(1)[:, None] + flat_b.sum(1) - common, 1))
@@ -128,10 +130,10 @@ def painted(stack: Bools, values: npt.NDArray[np.int64], background: int) -> npt
     return canvas
 
 
-def one(way: str, case: str, count: int) -> dict[str, object]:
-    """Seconds of the evaluation without drawing, the peak memory of this process, the numbers."""
+def measure(method: str, case: str, count: int) -> dict[str, object]:
+    """Seconds of the evaluation without drawing, the peak memory of this process in MB, and the metrics."""
     num_predictions, num_clusters, protocol = CASES[case]
-    evaluation = {"runs": Evaluation, "dense": Dense}[way](NUM_PARTS, num_clusters, protocol)
+    evaluation = {"runs": Evaluation, "dense": Dense}[method](NUM_PARTS, num_clusters, protocol)
     seconds = 0.0
     for image in images(count, num_predictions):
         start = time.perf_counter()
@@ -142,38 +144,39 @@ def one(way: str, case: str, count: int) -> dict[str, object]:
     return {"seconds": seconds, "peak_mb": peak, "metrics": metrics}
 
 
-def measured(way: str, case: str, count: int) -> dict[str, Any]:
-    """:func:`one` in a process of its own, and what an image took."""
-    command = [sys.executable, "-m", "bench.evaluation", "--one", way, case, str(count)]
+def measure_apart(method: str, case: str, count: int) -> dict[str, Any]:
+    """:func:`measure` in a process of its own, plus the milliseconds per image."""
+    command = [sys.executable, "-m", "bench.evaluation", "--one", method, case, str(count)]
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    found = json.loads(output)
-    each = 1e3 * found["seconds"] / count
-    print(f"| {case} | {way} | {count} | {found['seconds']:.1f} | {each:.2f} | {found['peak_mb']:.0f} |", flush=True)
-    return {"each": each, **found}
+    result = json.loads(output)
+    each = 1e3 * result["seconds"] / count
+    cost = f"{result['seconds']:.1f} | {each:.2f} | {result['peak_mb']:.0f}"
+    print(f"| {case} | {method} | {count} | {cost} |", flush=True)
+    return {"each": each, **result}
 
 
 def main() -> None:
-    """Print a row a measurement, then what they say."""
+    """Print one row per measurement, then a summary."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=5000)
-    parser.add_argument("--dense", type=int, default=200, help="images of 8 masks that the dense way gets")
+    parser.add_argument("--dense", type=int, default=200, help="images of 8 masks for the dense method")
     parser.add_argument("--one", nargs=3)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(one(options.one[0], options.one[1], int(options.one[2]))))
+        print(json.dumps(measure(options.one[0], options.one[1], int(options.one[2]))))
         return
-    print("| predictions | way | images | seconds | ms an image | peak memory, MB |\n|---|---|---|---|---|---|")
+    print("| predictions | method | images | seconds | ms per image | peak memory, MB |\n|---|---|---|---|---|---|")
     lines = []
     for case in CASES:
-        # As many masks in each case.
+        # The same number of masks in each case.
         sample = max(1, options.dense * CASES["parts of a model"][0] // CASES[case][0])
-        dense, same = (measured(way, case, sample) for way in ("dense", "runs"))
+        dense, same = (measure_apart(method, case, sample) for method in ("dense", "runs"))
         worst = max(abs(same["metrics"][name] - value) for name, value in dense["metrics"].items())
-        few, many = (measured("runs", case, count) for count in (options.images // 10, options.images))
+        few, many = (measure_apart("runs", case, count) for count in (options.images // 10, options.images))
         faster, growth = dense["each"] / many["each"], many["peak_mb"] / few["peak_mb"]
         lines.append(
             f"{case}: {faster:.1f} times as fast; peak memory {growth:.2f} times that with a tenth of the images; "
-            f"largest difference of a number {worst:.1e}"
+            f"largest difference in a number {worst:.1e}"
         )
     print("\n".join(lines))
 

@@ -1,7 +1,7 @@
-"""Pixel grouping: the swapped order of upsampling and product against the naive one, and the network in batches.
+"""Pixel grouping: assigning before upsampling compared with upsampling first, and the network in batches.
 
 Run: ``python -m bench.grouping [--channels 1152 --stride 8 --height 480 --width 640 -k 4 --repeats 3]``.
-Both orders assign the pixels of one random object to the same random centroids. The network is a DINOv2 ViT-S of
+Both orders assign the pixels of one random object to the same random centroids. The network is a DINOv2 ViT-S with
 random weights at long side 322, on the GPU if there is one.
 """
 
@@ -36,7 +36,7 @@ def naive(features: Array, mask: Array, centroids: Array, metric: Metric) -> Arr
 
 
 def best_of(repeats: int, order: Assign, *arguments: Any) -> tuple[float, Array]:
-    """Shortest of ``repeats`` runs in seconds, and the result."""
+    """The shortest of ``repeats`` runs in seconds, and the result."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -46,7 +46,7 @@ def best_of(repeats: int, order: Assign, *arguments: Any) -> tuple[float, Array]
 
 
 def network_in_batches(repeats: int, pictures: int = 16) -> None:
-    """Print milliseconds an image in the network at several batch sizes."""
+    """Print the network's milliseconds per image at several batch sizes."""
     import torch
     from transformers import Dinov2Config, Dinov2Model
 
@@ -64,11 +64,11 @@ def network_in_batches(repeats: int, pictures: int = 16) -> None:
             return np.stack([m[0] for i in range(0, pictures, size) for m in network.maps(list(pixels[i : i + size]))])
 
         seconds, _ = best_of(repeats, run)
-        print(f"network on {device}, {size:2d} images at once: {seconds / pictures * 1e3:6.1f} ms an image")
+        print(f"network on {device}, batches of {size:2d}: {seconds / pictures * 1e3:6.1f} ms per image")
 
 
 def main() -> None:
-    """Print milliseconds an image of both orders, their ratio and the share of equal labels; then the network's."""
+    """Print both orders' milliseconds per image, their ratio and the share of equal labels, then the network's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("channels", 1152), ("stride", 8), ("height", 480), ("width", 640), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)

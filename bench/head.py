@@ -1,9 +1,9 @@
-"""The class-specific head: only the slice's rows against the product with all of them, then the slice.
+"""The class-specific head: the product with the slice's rows only, compared with all rows and then the slice.
 
 Run: ``python -m bench.head [--objects 22000 --parts 8 --batch 4 --naive-batch 4 --queries 200 --width 256]``.
-Each form runs in a process of its own, forward and backward of one prediction (a step of distillation has ten), on the
-CPU and, if there is one, on a GPU. Memory is the peak over what the process had before the forward pass: the resident
-set on a CPU, what torch has allocated on a GPU. The gradient of the weights is part of both and given by itself.
+Each form runs the forward and backward pass of one prediction (a step of distillation has ten) in a process of its own,
+on the CPU and, if there is one, on a GPU. Memory is the peak above that before the forward pass: of the resident set on
+a CPU, and of torch's allocations on a GPU. The gradient of the weights is part of both and also printed separately.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MIB = 2**20
 
 
 class NaiveHead(nn.Module):
-    """All logits, (B, Q, objects x parts + 1), of which each image keeps its own."""
+    """Computes all logits, (B, Q, objects x parts + 1), and keeps those of each image's class."""
 
     def __init__(self, width: int, num_objects: int, num_parts: int) -> None:
         super().__init__()
@@ -36,15 +36,15 @@ class NaiveHead(nn.Module):
     def forward(self, features: Tensor, object_class: Tensor) -> Tensor:
         logits = self.linear(features)
         starts = (object_class * self.num_parts).tolist()
-        own = [row[:, start : start + self.num_parts] for row, start in zip(logits, starts, strict=True)]
-        return torch.cat([torch.stack(own), logits[..., -1:]], -1)
+        kept = [row[:, start : start + self.num_parts] for row, start in zip(logits, starts, strict=True)]
+        return torch.cat([torch.stack(kept), logits[..., -1:]], -1)
 
 
 FORMS: dict[str, type[SlicedHead | NaiveHead]] = {"sliced": SlicedHead, "naive": NaiveHead}
 
 
 def fill(head: SlicedHead | NaiveHead) -> None:
-    """The same weights in both forms: rows of parts at random, no biases, "no object" all zero."""
+    """Give both forms the same weights: random rows for parts, zeros for biases and "no object"."""
     weight = head.weight if isinstance(head, SlicedHead) else head.linear.weight[:-1]
     with torch.no_grad():
         for parameter in head.parameters():
@@ -53,14 +53,14 @@ def fill(head: SlicedHead | NaiveHead) -> None:
 
 
 def used(device: str) -> float:
-    """Peak memory so far, MiB."""
+    """Peak memory so far, in MiB."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / MIB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(form: str, device: str, batch: int, values: argparse.Namespace) -> dict[str, float]:
-    """Milliseconds (median of the repeats), peak MiB over what was there before, and the mean of the logits."""
+    """Milliseconds (median of the repeats), peak MiB above the start, and the mean square of the logits."""
     head = FORMS[form](values.width, values.objects, values.parts).to(device)
     fill(head)
     torch.manual_seed(1)
@@ -75,19 +75,19 @@ def measure(form: str, device: str, batch: int, values: argparse.Namespace) -> d
         if device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
-    found = {"ms": sorted(seconds)[len(seconds) // 2] * 1e3, "mib": used(device) - before}
-    return found | {"logits": float(logits.detach().square().mean())}
+    cost = {"ms": sorted(seconds)[len(seconds) // 2] * 1e3, "mib": used(device) - before}
+    return cost | {"logits": float(logits.detach().square().mean())}
 
 
 def in_own_process(form: str, device: str, batch: int) -> dict[str, float]:
-    """The same, in a new process, so that one form's memory is not the other's."""
+    """:func:`measure` in a new process, so that the forms do not share memory."""
     words = [sys.executable, "-m", "bench.head", *sys.argv[1:], "--one", form, device, str(batch)]
-    found = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    return dict(json.loads(found))
+    output = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(output))
 
 
 def main() -> None:
-    """Print a table, one row a form and device."""
+    """Print one row per form and device."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sizes = {"objects": 22_000, "parts": 8, "batch": 4, "naive-batch": 4, "queries": 200, "width": 256, "repeats": 3}
     for name, default in sizes.items():
@@ -103,9 +103,9 @@ def main() -> None:
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         results = {}
         for form, batch in (("sliced", values.batch), ("naive", values.naive_batch)):
-            results[form] = found = in_own_process(form, device, batch)
+            results[form] = cost = in_own_process(form, device, batch)
             rows = values.parts * (values.objects if form == "naive" else 1) + 1
-            numbers = f"{found['ms']:9.1f} ms  {found['mib']:8.0f} MiB  {batch * values.queries * rows:>12,} logits"
+            numbers = f"{cost['ms']:9.1f} ms  {cost['mib']:8.0f} MiB  {batch * values.queries * rows:>12,} logits"
             print(f"{device:5} {form:7} batch {batch:3}  {numbers}")
         if values.batch == values.naive_batch:
             apart = abs(results["sliced"]["logits"] / results["naive"]["logits"] - 1)

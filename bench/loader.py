@@ -1,9 +1,9 @@
-"""The streaming loader against a plain Dataset over one ``torch.save`` file an image, and its memory.
+"""The streaming loader compared with a plain Dataset of one ``torch.save`` file per image, and its memory.
 
 Run: ``python -m bench.loader [--images 384 --rounds 3 --rows 10000 200000]``. Both loaders read the same images and
 masks, call the same augmentation and collation, and run in a process pinned to one core, in turns, from a warm page
-cache. Without augmentation samples are only read and decoded, neither brought to one size nor stacked.
-Memory: peak of a process that chooses its images by SQL and streams 10,000 samples.
+cache. Without augmentation, samples are only read and decoded, and neither resized nor stacked.
+Memory is the peak of a process that chooses its images by SQL and streams 10,000 samples.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from schemas.training import AugmentSettings, TrainSettings
 
 __all__ = ["main"]
 
-PARTS_AN_IMAGE, BATCH = 4, 16
+PARTS_PER_IMAGE, BATCH = 4, 16
 HEIGHT, WIDTH, SQUARE = 375, 500, 640
 SMALL_PX, STREAMED = 48, 10_000
-"""Of the memory runs: there, rows are what counts, not pixels."""
+"""For the memory runs, in which the number of rows matters and not that of pixels."""
 AUGMENT = {"on": AugmentSettings(size_px=SQUARE), "small": AugmentSettings(size_px=32), "off": None}
 LOADERS = ("store", "files")
 
 
 def picture(number: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, 3) uint8, a coloured texture with some noise, and (4, H, W) bool, the parts of a round object."""
+    """(H, W, 3) uint8, a coloured texture with noise, and (4, H, W) bool, the parts of a round object."""
     rng = np.random.default_rng(number)
     small = rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     texture = np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC), np.int16)
@@ -48,20 +48,20 @@ def picture(number: int, height: int, width: int) -> tuple[np.ndarray, np.ndarra
     coarse = Image.fromarray(rng.normal(size=(height // 12, width // 12)).astype(np.float32))
     rough = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
     angle = np.arctan2(y, x) + rng.uniform(0, np.pi) + 0.1 * rough
-    sector = np.floor(angle / (2 * np.pi) * PARTS_AN_IMAGE).astype(int) % PARTS_AN_IMAGE
+    sector = np.floor(angle / (2 * np.pi) * PARTS_PER_IMAGE).astype(int) % PARTS_PER_IMAGE
     inside = np.hypot(y, x) + 0.02 * rough < rng.uniform(0.25, 0.4)
-    return pixels, (sector == np.arange(PARTS_AN_IMAGE)[:, None, None]) & inside
+    return pixels, (sector == np.arange(PARTS_PER_IMAGE)[:, None, None]) & inside
 
 
 def image_row(image_id: int, key: str, height: int, width: int) -> dict[str, Any]:
-    named = {"key": key, "split": "train", "wnid": "n00000001", "class_id": 0, "class_name": "thing"}
+    named = {"key": key, "split": "train", "wnid": "n00000001", "class_id": 0, "class_name": "object"}
     size = {"height": height, "width": width, "bytes": 0, "mode": "JPEG/RGB", "orientation": 1}
     return {"image_id": image_id, **named, **size, "sha256": "", "encoded": b""}
 
 
 def part_rows(image_id: int, stack: np.ndarray, rle: Ragged) -> list[dict[str, Any]]:
     areas, (height, width) = stack.sum((1, 2)), stack.shape[1:]
-    named = {"object_id": 0, "category_id": 0, "category_name": "thing", "part_name": "", "score": 1.0}
+    named = {"object_id": 0, "category_id": 0, "category_name": "object", "part_name": "", "score": 1.0}
     size = {"height": height, "width": width, "feature": np.zeros(8, np.float16)}
     return [
         {"image_id": image_id, "part_id": number, **named, **size, "rle": rle[number]}
@@ -71,23 +71,23 @@ def part_rows(image_id: int, stack: np.ndarray, rle: Ragged) -> list[dict[str, A
 
 
 def make_store(folder: Path, rows: int, block_size: int, pictures: list[tuple[str, np.ndarray]]) -> Store:
-    """A store of ``rows`` images, which are ``pictures`` over and over, each with its parts."""
+    """A store of ``rows`` images, which repeat ``pictures``, each with its parts."""
     store = Store.create(str(folder / "store"), StoreInfo(block_size, 0, {"root": str(folder)}))
     images, parts = (store.declare(table.name, Identity("bench", 1), table, "bench") for table in (IMAGES, PARTS))
     encoded = [(key, stack, masks.encode(stack)) for key, stack in pictures]
     for block, first in enumerate(range(0, rows, block_size)):
-        image_rows, own = [], []
+        image_records, part_records = [], []
         for image_id in range(first, min(first + block_size, rows)):
             key, stack, rle = encoded[image_id % len(encoded)]
-            image_rows.append(image_row(image_id, key, *stack.shape[1:]))
-            own += part_rows(image_id, stack, rle)
-        images.commit(block, Rows.from_records(IMAGES, image_rows))
-        parts.commit(block, Rows.from_records(PARTS, own))
+            image_records.append(image_row(image_id, key, *stack.shape[1:]))
+            part_records += part_rows(image_id, stack, rle)
+        images.commit(block, Rows.from_records(IMAGES, image_records))
+        parts.commit(block, Rows.from_records(PARTS, part_records))
     return store
 
 
 def make_data(folder: Path, count: int) -> None:
-    """The same images and masks twice: in a store, and as a ``.pt`` file beside each JPEG."""
+    """Write the same images and masks twice: to a store, and as one ``.pt`` file per JPEG."""
     import torch
 
     pictures = []
@@ -100,7 +100,7 @@ def make_data(folder: Path, count: int) -> None:
 
 
 def make_rows(folder: Path, rows: int) -> None:
-    """A store of many rows that name few and small image files."""
+    """Write a store of many rows that refer to a few small image files."""
     pictures = []
     for number in range(32):
         pixels, stack = picture(number, SMALL_PX, SMALL_PX)
@@ -110,7 +110,7 @@ def make_rows(folder: Path, rows: int) -> None:
 
 
 def streamed(folder: Path, augment: AugmentSettings | None, window: int) -> Iterator[Any]:
-    """Batches of the store's loader, with one thread that decodes; without augmentation lists of samples."""
+    """Batches of the store's loader, with one decoding thread; without augmentation, lists of samples."""
     from pdstore.stream import Position, SampleOrder
     from stages.train.node import part_choice
     from stages.train.samples import batches
@@ -129,7 +129,7 @@ def streamed(folder: Path, augment: AugmentSettings | None, window: int) -> Iter
 
 
 def plain(folder: Path, augment: AugmentSettings | None) -> Iterator[Any]:
-    """Batches of a map-style Dataset that opens a JPEG and a ``.pt`` file a sample; shuffled, without workers."""
+    """Shuffled batches of a map-style Dataset that opens a JPEG and a ``.pt`` file per sample; no workers."""
     import torch
 
     from stages.train.samples import Sample, collate
@@ -143,7 +143,7 @@ def plain(folder: Path, augment: AugmentSettings | None) -> Iterator[Any]:
         def __getitem__(self, number: int) -> Sample:
             pixels = np.asarray(Image.open(names[number].with_suffix(".jpg")).convert("RGB"))
             saved = torch.load(names[number].with_suffix(".pt"), weights_only=True)
-            return Sample(number, pixels, saved["part_masks"].numpy(), np.zeros(PARTS_AN_IMAGE, np.int64))
+            return Sample(number, pixels, saved["part_masks"].numpy(), np.zeros(PARTS_PER_IMAGE, np.int64))
 
     def stack(samples: list[Sample]) -> Any:
         return samples if augment is None else collate([partial(itself, s) for s in samples], augment, 0, 0)
@@ -153,18 +153,18 @@ def plain(folder: Path, augment: AugmentSettings | None) -> Iterator[Any]:
 
 
 def itself(sample: Any) -> Any:
-    """A sample that is decoded already, as collation asks for it."""
+    """An already decoded sample, in the form that collation calls."""
     return sample
 
 
 def samples_per_second(folder: Path, loader: str, mode: str, count: int) -> tuple[float, float]:
-    """Of one core: samples a second, and samples a second of CPU time."""
+    """Samples per second on one core, by wall time and by CPU time."""
     import torch
 
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
     stream = streamed(folder, AUGMENT[mode], 2) if loader == "store" else plain(folder, AUGMENT[mode])
-    for _ in range(4):  # what is read and built once, and the batches that are made ahead
+    for _ in range(4):  # reads and builds what is needed once, and the batches that are made ahead
         next(stream)
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(count // BATCH):
@@ -174,11 +174,11 @@ def samples_per_second(folder: Path, loader: str, mode: str, count: int) -> tupl
 
 
 def peak_mb(folder: Path) -> tuple[float, float, float]:
-    """Peak resident memory: before the selection, after it, after the samples. Window 4: 8 blocks of 1024 images."""
+    """Peak resident memory in MB: before the selection, after it, and after the samples. Window 4: 8 blocks of 1024."""
     import torch
 
     torch.set_num_threads(1)
-    import stages.train.node  # noqa: F401  (what a trainer loads)
+    import stages.train.node  # noqa: F401  (the libraries of a trainer)
 
     loaded = _peak()
     stream = streamed(folder, AUGMENT["small"], 4)
@@ -189,20 +189,20 @@ def peak_mb(folder: Path) -> tuple[float, float, float]:
 
 
 def _peak() -> float:
-    # Not getrusage: across fork and exec it counts what the parent once used.
+    # getrusage is not used: across fork and exec it counts what the parent once used.
     line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
 def in_process(*words: object) -> list[float]:
-    """What this module prints when it is called with these words."""
+    """The numbers that this module prints when it is run with these arguments."""
     command = [sys.executable, "-m", "bench.loader", "--one", *map(str, words)]
-    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return [float(word) for word in found.stdout.split()]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [float(word) for word in finished.stdout.split()]
 
 
-def one(words: list[str]) -> None:
-    """A measurement in this process: ``folder loader mode count``, or ``folder`` for memory."""
+def measure(words: list[str]) -> None:
+    """Print a measurement of this process: ``folder loader mode count``, or ``folder`` for memory."""
     values: Callable[[], tuple[float, ...]]
     if len(words) == 1:
         values = partial(peak_mb, Path(words[0]))
@@ -210,29 +210,29 @@ def one(words: list[str]) -> None:
         values = partial(samples_per_second, Path(words[0]), words[1], words[2], int(words[3]))
     print(*values())
     sys.stdout.flush()
-    os._exit(0)  # the loader's threads are endless
+    os._exit(0)  # the loader's threads never end
 
 
 def speed(folder: Path, count: int, rounds: int) -> None:
-    """Print a row a mode: the medians of both loaders, and their ratio."""
+    """Print one row per mode: the medians of both loaders, and their ratio."""
     units = "store, samples/s | files, samples/s | store / files | store, samples/CPU s | files, samples/CPU s"
     print(f"| augmentation | {units} |\n|---|---|---|---|---|---|")
     for mode in ("on", "off"):
-        found: dict[str, list[list[float]]] = {loader: [] for loader in LOADERS}
+        speeds: dict[str, list[list[float]]] = {loader: [] for loader in LOADERS}
         for _ in range(rounds):
             for loader in LOADERS:
-                found[loader].append(in_process(folder, loader, mode, count))
+                speeds[loader].append(in_process(folder, loader, mode, count))
         (store, store_cpu), (files, files_cpu) = (
-            [statistics.median(values) for values in zip(*found[loader], strict=True)] for loader in LOADERS
+            [statistics.median(values) for values in zip(*speeds[loader], strict=True)] for loader in LOADERS
         )
         ratio = f"{store / files:.2f}"
         print(f"| {mode} | {store:.1f} | {files:.1f} | {ratio} | {store_cpu:.1f} | {files_cpu:.1f} |", flush=True)
 
 
 def main() -> None:
-    """Print samples a second of one core, bytes an image, and peak memory by number of rows."""
+    """Print samples per second on one core, bytes per image, and peak memory by number of rows."""
     if sys.argv[1:2] == ["--one"]:
-        one(sys.argv[2:])
+        measure(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=384)
     parser.add_argument("--rounds", type=int, default=3)
@@ -243,8 +243,8 @@ def main() -> None:
         make_data(folder, options.images)
         stored = sum(path.stat().st_size for path in (folder / "store").rglob("*") if path.is_file())
         saved = sum(path.stat().st_size for path in folder.glob("*.pt"))
-        print(f"{options.images} images of {WIDTH}x{HEIGHT} px, {PARTS_AN_IMAGE} parts each, square {SQUARE} px")
-        print(f"labels: {stored / options.images / 1e3:.1f} KB an image in the store, ", end="")
+        print(f"{options.images} images of {WIDTH}x{HEIGHT} px, {PARTS_PER_IMAGE} parts each, square {SQUARE} px")
+        print(f"labels: {stored / options.images / 1e3:.1f} KB per image in the store, ", end="")
         print(f"{saved / options.images / 1e3:.1f} KB in files\n", flush=True)
         speed(folder, options.images, options.rounds)
     print("\n| rows | libraries, MB | selection chosen | 10,000 samples streamed |\n|---|---|---|---|")

@@ -1,7 +1,7 @@
-"""Blocks written and read a second, and what the gathered read saves against opening the Zarr group piece by piece.
+"""Blocks written and read per second, and a gathered read compared with opening the Zarr group piece by piece.
 
 Run: ``python -m bench.store [--blocks 20 --images 1024 --per-image 4 --dimensions 256]``.
-Both reads return the same rows from a warm page cache; they take turns, so that a busy machine slows both.
+Both reads return the same rows from a warm page cache; they take turns, so that a busy machine slows down both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["main"]
 
 TABLE = Table(
     "proposals",
-    "One row a proposal.",
+    "One row per proposal.",
     (
         Column("image_id", "int64", "image"),
         Column("score", "float32", "0 to 1"),
@@ -35,7 +35,7 @@ TABLE = Table(
 
 
 def block(images: int, per_image: int, dimensions: int) -> Rows:
-    """Random rows of the size of real ones: 200 to 400 bytes a mask."""
+    """Random rows of realistic size: 200 to 400 bytes per mask."""
     rng, count = np.random.default_rng(0), images * per_image
     return Rows(
         TABLE,
@@ -49,7 +49,7 @@ def block(images: int, per_image: int, dimensions: int) -> Rows:
 
 
 def piecewise(root: Path, layer: Layer, unit: int) -> Rows:
-    """What one does without the engine: Parquet, then each array of the group opened and read on its own."""
+    """A read without the engine: Parquet, then each array of the group opened and read separately."""
     folder = root / layer.manifest(unit).folder
     frame = pq.read_table(folder / "rows.parquet")
     group = zarr.open_group(folder / "data.zarr", mode="r", zarr_format=3, use_consolidated=False)
@@ -65,7 +65,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print a line a measurement: milliseconds a block (median), blocks and MB a second."""
+    """Print one line per measurement: milliseconds per block (median), blocks and MB per second."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("blocks", 20), ("images", 1024), ("per-image", 4), ("dimensions", 256)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -85,7 +85,7 @@ def main() -> None:
     middle = {name: statistics.median(values) for name, values in times.items()}
     print(f"{options.blocks} blocks of {len(rows)} rows, {size:.1f} MB each")
     for name, value in middle.items():
-        print(f"{name:17} {1e3 * value:7.1f} ms a block {1 / value:7.1f} blocks/s {size / value:7.0f} MB/s")
+        print(f"{name:17} {1e3 * value:7.1f} ms per block {1 / value:7.1f} blocks/s {size / value:7.0f} MB/s")
     print(f"gathered read is {middle['piece by piece'] / middle['gathered read']:.2f} times as fast as piece by piece")
 
 

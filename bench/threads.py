@@ -1,6 +1,6 @@
-"""How long torch's threads should spin while they wait: a step of a network like the demo's, alone and in company.
+"""How long torch's threads should spin while they wait: a step of a network like the demo's, alone and in parallel.
 
-Run: ``python -m bench.threads [STEPS]``. Each setting runs in a process of its own, first alone, then two at once.
+Run: ``python -m bench.threads [STEPS]``. Each setting runs first in one process, then in two at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 def step_seconds(steps: int) -> float:
-    """Mean seconds of a step of a small segmenter's training, batch 8 at 96 px, two threads."""
+    """Mean seconds per step of a small segmenter's training, with batch 8 at 96 px and two threads."""
     import torch
 
     from schemas.training import NetworkSettings, TrainSettings
@@ -48,24 +48,24 @@ def step_seconds(steps: int) -> float:
 
 
 def measured(environment: dict[str, str], processes: int, steps: int) -> float:
-    """Seconds a step, the mean over ``processes`` that run at once."""
+    """Seconds per step, the mean over ``processes`` that run at once."""
     base = {name: value for name, value in os.environ.items() if name not in _NAMES}
-    # What the package would set is kept out, so that libgomp's own default can be seen.
-    own = {"GOMP_SPINCOUNT": "", **environment} if "GOMP_SPINCOUNT" not in environment else environment
+    # An empty value keeps the package from setting the variable, so that libgomp's default is measured.
+    chosen = {"GOMP_SPINCOUNT": "", **environment} if "GOMP_SPINCOUNT" not in environment else environment
     command = [sys.executable, "-m", "bench.threads", "--one", str(steps)]
     running = [
-        subprocess.Popen(command, env={**base, **own}, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+        subprocess.Popen(command, env={**base, **chosen}, stdout=subprocess.PIPE, text=True) for _ in range(processes)
     ]
     return sum(float(process.communicate()[0]) for process in running) / processes
 
 
 def main() -> None:
-    """Print a line a setting."""
+    """Print one line per setting."""
     if sys.argv[1:2] == ["--one"]:
         print(step_seconds(int(sys.argv[2])))
         return
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    print("| threads wait by | seconds a step, alone | two processes at once |\n|---|---|---|")
+    print("| threads wait by | seconds per step, alone | two processes at once |\n|---|---|---|")
     for name, environment in SETTINGS.items():
         print(f"| {name} | {measured(environment, 1, steps):.3f} | {measured(environment, 2, steps):.3f} |", flush=True)
 

@@ -1,6 +1,7 @@
 """Every error that a user can meet: what was expected, what was found, where, and what to do about it.
 
-The tree is sorted by what a handler would do, and each class carries the program's exit code.
+The tree is sorted by what a handler would do, and each class carries the program's exit code. The first two paragraphs
+of each docstring say what happened and what a handler does about it: ``docs/errors.md`` is printed from them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ __all__ = [
 
 
 class PdError(Exception):
-    """Base of all expected failures.
+    """Base of all expected failures, and any failure that has no class of its own.
+
+    Show the message, which says what to do, and exit with the class's exit code.
 
     Args:
         problem: one sentence that says what is wrong and, unless that is obvious, what was expected and found.
@@ -44,43 +47,67 @@ class PdError(Exception):
 
 
 class UsageError(PdError, ValueError):
-    """The request itself is wrong: an argument, a name, a setting, an SQL text."""
+    """The request itself is wrong: an argument, a name, a setting or an SQL text.
+
+    Correct the request. The same request would fail again.
+    """
 
     exit_code = 2
 
 
 class StaleSettings(PdError):
-    """Blocks exist under other settings than those asked for."""
+    """Units exist under other settings than the requested ones.
+
+    Keep the old settings, make a new layer next to the old one, or replace the old one.
+    """
 
     exit_code = 3
 
 
 class PartlyFailed(PdError):
-    """Some units failed or wait for their input, and the others were committed."""
+    """Some units failed or wait for their input; the others were committed.
+
+    Fix the cause and run the same command again. Only what is missing is computed.
+    """
 
     exit_code = 4
 
 
 class Preempted(PdError):
-    """A signal asked the process to stop; what was committed stays."""
+    """A signal asked the process to stop; what was committed stays.
+
+    Run the same command again. It continues where it stopped.
+    """
 
     exit_code = 75
 
 
 class InputMissing(PdError):
-    """A node's input is not there, or not all of it."""
+    """An input does not exist, or is incomplete.
+
+    Compute or provide the input first. The message names the command or the file.
+    """
 
 
 class CorruptData(PdError):
-    """Stored bytes are not what their manifest or their format says."""
+    """Stored bytes are not what their manifest or their format says.
+
+    Do not use the data. Have it computed again with ``pd verify --repair``, or restore the file from a copy.
+    """
 
 
 class CommitConflict(PdError):
-    """Another attempt was committed first. Never an error to a user: the block is done."""
+    """Another attempt of the unit was committed first.
+
+    Go on with the next unit: this one is done. The runner does so, and users never see this error.
+    """
 
 
 class StorageFailure(PdError):
-    """The file system refused: disk full, no permission, connection lost."""
+    """The file system refused: the disk is full, a permission is missing, or the connection was lost.
+
+    Remove the cause and run the same command again. What was committed is safe.
+    """
 
 
 def _sentence(text: str) -> str:

@@ -49,7 +49,9 @@ def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
             if problem:
                 yield Damage(name, layer.fingerprint, -1, layout.layer_info(name, layer.fingerprint), problem)
             for unit in units:
-                yield _check(layer, unit)
+                damage = _check(layer, unit)
+                # Without a sound record of the layer, its rows cannot be decoded.
+                yield damage or (None if problem else _decode(layer, unit))
 
 
 def repair(store: Store, damage: Damage) -> None:
@@ -95,13 +97,15 @@ def _check(layer: Layer, unit: int) -> Damage | None:
         problem = _file_problem(layer.store, path, entry)
         if problem:
             return Damage(layer.node, layer.fingerprint, unit, path, problem)
+    return None
+
+
+def _decode(layer: Layer, unit: int) -> Damage | None:
+    """All files are what the manifest says: are they also all that the rows need?"""
     try:
-        # All files are what the manifest says; are they also all that the rows need?
         layer.read(unit)
     except CorruptData as error:
-        return Damage(layer.node, layer.fingerprint, unit, manifest.folder, error.problem)
-    except InputMissing:
-        return None  # the layer's record is missing, which is an item of its own
+        return Damage(layer.node, layer.fingerprint, unit, layer.manifest(unit).folder, error.problem)
     return None
 
 

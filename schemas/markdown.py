@@ -1,12 +1,14 @@
-"""``docs/tables.md``, printed from the declarations so that the page and the code always agree."""
+"""``docs/tables.md`` and ``docs/errors.md``, printed from the code so that the pages always agree with it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Iterator
 
+from pdstore.errors import PdError
 from pdstore.table import Table, View
 
-__all__ = ["tables_page"]
+__all__ = ["error_classes", "errors_page", "tables_page"]
 
 _HEAD = """# Tables
 
@@ -16,7 +18,7 @@ older layers too. Columns marked *vector* or *ragged* are not in SQL: they are Z
 in the same row order as its `rows.parquet`. A ragged column `x` is stored as two arrays, the bytes `x` and `x_offsets`
 (row i is `x[x_offsets[i]:x_offsets[i+1]]`).
 
-This page is printed by `python -m schemas` and checked by a test.
+This page is printed by `python -m schemas tables` and checked by a test.
 """
 
 
@@ -28,9 +30,43 @@ Views over the tables above that show the quality of a run without ground truth,
 """
 
 
+_ERRORS = """# Errors
+
+Every expected failure is a `pdstore.errors.PdError`. Its message says what was expected, what was found, where, and
+what to do; `problem`, `where` and `fix` are attributes of the error. The classes are sorted by what a handler would
+do, and `pd` exits with the exit code of the class.
+
+This page is printed by `python -m schemas errors` and checked by a test.
+
+| class | base classes | exit code | what happened | what a handler does |
+|---|---|---|---|---|
+"""
+
+
 def tables_page(tables: Iterable[Table], monitors: Iterable[View]) -> str:
-    """The page as Markdown."""
+    """``docs/tables.md`` as Markdown."""
     return "\n".join([_HEAD, *map(_section, tables), _MONITORS, *map(_section, monitors)])
+
+
+def errors_page() -> str:
+    """``docs/errors.md`` as Markdown."""
+    return _ERRORS + "".join(f"{_error_row(kind)}\n" for kind in error_classes())
+
+
+def error_classes(base: type[PdError] = PdError) -> Iterator[type[PdError]]:
+    """``base`` and the engine's classes below it, each before its subclasses, in the order of declaration."""
+    yield base
+    for kind in base.__subclasses__():
+        # Classes of the stages, which may happen to be loaded, are not part of the engine's tree.
+        if kind.__module__ == PdError.__module__:
+            yield from error_classes(kind)
+
+
+def _error_row(kind: type[PdError]) -> str:
+    paragraphs = (inspect.getdoc(kind) or "").split("\n\n")
+    happened, handler = (" ".join(paragraph.split()).replace("``", "`") for paragraph in paragraphs[:2])
+    bases = ", ".join(f"`{base.__name__}`" for base in kind.__bases__)
+    return f"| `{kind.__name__}` | {bases} | {kind.exit_code} | {happened} | {handler} |"
 
 
 def _section(table: Table | View) -> str:

@@ -148,7 +148,7 @@ class TestRequest:
 
     def test_a_store_that_is_none(self, pd: Pd, photos: Path) -> None:
         """A folder without store.json is none."""
-        assert_error(pd("--store", photos, "status"), 2, photos, "expected a store, found no store.json", "pd init")
+        assert_error(pd("--store", photos, "status"), 2, photos, "there is no store here (no store.json)", "pd init")
 
     def test_an_unknown_verb_and_option(self, pd: Pd, store: Path) -> None:
         """The error names the nearest verb; --store after the verb is sent to its place."""
@@ -197,7 +197,7 @@ class TestState:
         """The error names the file, for every verb that reads it."""
         (store / "pipeline.json").write_text(text)
         for words in (("status",), ("run",), ("config", "show")):
-            assert_error(pd(*words), 1, store / "pipeline.json", "expected what this program writes there", "a copy")
+            assert_error(pd(*words), 1, store / "pipeline.json", "not a record that this program wrote", "a copy")
 
     def test_settings_changed_upstream(self, pd: Pd, store: Path) -> None:
         """What a node reads is part of its identity: the error names the settings that changed, however far up."""
@@ -276,7 +276,7 @@ class TestState:
 
         with monkeypatch.context() as patched:
             patched.setattr("pdstore.files._write_synced", full)
-            assert_error(pd("run", "ingest"), 1, "expected room to write, found no space left", "Free some space")
+            assert_error(pd("run", "ingest"), 1, "the disk is full: there is no space left", "Free some space")
         assert committed(store) == before
         assert pd("run", "ingest").code == 0 and pd("verify").code == 0
 

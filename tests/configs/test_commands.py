@@ -1,4 +1,4 @@
-"""What a user of a preset types first, on a small folder in ImageNet's layout."""
+"""The first commands of a preset's user, on a small folder in ImageNet's layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = {"n01440764": "tench", "n02099601": "golden retriever"}
 
 @pytest.fixture
 def pd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pd:
-    """Runs ``pd`` in this process, in a folder without any weights: (exit code, stdout, stderr)."""
+    """Runs ``pd`` in this process, in a folder without weights, and returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words: object) -> tuple[int, str, str]:
@@ -32,7 +32,7 @@ def pd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
 
 @pytest.fixture
 def imagenet(tmp_path: Path) -> Path:
-    """``train/<wnid>/<wnid>_<n>.JPEG`` and ``labels.txt`` beside it: two classes of two pictures."""
+    """``train/<wnid>/<wnid>_<n>.JPEG`` and ``labels.txt`` next to ``train``: two classes of two pictures."""
     root = tmp_path / "imagenet"
     for wnid in NAMES:
         for number in range(2):
@@ -49,7 +49,7 @@ def imagenet(tmp_path: Path) -> Path:
 def test_the_first_commands_work_until_weights_are_missing(
     pd: Pd, imagenet: Path, tmp_path: Path, preset: str, has_folder: bool
 ) -> None:
-    """init, plan and ingest need no weights; what needs a file says in one error which one, and what to do."""
+    """init, plan and ingest need no weights; a node that needs a file names it and the remedy in one error."""
     if has_folder:
         (tmp_path / "weights").mkdir()
     code, out, _ = pd("init", "parts", "--images", imagenet, "--preset", preset)
@@ -64,15 +64,15 @@ def test_the_first_commands_work_until_weights_are_missing(
         assert f"{node}.{setting} = weights/" in err and f"set another: {node}.{setting}=PATH" in err
 
 
-def test_a_file_that_is_elsewhere_is_named_at_init(pd: Pd, imagenet: Path) -> None:
-    """``mask2former.file=…`` takes the place of the preset's path."""
+def test_a_file_in_another_place_is_named_at_init(pd: Pd, imagenet: Path) -> None:
+    """``mask2former.file=…`` replaces the preset's path."""
     pd("init", "parts", "--images", imagenet, "--preset", "imagenet_1k", "mask2former.file=/data/weights/swin_l.pkl")
     code, _, err = pd("--store", "parts", "stage", "run", "mask2former")
     assert code == 1 and "mask2former.file = /data/weights/swin_l.pkl" in err
 
 
-def test_what_a_networks_preset_fills_in_is_shown_as_such(pd: Pd) -> None:
-    """Origin of each value of a network: the file that names its preset, that preset, an override, or the program."""
+def test_values_of_a_networks_preset_are_shown_as_such(pd: Pd) -> None:
+    """A value comes from the pipeline's preset, the network's preset, an override, or the default."""
     words = ("config", "show", "--preset", "imagenet_1k", "--json", "distill-train", "distill-train.network.window=7")
     code, out, _ = pd(*words)
     shown = json.loads(out)["distill-train"]
@@ -93,7 +93,7 @@ def test_what_a_networks_preset_fills_in_is_shown_as_such(pd: Pd) -> None:
 
 
 def test_a_networks_preset_may_be_an_override(pd: Pd) -> None:
-    """Another preset on the command line fills in in place of the file's."""
+    """A network preset on the command line replaces the one in the file."""
     words = (
         "config",
         "show",
@@ -109,7 +109,7 @@ def test_a_networks_preset_may_be_an_override(pd: Pd) -> None:
 
 
 def test_the_schema_is_json_schema_of_every_stage(pd: Pd) -> None:
-    """Types, bounds, choices and meanings of every setting, for editors and other programs."""
+    """It has the type, bounds, choices and description of every setting, for editors and other programs."""
     code, out, _ = pd("config", "schema")
     schema = json.loads(out)
     assert code == 0

@@ -41,7 +41,7 @@ Evaluated = Callable[..., dict[str, list[dict[str, Any]]]]
 
 
 def pascal_part(root: Path) -> None:
-    """In each image a dog of two parts, and in every other a bird beside it."""
+    """Images with a dog of two parts each; every other image also has a bird."""
     names = {split: [f"{year}_{n}" for n in range(4)] for split, year in (("train", 2008), ("val", 2009))}
     write_voc(root, **names)
     halves = [("head", box(0, 0, 6, 10)), ("tail", box(6, 0, 6, 10))]
@@ -72,7 +72,7 @@ DATASETS = {"pascal_part": pascal_part, "part_imagenet": part_imagenet, "citysca
 
 
 def overrides(preset: str) -> Iterator[str]:
-    """Tiny networks and files in place of the published ones; all else is the preset's."""
+    """Overrides that put in tiny networks and files; everything else is the preset's."""
     for name, node in read_preset(preset).nodes.items():
         stage = node.stage or name
         if stage == "weights":
@@ -85,7 +85,7 @@ def overrides(preset: str) -> Iterator[str]:
 
 @pytest.fixture
 def pd(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs ``pd``, which must succeed, in this process; what it prints."""
+    """Runs ``pd`` in this process, checks that it succeeds, and returns what it prints."""
 
     def run(*words: object) -> str:
         capsys.readouterr()
@@ -99,7 +99,7 @@ def pd(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 @pytest.fixture
 def evaluated(tmp_path: Path, pd: Callable[..., str]) -> Evaluated:
-    """Makes a store of a data set with a preset, runs all of it, and gives what ``pd eval --json`` says."""
+    """Makes a store of a data set with a preset, runs all of it, and returns the result of ``pd eval --json``."""
 
     def run(preset: str, dataset: str, *changes: str) -> dict[str, list[dict[str, Any]]]:
         root, store = tmp_path / dataset, tmp_path / "store"
@@ -118,7 +118,7 @@ def whole(rows: list[dict[str, Any]], evaluated: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_supervised_parts(evaluated: Evaluated, dataset: str) -> None:
-    """Taught names are scored without a vote, on the held-out splits alone, on each of the data sets."""
+    """On each data set, learnt names are scored without a vote and on the held-out splits only."""
     shared = ["part-train.shared_names=true"] if dataset == "pascal_part" else []
     rows = evaluated("supervised_parts", dataset, *shared)["eval-parts"]
     numbers = whole(rows, "parts")
@@ -128,7 +128,7 @@ def test_supervised_parts(evaluated: Evaluated, dataset: str) -> None:
 
 
 def test_few_shot_parts_begin_with_distilled_weights(evaluated: Evaluated) -> None:
-    """A class-specific model's body is taken over, and a quarter of the training images is learnt from."""
+    """Training starts from the body of a class-specific model and uses a quarter of the training images."""
     rows = evaluated("few_shot_parts", "part_imagenet", "few-parts.percent=34")["eval-parts"]
     assert whole(rows, "parts")["samples"] == 6
 
@@ -137,21 +137,21 @@ def test_few_shot_parts_begin_with_distilled_weights(evaluated: Evaluated) -> No
     ("preset", "dataset"), [("supervised_proposals", "pascal_part"), ("few_shot_proposals", "cityscapes_part")]
 )
 def test_supervised_proposals(evaluated: Evaluated, preset: str, dataset: str) -> None:
-    """Recall is that of the held-out images with all their objects, overlapping and with one label a pixel."""
+    """Recall is over all objects of the held-out images, with overlaps and with one label per pixel."""
     numbers = whole(evaluated(preset, dataset)["eval-proposals"], "proposals")
     assert numbers["samples"] == {"pascal_part": 4, "cityscapes_part": 2}[dataset]
     assert 0 <= numbers["AR@200-unique"] <= 100 and "AR@200" in numbers
 
 
 def test_pixel_grouping(evaluated: Evaluated) -> None:
-    """Every true object is grouped, alone and with the CRF."""
+    """Every true object is grouped, without and with the CRF."""
     found = evaluated("pixel_grouping", "pascal_part_val", "grouping.k=2", "crf.long_side=0", "grouping.long_side=64")
     assert whole(found["eval-grouping"], "grouping")["AR@200"] > 0
     assert whole(found["eval-crf"], "crf")["samples"] == 4
 
 
 def test_published_models(evaluated: Evaluated, tmp_path: Path) -> None:
-    """Proposals, their clusters and the final model, whose slots a file of class codes names."""
+    """Proposals, their clusters and the final model are scored; a file of class codes names the model's slots."""
     slots = tmp_path / "labels.txt"
     slots.write_text("n00000001,tench\nn02085620,chihuahua\n")
     few = ("ranking.k=2", "ranking.min_score=0", "proposals.long_side=64", "distill.long_side=64")
@@ -162,7 +162,7 @@ def test_published_models(evaluated: Evaluated, tmp_path: Path) -> None:
 
 
 def test_clusters_label_every_object_of_an_image(evaluated: Evaluated) -> None:
-    """Of images that show several objects each object has labels of its own class: all six samples find some."""
+    """In images with several objects each has labels of its own class: all six samples get some."""
     few = ("ranking.k=2", "ranking.min_score=0", "proposals.long_side=64")
     unused = ("final-model.num_parts=0", f"final-model.file={MASK2FORMER}", "distill.slots=''")
     found = evaluated("published_models", "pascal_part_val", *few, *unused)
@@ -173,7 +173,7 @@ def test_clusters_label_every_object_of_an_image(evaluated: Evaluated) -> None:
 
 @pytest.mark.parametrize("preset", SUPERVISED)
 def test_the_numbers_of_the_supervised_baselines(preset: str) -> None:
-    """20,000 iterations of 32 images at 1e-4 from COCO or distilled weights, nothing frozen, the rate never falling."""
+    """20,000 steps of 32 images at a constant 1e-4, from COCO or distilled weights, with nothing frozen."""
     nodes = Pipeline(read_preset(preset), {}, "/images").nodes
     settings = nodes["part-train" if "parts" in preset else "proposal-train"].settings.model_dump()
     expected = {"steps": 20_000, "batch_size": 32, "lr": 1e-4, "freeze": (), "milestones": (40_000, 45_000)}
@@ -183,7 +183,7 @@ def test_the_numbers_of_the_supervised_baselines(preset: str) -> None:
 
 
 def test_one_stage_differs_from_imagenet_1k_in_what_it_leaves_out() -> None:
-    """No proposal model, so clusters are of segments, and the final model begins with Mask2Former's weights."""
+    """There is no proposal model: segments are clustered, and the final model starts from Mask2Former."""
     one, full = (read_preset(name) for name in ("one_stage", "imagenet_1k"))
     assert "proposal-train" not in one.nodes
     for name in ("mask2former", "detic", "grouping", "crf", "distill"):
@@ -193,7 +193,7 @@ def test_one_stage_differs_from_imagenet_1k_in_what_it_leaves_out() -> None:
 
 
 def test_one_stage(pd: Callable[..., str], tmp_path: Path) -> None:
-    """The CRF's segments are clustered, labelled and trained on; a classical detector stands for Detic."""
+    """The CRF's segments are clustered, labelled and trained on, with a classical detector in place of Detic."""
     images, store = tmp_path / "imagenet", tmp_path / "store"
     for number in range(4):
         photograph(images / f"train/n02085620/n02085620_{number}.JPEG", 48, 48)

@@ -154,7 +154,7 @@ NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
         "distill": {"long_side": 640},
     },
 }
-"""Preset -> node -> setting -> its value in the method (a network's settings as its preset fills them in)."""
+"""Preset -> node -> setting -> its published value (a network's settings as its preset fills them in)."""
 
 INPUTS = {
     "mask2former": {},
@@ -191,21 +191,21 @@ def value_of(settings: Any, path: str) -> Any:
 
 
 @pytest.mark.parametrize(("preset", "node"), [(preset, node) for preset in NUMBERS for node in NUMBERS[preset]])
-def test_every_number_is_the_methods(preset: str, node: str) -> None:
-    """What a node of the preset computes with is what the published configuration says."""
+def test_every_number_is_the_published_one(preset: str, node: str) -> None:
+    """Each node of the preset has the values of the published configuration."""
     settings, expected = pipeline(preset)[node].settings, NUMBERS[preset][node]
     assert {path: value_of(settings, path) for path in expected} == expected
 
 
 @pytest.mark.parametrize("preset", NUMBERS)
 def test_the_nodes_are_those_of_the_training_guide(preset: str) -> None:
-    """Both modes of detic feed proposal training, ranking sees one of them, and both trainings start from a network."""
+    """Both modes of detic feed proposal training, ranking reads one, and both trainings start from a network."""
     assert {name: dict(node.inputs) for name, node in pipeline(preset).nodes.items()} == GRAPHS[preset]
 
 
 @pytest.mark.parametrize("preset", NUMBERS)
-def test_a_training_takes_over_the_network_that_it_starts_from(preset: str) -> None:
-    """All three networks have one architecture; only the final one normalises its queries."""
+def test_a_training_has_the_network_that_it_starts_from(preset: str) -> None:
+    """All three networks have the same architecture; only the final one normalises its queries."""
     nodes = pipeline(preset)
     first, second, last = (nodes[n].settings.network for n in ("mask2former", "proposal-train", "distill-train"))  # type: ignore[attr-defined]
     assert first == second
@@ -215,7 +215,7 @@ def test_a_training_takes_over_the_network_that_it_starts_from(preset: str) -> N
 @pytest.mark.parametrize("preset", NUMBERS)
 @pytest.mark.parametrize("node", ["proposal-train", "distill-train"])
 def test_backbone_and_pixel_encoder_are_frozen(preset: str, node: str) -> None:
-    """The original freezes what has 'backbone' or 'encoder' in its name: here the Swin and the deformable encoder."""
+    """The original freezes names with 'backbone' or 'encoder': here, the Swin and the deformable encoder."""
     network = build(NetworkSettings(preset="tiny"), 1)
     freeze(network, pipeline(preset)[node].settings.freeze)  # type: ignore[attr-defined]
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
@@ -229,8 +229,8 @@ def test_backbone_and_pixel_encoder_are_frozen(preset: str, node: str) -> None:
 
 
 @pytest.mark.parametrize("preset", NUMBERS)
-def test_a_layer_of_other_features_stands_beside_the_first(preset: str) -> None:
-    """Backend, layers, metric and k lead to layers of their own; how many images at once does not."""
+def test_other_features_make_another_layer(preset: str) -> None:
+    """Backend, features, metric and k each lead to another layer; the batch size does not."""
     spec = read_preset(preset)
     changes: list[dict[str, Any]] = [
         {},
@@ -238,7 +238,7 @@ def test_a_layer_of_other_features_stands_beside_the_first(preset: str) -> None:
         {"metric": "l2"},
         {"maps": [2]},
         {"backend": "auto", "weights": "facebook/dinov2-base"},
-        {"backend": "auto", "weights": "facebook/dinov2-base", "layers": ["stage11", "stage12"]},
+        {"backend": "auto", "weights": "facebook/dinov2-base", "out_features": ["stage11", "stage12"]},
         {"backend": "auto", "weights": "facebook/dinov2-large"},
     ]
     layers = {Pipeline(spec, {"grouping": change}, "images")["grouping"].fingerprint for change in changes}

@@ -22,9 +22,9 @@ def test_some_columns_need_only_their_files(count: int, names: set[str]) -> None
     """The files that ``files_of_columns`` names are enough, and hold no array of another column."""
     files = pack(parts(count, 1))
     wanted = files_of_columns(PARTS, names, files)
-    found = unpack(PARTS, names, {name: files[name] for name in wanted})
-    assert set(found.columns) == names
-    assert len(found) == count
+    rows = unpack(PARTS, names, {name: files[name] for name in wanted})
+    assert set(rows.columns) == names
+    assert len(rows) == count
     assert ("rows.parquet" in wanted) == bool(names - {"rle", "feature"})
     assert any("/rle/" in name for name in wanted if is_chunk(name)) == ("rle" in names and count > 0)
 
@@ -56,6 +56,6 @@ def test_empty_strings_and_zero_values_are_kept() -> None:
     rows = Rows(table, {"v": np.zeros((3, 2)), "r": Ragged.from_list([b"", b"\0", b""])})
     files = pack(rows)
     assert sum(map(is_chunk, files)) == 3
-    found = unpack(table, table.names, files)
-    assert list(found.ragged("r")) == [b"", b"\0", b""]
-    assert found["v"].tolist() == [[0, 0]] * 3
+    read = unpack(table, table.names, files)
+    assert list(read.ragged("r")) == [b"", b"\0", b""]
+    assert read["v"].tolist() == [[0, 0]] * 3

@@ -24,8 +24,8 @@ def catalog(store: Store, *current: Layer) -> Catalog:
 
 
 def query(layer: Layer, sql: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = catalog(layer.store, layer).query(sql).to_pylist()
-    return found
+    rows: list[dict[str, Any]] = catalog(layer.store, layer).query(sql).to_pylist()
+    return rows
 
 
 class TestContract:
@@ -87,15 +87,6 @@ class TestContract:
         assert query(layer, "SELECT node, reason, count(*) AS n FROM errors GROUP BY ALL") == [
             {"node": "grouping", "reason": "truncated", "n": 2}
         ]
-
-    def test_commits_and_layers_are_tables(self, layer: Layer) -> None:
-        """``commits`` has one row per unit with its counts, ``layers`` one row per layer with its state."""
-        manifest = layer.manifest(1)
-        (row,) = query(layer, "SELECT * FROM commits WHERE unit = 1")
-        assert (row["rows"], row["errors"], row["bytes"]) == (5, 2, manifest.size)
-        assert (row["attempt"], row["content"], row["host"]) == (manifest.attempt, manifest.content, manifest.host)
-        (row,) = query(layer, "SELECT stage, is_current, units, table_name, identity->'settings' AS s FROM layers")
-        assert row == {"stage": "grouping", "is_current": True, "units": 2, "table_name": "parts", "s": '{"k":4}'}
 
     def test_views_of_an_empty_store_have_no_rows(self, place: Place) -> None:
         """Every declared table can be queried, with its columns, before anything has been computed."""
@@ -256,8 +247,8 @@ def test_a_layer_of_an_earlier_program_may_lack_columns(tmp_path: Path) -> None:
     old.commit(0, Rows(less, {"image_id": [1, 2], "part": [0, 0]}))
     new = new_layer(store)
     new.commit(0, parts(4))
-    found = catalog(store, new).query("SELECT count(*) AS n, count(score) AS s FROM parts_all").to_pylist()
-    assert found == [{"n": 6, "s": 4}]
+    counts = catalog(store, new).query("SELECT count(*) AS n, count(score) AS s FROM parts_all").to_pylist()
+    assert counts == [{"n": 6, "s": 4}]
     only = catalog(store, old).query("SELECT score, name FROM parts").to_pylist()
     assert only == [{"score": None, "name": None}] * 2
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pdstore import layout
 from pdstore.commit import FileEntry, Manifest, commit_attempt, inputs_digest, new_attempt, read_manifest
 from pdstore.errors import CommitConflict, CorruptData, StorageFailure
 from pdstore.files import Files
@@ -30,8 +29,7 @@ class TestContract:
     def test_a_commit_records_everything_about_its_attempt(self, files: Files) -> None:
         """The manifest that is read equals the one returned, and lists every file with size and checksum."""
         made = commit(files, {"a": b"1", "z/b": b"22"})
-        found = read_manifest(files, "crf", "f00d", 3)
-        assert found == made
+        assert read_manifest(files, "crf", "f00d", 3) == made
         assert (made.node, made.fingerprint, made.unit) == ("crf", "f00d", 3)
         assert (made.rows, made.inputs) == ({"parts": 2}, {"x": "y"})
         assert made.size == 3
@@ -116,10 +114,8 @@ def test_a_disk_that_fills_up_commits_nothing(tmp_path: Any, monkeypatch: pytest
 
 
 def test_attempts_have_names_of_their_own() -> None:
-    """Two attempts never share a folder, and a folder's name tells the unit and the attempt."""
-    names = {new_attempt() for _ in range(100)}
-    assert len(names) == 100
-    assert layout.parse_attempt(layout.attempt("n", "f", 12, "ab34").rsplit("/", 1)[-1]) == (12, "ab34")
+    """A hundred attempts get a hundred names, so that no two share a folder."""
+    assert len({new_attempt() for _ in range(100)}) == 100
 
 
 def test_content_is_what_was_written_not_who_wrote_it() -> None:
@@ -136,11 +132,43 @@ def test_content_is_what_was_written_not_who_wrote_it() -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b'{"format": 1}', b'{"format": 1, "files": []}'])
 def test_a_damaged_manifest_is_named(data: bytes) -> None:
     """Whatever the file holds, the error is CorruptData with its path and the command that repairs it."""
-    with pytest.raises(CorruptData, match="here: the file is not a manifest.*pd verify --repair"):
-        Manifest.from_json(data, "here")
+    with pytest.raises(
+        CorruptData, match="layers/crf/f00d/commits/00003.json: the file is not a manifest.*pd verify --repair"
+    ):
+        Manifest.from_json(data, "crf", "f00d", 3)
 
 
 def test_a_newer_format_asks_for_a_newer_program() -> None:
     """A manifest of format 2 may have other fields: it is not called damaged."""
     with pytest.raises(CorruptData, match="format 2.*Update the program"):
-        Manifest.from_json(json.dumps({"format": 2, "new": True}).encode(), "here")
+        Manifest.from_json(json.dumps({"format": 2, "new": True}).encode(), "crf", "f00d", 3)
+
+
+@pytest.mark.parametrize("place", [("grouping", "f00d", 3), ("crf", "beef", 3), ("crf", "f00d", 4)])
+def test_a_manifest_of_another_unit_is_refused(place: tuple[str, str, int]) -> None:
+    """A manifest that was copied to the path of another unit, layer or node is not read as that one's."""
+    manifest = commit(Files("memory://copied"), {"a": b"1"}, 3)
+    assert Manifest.from_json(manifest.to_json(), "crf", "f00d", 3) == manifest
+    with pytest.raises(CorruptData, match="the manifest of another unit: unit 3 of crf, layer f00d"):
+        Manifest.from_json(manifest.to_json(), *place)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"unit": 3', '"unit": 4'), ('"size": 1', '"size": 2'), ('"files": {', '"files": {"b": null, ')]
+)
+def test_a_manifest_that_was_changed_is_refused(old: str, new: str) -> None:
+    """The record carries a digest of itself."""
+    text = commit(Files("memory://changed"), {"a": b"1"}, 3).to_json().decode()
+    assert old in text
+    with pytest.raises(CorruptData, match="its digest differs from its content"):
+        Manifest.from_json(text.replace(old, new).encode(), "crf", "f00d", 3)
+
+
+@pytest.mark.parametrize(("key", "value"), [("unit", "3"), ("rows", {"parts": 1.5}), ("host", 7), ("pid", True)])
+def test_values_of_the_wrong_type_are_refused(key: str, value: object) -> None:
+    """Also in a record without a digest, as the first stores wrote them."""
+    values = json.loads(commit(Files("memory://types"), {"a": b"1"}, 3).to_json())
+    del values["digest"]
+    assert Manifest.from_json(json.dumps(values).encode(), "crf", "f00d", 3).unit == 3
+    with pytest.raises(CorruptData, match="not a manifest"):
+        Manifest.from_json(json.dumps(values | {key: value}).encode(), "crf", "f00d", 3)

@@ -18,12 +18,12 @@ def test_a_message_has_four_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "shown"),
+    ("problem", "shown"),
     [("no z!", "no z."), ("no z. ", "no z."), ("no z…", "no z…"), ("no z... .", "no z."), ("(z, …)", "(z, …).")],
 )
-def test_a_message_of_another_library_ends_once(found: str, shown: str) -> None:
+def test_a_message_of_another_library_ends_once(problem: str, shown: str) -> None:
     """The problem may end in punctuation of its own, which is not doubled."""
-    assert str(PdError(f"expected x, found {found}", fix="Do w.")) == f"expected x, found {shown} Do w."
+    assert str(PdError(f"expected x, found {problem}", fix="Do w.")) == f"expected x, found {shown} Do w."
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -42,14 +42,14 @@ assert not any(name.split(".")[0] == "pdstore" for name in sys.modules)
 def test_zarr_duckdb_and_pycocotools_suffice(tmp_path: Path) -> None:
     """A program that imports only these three reads every row, vector and mask."""
     filled(str(tmp_path))
-    found = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", READER, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     blocks = [parts(4, 0), parts(5, 1)]
     score = round(sum(float(rows["score"].astype(float).sum()) for rows in blocks), 4)
     total = round(sum(float(rows["feature"].astype(float).sum()) for rows in blocks), 3)
     pixels = int(drawn(4, 0).sum() + drawn(5, 1).sum())
-    assert found.stdout.split() == ["grouping", "9", str(score), str(pixels), str(total)]
+    assert printed.stdout.split() == ["grouping", "9", str(score), str(pixels), str(total)]
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def test_a_store_of_format_1_is_read(first: Layer) -> None:
     assert first.units() == [0, 1]
     for unit in first.units():
         assert_equal(first.read(unit), parts(4 + unit, seed=unit))
-    found = first.errors(1)
-    assert found is not None
-    assert found.equals(errors(2).to_arrow())
+    rows = first.errors(1)
+    assert rows is not None
+    assert rows.equals(errors(2).to_arrow())
     assert list(verify(first.store)) == [None, None]
 
 

@@ -92,7 +92,7 @@ def test_an_expired_lease_goes_to_one_of_many(files: Files) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(found is not None for found in won) == 1
+    assert sum(claim is not None for claim in won) == 1
     assert files.names("leases/crf/f00d") == ["00005.1.json"]
 
 
@@ -105,10 +105,10 @@ def test_a_heartbeat_keeps_a_lease_young() -> None:
         deadline = time.time() + 10
         while not files.exists(path) and time.time() < deadline:
             time.sleep(0.005)
-        found = held(files)
-    assert found is not None
-    assert found.beat > time.time() - 60
-    assert found.started == 1.0
+        beaten = held(files)
+    assert beaten is not None
+    assert beaten.beat > time.time() - 60
+    assert beaten.started == 1.0
     assert held(files) is None
 
 
@@ -140,7 +140,7 @@ def test_a_damaged_lease_holds_nothing(data: bytes) -> None:
     """Its unit can be claimed at once."""
     files = Files("memory://damaged")
     files.write(layout.lease("crf", "f00d", 5, 2), data)
-    found = taken(files)
-    assert found is not None
-    with found:
+    ours = taken(files)
+    assert ours is not None
+    with ours:
         assert files.names("leases/crf/f00d") == ["00005.3.json"]

@@ -119,10 +119,10 @@ class Machine(RuleBasedStateMachine):
     @rule(worker=st.integers(0, 1), unit=UNITS)
     def claim(self, worker: int, unit: int) -> None:
         """A claim is granted exactly if nobody holds the unit."""
-        found = self.workers[worker].claim(unit)
-        assert (found is None) == (unit in self.held)
-        if found is not None:
-            self.held[unit] = found
+        claim = self.workers[worker].claim(unit)
+        assert (claim is None) == (unit in self.held)
+        if claim is not None:
+            self.held[unit] = claim
 
     @rule(unit=UNITS)
     def release(self, unit: int) -> None:
@@ -157,8 +157,8 @@ class Machine(RuleBasedStateMachine):
         """At the end SQL sees the same rows."""
         layer = self.reader()
         catalog = Catalog(layer.store, TABLES, {"grouping": layer.fingerprint})
-        found = catalog.query("SELECT image_id FROM parts ORDER BY 1").column(0).to_pylist()
-        assert found == sorted(100 * seed + i for _, seed in self.committed.values() for i in range(2))
+        image_ids = catalog.query("SELECT image_id FROM parts ORDER BY 1").column(0).to_pylist()
+        assert image_ids == sorted(100 * seed + i for _, seed in self.committed.values() for i in range(2))
 
 
 class _KilledError(BaseException):

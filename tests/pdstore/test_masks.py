@@ -56,10 +56,10 @@ def test_area_and_boxes_are_those_of_the_pixels(stack: Bools) -> None:
 def test_iou_is_that_of_the_pixels(first: Bools, count: int, data: st.DataObject) -> None:
     """It is the intersection over union of every pair, and 0 where both masks are empty."""
     second = data.draw(arrays(bool, (count, *first.shape[1:]), elements=st.booleans(), fill=st.booleans()))
-    found = masks.iou(masks.encode(first), masks.encode(second), *first.shape[1:])
+    ious = masks.iou(masks.encode(first), masks.encode(second), *first.shape[1:])
     both = (first[:, None] & second[None]).sum((2, 3))
     either = (first[:, None] | second[None]).sum((2, 3))
-    np.testing.assert_allclose(found, both / np.maximum(either, 1))
+    np.testing.assert_allclose(ious, both / np.maximum(either, 1))
 
 
 @given(stacks())
@@ -75,11 +75,12 @@ def test_union_and_intersection_are_those_of_the_pixels(stack: Bools) -> None:
 def test_resize_takes_the_pixel_under_the_centre(stack: Bools, height: int, width: int) -> None:
     """Each target pixel has the value of the source pixel under its centre; the same size changes nothing."""
     mask = stack[0]
-    found = masks.resize_nearest(mask, height, width)
-    assert found.shape == (height, width)
+    resized = masks.resize_nearest(mask, height, width)
+    assert resized.shape == (height, width)
     for y in range(height):
         for x in range(width):
-            assert found[y, x] == mask[int((y + 0.5) * mask.shape[0] / height), int((x + 0.5) * mask.shape[1] / width)]
+            source = int((y + 0.5) * mask.shape[0] / height), int((x + 0.5) * mask.shape[1] / width)
+            assert resized[y, x] == mask[source]
     np.testing.assert_array_equal(masks.resize_nearest(mask, *mask.shape), mask)
 
 

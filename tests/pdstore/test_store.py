@@ -46,19 +46,19 @@ class TestContract:
         """A layer that is found by its node and fingerprint has the same declaration and units."""
         store = Store(place.url, **place.options)
         assert store.nodes() == ["grouping"]
-        (found,) = store.layers("grouping")
-        assert found.fingerprint == layer.fingerprint == identity(k=4).fingerprint
-        assert (found.table, found.info.identity, found.info.program) == (PARTS, identity(k=4), "pdstore 0.1.0")
-        assert found.units() == [0, 1]
-        assert_equal(found.read(1), parts(5, seed=1))
+        (other,) = store.layers("grouping")
+        assert other.fingerprint == layer.fingerprint == identity(k=4).fingerprint
+        assert (other.table, other.info.identity, other.info.program) == (PARTS, identity(k=4), "pdstore 0.1.0")
+        assert other.units() == [0, 1]
+        assert_equal(other.read(1), parts(5, seed=1))
 
     def test_errors_and_extra_files_are_part_of_the_unit(self, layer: Layer) -> None:
         """They are read back; a unit without errors has none, and a file that does not exist is missing input."""
         layer.commit(2, parts(1), extra={"model.safetensors": b"weights"}, inputs={"objects": "d1"}, started=0.0)
         assert layer.file(2, "model.safetensors") == b"weights"
-        found = layer.errors(1)
-        assert found is not None
-        assert found.to_pydict() == errors(2).to_arrow().to_pydict()
+        rows = layer.errors(1)
+        assert rows is not None
+        assert rows.to_pydict() == errors(2).to_arrow().to_pydict()
         assert layer.errors(0) is None
         assert layer.manifest(1).rows == {"parts": 5, "errors": 2}
         assert layer.manifest(2).inputs == {"objects": "d1"}
@@ -214,26 +214,3 @@ def test_a_node_that_never_ran_is_missing_input(tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="crf: there is no output of crf yet. Run: pd stage run crf"):
         _ = layer.table
     assert layer.units() == []
-
-
-@pytest.mark.parametrize("data", ["", "[]", "{}", '{"format": 1}', '{"format": 1, "other": 2}'])
-def test_a_damaged_store_file_is_named(tmp_path: Path, data: str) -> None:
-    """Whatever its content, the error is CorruptData with its path."""
-    (tmp_path / "store.json").write_text(data)
-    with pytest.raises(CorruptData, match=r"store\.json"):
-        Store(str(tmp_path))
-
-
-def test_a_damaged_layer_file_is_named(tmp_path: Path) -> None:
-    """The error is CorruptData with its path."""
-    layer = filled(str(tmp_path))
-    layer.store.files.write(layout.layer_info("grouping", layer.fingerprint), b'{"node": "grouping"}')
-    with pytest.raises(CorruptData, match=r"layer\.json"):
-        _ = Store(str(tmp_path)).layer("grouping", layer.fingerprint).table
-
-
-def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
-    """A store of format 2 is not opened."""
-    (tmp_path / "store.json").write_text('{"format": 2, "blocks": 7}')
-    with pytest.raises(CorruptData, match="format 2.*Update the program"):
-        Store(str(tmp_path))

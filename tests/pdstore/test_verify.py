@@ -50,10 +50,10 @@ class TestContract:
         if change == b"flip":
             change = bytes([sound[0] ^ 1]) + sound[1:]
         files.remove(path) if change is None else files.write(path, change)
-        (found,) = damages(layer.store)
-        assert (found.node, found.fingerprint, found.unit, found.file) == ("grouping", layer.fingerprint, 1, path)
-        assert problem in found.problem
-        repair(layer.store, found)
+        (damage,) = damages(layer.store)
+        assert (damage.node, damage.fingerprint, damage.unit, damage.file) == ("grouping", layer.fingerprint, 1, path)
+        assert problem in damage.problem
+        repair(layer.store, damage)
         fresh = layer.store.layer("grouping", layer.fingerprint)
         assert fresh.units() == [0]
         fresh.commit(1, parts(5, seed=1))
@@ -69,9 +69,9 @@ class TestContract:
         if content == b"other":
             content = store.files.read(path).replace(b'"k": 4', b'"k": 5')
         store.files.remove(path) if content is None else store.files.write(path, content)
-        (found,) = damages(store)
-        assert (found.unit, found.file) == (-1, path) and problem in found.problem
-        repair(store, found)
+        (damage,) = damages(store)
+        assert (damage.unit, damage.file) == (-1, path) and problem in damage.problem
+        repair(store, damage)
         store.declare("grouping", info.identity, info.table, info.program)
         assert list(verify(store)) == [None, None]
 
@@ -81,9 +81,9 @@ class TestContract:
         for round_ in (1, 2):
             layer.store.files.write(path, b"{")
             store = Store(place.url, **place.options)
-            (found,) = damages(store)
-            assert (found.unit, found.file) == (1, path)
-            repair(store, found)
+            (damage,) = damages(store)
+            assert (damage.unit, damage.file) == (1, path)
+            repair(store, damage)
             assert len(store.files.names(f"{layout.layer('grouping', layer.fingerprint)}/withdrawn")) == round_
             store.layer("grouping", layer.fingerprint).commit(1, parts(5, seed=1))
             assert damages(store) == []
@@ -108,10 +108,10 @@ class TestGarbage:
         (tmp_path / killed).mkdir()
         (tmp_path / killed / "rows.parquet").write_bytes(b"half")
         assert find_garbage(layer.store) == []
-        found = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
-        assert sorted(g.path for g in found) == sorted([folder, killed])
-        assert {g.path: g.size for g in found}[killed] == 4
-        assert all(7 * DAY_S < g.age_s < 9 * DAY_S for g in found)
+        listed = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
+        assert sorted(g.path for g in listed) == sorted([folder, killed])
+        assert {g.path: g.size for g in listed}[killed] == 4
+        assert all(7 * DAY_S < g.age_s < 9 * DAY_S for g in listed)
 
     def test_an_attempt_that_was_just_begun_is_young(self, layer: Layer, tmp_path: Path) -> None:
         """Its folder has no file yet, and must not be deleted under the writer."""
@@ -136,8 +136,8 @@ class TestGarbage:
             path = layout.lease("grouping", layer.fingerprint, 2, generation)
             layer.store.files.write(path, json.dumps(dead).encode())
         with claim:
-            found = [g.path for g in find_garbage(layer.store)]
-        assert found == [layout.lease("grouping", layer.fingerprint, 2, generation) for generation in (0, 1)]
+            listed = [g.path for g in find_garbage(layer.store)]
+        assert listed == [layout.lease("grouping", layer.fingerprint, 2, generation) for generation in (0, 1)]
 
     def test_temporary_files_of_killed_processes_are_garbage(self, layer: Layer, tmp_path: Path) -> None:
         """Old ones are found in every folder where files are created."""
@@ -145,9 +145,9 @@ class TestGarbage:
         for name in (".tmp-1", f"{commits}/.tmp-2"):
             (tmp_path / name).write_bytes(b"half")
         assert find_garbage(layer.store) == []
-        found = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
-        assert sorted(g.path for g in found) == [".tmp-1", f"{commits}/.tmp-2"]
-        for garbage in found:
+        listed = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
+        assert sorted(g.path for g in listed) == [".tmp-1", f"{commits}/.tmp-2"]
+        for garbage in listed:
             layer.store.files.remove_tree(garbage.path)
         assert find_garbage(layer.store, now=time.time() + 8 * DAY_S) == []
 

@@ -12,7 +12,6 @@ import pytest
 from pdstore import Catalog, Identity, Rows, Store, StoreInfo, Table, layout
 from pdstore.blockfile import parquet_bytes
 from schemas import tables
-from schemas.catalog import catalog_of
 from schemas.monitors import MONITORS
 
 SQL_TYPES = {"int64": "BIGINT", "int32": "INTEGER", "float32": "FLOAT", "float64": "DOUBLE", "string": "VARCHAR"}
@@ -91,14 +90,6 @@ def test_every_view_is_as_it_is_declared(bench: Bench) -> None:
         assert [row[:2] for row in bench.ask(f"DESCRIBE {name}")] == declared, name
         assert empty.query(f"SELECT * FROM {name}").num_rows == 0
         assert view.doc.endswith(".") and all(c.doc for c in view.columns)
-
-
-def test_all_readers_share_one_catalog(bench: Bench) -> None:
-    """``catalog_of`` has every table and monitor, and two readers of it do not rebuild the file."""
-    assert catalog_of(bench.store).query("SELECT * FROM coverage").num_rows == 0
-    before = Path(bench.store.url, "catalog.duckdb").stat().st_mtime_ns
-    catalog_of(bench.store).query("SELECT * FROM parts")
-    assert Path(bench.store.url, "catalog.duckdb").stat().st_mtime_ns == before
 
 
 def test_parts_per_object(bench: Bench) -> None:

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from pdstore import Rows, Table
 from pdstore.blockfile import pack, unpack
 from schemas.tables import TABLES
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda t: t.name)
@@ -39,9 +33,3 @@ def test_no_rows_are_rows(table: Table) -> None:
 def test_rows_with_a_mask_have_its_size(table: Table) -> None:
     """So a block of masks can be read without its images."""
     assert {"image_id", "area", "height", "width"} <= set(table.names)
-
-
-def test_the_command_prints_the_page() -> None:
-    """``python -m schemas`` prints ``docs/tables.md`` as it is in the repository."""
-    printed = subprocess.run([sys.executable, "-m", "schemas"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert printed.stdout.rstrip("\n") == (ROOT / "docs" / "tables.md").read_text().rstrip("\n")

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pdstore import Catalog, Identity, Layer, Rows
+from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row
+from tests.pdstore.conftest import Place
+from tests.pdstore.example import TABLES, filled, new_layer
+
+
+@pytest.fixture
+def layer(place: Place) -> Layer:
+    """A layer of two units; unit 1 has five rows and two errors."""
+    return filled(place.url, **place.options)
+
+
+def query(layer: Layer, sql: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = Catalog(layer.store, TABLES, {layer.node: layer.fingerprint}).query(sql).to_pylist()
+    return rows
+
+
+def test_commits_and_layers_are_tables(layer: Layer) -> None:
+    """``commits`` has one row per unit with its counts, ``layers`` one row per layer with its state."""
+    manifest = layer.manifest(1)
+    (row,) = query(layer, "SELECT * FROM commits WHERE unit = 1")
+    assert (row["rows"], row["errors"], row["bytes"]) == (5, 2, manifest.size)
+    assert (row["attempt"], row["content"], row["host"]) == (manifest.attempt, manifest.content, manifest.host)
+    (row,) = query(layer, "SELECT stage, is_current, units, table_name, identity->'settings' AS s FROM layers")
+    assert row == {"stage": "grouping", "is_current": True, "units": 2, "table_name": "parts", "s": '{"k":4}'}
+
+
+def test_a_row_of_commits_has_the_declared_columns(layer: Layer) -> None:
+    """Every column has a value of its type, so that no column of the table is empty."""
+    for unit in layer.units():
+        row = commit_row(layer.manifest(unit))
+        assert row.keys() == set(COMMITS.names)
+        assert len(Rows.from_records(COMMITS, [row])) == 1
+
+
+def test_errors_are_not_counted_as_rows(layer: Layer) -> None:
+    """``rows`` counts the layer's table and ``errors`` the error rows, which may be none."""
+    counts = [commit_row(layer.manifest(unit)) for unit in (0, 1)]
+    assert [(row["rows"], row["errors"]) for row in counts] == [(4, 0), (5, 2)]
+
+
+def test_a_row_of_layers_has_the_declared_columns(layer: Layer) -> None:
+    """Every column has a value of its type, also for a layer without units that is not current."""
+    row = layer_row(new_layer(layer.store, k=5), units=0, is_current=False)
+    assert row.keys() == set(LAYERS.names)
+    assert len(Rows.from_records(LAYERS, [row])) == 1
+    assert (row["units"], row["is_current"], row["block_size"]) == (0, False, 8)
+
+
+def test_the_identity_of_a_layer_can_be_read_back(layer: Layer) -> None:
+    """Its JSON gives the identity, and so the fingerprint, of the layer."""
+    row = layer_row(layer, units=2, is_current=True)
+    identity = Identity.from_dict(json.loads(row["identity"]))
+    assert identity == layer.info.identity
+    assert identity.fingerprint == row["layer"] == layer.fingerprint
+
+
+def test_layers_of_other_settings_are_listed_too(layer: Layer) -> None:
+    """Each layer has a row, and only the one of the pipeline is current."""
+    other = new_layer(layer.store, k=5)
+    rows = query(layer, "SELECT layer, units, is_current FROM layers ORDER BY units")
+    assert [tuple(row.values()) for row in rows] == [(other.fingerprint, 0, False), (layer.fingerprint, 2, True)]
