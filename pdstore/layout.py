@@ -8,8 +8,10 @@ __all__ = [
     "LAYERS",
     "LISTINGS",
     "PIPELINE",
+    "SELECTIONS",
     "STORE",
     "TEMPORARY",
+    "UNFINISHED_CHECKPOINT",
     "attempt",
     "attempts",
     "checkpoints",
@@ -37,6 +39,9 @@ CATALOG = "catalog.duckdb"
 LISTINGS = "listings"
 # The name of a file begins with this until the file is whole; listings skip such names.
 TEMPORARY = ".tmp-"
+# What a checkpoint of a training is called until it is whole.
+UNFINISHED_CHECKPOINT = ".step_"
+SELECTIONS = "selections"
 CLASSES = "classes.parquet"
 LAYERS = "layers"
 
@@ -107,12 +112,12 @@ def failure(node: str, fingerprint: str, unit: int) -> str:
 
 
 def selection(name: str) -> str:
-    return f"selections/{name}.arrow"
+    return f"{SELECTIONS}/{name}.arrow"
 
 
 def selection_inputs(name: str) -> str:
     """The state of the input when the selection was frozen."""
-    return f"selections/{name}.json"
+    return f"{SELECTIONS}/{name}.json"
 
 
 def training_selection(node: str, fingerprint: str, *, is_held_out: bool = False) -> str:

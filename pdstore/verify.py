@@ -1,19 +1,16 @@
-"""Verify committed files, withdraw damaged units, and find garbage."""
+"""Verify committed files, and withdraw damaged units."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pdstore import layout
-from pdstore.commit import FileEntry, Manifest, new_attempt
+from pdstore.commit import FileEntry, new_attempt
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.store import Layer, Store
 
-__all__ = ["Damage", "Garbage", "find_garbage", "repair", "verify"]
-
-WEEK_S = 7 * 24 * 3600.0
+__all__ = ["Damage", "repair", "verify"]
 
 
 @dataclass(frozen=True)
@@ -25,16 +22,6 @@ class Damage:
     unit: int
     file: str
     problem: str
-
-
-@dataclass(frozen=True)
-class Garbage:
-    """A folder or file that no manifest names."""
-
-    path: str
-    size: int
-    age_s: float
-    reason: str
 
 
 def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
@@ -68,22 +55,6 @@ def repair(store: Store, damage: Damage) -> None:
         store.files.remove(damage.file)
     else:
         layer.withdraw(damage.unit)
-
-
-def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None = None) -> list[Garbage]:
-    """Attempts that no manifest names, expired leases and temporary files, older than ``older_than_s`` seconds.
-
-    The age of an attempt is that of its newest file, so an attempt that is being written is never old.
-    """
-    now = time.time() if now is None else now
-    garbage: list[Garbage] = []
-    for node in store.nodes():
-        for layer in store.layers(node):
-            garbage += [g for g in _loose_attempts(layer, now) if g.age_s > older_than_s]
-            garbage += [g for g in _dead_leases(layer, now) if g.age_s > older_than_s]
-            for folder in (layout.commits(node, layer.fingerprint), layout.leases(node, layer.fingerprint)):
-                garbage += [g for g in _leftovers(store, folder, now) if g.age_s > older_than_s]
-    return garbage + [g for g in _leftovers(store, "", now) if g.age_s > older_than_s]
 
 
 def _check(layer: Layer, unit: int) -> Damage | None:
@@ -124,32 +95,3 @@ def _file_problem(store: Store, path: str, entry: FileEntry) -> str:
         return entry.problem(store.files.read(path))
     except FileNotFoundError:
         return "missing"
-
-
-def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
-    folder = layout.attempts(layer.node, layer.fingerprint)
-    committed = {_folder_name(m) for m in layer.manifests().values()}
-    for name in layer.store.files.names(folder):
-        if name not in committed:
-            path = f"{folder}/{name}"
-            size, newest = sum(layer.store.files.sizes(path).values()), layer.store.files.newest(path)
-            yield Garbage(path, size, now - newest, "attempt that no manifest names")
-
-
-def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:
-    for unit, lease in layer.leases().items():
-        if lease.is_expired(now):
-            prefix, folder = f"{unit:05d}.", layout.leases(layer.node, layer.fingerprint)
-            for name in layer.store.files.names(folder):
-                if name.startswith(prefix):
-                    yield Garbage(f"{folder}/{name}", 0, now - lease.beat, "lease of a worker that is gone")
-
-
-def _leftovers(store: Store, folder: str, now: float) -> Iterator[Garbage]:
-    for name in store.files.leftovers(folder):
-        path = f"{folder}/{name}".lstrip("/")
-        yield Garbage(path, 0, now - store.files.newest(path), "temporary file of a process that was killed")
-
-
-def _folder_name(manifest: Manifest) -> str:
-    return manifest.folder.rsplit("/", 1)[-1]

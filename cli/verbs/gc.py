@@ -11,7 +11,7 @@ from cli.output import print_table, say
 from cli.session import open_store
 from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
-from pdstore.verify import Garbage, find_garbage
+from pdstore.garbage import Garbage, find_garbage
 from stages.training_place import TrainingPlace
 
 __all__ = ["command"]

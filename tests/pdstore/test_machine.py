@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pdstore import Catalog, Layer, Store
 from pdstore.errors import CommitConflict, InputMissing, StorageFailure
 from pdstore.files import Files
+from pdstore.garbage import find_garbage
 from pdstore.lease import Claim
-from pdstore.verify import find_garbage, verify
+from pdstore.verify import verify
 from tests.pdstore.example import TABLES, assert_equal, new_layer, new_store, parts
 
 UNITS = st.integers(0, 3)

@@ -1,19 +1,14 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from pathlib import Path
 
 import pytest
 
 from pdstore import Layer, Store, layout
 from pdstore.errors import CorruptData
-from pdstore.verify import Damage, find_garbage, repair, verify
+from pdstore.verify import Damage, repair, verify
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import assert_equal, filled, parts
-
-DAY_S = 86400.0
 
 
 def damages(store: Store, node: str | None = None) -> list[Damage]:
@@ -88,72 +83,33 @@ class TestContract:
             store.layer("grouping", layer.fingerprint).commit(1, parts(5, seed=1))
             assert damages(store) == []
 
+    def test_a_manifest_that_lost_a_chunk_is_damage(self, layer: Layer, place: Place) -> None:
+        """Zarr would read the chunk as zeros: reading the unit fails, and so does verifying it."""
+        values = json.loads(layer.store.files.read(layout.commit("grouping", layer.fingerprint, 1)))
+        del values["files"]["data.zarr/feature/c/0/0"], values["digest"]
+        layer.store.files.write(layout.commit("grouping", layer.fingerprint, 1), json.dumps(values).encode())
+        store = Store(place.url, **place.options)
+        with pytest.raises(CorruptData, match=r"no chunk \(0, 0\) of feature"):
+            store.layer("grouping", layer.fingerprint).read(1)
+        (damage,) = damages(store)
+        assert damage.unit == 1 and "no chunk" in damage.problem
+        repair(store, damage)
+        assert store.layer("grouping", layer.fingerprint).units() == [0]
 
-class TestGarbage:
-    """What ``pd gc`` lists."""
+    def test_rows_that_are_not_as_many_as_were_committed_are_damage(self, layer: Layer, place: Place) -> None:
+        """The footer of the Parquet file and the manifest must agree."""
+        values = json.loads(layer.store.files.read(layout.commit("grouping", layer.fingerprint, 1)))
+        values["rows"]["parts"] += 1
+        del values["digest"]
+        layer.store.files.write(layout.commit("grouping", layer.fingerprint, 1), json.dumps(values).encode())
+        (damage,) = damages(Store(place.url, **place.options))
+        assert damage.problem.endswith("the files hold 5 rows, but 6 were committed")
 
-    @pytest.fixture
-    def layer(self, tmp_path: Path) -> Layer:
-        return filled(str(tmp_path))
-
-    def test_committed_attempts_are_never_garbage(self, layer: Layer) -> None:
-        """They are not, however old they are."""
-        assert find_garbage(layer.store, now=time.time() + 365 * DAY_S) == []
-
-    def test_attempts_without_a_manifest_are_garbage_when_old(self, layer: Layer, tmp_path: Path) -> None:
-        """They are after a week by default, counted from the newest file; so are those of a withdrawn unit."""
-        folder = layer.manifest(1).folder
-        layer.withdraw(1)
-        killed = f"{layout.attempts('grouping', layer.fingerprint)}/00004.dead"
-        (tmp_path / killed).mkdir()
-        (tmp_path / killed / "rows.parquet").write_bytes(b"half")
-        assert find_garbage(layer.store) == []
-        listed = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
-        assert sorted(g.path for g in listed) == sorted([folder, killed])
-        assert {g.path: g.size for g in listed}[killed] == 4
-        assert all(7 * DAY_S < g.age_s < 9 * DAY_S for g in listed)
-
-    def test_an_attempt_that_was_just_begun_is_young(self, layer: Layer, tmp_path: Path) -> None:
-        """Its folder has no file yet, and must not be deleted under the writer."""
-        (tmp_path / layout.attempts("grouping", layer.fingerprint) / "00004.new").mkdir()
-        assert find_garbage(layer.store, older_than_s=60) == []
-
-    def test_an_old_attempt_that_still_gets_files_is_young(self, layer: Layer, tmp_path: Path) -> None:
-        """Its newest file decides."""
-        folder = tmp_path / layout.attempts("grouping", layer.fingerprint) / "00004.slow"
-        folder.mkdir()
-        for name, age in (("a", 30 * DAY_S), ("b", 0.0)):
-            (folder / name).write_bytes(b"1")
-            os.utime(folder / name, (time.time() - age, time.time() - age))
-        assert find_garbage(layer.store) == []
-
-    def test_leases_of_the_dead_are_garbage(self, layer: Layer) -> None:
-        """All their generations are; a live lease is not."""
-        claim = layer.claim(3)
-        assert claim is not None
-        for generation in (0, 1):
-            dead = {"host": "elsewhere", "pid": 1, "beat": 0.0, "started": 0.0}
-            path = layout.lease("grouping", layer.fingerprint, 2, generation)
-            layer.store.files.write(path, json.dumps(dead).encode())
-        with claim:
-            listed = [g.path for g in find_garbage(layer.store)]
-        assert listed == [layout.lease("grouping", layer.fingerprint, 2, generation) for generation in (0, 1)]
-
-    def test_temporary_files_of_killed_processes_are_garbage(self, layer: Layer, tmp_path: Path) -> None:
-        """Old ones are found in every folder where files are created."""
-        commits = layout.commits("grouping", layer.fingerprint)
-        for name in (".tmp-1", f"{commits}/.tmp-2"):
-            (tmp_path / name).write_bytes(b"half")
-        assert find_garbage(layer.store) == []
-        listed = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
-        assert sorted(g.path for g in listed) == [".tmp-1", f"{commits}/.tmp-2"]
-        for garbage in listed:
-            layer.store.files.remove_tree(garbage.path)
-        assert find_garbage(layer.store, now=time.time() + 8 * DAY_S) == []
-
-    def test_nothing_is_called_garbage_while_a_manifest_is_unreadable(self, layer: Layer) -> None:
-        """Nobody knows which attempt it named, so it has to be repaired first."""
-        layer.store.files.write(layout.commit("grouping", layer.fingerprint, 1), b"{")
-        fresh = Store(layer.store.url)
-        with pytest.raises(CorruptData, match="pd verify --repair"):
-            find_garbage(fresh, now=time.time() + 8 * DAY_S)
+    def test_a_manifest_of_another_unit_is_damage(self, layer: Layer, place: Place) -> None:
+        """Copied over another unit's, it is not read as that unit's rows."""
+        first, second = (layout.commit("grouping", layer.fingerprint, unit) for unit in (0, 1))
+        layer.store.files.write(second, layer.store.files.read(first))
+        store = Store(place.url, **place.options)
+        with pytest.raises(CorruptData, match="the manifest of another unit: unit 0"):
+            store.layer("grouping", layer.fingerprint).read(1)
+        assert [(d.unit, d.file) for d in damages(store)] == [(1, second)]

@@ -1,0 +1,126 @@
+"""Garbage: what no manifest names and nobody uses. It is listed first, and looked at again before it is deleted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pdstore import layout
+from pdstore.store import Layer, Store
+
+__all__ = ["Garbage", "delete_garbage", "find_garbage"]
+
+WEEK_S = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A folder or file that no manifest names.
+
+    Attributes:
+        path: relative to the store. size: of all its files, in bytes.
+        age_s: seconds since it was last written, or, for an attempt that was withdrawn, since then.
+        attempt: (node, fingerprint, unit, attempt), for the files of an attempt.
+    """
+
+    path: str
+    size: int
+    age_s: float
+    reason: str
+    attempt: tuple[str, str, int, str] | None = None
+
+
+def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None = None) -> list[Garbage]:
+    """Attempts that no manifest names, expired leases and temporary files, older than ``older_than_s`` seconds.
+
+    An attempt on a unit that somebody holds a live lease on is never garbage: it may be about to be committed.
+    """
+    now = time.time() if now is None else now
+    garbage: list[Garbage] = []
+    folders = ["", layout.LISTINGS, layout.SELECTIONS]
+    for node in store.nodes():
+        for layer in store.layers(node):
+            garbage += _loose_attempts(layer, now)
+            garbage += _dead_leases(layer, now)
+            folders += _folders_of(layer)
+            garbage += _unfinished_checkpoints(layer, now)
+    garbage += [item for folder in folders for item in _leftovers(store, folder, now)]
+    return [item for item in garbage if item.age_s > older_than_s]
+
+
+def delete_garbage(store: Store, garbage: Garbage) -> bool:
+    """Delete it. False if it is in use by now, and was left.
+
+    The manifest and the lease of an attempt's unit are read again: hours may lie between a list and its confirmation.
+    """
+    if garbage.attempt is not None:
+        node, fingerprint, unit, attempt = garbage.attempt
+        layer = store.layer(node, fingerprint)
+        manifest = layer.newest_manifest(unit)
+        if (manifest is not None and manifest.attempt == attempt) or unit in _live_units(layer, time.time()):
+            return False
+    store.files.remove_tree(garbage.path)
+    return True
+
+
+def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
+    files, folder = layer.store.files, layout.attempts(layer.node, layer.fingerprint)
+    # Read before the manifests: an attempt that is committed in between is in them.
+    names = files.names(folder)
+    live = _live_units(layer, now)
+    committed = {(unit, manifest.attempt) for unit, manifest in layer.manifests().items()}
+    withdrawals = layout.withdrawals(layer.node, layer.fingerprint)
+    withdrawn = {name.removesuffix(".json") for name in files.names(withdrawals)}
+    for name in names:
+        unit, attempt = layout.parse_attempt(name)
+        if (unit, attempt) in committed or unit in live:
+            continue
+        path = f"{folder}/{name}"
+        used = files.newest(path)
+        if name in withdrawn:
+            # Until then it was committed, and readers that found it so may still be reading.
+            used = max(used, files.newest(f"{withdrawals}/{name}.json"))
+        size, key = sum(files.sizes(path).values()), (layer.node, layer.fingerprint, unit, attempt)
+        yield Garbage(path, size, now - used, "attempt that no manifest names", key)
+
+
+def _live_units(layer: Layer, now: float) -> set[int]:
+    return {unit for unit, lease in layer.leases().items() if not lease.is_expired(now)}
+
+
+def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:
+    for unit, lease in layer.leases().items():
+        if lease.is_expired(now):
+            prefix, folder = f"{unit:05d}.", layout.leases(layer.node, layer.fingerprint)
+            for name in layer.store.files.names(folder):
+                if name.startswith(prefix):
+                    yield Garbage(f"{folder}/{name}", 0, now - lease.beat, "lease of a worker that is gone")
+
+
+def _folders_of(layer: Layer) -> list[str]:
+    """The folders of a layer in which files are written under a temporary name first."""
+    place = layer.node, layer.fingerprint
+    folders = (layout.layer, layout.commits, layout.withdrawals, layout.leases, layout.failures)
+    return [folder(*place) for folder in folders]
+
+
+def _leftovers(store: Store, folder: str, now: float) -> Iterator[Garbage]:
+    for name in store.files.leftovers(folder):
+        path = f"{folder}/{name}".lstrip("/")
+        size = sum(store.files.sizes(path).values())
+        yield Garbage(path, size, now - store.files.newest(path), "temporary file of a process that was killed")
+
+
+def _unfinished_checkpoints(layer: Layer, now: float) -> Iterator[Garbage]:
+    """Checkpoints that a killed training had begun to write; the next one of the same training clears them away too."""
+    files = layer.store.files
+    if not files.is_local:
+        return
+    root, folder = Path(files.root), files.local(layout.checkpoints(layer.node, layer.fingerprint))
+    for path in sorted(folder.glob(f"**/{layout.UNFINISHED_CHECKPOINT}*")):
+        status = path.stat()
+        yield Garbage(
+            path.relative_to(root).as_posix(), status.st_size, now - status.st_mtime, "checkpoint that was not finished"
+        )
