@@ -69,9 +69,9 @@ class CocoReader:
             thing, part = _part(annotation, image.height, image.width)
             parts.setdefault(thing, []).append(part)
         objects = []
-        for name, several in sorted(parts.items()):
-            whole = masks.union([part.counts for part in several], image.height, image.width)
-            objects.append(TrueObject(name, whole, tuple(several)))
+        for name, listed in sorted(parts.items()):
+            whole = masks.union([part.counts for part in listed], image.height, image.width)
+            objects.append(TrueObject(name, whole, tuple(listed)))
         return Truth(image.height, image.width, tuple(objects), self._is_own_class)
 
     def _add(self, path: Path) -> None:

@@ -128,7 +128,7 @@ PART_NAMES: Mapping[str, Mapping[str, str]] = {
 
 CLASSES = tuple(PART_NAMES)
 _SPELLED = {
-    thing: {spelled: name for name, several in names.items() for spelled in several.split()}
+    thing: {spelled: name for name, spellings in names.items() for spelled in spellings.split()}
     for thing, names in PART_NAMES.items()
 }
 _SYNONYMS = {"table": "diningtable"}

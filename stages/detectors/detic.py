@@ -100,8 +100,8 @@ class _Seen:
         self._detector, self._pictures, self._features, self._proposals = detector, pictures, features, proposals
 
     @torch.inference_mode()
-    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
-        return {number: self._candidates(number, words) for number, words in asked.items()}
+    def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
+        return {number: self._candidates(number, words) for number, words in requests.items()}
 
     def _candidates(self, number: int, words: Words) -> Candidates:
         from detectron2.modeling.postprocessing import detector_postprocess

@@ -111,13 +111,15 @@ class _Seen:
         self._detector, self._pictures = detector, pictures
 
     @torch.inference_mode()
-    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
-        if not asked:
+    def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
+        if not requests:
             return {}
-        pictures = [self._pictures[number] for number in asked]
-        boxed = self._detector.boxes(pictures, [words or ANYTHING for words in asked.values()])
+        pictures = [self._pictures[number] for number in requests]
+        boxed = self._detector.boxes(pictures, [words or ANYTHING for words in requests.values()])
         filled = [i for i, (boxes, _) in enumerate(boxed) if len(boxes)]
         logits = self._detector.masks([pictures[i] for i in filled], [boxed[i][0] for i in filled]) if filled else []
         drawn = dict(zip(filled, logits, strict=True))
         no_masks = torch.zeros(0, 1, 1)
-        return {number: candidates(drawn.get(i, no_masks), boxed[i][1], pictures[i]) for i, number in enumerate(asked)}
+        return {
+            number: candidates(drawn.get(i, no_masks), boxed[i][1], pictures[i]) for i, number in enumerate(requests)
+        }

@@ -36,11 +36,11 @@ class Candidates:
 class Seen(Protocol):
     """A batch of pictures that a detector has looked at: the expensive part is done."""
 
-    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
+    def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
         """The candidates in each of the requested pictures, by the number of the picture in the batch.
 
         Args:
-            asked: number of a picture in the batch -> names of the wanted objects.
+            requests: number of a picture in the batch -> names of the wanted objects.
 
         A backend may leave out candidates that would not be kept: those beyond ``max_objects``, and those that score
         no more than ``min_score``.

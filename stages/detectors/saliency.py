@@ -37,6 +37,6 @@ class _Seen:
     def __init__(self, pictures: Sequence[Pixels]) -> None:
         self._pictures = pictures
 
-    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
-        salient = {number: salient_object(self._pictures[number]) for number in asked}
+    def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
+        salient = {number: salient_object(self._pictures[number]) for number in requests}
         return {n: Candidates(found.mask[None], np.array([found.score], np.float32)) for n, found in salient.items()}

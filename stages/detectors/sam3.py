@@ -77,8 +77,8 @@ class _Seen:
         self._detector, self._pictures, self._vision = detector, pictures, vision
 
     @torch.inference_mode()
-    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
-        pairs = [(number, word) for number, words in asked.items() for word in (words or ANYTHING)]
+    def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
+        pairs = [(number, word) for number, words in requests.items() for word in (words or ANYTHING)]
         instances: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = defaultdict(list)
         size = self._detector.settings.batch_size
         for first in range(0, len(pairs), size):

@@ -62,8 +62,8 @@ class _Seen:
     def __init__(self, found: Sequence[Found], names: Sequence[str], min_score: float) -> None:
         self._found, self._names, self._min_score = found, names, min_score
 
-    def find(self, asked: Mapping[int, Words]) -> dict[int, Candidates]:
-        return {number: self._candidates(self._found[number], words) for number, words in asked.items()}
+    def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
+        return {number: self._candidates(self._found[number], words) for number, words in requests.items()}
 
     def _candidates(self, found: Found, words: Words) -> Candidates:
         columns = [self._names.index(word) for word in words if word in self._names]

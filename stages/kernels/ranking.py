@@ -136,13 +136,13 @@ def rank_parts(
     frame = np.ones(masks.shape[1:], bool) if object_mask is None else object_mask
     table = np.asarray(affinities, np.float32) * np.asarray(scores, np.float32)[:, None]
     pairs = np.argsort(-table, axis=None, kind="stable")[:top]
-    free, seen = frame.copy(), np.zeros(len(masks), bool)
+    free, was_seen = frame.copy(), np.zeros(len(masks), bool)
     merged = np.zeros((table.shape[1], *masks.shape[1:]), bool)
     best = np.zeros(table.shape[1], np.float32)
     for proposal, part in zip(*np.unravel_index(pairs, table.shape), strict=True):
-        if one_label_a_pixel and seen[proposal]:
+        if one_label_a_pixel and was_seen[proposal]:
             continue
-        seen[proposal] = True
+        was_seen[proposal] = True
         mask = masks[proposal] & free
         if one_label_a_pixel:
             free &= ~mask

@@ -39,14 +39,15 @@ def silhouettes(
     drawn = points[np.concatenate(chosen)]
     # (n, clusters with members): sum of the distances from each drawn point to the members of each cluster.
     totals = np.add.reduceat(cdist(drawn, drawn), (np.cumsum(counts) - counts)[filled], axis=1)
-    sizes, own = counts[filled], np.repeat(np.arange(len(filled)), counts[filled])
-    rows = np.arange(len(own))
-    inside = totals[rows, own] / np.maximum(sizes[own] - 1, 1)
+    # home: the place of each drawn point's own cluster among those.
+    sizes, home = counts[filled], np.repeat(np.arange(len(filled)), counts[filled])
+    rows = np.arange(len(home))
+    inside = totals[rows, home] / np.maximum(sizes[home] - 1, 1)
     means = totals / sizes
-    means[rows, own] = np.inf
+    means[rows, home] = np.inf
     nearest = means.min(1)
     larger = np.maximum(inside, nearest)
-    values = np.where((sizes[own] > 1) & (larger > 0), nearest - inside, 0.0) / np.where(larger > 0, larger, 1.0)
+    values = np.where((sizes[home] > 1) & (larger > 0), nearest - inside, 0.0) / np.where(larger > 0, larger, 1.0)
     means_of_clusters = np.full(k, np.nan, np.float32)
-    means_of_clusters[filled] = np.bincount(own, values) / sizes
+    means_of_clusters[filled] = np.bincount(home, values) / sizes
     return means_of_clusters

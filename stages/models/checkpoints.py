@@ -90,7 +90,7 @@ def read_checkpoint(text: str, network: NetworkSettings | None = None, num_parts
     if path.is_dir() or (not path.exists() and is_hub_name(text)):
         return _read_folder(local_checkpoint(text), text, network, num_parts)
     if path.suffix == ".safetensors" and path.is_file():
-        fix = f"Give the folder, which also has {CONFIG_NAME}: {path.parent}"
+        fix = f"Give the folder, with its {CONFIG_NAME}: {path.parent}"
         raise UsageError("expected the whole folder of a network, found only its file of weights", text, fix)
     tensors = read_tensors(path)
     if not official.is_official(tensors):

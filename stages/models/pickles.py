@@ -121,7 +121,7 @@ class _Dtype:
         self.name = name
 
     def __setstate__(self, state: Any) -> None:
-        """NumPy's state: (version, byte order, subarray, names, fields, …); for numbers the last three are None."""
+        """NumPy's state: (version, byte order, subarray, names, fields, …), with three times None for numbers."""
         order = state[1]
         if order not in ("<", ">", "|", "=") or any(part is not None for part in state[2:5]):
             raise _Refused("an array of structures, not of numbers")

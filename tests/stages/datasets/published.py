@@ -1,4 +1,4 @@
-"""Small data sets written as their authors publish them: photographs of noise, a few boxes drawn as parts.
+"""Writes small data sets as their authors publish them: photographs of noise, with a few boxes as parts.
 
 ``box(y, x, height, width)`` is in pixels; every image is HEIGHT x WIDTH.
 """
@@ -51,7 +51,7 @@ PIM_CATEGORIES = ("Quadruped Head", "Quadruped Tail", "Car Body", "Car Side Mirr
 
 
 def write_coco(path: Path, images: Mapping[str, Sequence[tuple[int, Any]]], **changes: Any) -> None:
-    """A JSON of PartImageNet: file name -> (category, segmentation) of each annotation."""
+    """Write a JSON of PartImageNet: file name -> (category, segmentation) of each annotation."""
     listed = list(images)
     annotations = [(listed.index(name), *one) for name, several in images.items() for one in several]
     content = {
@@ -76,7 +76,7 @@ def _struct(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> np.ndarray:
 
 
 def write_mat(path: Path, *objects: tuple[str, np.ndarray, Parts]) -> None:
-    """A file of Pascal Part: (class, mask, parts) of each object; one without parts has an empty array."""
+    """Write a file of Pascal Part: (class, mask, parts) of each object; without parts, the array is empty."""
     rows = []
     for number, (name, mask, parts) in enumerate(objects):
         listed = [(part, drawn.astype(np.uint8)) for part, drawn in parts]
@@ -88,7 +88,7 @@ def write_mat(path: Path, *objects: tuple[str, np.ndarray, Parts]) -> None:
 
 
 def write_voc(root: Path, **splits: Sequence[str]) -> None:
-    """Photographs and ``ImageSets`` of VOC: split -> ids."""
+    """Write photographs and ``ImageSets`` of VOC: split -> ids."""
     for split, names in splits.items():
         path = root / f"ImageSets/Main/{split}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,13 +98,13 @@ def write_voc(root: Path, **splits: Sequence[str]) -> None:
 
 
 def write_tiff(path: Path, uids: np.ndarray, **options: Any) -> None:
-    """A file of Cityscapes Panoptic Parts: (H, W) int32 or uint16."""
+    """Write a file of Cityscapes Panoptic Parts: (H, W) int32 or uint16."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(uids).save(path, format="TIFF", **options)
 
 
 def street(root: Path, split: str, name: str) -> Path:
-    """Writes a photograph of Cityscapes; the path that its numbers should have."""
+    """Write a photograph of Cityscapes, and return the path for the file of its annotation."""
     city = name.split("_")[0]
     photograph(root / f"leftImg8bit/{split}/{city}/{name}_leftImg8bit.png")
     return root / f"gtFinePanopticParts/{split}/{city}/{name}_gtFinePanopticParts.tif"

@@ -27,7 +27,7 @@ def rows_of(module: Any, unit: Unit, setup: Any, **values: Any) -> Rows:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A cat in two parts, its head in two annotations, and an arm; the second image shows a cat's tail."""
+    """A cat with two parts, whose head has two annotations, and an arm; the second image shows the tail of a cat."""
     path = tmp_path / "truth.json"
     images = {
         "0_0.png": [
@@ -43,7 +43,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_objects_are_unions_with_the_images_own_class_first(file: Path, bench: Any) -> None:
-    """An image's objects: its own class is number 0, an object outside the vocabulary has class -1."""
+    """The object of the image's own class is number 0; an object outside the vocabulary has class -1."""
     unit, setup = bench.unit(images=bench.images(BLACK, BLACK)), bench.setup(files={"file": file})
     rows = rows_of(annotated_objects, unit, setup, file=str(file))
     assert rows["image_id"].tolist() == [0, 0, 1] and rows["object_id"].tolist() == [0, 1, 0]
@@ -53,8 +53,8 @@ def test_objects_are_unions_with_the_images_own_class_first(file: Path, bench: A
     assert rows["area"].tolist() == [50, 9, 4] and unit.faults == []
 
 
-def test_parts_carry_their_names_and_their_share(file: Path, bench: Any) -> None:
-    """Each part names its object and itself; object_ratio is its share of the object."""
+def test_parts_have_their_names_and_their_share(file: Path, bench: Any) -> None:
+    """Each part has the name of its object and its own; object_ratio is its share of the object."""
     unit, setup = bench.unit(images=bench.images(BLACK)), bench.setup(files={"file": file})
     rows = rows_of(annotated_parts, unit, setup, file=str(file))
     assert rows["part_name"].tolist() == ["head", "tail", "head", "arm"]
@@ -62,16 +62,16 @@ def test_parts_carry_their_names_and_their_share(file: Path, bench: Any) -> None
     assert rows["object_ratio"].tolist() == pytest.approx([30 / 50, 16 / 50, 12 / 50, 1.0])
 
 
-def test_parts_of_one_name_are_merged_if_asked(file: Path, bench: Any) -> None:
-    """The two heads of the cat are one, at the place of the first."""
+def test_parts_of_one_name_are_merged_on_request(file: Path, bench: Any) -> None:
+    """The two heads of the cat become one, in the place of the first."""
     unit, setup = bench.unit(images=bench.images(BLACK)), bench.setup(files={"file": file})
     rows = rows_of(annotated_parts, unit, setup, file=str(file), merge_parts=True)
     assert rows["part_name"].tolist() == ["head", "tail", "arm"] and rows["area"].tolist() == [36, 16, 9]
     assert (masks.decode_one(rows.ragged("rle")[0], HEIGHT, WIDTH) == box(2, 4, 6, 6)).all()
 
 
-def test_an_object_of_another_name_is_of_the_images_class_in_part_imagenet(tmp_path: Path, bench: Any) -> None:
-    """The image's class is a breed, its parts are those of the super-category: so its images may be ImageNet's."""
+def test_in_part_imagenet_every_object_is_of_the_images_class(tmp_path: Path, bench: Any) -> None:
+    """The class of an image is a breed and its parts belong to the super-category, so the images may be ImageNet's."""
     write_coco(tmp_path / "val.json", {"0_0.png": [(0, [polygon(0, 0, 4, 4)])]})
     unit, setup = (
         bench.unit(images=bench.images(BLACK, classes=[1])),
@@ -81,8 +81,8 @@ def test_an_object_of_another_name_is_of_the_images_class_in_part_imagenet(tmp_p
     assert (rows["category_id"].tolist(), rows["category_name"].tolist()) == ([1], ["quadruped"])
 
 
-def test_what_is_wrong_with_an_image_leaves_it_out_and_says_why(tmp_path: Path, bench: Any) -> None:
-    """Masks of another size, a missing file, masks without a pixel; the sound image has its rows."""
+def test_a_faulty_annotation_leaves_out_its_image_and_is_reported(tmp_path: Path, bench: Any) -> None:
+    """Masks of another size, a missing file and masks without pixels are error rows; the good image has its rows."""
     small = np.zeros((HEIGHT, WIDTH - 1, 3), np.uint8)
     images = bench.images(BLACK, small, BLACK, BLACK)
     none = np.zeros((HEIGHT, WIDTH), bool)
@@ -93,7 +93,7 @@ def test_what_is_wrong_with_an_image_leaves_it_out_and_says_why(tmp_path: Path, 
         unit = bench.unit(images=images)
         rows = rows_of(module, unit, bench.setup(), format="pascal_part", folder="mat")
         found = list(zip(rows["image_id"].tolist(), rows["object_id"].tolist(), rows["category_name"], strict=True))
-        # The cat is the image's own class, so it is number 0.
+        # The cat is of the image's own class, so it is number 0.
         assert found == [(0, 0, "dog"), (3, 0, "cat")]
         errors = {(e["subject"], e["reason"]): e["detail"] for e in unit.errors().to_arrow().to_pylist()}
         assert errors["0_1.png", "wrong_size"].endswith("have (height, width) (24, 32), but the image has (24, 31)")
@@ -105,8 +105,8 @@ def test_what_is_wrong_with_an_image_leaves_it_out_and_says_why(tmp_path: Path, 
         )
 
 
-def test_annotations_of_no_image_are_said_once(file: Path, bench: Any) -> None:
-    """By the first block, for they belong to none."""
+def test_annotations_of_no_image_are_reported_once(file: Path, bench: Any) -> None:
+    """The first block reports them, because they belong to no block."""
     text = file.read_text().replace('"image_id": 1', '"image_id": 77')
     file.write_text(text)
     for number, expected in ((0, ["truth.json, annotation 4"]), (1, [])):
@@ -116,7 +116,7 @@ def test_annotations_of_no_image_are_said_once(file: Path, bench: Any) -> None:
 
 
 def test_percentages_are_exact_seeded_and_nested() -> None:
-    """So many of each split, rounded down but at least one; fewer are a part of more; another seed, another choice."""
+    """Each split is rounded down but keeps one image; smaller choices are subsets; another seed chooses others."""
     images = [Listed(i, f"{i}.jpg", "val" if i % 4 == 0 else "train", "") for i in range(800)]
     chosen = {percent: labelled(images, percent, 0) for percent in (1, 5, 10, 20, 50, 100)}
     for percent, ids in chosen.items():

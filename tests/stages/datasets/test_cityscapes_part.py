@@ -32,7 +32,7 @@ def decode(counts: bytes) -> np.ndarray:
 
 
 def test_all_three_forms_of_numbers_are_decoded() -> None:
-    """Class alone, with the instance, with the part; the format's own examples."""
+    """A class alone, with an instance, and with a part; the numbers are the examples of the format."""
     uids = np.array([[0, 23, 99, 1000, 26002], [99_999, 100_000, 2_401_002, 2_400_000, 9_999_999]])
     classes, instances, parts = (ids.tolist() for ids in decode_uids(uids))
     assert classes == [[0, 23, 99, 1, 26], [99, 1, 24, 24, 99]]
@@ -41,15 +41,15 @@ def test_all_three_forms_of_numbers_are_decoded() -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 100, 999, 10_000_000])
-def test_numbers_of_no_form_are_a_fault(number: int) -> None:
-    """Negative, three digits, or more than seven."""
+def test_invalid_numbers_are_a_fault(number: int) -> None:
+    """A number is refused if it is negative, or has three digits or more than seven."""
     with pytest.raises(ImageFault, match=rf"damaged: .*found {number} \(2 such pixels\)"):
         decode_uids(np.array([7, number, number]))
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate"])
 def test_instances_have_their_parts(compression: str | None, tmp_path: Path, read: Callable[[], Truth]) -> None:
-    """By rising class and instance; void pixels of an instance are the object's and no part's; a crowd is no object."""
+    """Objects come by class and instance; void pixels belong to the object but to no part; a crowd is not an object."""
     uids = np.full((HEIGHT, WIDTH), 7, np.int32)
     for number, where in [
         (2_600_105, box(10, 10, 8, 12)),
@@ -83,7 +83,7 @@ def test_16_bit_files_have_classes_and_instances(tmp_path: Path, read: Callable[
 
 
 def test_a_part_that_the_class_does_not_have_is_void(tmp_path: Path, read: Callable[[], Truth]) -> None:
-    """A few files have part 5 of humans, who have four; it must not become another class's part."""
+    """A few files have part 5 for humans, who have four parts; it must not become a part of another class."""
     uids = np.zeros((HEIGHT, WIDTH), np.int32)
     uids[box(0, 0, 4, 4)] = 2_500_004
     uids[box(4, 0, 4, 4)] = 2_500_005
@@ -93,10 +93,8 @@ def test_a_part_that_the_class_does_not_have_is_void(tmp_path: Path, read: Calla
 
 
 @given(uids=arrays(np.int32, (HEIGHT, WIDTH), elements=sampled_from([7, 24, 24_000, 2_400_001, 2_400_102, 2_800_204])))
-def test_any_picture_gives_the_masks_of_its_numbers(
-    uids: np.ndarray, tmp_path: Path, read: Callable[[], Truth]
-) -> None:
-    """Masks made from runs of pixels are those that comparing every pixel gives."""
+def test_masks_are_those_of_the_numbers(uids: np.ndarray, tmp_path: Path, read: Callable[[], Truth]) -> None:
+    """Masks made from runs of pixels equal those made by comparing every pixel."""
     write_tiff(tmp_path / FILE, uids)
     found = {(t.name, p.name): decode(p.counts) for t in read().objects for p in t.parts}
     wanted = {("person", "torso"): 2_400_001, ("person", "head"): 2_400_102, ("bus", "license plate"): 2_800_204}
@@ -106,13 +104,13 @@ def test_any_picture_gives_the_masks_of_its_numbers(
 
 
 def test_there_are_23_parts_of_5_classes() -> None:
-    """The sizes that the data set states."""
+    """These are the numbers that the data set states."""
     assert list(PART_NAMES) == ["person", "rider", "car", "truck", "bus"]
     assert sum(map(len, PART_NAMES.values())) == 23
 
 
 def test_a_damaged_file_is_a_fault(tmp_path: Path, read: Callable[[], Truth]) -> None:
-    """Cut off, no TIFF, a TIFF of colours; said in the same words each time."""
+    """A file that is cut off, not a TIFF, or a TIFF of colours is refused, each time with the same words."""
     write_tiff(tmp_path / FILE, np.full((HEIGHT, WIDTH), 2_400_001, np.int32))
     sound = (tmp_path / FILE).read_bytes()
     for data in (sound[: len(sound) // 2], b"", b"no picture at all", sound[:2]):
@@ -129,8 +127,8 @@ def test_a_damaged_file_is_a_fault(tmp_path: Path, read: Callable[[], Truth]) ->
             read()
 
 
-def test_images_are_those_of_the_splits_cities(tmp_path: Path) -> None:
-    """Sorted, without a class of their own; a folder that is not there is said."""
+def test_images_are_those_of_the_cities_of_a_split(tmp_path: Path) -> None:
+    """They are sorted and have no class of their own; a missing folder is an error."""
     for split, name in (("val", "ulm_1"), ("val", "bonn_2"), ("train", "jena_3")):
         street(tmp_path, split, name)
     (tmp_path / "leftImg8bit/val/ulm/notes.txt").write_text("x")

@@ -34,7 +34,7 @@ def write(path: Path, *annotations: Any, **changes: Any) -> Path:
 
 
 def drawn(path: Path, segmentation: Any) -> np.ndarray:
-    """The mask of the one annotation that has this segmentation."""
+    """The mask of an annotation with this segmentation."""
     truth = CocoReader([write(path / "one.json", {"category_id": 1, "segmentation": segmentation})]).read(
         "0_0.png", load
     )
@@ -43,7 +43,7 @@ def drawn(path: Path, segmentation: Any) -> np.ndarray:
 
 
 def test_masks_of_every_notation_are_read(tmp_path: Path) -> None:
-    """Polygons, compressed and uncompressed run lengths give the masks that were drawn; objects are unions of parts."""
+    """Polygons, compressed and uncompressed run lengths give the same masks; objects are unions of parts."""
     path = write(
         tmp_path / "truth.json",
         {"category_id": 3, "segmentation": compressed(box(0, 0, 3, 3))},
@@ -61,14 +61,14 @@ def test_masks_of_every_notation_are_read(tmp_path: Path) -> None:
 
 
 def test_several_polygons_are_united(tmp_path: Path) -> None:
-    """Also one within another: it is no hole. A polygon of two points or of none is no pixel."""
+    """A polygon within another is not a hole. A polygon with two points or none has no pixels."""
     apart = [polygon(1, 1, 4, 4), polygon(10, 20, 5, 5), [3, 3, 20, 20], []]
     assert (drawn(tmp_path, apart) == box(1, 1, 4, 4) | box(10, 20, 5, 5)).all()
     assert (drawn(tmp_path, [polygon(2, 2, 10, 10), polygon(4, 4, 3, 3)]) == box(2, 2, 10, 10)).all()
 
 
 def test_holes_are_kept(tmp_path: Path) -> None:
-    """A hole that a polygon cuts out along a seam, and one in run lengths."""
+    """A polygon may cut out a hole along a seam, and run lengths may have holes."""
     ring = box(2, 2, 12, 12) & ~box(6, 6, 4, 4)
     seam = [2, 2, 14, 2, 14, 14, 2, 14, 2, 2, 6, 6, 6, 10, 10, 10, 10, 6, 6, 6]
     assert (drawn(tmp_path, [seam]) == ring).all()
@@ -77,7 +77,7 @@ def test_holes_are_kept(tmp_path: Path) -> None:
 
 @given(noise=arrays(bool, (HEIGHT, WIDTH)))
 def test_any_mask_survives_both_notations(noise: np.ndarray, tmp_path: Path) -> None:
-    """Whatever the mask, its uncompressed and compressed run lengths read back as that mask."""
+    """The uncompressed and compressed run lengths of any mask read back as that mask."""
     for encode in (compressed, uncompressed):
         assert (drawn(tmp_path, encode(noise)) == noise).all()
 
@@ -100,8 +100,8 @@ def test_any_mask_survives_both_notations(noise: np.ndarray, tmp_path: Path) -> 
         ({}, "KeyError: 'size'"),
     ],
 )
-def test_a_malformed_annotation_costs_its_image_alone(segmentation: Any, message: str, tmp_path: Path) -> None:
-    """The fault names the file and the annotation, and what was found; the other image is read."""
+def test_a_malformed_annotation_affects_only_its_image(segmentation: Any, message: str, tmp_path: Path) -> None:
+    """The fault names the file, the annotation and what was found; the other image is read."""
     other = {"id": 8, "file_name": "b.png", "height": HEIGHT, "width": WIDTH}
     path = write(tmp_path / "truth.json", {"category_id": 1, "segmentation": segmentation})
     content = json.loads(path.read_text())
@@ -116,8 +116,8 @@ def test_a_malformed_annotation_costs_its_image_alone(segmentation: Any, message
     assert truth is not None and [thing.name for thing in truth.objects] == ["cat"] and reader.strays == []
 
 
-def test_a_category_that_is_not_listed_is_a_fault_of_the_image(tmp_path: Path) -> None:
-    """What the mask shows is not known, so the image has no complete truth."""
+def test_an_unlisted_category_is_a_fault_of_the_image(tmp_path: Path) -> None:
+    """It is unknown what the mask shows, so the ground truth of the image is incomplete."""
     reader = CocoReader([write(tmp_path / "a.json", {"category_id": 9, "segmentation": [polygon(0, 0, 3, 3)]})])
     with pytest.raises(ImageFault, match="a category that is not listed"):
         reader.read("0_0.png", load)
@@ -133,7 +133,7 @@ def test_a_category_that_is_not_listed_is_a_fault_of_the_image(tmp_path: Path) -
     ],
 )
 def test_an_annotation_of_no_image_is_named(annotation: Any, label: str, message: str, tmp_path: Path) -> None:
-    """It belongs to no image, and costs none."""
+    """It is reported by itself, and no image is lost."""
     reader = CocoReader([write(tmp_path / "truth.json", annotations=[annotation])])
     assert [stray.subject for stray in reader.strays] == [f"truth.json, {label}"]
     assert message in reader.strays[0].detail
@@ -141,7 +141,7 @@ def test_an_annotation_of_no_image_is_named(annotation: Any, label: str, message
 
 
 def test_images_that_the_file_does_not_list_have_no_truth(tmp_path: Path) -> None:
-    """None is not the same as an image that is listed and shows nothing."""
+    """None differs from the truth of a listed image that shows nothing."""
     reader = CocoReader([write(tmp_path / "truth.json")])
     assert reader.read("other.png", load) is None
     truth = reader.read("0_0.png", load)
@@ -152,8 +152,8 @@ def test_images_that_the_file_does_not_list_have_no_truth(tmp_path: Path) -> Non
     "text",
     ["", "{", "[]", "{}", "3", '{"images": null}', '{"images": [], "categories": [{"id": 1}], "annotations": []}'],
 )
-def test_what_is_no_coco_file_is_refused(text: str, tmp_path: Path) -> None:
-    """Broken JSON, or JSON of another shape, is one error about the file."""
+def test_a_file_that_is_not_coco_is_refused(text: str, tmp_path: Path) -> None:
+    """Broken JSON, and JSON with another content, is one error about the file."""
     path = tmp_path / "truth.json"
     path.write_text(text)
     with pytest.raises(CorruptData, match="is not COCO JSON with images, categories and annotations") as caught:

@@ -17,20 +17,20 @@ SQUARE = [polygon(0, 0, 4, 4)]
     "place", [f"val/{DOG}/", "val/", f"images/val/{DOG}/", "images/val/", f"train/{DOG}/"], ids=lambda place: place
 )
 def test_the_missing_folder_of_the_class_is_found(place: str, tmp_path: Path) -> None:
-    """The file name is completed to where the image is: published in folders or not, or ImageNet itself."""
+    """The file name is completed to the path of the image: in folders as published, without folders, or in ImageNet."""
     write_coco(tmp_path / "val.json", {f"{DOG}_7.JPEG": [(HEAD, SQUARE)]})
     photograph(tmp_path / place / f"{DOG}_7.JPEG")
     assert list(part_imagenet.images(tmp_path, "val")) == [(f"{place}{DOG}_7.JPEG", DOG)]
 
 
-def test_an_image_that_is_nowhere_keeps_its_place(tmp_path: Path) -> None:
-    """It is listed where it should be, so that reading the images names it."""
+def test_a_missing_image_keeps_its_place(tmp_path: Path) -> None:
+    """It is listed with the path that it should have, so that reading the images reports it."""
     write_coco(tmp_path / "annotations/val.json", {f"{DOG}_7.JPEG": [(HEAD, SQUARE)]})
     assert list(part_imagenet.images(tmp_path, "val")) == [(f"val/{DOG}/{DOG}_7.JPEG", DOG)]
 
 
 def test_a_class_is_a_code_with_the_name_of_its_super_category(tmp_path: Path) -> None:
-    """The most frequent one where annotations differ; the code itself where there is none."""
+    """If annotations differ, the most frequent name counts; without annotations, the name is the code."""
     images = {f"{DOG}_1.JPEG": [(HEAD, SQUARE), (TAIL, SQUARE), (BODY, SQUARE)], f"{CAR}_1.JPEG": [(MIRROR, SQUARE)]}
     write_coco(tmp_path / "val.json", {**images, f"{CAT}_1.JPEG": []})
     write_coco(tmp_path / "test.json", {f"{CAT}_2.JPEG": [(TAIL, SQUARE), (99, SQUARE)]})
@@ -39,8 +39,8 @@ def test_a_class_is_a_code_with_the_name_of_its_super_category(tmp_path: Path) -
     assert dict(part_imagenet.classes(tmp_path, ["test", "val"]))[CAT] == "quadruped"
 
 
-def test_the_reader_knows_images_by_their_file_name(tmp_path: Path) -> None:
-    """Whatever folder they lie in, the files of two splits together; their objects are of the image's own class."""
+def test_the_reader_identifies_images_by_their_file_name(tmp_path: Path) -> None:
+    """The folder does not matter, files of two splits add up, and objects are of the image's own class."""
     write_coco(tmp_path / "val.json", {f"{DOG}_1.JPEG": [(HEAD, SQUARE)]})
     write_coco(tmp_path / "test.json", {f"{CAR}_1.JPEG": [(MIRROR, SQUARE)]})
     reader = part_imagenet.reader([tmp_path / "val.json", tmp_path / "test.json"])
@@ -53,8 +53,8 @@ def test_the_reader_knows_images_by_their_file_name(tmp_path: Path) -> None:
         assert [(t.name, p.name) for t in truth.objects for p in t.parts] == [(thing, part)]
 
 
-def test_a_split_without_its_file_or_with_a_broken_one_is_said(tmp_path: Path) -> None:
-    """What is missing is named, and what to do."""
+def test_a_split_with_a_missing_or_broken_file_is_refused(tmp_path: Path) -> None:
+    """The error names the file and says what to do."""
     with pytest.raises(UsageError, match=r"there is no val.json or annotations/val.json here.*--images DIR"):
         list(part_imagenet.images(tmp_path, "val"))
     (tmp_path / "val.json").write_text('{"images": [{"id": 1}], "categories": [], "annotations": []}')

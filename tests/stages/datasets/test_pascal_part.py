@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_every_object_has_its_parts_by_their_common_names(file: Path, read: Callable[[], Truth]) -> None:
-    """Sides and numbers are gone, order stays; an object without parts, and a class of another spelling, are kept."""
+    """Sides and numbers are dropped, the order stays; objects without parts or with a synonym are kept."""
     parts = [("lfleg", box(8, 3, 2, 2)), ("head", box(2, 3, 4, 4)), ("rbleg", box(8, 9, 2, 2))]
     engines = [("engine_1", box(0, 20, 2, 2)), ("engine_2", box(4, 20, 2, 2))]
     write_mat(
@@ -47,14 +47,14 @@ def test_every_object_has_its_parts_by_their_common_names(file: Path, read: Call
     assert (drawn[0] == box(2, 3, 10, 12)).all() and (drawn[1] == box(2, 3, 4, 4)).all()
 
 
-def test_an_image_without_objects_shows_none(file: Path, read: Callable[[], Truth]) -> None:
-    """An empty struct is no fault."""
+def test_an_image_may_have_no_objects(file: Path, read: Callable[[], Truth]) -> None:
+    """An empty struct is not a fault."""
     write_mat(file)
     assert read().objects == ()
 
 
 def test_the_table_of_names_has_the_sizes_of_the_reference() -> None:
-    """20 classes, 50 part names, 120 pairs; the reference's own examples come out."""
+    """There are 20 classes, 50 part names and 120 pairs; the examples are from the reference."""
     assert len(CLASSES) == 20
     assert len({name for names in PART_NAMES.values() for name in names}) == 50
     assert sum(map(len, PART_NAMES.values())) == 120
@@ -74,7 +74,7 @@ def test_the_table_of_names_has_the_sizes_of_the_reference() -> None:
 def test_unknown_names_are_faults(
     name: str, part: str, reason: str, detail: str, file: Path, read: Callable[[], Truth]
 ) -> None:
-    """A part or class that the data set does not have is said by its name."""
+    """A part or class that the data set does not have is named in the fault."""
     write_mat(file, (name, box(0, 0, 5, 5), [(part, box(0, 0, 2, 2))]))
     with pytest.raises(ImageFault) as caught:
         read()
@@ -82,7 +82,7 @@ def test_unknown_names_are_faults(
 
 
 def test_a_damaged_file_is_a_fault(file: Path, read: Callable[[], Truth]) -> None:
-    """Cut off anywhere, of other content, of another struct, or with masks of two sizes."""
+    """A file that is cut off, has other content, or has masks of two sizes is refused."""
     write_mat(file, ("dog", box(2, 3, 10, 12), [("head", box(2, 3, 4, 4))]))
     sound = file.read_bytes()
     for data in [sound[:n] for n in (0, 60, 128, 200, len(sound) - 9)] + [b"no matlab file " * 20]:
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_a_fault(file: Path, read: Callable[[], Truth]) -> Non
 
 
 def test_splits_are_the_lists_of_voc(tmp_path: Path) -> None:
-    """Keys in listed order, without a class of their own, wherever VOC lies under the folder."""
+    """Keys come in listed order and without a class, wherever VOC lies under the folder."""
     write_voc(tmp_path / "a", val=["2008_000008", "2007_000027"])
     write_voc(tmp_path / "b/VOCdevkit/VOC2012", train=["2008_000001"])
     assert list(pascal_part.images(tmp_path / "a", "val")) == [
@@ -113,7 +113,7 @@ def test_splits_are_the_lists_of_voc(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["Annotations_Part", "annotations"])
 def test_the_folder_of_annotations_is_found(folder: str, tmp_path: Path) -> None:
-    """As it is unpacked, or as the reference wants it: beside a folder ``images``."""
+    """It may be named as it is unpacked, or as the reference expects it, next to a folder ``images``."""
     write_voc(tmp_path / "images", val=["2008_000008"])
     with pytest.raises(UsageError, match=r"there is no folder Annotations_Part with .mat files here"):
         pascal_part.settings(tmp_path, ["val"])

@@ -19,7 +19,7 @@ SQUARE = [polygon(0, 0, 4, 4)]
 
 @pytest.fixture
 def part_imagenet(tmp_path: Path) -> Path:
-    """Three splits: two dogs and a car to learn from, a dog, a car."""
+    """Three splits: two dogs and a car for training, one dog, and one car."""
     root = tmp_path / "PartImageNet"
     for split, names in {
         "train": [f"{DOG}_1", f"{DOG}_2", f"{CAR}_1"],
@@ -33,7 +33,7 @@ def part_imagenet(tmp_path: Path) -> Path:
 
 
 def test_every_benchmark_of_the_issue_has_its_name() -> None:
-    """A name is a data set and one of its splits; valtest is both; the bare name is all that have labels."""
+    """A name is a data set and a split; valtest is two splits; the bare name is every split with labels."""
     assert set(NAMES) == {
         *(f"part_imagenet{split}" for split in ("", "_train", "_val", "_test", "_valtest")),
         *(f"pascal_part{split}" for split in ("", "_train", "_val")),
@@ -52,20 +52,20 @@ def test_every_benchmark_of_the_issue_has_its_name() -> None:
     ],
 )
 def test_a_name_lists_its_splits(name: str, splits: list[str], part_imagenet: Path) -> None:
-    """Every image with the split it is of."""
+    """Every image comes with its split."""
     images = list(dataset_images(name, part_imagenet))
     assert [split for _, split, _ in images] == splits
     assert all(key.startswith(f"{split}/{code}/") for key, split, code in images)
 
 
-def test_an_unknown_name_is_met_with_the_nearest(part_imagenet: Path) -> None:
-    """A mistyped data set is one error."""
+def test_an_unknown_name_is_refused_with_a_suggestion(part_imagenet: Path) -> None:
+    """The error for a mistyped data set suggests the nearest name."""
     with pytest.raises(UsageError, match=r"there is no data set 'part_imagenet_vall'. Did you mean"):
         list(dataset_images("part_imagenet_vall", part_imagenet))
 
 
 def test_ground_truth_nodes_are_set_and_keep_the_rest(part_imagenet: Path) -> None:
-    """Format and files are the data set's; percent and an explicit merge_parts stay the pipeline's; others are left."""
+    """Format and files come from the data set; percent and an explicit merge_parts stay; other nodes do not change."""
     truth = {"stage": "annotated-parts", "inputs": {"images": "ingest"}, "settings": {"file": "x.json"}}
     few = {**truth, "settings": {"file": "x.json", "percent": 10, "merge_parts": False}}
     spec = PipelineSpec.parse({"nodes": {"ingest": {}, "truth": truth, "few": few}}, "pipeline")
@@ -77,7 +77,7 @@ def test_ground_truth_nodes_are_set_and_keep_the_rest(part_imagenet: Path) -> No
 
 
 def test_a_store_has_the_vocabulary_and_the_files_of_its_data_set(part_imagenet: Path, tmp_path: Path) -> None:
-    """WordNet codes are classes, called by their super-category; the content of every JSON is in the fingerprint."""
+    """Classes are WordNet codes named by super-category; the content of every JSON is part of the fingerprint."""
     source = SourceSpec(kind="dataset", root=str(part_imagenet), dataset="part_imagenet_valtest")
     store = create_store(str(tmp_path / "store"), source, read_preset("ground_truth"))
     assert [(c.class_id, c.wnid, c.name) for c in Listing(store).classes()] == [(0, DOG, "quadruped"), (1, CAR, "car")]
@@ -89,8 +89,8 @@ def test_a_store_has_the_vocabulary_and_the_files_of_its_data_set(part_imagenet:
     assert {name for name in before if before[name] != after[name]} == {"truth-objects", "truth-parts"}
 
 
-def test_a_list_of_codes_chooses_classes(part_imagenet: Path, tmp_path: Path) -> None:
-    """Images and vocabulary of the codes listed; what follows a code on its line, and comments, do not matter."""
+def test_a_list_of_codes_selects_classes(part_imagenet: Path, tmp_path: Path) -> None:
+    """Only images and classes with these codes are listed; text after a code and comments are ignored."""
     (tmp_path / "codes.txt").write_text(f"# cars\n\n{CAR}\tcar\nn00000001\n")
     source = SourceSpec(
         kind="dataset", root=str(part_imagenet), dataset="part_imagenet", class_file=str(tmp_path / "codes.txt")
@@ -100,8 +100,8 @@ def test_a_list_of_codes_chooses_classes(part_imagenet: Path, tmp_path: Path) ->
     assert [c.wnid for c in Listing(store).classes()] == [CAR]
 
 
-def test_a_list_of_codes_chooses_classes_of_any_folder(tmp_path: Path) -> None:
-    """An ImageNet tree is cut to the classes too; a list that fits nothing, or is not there, is an error."""
+def test_a_list_of_codes_selects_classes_of_any_folder(tmp_path: Path) -> None:
+    """An ImageNet tree is reduced to the classes too; a list that is missing or fits nothing is an error."""
     for code in (DOG, CAR):
         photograph(tmp_path / f"imagenet/train/{code}/{code}_1.JPEG")
     (tmp_path / "imagenet/labels.txt").write_text(f"{DOG},dog\n{CAR},car\n")

@@ -114,7 +114,7 @@ def _save(folder: Path, kind: Any, config: Any) -> None:
         torch.manual_seed(0)
         network = kind(config)
         for weight in network.parameters():
-            # Wider than the usual start, so that another word or picture is seen to matter.
+            # Larger than usual initial weights, so that another word or picture makes a visible difference.
             weight.data += 0.1 * torch.randn_like(weight)
     network.save_pretrained(folder)
 
@@ -125,7 +125,7 @@ def _spelling_clip() -> CLIPTokenizer:
 
 
 def _spelling_bert() -> BertTokenizer:
-    # Grounding DINO knows the marks between phrases by their numbers in BERT's own vocabulary.
+    # Grounding DINO identifies the separators of phrases by their numbers in BERT's vocabulary.
     words = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
     words |= {f"[unused{number}]": number for number in range(1100) if number not in words.values()}
     letters = [*_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
@@ -151,7 +151,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def photographs() -> list[np.ndarray]:
-    """Two pictures of different shape: a bright patch on noise."""
+    """Two pictures of different shape, each with a bright patch on noise."""
     found = []
     for seed, (height, width) in enumerate([(48, 64), (70, 40)]):
         pixels = np.random.default_rng(seed).integers(0, 80, (height, width, 3))
@@ -162,7 +162,7 @@ def photographs() -> list[np.ndarray]:
 
 @pytest.fixture
 def detect(bench, photographs) -> Callable[..., Any]:
-    """``detect(files, **settings)``: the unit and its rows of objects, for the two photographs, a cat and a dog."""
+    """``detect(files, **settings)``: the unit and its rows of objects, for two photographs: a cat and a dog."""
     from schemas.stages import DeticSettings
     from stages.nodes import detic
 

@@ -1,4 +1,4 @@
-"""Against the real detectron2, CenterNet2 and Detic where they are installed; what needs none of them, everywhere."""
+"""Runs against the real detectron2, CenterNet2 and Detic if they are installed; tests that need none always run."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def start(bench, detic_files):
     return run
 
 
-@pytest.mark.skipif(IS_INSTALLED, reason="needs that one of them is not installed")
+@pytest.mark.skipif(IS_INSTALLED, reason="needs one of them to be missing")
 def test_missing_packages_are_named_with_their_instructions(bench, tmp_path: Path) -> None:
-    """One error that says what to install and where that is described."""
+    """One error says what to install and where the steps are described."""
     files = {"config": tmp_path / "any.yaml", "weights": tmp_path / "any.pth"}
     settings = DeticSettings(backend="detic", **{key: str(path) for key, path in files.items()})
     with pytest.raises(UsageError, match=r"needs detectron2, CenterNet2 and Detic, but there is no module .* https://"):
@@ -83,7 +83,7 @@ def test_missing_packages_are_named_with_their_instructions(bench, tmp_path: Pat
 
 
 def test_weights_and_config_are_needed(bench) -> None:
-    """The setting that is empty is named."""
+    """The error names the empty setting."""
     with pytest.raises(UsageError, match=r"detic\.weights: backend detic needs weights, but none is set"):
         backend.start(DeticSettings(backend="detic"), bench.setup())
     files = {"weights": Path("any.pth")}
@@ -92,8 +92,8 @@ def test_weights_and_config_are_needed(bench) -> None:
 
 
 @needs_detic
-def test_an_answer_is_what_detic_says(start, photographs, detic_files) -> None:
-    """Boxes, scores and masks for one class are those of Detic itself with its classifier set to that class."""
+def test_results_are_those_of_detic(start, photographs, detic_files) -> None:
+    """Boxes, scores and masks for a class are those of Detic itself with its classifier set to that class."""
     from detic.modeling.utils import reset_cls_test
 
     detector = start(max_objects=3, long_side=96)
@@ -103,16 +103,16 @@ def test_an_answer_is_what_detic_says(start, photographs, detic_files) -> None:
     pixels = torch.from_numpy(photographs[0]).permute(2, 0, 1)[None].float()
     image = torch.nn.functional.interpolate(pixels, (72, 96), mode="bilinear", antialias=True)[0]
     with torch.inference_mode():
-        said = detector.network([{"image": image, "height": 48, "width": 64}])[0]["instances"]
-    said = said[said.pred_masks.flatten(1).any(1)][:3]
-    assert len(found.scores) == len(said) > 0
-    assert found.scores.tolist() == pytest.approx(said.scores.tolist(), abs=1e-5)
-    assert (found.masks == said.pred_masks.numpy()).mean() > 0.999
+        output = detector.network([{"image": image, "height": 48, "width": 64}])[0]["instances"]
+    output = output[output.pred_masks.flatten(1).any(1)][:3]
+    assert len(found.scores) == len(output) > 0
+    assert found.scores.tolist() == pytest.approx(output.scores.tolist(), abs=1e-5)
+    assert (found.masks == output.pred_masks.numpy()).mean() > 0.999
 
 
 @needs_detic
 def test_any_class_is_the_whole_vocabulary(start, photographs) -> None:
-    """Without words a box scores as the best of all names, and is one candidate."""
+    """Without words, a box has the score of its best name and is a single candidate."""
     seen = start(max_objects=100).look(photographs[:1])
     cat, dog, either = (seen.find({0: words})[0] for words in [("cat",), ("dog",), ANY])
     assert either.scores[0] == pytest.approx(max(cat.scores[0], dog.scores[0]), abs=1e-6)
@@ -121,7 +121,7 @@ def test_any_class_is_the_whole_vocabulary(start, photographs) -> None:
 
 @needs_detic
 def test_the_objects_of_a_class_come_from_its_name(detect, detic_files) -> None:
-    """Both pictures get objects of their own class, in their own pixels, best first and no more than asked for."""
+    """Each picture gets objects of its own class, in its own pixels, best first and no more than ``max_objects``."""
     unit, rows = detect(detic_files, backend="detic", max_objects=3)
     assert unit.faults == []
     for image_id, name, size in [(0, "cat", (48, 64)), (1, "dog", (70, 40))]:
@@ -133,7 +133,7 @@ def test_the_objects_of_a_class_come_from_its_name(detect, detic_files) -> None:
 
 @needs_detic
 def test_people_above_the_threshold_are_kept(detect, detic_files) -> None:
-    """human-only works as on every backend: persons, and no error row where there is none."""
+    """As on every backend, human-only gives persons, and no error row for an image without persons."""
     files = {**detic_files, "embeddings": detic_files["embeddings"].with_name("words.npy")}
     _, rows = detect(files, backend="detic", mode="human-only")
     assert len(rows) and set(rows["category_name"]) == {"person"} and set(rows["category_id"].tolist()) == {-1}
@@ -143,7 +143,7 @@ def test_people_above_the_threshold_are_kept(detect, detic_files) -> None:
 
 @needs_detic
 def test_weights_of_another_network_are_refused(start, detic_files, tmp_path: Path) -> None:
-    """The checkpointer would go on with random weights; here the missing ones are listed."""
+    """The checkpointer would continue with random weights; here the missing ones are listed."""
     torch.save({"model": {"backbone.fpn_output3.bias": torch.zeros(256)}}, tmp_path / "other.pth")
     detic_files = {**detic_files, "weights": tmp_path / "other.pth"}
     with pytest.raises(CorruptData, match=r"\d+ weights of the network are missing or have another shape: backbone\."):

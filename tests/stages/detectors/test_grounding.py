@@ -33,7 +33,7 @@ def start(bench, files):
 
 
 def test_the_objects_of_a_class_come_from_its_name(detect, files) -> None:
-    """Both pictures get objects of their own class, in their own pixels, best first and no more than asked for."""
+    """Each picture gets objects of its own class, in its own pixels, best first and no more than ``max_objects``."""
     unit, rows = detect(files, backend=BACKEND, max_objects=3)
     assert unit.faults == []
     for image_id, name, size in [(0, "cat", (48, 64)), (1, "dog", (70, 40))]:
@@ -50,16 +50,16 @@ def normalised(pixels: np.ndarray, height: int, width: int) -> torch.Tensor:
     return (resized / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 
-def test_an_answer_is_what_the_networks_say(start, files, photographs) -> None:
-    """The best box of the prompt "cat." has the best token's probability; SAM 2 draws the mask in that box."""
+def test_results_are_those_of_the_networks(start, files, photographs) -> None:
+    """The best box for the prompt "cat." has the probability of its best token; SAM 2 draws the mask in that box."""
     found = start(max_objects=1, long_side=96).look(photographs[:1]).find({0: ("Cat",)})[0]
     finder = GroundingDinoForObjectDetection.from_pretrained(files["weights"]).eval()
     drawer = Sam2Model.from_pretrained(files["segmenter"]).eval()
     text = AutoTokenizer.from_pretrained(files["weights"])(["cat."], return_tensors="pt", return_token_type_ids=True)
     with torch.inference_mode():
-        said = finder(pixel_values=normalised(photographs[0], 72, 96), **text)
-        scores = said.logits.sigmoid().amax(-1)[0]
-        x, y, width, height = said.pred_boxes[0, scores.argmax()].tolist()
+        output = finder(pixel_values=normalised(photographs[0], 72, 96), **text)
+        scores = output.logits.sigmoid().amax(-1)[0]
+        x, y, width, height = output.pred_boxes[0, scores.argmax()].tolist()
         box = 64 * torch.tensor([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
         pixels = normalised(photographs[0], 64, 64)
         drawn = drawer(pixel_values=pixels, input_boxes=box[None, None], multimask_output=False).pred_masks[0]
@@ -68,27 +68,27 @@ def test_an_answer_is_what_the_networks_say(start, files, photographs) -> None:
     assert (found.masks[0] == expected.numpy()).mean() > 0.99
 
 
-def test_any_class_is_asked_for_as_object(start, photographs) -> None:
+def test_any_class_is_requested_as_object(start, photographs) -> None:
     """Without words the prompt is "object."."""
     seen = start().look(photographs[:1])
     found, named = seen.find({0: ANY})[0], seen.find({0: ("object",)})[0]
     assert np.array_equal(found.masks, named.masks) and np.array_equal(found.scores, named.scores)
 
 
-def test_a_point_in_a_name_parts_no_phrases(start, photographs) -> None:
-    """The name St. Bernard is one phrase."""
+def test_a_full_stop_in_a_name_does_not_split_it(start, photographs) -> None:
+    """The name "St. Bernard" is a single phrase."""
     seen = start().look(photographs[:1])
     assert np.array_equal(seen.find({0: ("st. bernard",)})[0].scores, seen.find({0: ("st bernard",)})[0].scores)
 
 
 def test_pictures_without_a_box_are_not_drawn(start, photographs) -> None:
-    """A score that no box reaches leaves empty candidates of the picture's size."""
+    """If no box reaches the score, the candidates are empty and have the size of the picture."""
     found = start(min_score=1.0).look(photographs[1:]).find({0: ("cat",)})[0]
     assert found.masks.shape == (0, 70, 40) and found.scores.shape == (0,)
 
 
 def test_people_above_the_threshold_are_kept(detect, files) -> None:
-    """human-only works as on every backend: persons, and no error row where there is none."""
+    """As on every backend, human-only gives persons, and no error row for an image without persons."""
     _, rows = detect(files, backend=BACKEND, mode="human-only")
     assert len(rows) and set(rows["category_name"]) == {"person"} and set(rows["category_id"].tolist()) == {-1}
     unit, rows = detect(files, backend=BACKEND, mode="human-only", min_score=1.0)
@@ -96,7 +96,7 @@ def test_people_above_the_threshold_are_kept(detect, files) -> None:
 
 
 def test_both_networks_are_needed(bench, files) -> None:
-    """The setting that is empty is named."""
+    """The error names the empty setting."""
     given = DeticSettings(backend=BACKEND, weights=str(files["weights"]))
     with pytest.raises(UsageError, match=r"detic\.segmenter: backend \S+ needs weights, but.*facebook/sam2"):
         grounding.start(given, bench.setup(files={"weights": files["weights"]}))

@@ -11,8 +11,8 @@ from pdstore.errors import UsageError
 from stages.detectors.prompts import PromptEmbeddings, read_embeddings
 
 
-def test_a_name_is_embedded_as_a_name(checkpoints) -> None:
-    """The text of a class is "a " and its name, and its embedding is the same in whatever company."""
+def test_a_name_is_embedded_with_an_article(checkpoints) -> None:
+    """The text of a class is "a " and its name, and its embedding does not depend on other names."""
     prompts = PromptEmbeddings(["cat", "sea lion"], checkpoints["clip"], "cpu")
     network = CLIPTextModelWithProjection.from_pretrained(checkpoints["clip"]).eval()
     with torch.inference_mode():
@@ -23,7 +23,7 @@ def test_a_name_is_embedded_as_a_name(checkpoints) -> None:
 
 
 def test_embeddings_may_come_from_a_file(tmp_path: Path) -> None:
-    """Rows of a .npy stand for the names in order; of two classes with one name the first counts."""
+    """Rows of a .npy belong to the names in order; if two classes have the same name, the first counts."""
     values = np.arange(12, dtype=np.float64).reshape(3, 4)
     np.save(tmp_path / "names.npy", values)
     prompts = PromptEmbeddings(["crane", "cat", "crane"], None, "cpu", read_embeddings(tmp_path / "names.npy", 3))
@@ -40,7 +40,7 @@ def test_embeddings_may_come_from_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path, values: np.ndarray, message: str) -> None:
-    """One row a name, of numbers; a pickle inside is not opened."""
+    """The file must have one row of numbers per name; a pickle inside is not opened."""
     np.save(tmp_path / "names.npy", values, allow_pickle=True)
     with pytest.raises(UsageError, match=message):
         read_embeddings(tmp_path / "names.npy", 3)

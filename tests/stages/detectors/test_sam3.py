@@ -26,7 +26,7 @@ def start(bench, checkpoints):
 
 
 def test_the_objects_of_a_class_come_from_its_name(detect, checkpoints) -> None:
-    """Both pictures get objects of their own class, in their own pixels, best first and no more than asked for."""
+    """Each picture gets objects of its own class, in its own pixels, best first and no more than ``max_objects``."""
     unit, rows = detect({"weights": checkpoints["sam3"]}, backend="sam3", max_objects=3)
     assert unit.faults == []
     for image_id, name, size in [(0, "cat", (48, 64)), (1, "dog", (70, 40))]:
@@ -37,24 +37,24 @@ def test_the_objects_of_a_class_come_from_its_name(detect, checkpoints) -> None:
         assert stack.sum((1, 2)).tolist() == own["area"].tolist()
 
 
-def test_an_answer_is_what_the_network_says(start, photographs) -> None:
-    """Score = instance × presence probability; the mask is the network's, brought to the picture's size."""
+def test_results_are_those_of_the_network(start, photographs) -> None:
+    """Score = instance × presence probability; the mask is that of the network at the size of the picture."""
     detector = start(max_objects=1)
     found = detector.look(photographs[:1]).find({0: ("cat",)})[0]
     network, text = detector.network, detector.tokens(["cat"])
     pixels = torch.from_numpy(photographs[0]).permute(2, 0, 1)[None].float()
     square = torch.nn.functional.interpolate(pixels, (112, 112), mode="bilinear", antialias=True)
     with torch.inference_mode():
-        said = network(pixel_values=square / 127.5 - 1, **text)
-    scores = said.pred_logits.sigmoid() * said.presence_logits.sigmoid()
+        output = network(pixel_values=square / 127.5 - 1, **text)
+    scores = output.pred_logits.sigmoid() * output.presence_logits.sigmoid()
     assert found.scores[0] == pytest.approx(scores.max().item(), abs=1e-5)
-    logits = said.pred_masks[:, scores.argmax()][None]
+    logits = output.pred_masks[:, scores.argmax()][None]
     expected = torch.nn.functional.interpolate(logits, (48, 64), mode="bilinear")[0, 0] > 0
     assert (found.masks[0] == expected.numpy()).mean() > 0.999
 
 
-def test_several_words_are_one_question(start, photographs) -> None:
-    """People are pooled over the words for them; an instance that two words find is kept once."""
+def test_several_words_are_one_request(start, photographs) -> None:
+    """The instances of all words for people are pooled; an instance that two words find is kept once."""
     seen = start(max_objects=50).look(photographs[:1])
     words = ("man", "woman")
     alone = [seen.find({0: (word,)})[0] for word in words]
@@ -65,15 +65,15 @@ def test_several_words_are_one_question(start, photographs) -> None:
     assert len(twice.scores) == len(alone[0].scores)
 
 
-def test_any_class_is_asked_for_as_object(start, photographs) -> None:
+def test_any_class_is_requested_as_object(start, photographs) -> None:
     """Without words the concept is "object"."""
     seen = start().look(photographs[:1])
     found, named = seen.find({0: ANY})[0], seen.find({0: ("object",)})[0]
     assert np.array_equal(found.masks, named.masks) and np.array_equal(found.scores, named.scores)
 
 
-def test_pictures_are_asked_apart(start, photographs) -> None:
-    """What is asked of one picture of a batch changes nothing in another's answer."""
+def test_pictures_have_separate_requests(start, photographs) -> None:
+    """The request for one picture of a batch does not change the result of another."""
     detector = start(batch_size=3)
     together = detector.look(photographs).find({0: ("cat",), 1: ("dog", "cat", "bird")})
     alone = detector.look(photographs[1:]).find({0: ("dog", "cat", "bird")})
@@ -81,14 +81,14 @@ def test_pictures_are_asked_apart(start, photographs) -> None:
     assert (together[1].masks == alone[0].masks).mean() > 0.999
 
 
-def test_nothing_above_the_score_is_no_candidate(start, photographs) -> None:
-    """A score that no instance reaches leaves empty candidates of the picture's size."""
+def test_without_a_score_above_the_floor_there_is_no_candidate(start, photographs) -> None:
+    """If no instance reaches the score, the candidates are empty and have the size of the picture."""
     found = start(min_score=1.0).look(photographs[1:]).find({0: ("cat",)})[0]
     assert found.masks.shape == (0, 70, 40) and found.scores.shape == (0,)
 
 
 def test_people_above_the_threshold_are_kept(detect, checkpoints) -> None:
-    """human-only works as on every backend: persons, and no error row where there is none."""
+    """As on every backend, human-only gives persons, and no error row for an image without persons."""
     files = {"weights": checkpoints["sam3"]}
     _, rows = detect(files, backend="sam3", mode="human-only")
     assert len(rows) and set(rows["category_name"]) == {"person"} and set(rows["category_id"].tolist()) == {-1}
@@ -97,7 +97,7 @@ def test_people_above_the_threshold_are_kept(detect, checkpoints) -> None:
 
 
 def test_a_node_runs_on_a_checkpoint(classical, run_all, checkpoints, tmp_path: Path) -> None:
-    """The weights' content, not where they lie, is part of the layer's fingerprint."""
+    """The content of the weights, not their location, is part of the layer's fingerprint."""
     shutil.copytree(checkpoints["sam3"], tmp_path / "moved")
     stores = [classical("detic.backend=sam3", f"detic.weights={f}") for f in (checkpoints["sam3"], tmp_path / "moved")]
     run_all(stores[0], ["ingest", "detic"])
@@ -108,7 +108,7 @@ def test_a_node_runs_on_a_checkpoint(classical, run_all, checkpoints, tmp_path: 
 
 
 def test_weights_are_needed(bench) -> None:
-    """An empty setting and a folder that is not there are told apart, and named."""
+    """An empty setting and a missing folder are different errors, and each is named."""
     with pytest.raises(UsageError, match=r"detic\.weights: backend sam3 needs weights, but none are.*facebook/sam3"):
         sam3.start(DeticSettings(backend="sam3"), bench.setup())
     with pytest.raises(InputMissing, match="no/such/folder"):
@@ -116,7 +116,7 @@ def test_weights_are_needed(bench) -> None:
 
 
 def test_weights_of_another_network_are_refused(start, checkpoints, tmp_path: Path) -> None:
-    """transformers would fill in random weights; here the missing ones are listed."""
+    """transformers would fill in random weights; here the missing ones are listed in an error."""
     shutil.copytree(checkpoints["sam3"], tmp_path / "mixed")
     shutil.copy(checkpoints["sam2"] / "model.safetensors", tmp_path / "mixed")
     with pytest.raises(CorruptData, match="not a complete checkpoint of Sam3Model: no weights for"):

@@ -9,7 +9,7 @@ from stages.kernels.crf import dense_crf
 
 
 def two_halves(size: int = 48) -> tuple[np.ndarray, np.ndarray]:
-    """A picture of a red and a blue half, and labels whose border is 3 pixels off, with a speck."""
+    """A picture with a red and a blue half, and labels with a speck and a border that is 3 pixels off."""
     image = np.zeros((size, size, 3), np.uint8)
     image[:, : size // 2, 0] = 220
     image[:, size // 2 :, 2] = 220
@@ -21,7 +21,7 @@ def two_halves(size: int = 48) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("long_side", [0, 48, 24, 96])
 def test_labels_follow_the_picture(long_side: int) -> None:
-    """A border near an edge moves onto it and a speck goes, at any computing scale, at the image's size."""
+    """At any computing scale, a border near an edge moves onto it and a speck vanishes; the size is the image's."""
     image, labels = two_halves()
     refined = dense_crf(image, labels, 3, long_side=long_side)
     truth = np.where(np.arange(48) < 24, 1, 2)[None].repeat(48, 0)
@@ -47,14 +47,14 @@ def test_same_input_same_output() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1)])
 def test_tiny_images(shape: tuple[int, int]) -> None:
-    """An image of one pixel, row or column keeps its plain label."""
+    """An image with one pixel, row or column keeps its only label."""
     image, labels = np.zeros((*shape, 3), np.uint8), np.ones(shape, np.int64)
     assert np.array_equal(dense_crf(image, labels, 3, long_side=5), labels)
     assert np.array_equal(dense_crf(image, labels, 3), labels)
 
 
 def test_single_label_needs_no_decision() -> None:
-    """With background as the only label the answer is background everywhere."""
+    """If the background is the only label, the result is background everywhere."""
     assert not dense_crf(np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), np.int64), 1).any()
 
 
@@ -63,12 +63,12 @@ def test_single_label_needs_no_decision() -> None:
     [((4, 6, 3), 0, "like the labels"), ((4, 5, 3), 2, "labels must be 0..1"), ((4, 5, 3), -1, "labels must be 0..1")],
 )
 def test_wrong_input_is_refused(shape: tuple[int, ...], label: int, message: str) -> None:
-    """Another size than the labels', or a label out of range, is an error."""
+    """An image whose size differs from that of the labels, or a label out of range, is an error."""
     with pytest.raises(ValueError, match=message):
         dense_crf(np.zeros(shape, np.uint8), np.full((4, 5), label), 2)
 
 
 def test_no_pixels_is_refused() -> None:
-    """An image of no pixels is an error."""
+    """An image without pixels is an error."""
     with pytest.raises(ValueError, match="no pixels"):
         dense_crf(np.zeros((0, 5, 3), np.uint8), np.zeros((0, 5), np.int64), 2)

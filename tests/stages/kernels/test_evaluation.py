@@ -1,4 +1,4 @@
-"""Both protocols against the golden numbers, and the counts behind them."""
+"""Both protocols, compared with the golden numbers, and the counts behind them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def expected(protocol: Protocol) -> tuple[dict[str, float], dict[int, list[int]]
 @pytest.mark.parametrize("protocol", [REFERENCE, HONEST], ids=lambda p: p.name)
 @pytest.mark.parametrize("dense", [False, True], ids=["run lengths", "arrays"])
 def test_golden(protocol: Protocol, dense: bool) -> None:
-    """Every golden number comes out to 1e-3 and every vote exactly, from run lengths and from arrays."""
+    """Every golden number is reproduced to 1e-3 and every vote exactly, from run lengths and from arrays."""
     evaluation = new(protocol)
     for image in golden_images(dense=dense):
         evaluation.add(image)
@@ -88,10 +88,10 @@ WHOLE = {
     shares=st.lists(st.integers(0, 4), min_size=len(IMAGES), max_size=len(IMAGES)),
 )
 @settings(max_examples=12, deadline=None)
-def test_any_shares_in_any_order_are_the_whole(
+def test_any_shares_in_any_order_add_up_to_the_whole(
     protocol: Protocol, num_clusters: int, order: list[int], shares: list[int]
 ) -> None:
-    """However the images are shared out and the shares added, by whichever process, the numbers are those of all."""
+    """However the images are shared among processes and the counts added, the scores are those of all images."""
     parts = [new(protocol, num_clusters) for _ in range(5)]
     for image, share in zip(order, shares, strict=True):
         parts[share].add(IMAGES[image])
@@ -102,8 +102,8 @@ def test_any_shares_in_any_order_are_the_whole(
     assert {c: v.tolist() for c, v in total.vote.items()} == {c: v.tolist() for c, v in whole.vote.items()}
 
 
-def test_adding_leaves_both_as_they_were() -> None:
-    """A sum is a new evaluation."""
+def test_adding_changes_neither_term() -> None:
+    """A sum is a new evaluation, and its terms do not change."""
     one, other = new(REFERENCE), new(REFERENCE)
     one.add(IMAGES[0])
     other.add(IMAGES[1])
@@ -112,15 +112,15 @@ def test_adding_leaves_both_as_they_were() -> None:
     assert one.scores().metrics == before
 
 
-def test_different_settings_do_not_add() -> None:
-    """Adding evaluations of different protocols, or of other numbers of clusters, is refused."""
+def test_different_settings_cannot_be_added() -> None:
+    """Adding evaluations with different protocols or numbers of clusters is refused."""
     for other in (new(HONEST), new(REFERENCE, 3)):
         with pytest.raises(ValueError, match="different settings"):
             new(REFERENCE) + other
 
 
 def test_memory_is_constant() -> None:
-    """What an evaluation holds does not grow when the same classes come again."""
+    """The size of an evaluation does not grow when more images of the same classes are added."""
     evaluation = new(REFERENCE)
 
     def held() -> int:
@@ -156,7 +156,7 @@ def one_image(image_id: int = 0, clusters: tuple[int, ...] = (1, 0), **changes: 
 
 
 def test_perfect_prediction_scores_100() -> None:
-    """Predictions equal to the parts, under any naming of clusters, score 100 in every number."""
+    """Predictions equal to the parts score 100 in every metric, whatever the clusters are called."""
     scores = evaluate([one_image()], REFERENCE, num_parts=2, num_clusters=3, recall_at=(2,))
     assert set(scores.metrics.values()) == {100.0}
     assert scores.vote[5].tolist() == [1, 0, 0]
@@ -165,14 +165,14 @@ def test_perfect_prediction_scores_100() -> None:
 
 
 def test_one_proposal_finds_one_part() -> None:
-    """AR@1 counts a single proposal an image."""
+    """AR@1 counts a single proposal per image."""
     scores = evaluate([one_image()], REFERENCE, num_parts=2, num_clusters=2, recall_at=(1, 2))
     assert scores.metrics["AR@1"] == 50
     assert scores.metrics["AR@2"] == 100
 
 
 def test_image_without_predictions_counts() -> None:
-    """An image whose predictions are all gone lowers recall and IoU instead of vanishing."""
+    """An image without predictions lowers recall and IoU instead of being skipped."""
     empty = one_image(1, (), pred_masks=np.zeros((0, 12, 12), bool), pred_scores=[])
     scores = evaluate([one_image(), empty], REFERENCE, num_parts=2, num_clusters=2, recall_at=(10,))
     assert scores.metrics["AR@10"] == 50
@@ -180,8 +180,8 @@ def test_image_without_predictions_counts() -> None:
     assert scores.num_images == 2
 
 
-def test_honest_votes_and_scores_are_apart() -> None:
-    """A cluster that no voting image holds is background in the scored ones, and voting images are not scored."""
+def test_honest_votes_and_scores_use_different_images() -> None:
+    """A cluster that no voting image has is background in the scored images, and voting images are not scored."""
     voting = one_image(0, (0, 0), pred_masks=np.stack([square(0, 0), square(0, 0)]), votes=True)
     scores = evaluate([voting, one_image(1, (0, 1))], HONEST, num_parts=2, num_clusters=2)
     assert scores.vote[5].tolist() == [0, 2]
@@ -190,13 +190,13 @@ def test_honest_votes_and_scores_are_apart() -> None:
 
 
 def test_without_a_split_every_image_votes_and_is_scored() -> None:
-    """The reference protocol does not look at which images would vote under the honest one."""
+    """The reference protocol ignores which images would vote under the honest one."""
     scores = evaluate([one_image(votes=True)], REFERENCE, num_parts=2, num_clusters=2)
     assert (scores.num_images, scores.metrics["C-mIoU"]) == (1, 100)
 
 
-def test_proposals_are_scored_overlapping_and_with_one_label_a_pixel() -> None:
-    """Without clusters there is recall alone; a sure proposal over both parts takes their pixels from the others."""
+def test_proposals_are_scored_overlapping_and_with_one_label_per_pixel() -> None:
+    """Without clusters there is only recall; a confident proposal over both parts takes the pixels of the others."""
     stack = np.stack([square(0, 0), square(6, 6), square(0, 0, 12)])
     image = one_image(pred_masks=stack, pred_scores=[0.5, 0.6, 0.9])
     scores = evaluate([image], HONEST, num_parts=2, num_clusters=0, recall_at=(3,))
@@ -206,7 +206,7 @@ def test_proposals_are_scored_overlapping_and_with_one_label_a_pixel() -> None:
 
 
 def test_nothing_to_score_is_nan() -> None:
-    """No image gives NaN, not zero and not an error."""
+    """Without images every metric is NaN, neither zero nor an error."""
     scores = evaluate([], REFERENCE, num_parts=2, num_clusters=2)
     assert all(np.isnan(v) for v in scores.metrics.values())
 
@@ -221,7 +221,7 @@ def test_nothing_to_score_is_nan() -> None:
     ],
 )
 def test_wrong_images_are_refused(changes: dict[str, Any], message: str) -> None:
-    """An image with ids out of range, wrong lengths or a missing object mask is named in the error."""
+    """The error names the image whose ids are out of range, lengths differ or object mask is missing."""
     with pytest.raises(ValueError, match=message):
         evaluate([one_image(7, **changes)], REFERENCE, num_parts=2, num_clusters=2)
 
@@ -234,14 +234,14 @@ def test_size_of_run_lengths_must_be_known() -> None:
 
 
 def test_an_oracle_names_each_mask_after_the_part_it_overlaps_most() -> None:
-    """Masks that are right under clusters that mix parts: the vote loses one, the oracle none."""
+    """If good masks are in a cluster that mixes parts, the vote loses one of them and the oracle none."""
     mixed = [one_image(0, (0, 0)), one_image(1, (0, 1))]
     metrics = evaluate(mixed, REFERENCE, num_parts=2, num_clusters=2).metrics
     assert metrics["C-mIoU"] < 100 and metrics["C-mIoU-oracle"] == metrics["A-mIoU-oracle"] == 100
 
 
-def test_an_oracle_has_no_name_for_a_mask_beside_every_part() -> None:
-    """Under the honest protocol such a mask stays, as background: it covers nothing that counts."""
+def test_an_oracle_has_no_name_for_a_mask_outside_every_part() -> None:
+    """Under the honest protocol such a mask stays as background: it covers no pixel that counts."""
     stray = np.stack([square(0, 0), square(0, 8), square(6, 6)])
     image = one_image(pred_masks=stray, pred_clusters=[0, 0, 1], pred_scores=[1, 1, 1])
     assert evaluate([image], HONEST, num_parts=2, num_clusters=2).metrics["C-mIoU-oracle"] == 100

@@ -1,4 +1,4 @@
-"""Pixel grouping: the swapped order of work changes no label."""
+"""Pixel grouping: swapping product and upsampling changes no label."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def naive_scores(features: np.ndarray, centroids: np.ndarray, size: tuple[int, i
     metric=st.sampled_from(["dot", "l2"]),
 )
 def test_swapped_order_gives_the_same_labels(seed: int, shape: tuple[int, int], scale: float, metric: Metric) -> None:
-    """Product at feature resolution, then upsampling, equals upsampling and then the nearest centroid."""
+    """The product at feature resolution followed by upsampling equals upsampling followed by the nearest centroid."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(7, *shape)).astype(np.float32)
     centroids = rng.normal(size=(4, 7)).astype(np.float32)
@@ -41,7 +41,7 @@ def test_swapped_order_gives_the_same_labels(seed: int, shape: tuple[int, int], 
 
 
 def test_separated_regions_are_found() -> None:
-    """Four plain regions of an object become its four groups, outside stays −1, features are the regions' own."""
+    """Four uniform regions of an object become its groups, with their features; outside the label is −1."""
     features = np.zeros((2, 8, 8), np.float32)
     features[0, :4], features[1, :, :4] = 10, 10
     mask = np.zeros((64, 64), bool)
@@ -56,7 +56,7 @@ def test_separated_regions_are_found() -> None:
 
 @pytest.mark.parametrize("metric", ["dot", "l2"])
 def test_features_are_means_of_upsampled_features(metric: Metric) -> None:
-    """A group's feature is the mean over its pixels of the features as if they had been upsampled."""
+    """The feature of a group is the mean of the upsampled features over its pixels."""
     rng = np.random.default_rng(3)
     features = rng.normal(size=(6, 7, 9)).astype(np.float32)
     mask = rng.random((40, 50)) < 0.7
@@ -79,7 +79,7 @@ def test_same_seed_same_labels() -> None:
 
 @pytest.mark.parametrize(("cells", "found"), [(3, "3 distinct of 3"), (0, "0 distinct of 0")])
 def test_too_few_points(cells: int, found: str) -> None:
-    """An object of fewer feature points than groups is an error that gives both counts."""
+    """An object with fewer feature points than groups is an error that gives both counts."""
     features = np.random.default_rng(0).normal(size=(4, 8, 8)).astype(np.float32)
     mask = np.zeros((8, 8), bool)
     mask[0, :cells] = True
@@ -88,7 +88,7 @@ def test_too_few_points(cells: int, found: str) -> None:
 
 
 def test_equal_points_are_too_few() -> None:
-    """Many points of two values do not make four groups."""
+    """Many points with only two values do not make four groups."""
     features = np.zeros((4, 8, 8), np.float32)
     features[:, 4:] = 1
     with pytest.raises(TooFewPoints, match="2 distinct of 64"):
@@ -96,7 +96,7 @@ def test_equal_points_are_too_few() -> None:
 
 
 def test_normalize_gives_unit_length_and_keeps_zero() -> None:
-    """Every position has length 1 over the channels, except a zero one."""
+    """Every position has length 1 over the channels, unless it is zero."""
     features = np.random.default_rng(0).normal(size=(5, 3, 3)).astype(np.float16)
     features[:, 0, 0] = 0
     length = np.linalg.norm(normalize(features), axis=0)

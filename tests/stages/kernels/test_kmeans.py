@@ -1,4 +1,4 @@
-"""k-means: seeded, refusing to invent centroids."""
+"""k-means: it is seeded, and never invents centroids."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def test_as_many_points_as_clusters() -> None:
     assert sorted(map(tuple, kmeans(points, 4, seed=0))) == sorted(map(tuple, points))
 
 
-def test_too_few_points_is_a_project_error_that_travels() -> None:
-    """The error is a PdError and a ValueError, and comes through pickle (worker processes) with its message."""
+def test_too_few_points_is_a_project_error_that_can_be_pickled() -> None:
+    """The error is a PdError and a ValueError, and keeps its message in pickle, as worker processes need it."""
     with pytest.raises(TooFewPoints) as caught:
         kmeans(np.zeros((5, 2)), 2, seed=0)
     assert isinstance(caught.value, PdError)
@@ -41,7 +41,7 @@ def test_points_must_be_rows() -> None:
 
 
 def test_l2_closeness_orders_by_distance() -> None:
-    """The l2 closeness differs from minus the squared distance by a constant a row, so the nearest is the largest."""
+    """The l2 closeness is minus the squared distance plus a constant per row, so the nearest is the largest."""
     rng = np.random.default_rng(0)
     points, centroids = (rng.normal(size=(n, 6)).astype(np.float32) for n in (50, 7))
     distance = np.square(points[:, None] - centroids).sum(2)
@@ -51,5 +51,5 @@ def test_l2_closeness_orders_by_distance() -> None:
 
 
 def test_unit_length_keeps_zero() -> None:
-    """Vectors get length 1, a zero vector stays zero."""
+    """Vectors are scaled to length 1, and a zero vector stays zero."""
     np.testing.assert_allclose(unit_length([[3.0, 4.0], [0.0, 0.0]]), [[0.6, 0.8], [0, 0]], atol=1e-6)

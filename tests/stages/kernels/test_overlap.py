@@ -1,4 +1,4 @@
-"""Counting on run lengths against painting with arrays."""
+"""Counting on run lengths, compared with painting arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 @st.composite
 def two_stacks(draw: st.DrawFn) -> tuple[Bools, Bools]:
-    """Up to five predictions and three parts on the same few pixels, empty and full ones among them."""
+    """Up to five predictions and three parts on the same few pixels, including empty and full masks."""
     height, width, seed = draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
     shapes = (draw(st.integers(0, 5)), height, width), (draw(st.integers(0, 3)), height, width)
@@ -36,7 +36,7 @@ def painted(stack: Bools, values: list[int], background: int) -> np.ndarray[Any,
 @given(two_stacks(), st.data())
 @settings(deadline=None)
 def test_joint_pixels_are_those_of_two_painted_maps(stacks: tuple[Bools, Bools], data: st.DataObject) -> None:
-    """What is counted on run lengths is what two label maps, painted in listed order, have pixel by pixel."""
+    """Counts from run lengths equal the pixel counts of two label maps painted in listed order."""
     found, true = stacks
     clusters = [data.draw(st.integers(0, NUM_CLUSTERS - 1)) for _ in found]
     parts = [data.draw(st.integers(0, NUM_PARTS - 1)) for _ in true]
@@ -50,7 +50,7 @@ def test_joint_pixels_are_those_of_two_painted_maps(stacks: tuple[Bools, Bools],
 @given(two_stacks(), st.data())
 @settings(deadline=None)
 def test_unique_iou_is_that_of_masks_without_overlap(stacks: tuple[Bools, Bools], data: st.DataObject) -> None:
-    """Every pixel goes to the best-scored mask on it, of equal ones to the first, before IoU is taken."""
+    """Before IoU is taken, each pixel goes to the best-scored mask that covers it; of equal scores, to the first."""
     found, true = stacks
     scores = [data.draw(st.sampled_from([0.1, 0.5, 0.9])) for _ in found]
     size = found.shape[1:]
@@ -61,14 +61,14 @@ def test_unique_iou_is_that_of_masks_without_overlap(stacks: tuple[Bools, Bools]
 @given(two_stacks())
 @settings(deadline=None)
 def test_overlap_is_exact(stacks: tuple[Bools, Bools]) -> None:
-    """The pixels in common come out whole."""
+    """The number of common pixels is an exact whole number."""
     found, true = stacks
     expected = (found[:, None] & true).sum((2, 3))
     assert overlap(masks.encode(found), masks.encode(true), *found.shape[1:]).tolist() == expected.tolist()
 
 
-def test_overlap_is_exact_where_it_is_small_beside_the_masks() -> None:
-    """One common pixel of two large masks is one."""
+def test_overlap_is_exact_if_it_is_small_compared_with_the_masks() -> None:
+    """One common pixel of two large masks is counted as one."""
     stack = np.zeros((2, 3000, 4000), bool)
     stack[0, :1500], stack[1, 1499:] = True, True
     stack[0, 1499, 1:] = False

@@ -22,28 +22,28 @@ def _near(colour: np.ndarray, number: int) -> bool:
 
 
 def test_a_mask_is_tinted_with_its_colour_and_nothing_else_is() -> None:
-    """Inside a mask the pixels take its colour, outside they stay grey."""
+    """Pixels inside a mask take its colour, and pixels outside stay grey."""
     drawn = np.asarray(draw_overlay(GREY, Overlay(_square(5)[None], [1]), 120, 80))
     assert drawn.shape == (80, 120, 3)
     assert _near(drawn[40, 30], 1)
     assert np.ptp(drawn[4, 110].astype(int)) == 0
 
 
-def test_the_best_mask_is_seen_where_masks_overlap() -> None:
-    """Masks come best first, and the first one lies on top."""
+def test_the_best_mask_is_on_top_where_masks_overlap() -> None:
+    """Masks are ordered best first, and the first one covers the others."""
     drawn = np.asarray(draw_overlay(GREY, Overlay(np.stack([_square(5), _square(15)]), [1, 2]), 60, 40))
     assert _near(drawn[20, 20], 1) and _near(drawn[20, 30], 2)
 
 
 def test_an_outline_is_darker_than_its_area() -> None:
-    """The border of a mask is drawn, so that neighbours of like colours are told apart."""
+    """The border of a mask is drawn, so that neighbours with similar colours can be distinguished."""
     drawn = np.asarray(draw_overlay(GREY, Overlay(_square(20)[None], [0]), 120, 80)).astype(int)
     border, inside = drawn[40, 40], drawn[40, 60]
     assert border[1] < inside[1] and np.abs(border - inside).sum() > 60
 
 
 def test_an_image_without_masks_is_faded() -> None:
-    """No mask at all is drawn without a fault."""
+    """An overlay without masks can be drawn too."""
     drawn = np.asarray(draw_overlay(GREY, Overlay(np.zeros((0, 40, 60), bool), []), 60, 40))
     assert (drawn > 100).all()
 
@@ -54,8 +54,8 @@ def test_colours_differ() -> None:
     assert colour_of(57) == colour_of(57)
 
 
-def test_a_sheet_has_a_row_an_image_and_a_column_a_title() -> None:
-    """Small images are enlarged to the cell, large ones reduced; a 1 x 1 image is drawn too."""
+def test_a_sheet_has_one_row_per_image_and_one_column_per_title() -> None:
+    """Small images are enlarged to the cell and large ones reduced; even a 1 x 1 image is drawn."""
     images = [GREY, np.zeros((900, 300, 3), np.uint8), np.zeros((1, 1, 3), np.uint8)]
     rows = [
         Row(p, [Cell(caption="a long caption " * 9), Cell(Overlay(np.ones((1, *p.shape[:2]), bool), [3], "x"))])
@@ -67,6 +67,6 @@ def test_a_sheet_has_a_row_an_image_and_a_column_a_title() -> None:
 
 
 def test_the_same_call_gives_the_same_picture() -> None:
-    """Nothing in a picture is left to chance."""
+    """Nothing in a picture is random."""
     rows = [Row(GREY, [Cell(Overlay(_square(5)[None], [1]))])]
     assert draw_sheet(["a"], rows, 80).tobytes() == draw_sheet(["a"], rows, 80).tobytes()

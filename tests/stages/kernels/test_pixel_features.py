@@ -1,4 +1,4 @@
-"""Weightless pixel features: shape, frame, and that each group of channels does its part."""
+"""Pixel features without weights: their shape, their frame, and the effect of each group of channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stages.kernels.pixel_features import pixel_features
     [((64, 96), 4, (16, 24)), ((65, 97), 4, (16, 24)), ((1, 1), 4, (1, 1)), ((5, 3), 1, (5, 3))],
 )
 def test_shape(size: tuple[int, int], stride: int, cells: tuple[int, int]) -> None:
-    """Nine float32 channels at image size over stride, never without a cell."""
+    """There are nine float32 channels, of image size divided by stride and at least one cell."""
     features = pixel_features(np.zeros((*size, 3), np.uint8), stride)
     assert features.shape == (9, *cells)
     assert features.dtype == np.float32
@@ -22,14 +22,14 @@ def test_shape(size: tuple[int, int], stride: int, cells: tuple[int, int]) -> No
 
 
 def test_position_covers_the_frame() -> None:
-    """Position runs from edge to edge in long sides, so cells are the frame's, without a shift."""
+    """Positions run from edge to edge in long sides, so the cells cover the frame without a shift."""
     y, x = pixel_features(np.zeros((40, 80, 3), np.uint8), 8, position=0.15)[3:5]
     np.testing.assert_allclose(x[0], (np.arange(10) * 8 + 3.5) / 80, atol=1e-5)
     np.testing.assert_allclose(y[:, 0], (np.arange(5) * 8 + 3.5) / 80, atol=1e-5)
 
 
 def test_zero_weight_silences_a_group() -> None:
-    """A weight of 0 makes its channels constant."""
+    """A weight of 0 makes the channels of its group constant."""
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
     features = pixel_features(image, colour=0, position=0, texture=1)
     assert not features[:5].any()
@@ -37,7 +37,7 @@ def test_zero_weight_silences_a_group() -> None:
 
 
 def regions(kind: str) -> np.ndarray:
-    """A 64 × 64 picture of two halves that differ in colour, or in texture only."""
+    """A 64 × 64 picture with two halves that differ in colour, or only in texture."""
     image = np.full((64, 64, 3), 128, np.uint8)
     if kind == "colour":
         image[:, 32:] = [160, 110, 100]
@@ -48,7 +48,7 @@ def regions(kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "weights"), [("colour", (1, 0, 0)), ("texture", (0, 0, 1)), ("position", (0, 1, 0))])
 def test_each_group_splits_what_it_sees(kind: str, weights: tuple[float, float, float]) -> None:
-    """Two halves that differ in one respect are told apart by that group of channels alone."""
+    """Two halves that differ in one respect can be separated by that group of channels alone."""
     colour, position, texture = weights
     features = pixel_features(regions(kind), colour=colour, position=position, texture=texture)
     labels = group_pixels(features, np.ones((64, 64), bool), 2, "l2", n_init=4).labels

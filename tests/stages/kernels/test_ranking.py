@@ -22,7 +22,7 @@ masks_and_scores = st.integers(0, 6).flatmap(
 
 @pytest.mark.parametrize("metric", ["dot", "l2"])
 def test_clusters_of_separate_clouds(metric: Metric) -> None:
-    """Clouds in different directions become the clusters, with their sizes and spread, whatever the metric."""
+    """Clouds in different directions become clusters with their sizes and spread, whatever the metric."""
     rng = np.random.default_rng(0)
     centres = np.eye(3, 8, dtype=np.float32) * 10
     points = np.repeat(centres, [20, 30, 50], 0) + rng.normal(size=(100, 8)).astype(np.float32) * 0.01
@@ -36,7 +36,7 @@ def test_clusters_of_separate_clouds(metric: Metric) -> None:
 
 
 def test_within_is_the_mean_distance() -> None:
-    """Two points 2 apart in one cluster are at mean distance 1 from its centroid."""
+    """Two points of one cluster that are 2 apart have a mean distance of 1 from its centroid."""
     found = cluster([[0.0, 0.0], [2.0, 0.0]], 1, "l2")
     assert found.counts.tolist() == [2]
     assert found.within == pytest.approx([1.0])
@@ -44,7 +44,7 @@ def test_within_is_the_mean_distance() -> None:
 
 
 def test_normalized_features_lose_their_length() -> None:
-    """With normalisation, points in one direction fall together; half precision is accepted."""
+    """With normalisation, points in the same direction coincide; half precision is accepted."""
     points = np.array([[1, 0], [50, 0], [0, 1], [0, 70]], np.float16)
     found = cluster(points, 2, "l2", normalize=True)
     np.testing.assert_allclose(np.linalg.norm(found.centroids, axis=1), 1, atol=1e-5)
@@ -52,7 +52,7 @@ def test_normalized_features_lose_their_length() -> None:
 
 
 def test_too_few_points() -> None:
-    """Fewer distinct features than clusters is an error with both counts, never a random centroid."""
+    """Having fewer distinct features than clusters is an error with both counts, never a random centroid."""
     with pytest.raises(TooFewPoints, match=r"at least 3 distinct points.*2 distinct of 4"):
         cluster([[0.0], [0.0], [1.0], [1.0]], 3)
     with pytest.raises(TooFewPoints, match="0 distinct of 0"):
@@ -76,7 +76,7 @@ def test_affinity_of_huge_features_is_finite() -> None:
 
 @given(masks_and_scores)
 def test_unique_pixels_partition_the_union(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    """Binary masks: no overlap, the union is kept, and each pixel stays with a best-scored proposal covering it."""
+    """Unique masks are disjoint, keep the union, and give each pixel to a best-scored proposal that covers it."""
     masks, scores, _ = drawn
     unique = unique_pixels(masks, scores)
     assert unique.sum(0).max(initial=0) <= 1
@@ -94,7 +94,7 @@ def test_unique_pixels_of_probabilities() -> None:
 
 @given(masks_and_scores)
 def test_ranked_parts_do_not_overlap(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    """One label a pixel: parts are disjoint, non-empty, of different clusters, and areas are their pixels."""
+    """With one label per pixel, parts are disjoint, not empty, and of different clusters; areas count their pixels."""
     masks, scores, affinities = drawn
     parts = rank_parts(masks, scores, affinities)
     assert parts.masks.sum(0).max(initial=0) <= 1
@@ -113,7 +113,7 @@ def strip(*columns: int) -> np.ndarray:
 
 
 def test_proposals_of_one_cluster_merge() -> None:
-    """Two proposals nearest to one cluster become one part with the better score."""
+    """Two proposals that are nearest to the same cluster become one part, with the better score."""
     masks = np.stack([strip(0, 1), strip(4, 5), strip(8)])
     parts = rank_parts(masks, [0.9, 0.8, 0.5], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
     assert parts.clusters.tolist() == [0, 1]
@@ -122,7 +122,7 @@ def test_proposals_of_one_cluster_merge() -> None:
 
 
 def test_thresholds_come_after_the_pixels_are_shared_out() -> None:
-    """Scores and area ratios must be above the limits; ratios are of the object, and parts are cut to it."""
+    """Scores and area ratios must exceed the limits; ratios relate to the object, and parts are cut to it."""
     masks = np.stack([strip(0, 1, 2, 3), strip(3, 4), strip(9)])
     affinities = np.eye(3)
     kept = rank_parts(masks, [0.9, 0.8, 0.2], affinities, min_score=0.5).clusters
@@ -133,7 +133,7 @@ def test_thresholds_come_after_the_pixels_are_shared_out() -> None:
 
 
 def test_only_the_top_pairs_count() -> None:
-    """With top=1 only the best (proposal, cluster) pair is left."""
+    """With top=1 only the best (proposal, cluster) pair remains."""
     masks = np.stack([strip(0), strip(1)])
     parts = rank_parts(masks, [0.5, 0.9], [[1.0, 0.0], [0.4, 0.6]], top=1)
     assert parts.clusters.tolist() == [1]
@@ -141,7 +141,7 @@ def test_only_the_top_pairs_count() -> None:
 
 
 def test_overlapping_labels_keep_every_pair() -> None:
-    """Without one label a pixel, a proposal counts for each cluster whose pair is above min_score."""
+    """Without one label per pixel, a proposal counts for each cluster whose pair exceeds min_score."""
     masks = np.stack([strip(0, 1), strip(1, 2)])
     parts = rank_parts(masks, [1.0, 1.0], [[0.6, 0.4], [0.1, 0.9]], min_score=0.3, one_label_a_pixel=False)
     assert parts.clusters.tolist() == [0, 1]

@@ -14,13 +14,13 @@ def test_best_pair_first_and_each_once() -> None:
 
 
 def test_more_parts_than_proposals() -> None:
-    """Parts left over are matched with 0; no proposals match nothing."""
+    """Parts without a match have IoU 0, and without proposals no part has a match."""
     assert greedy_match(np.array([[0.5, 0.7, 0.2]])).tolist() == [0, 0.7, 0]
     assert greedy_match(np.zeros((0, 2))).tolist() == [0, 0]
 
 
 def test_thresholds_are_inclusive() -> None:
-    """An IoU of exactly .5 counts at .5, and a perfect one at all ten."""
+    """An IoU of exactly .5 counts at threshold .5, and a perfect IoU at all ten."""
     assert recalled(np.array([[0.5]]), [1.0], (1,)).tolist() == [[1] + [0] * 9]
     assert recalled(np.array([[1.0]]), [1.0], (1,)).tolist() == [[1] * 10]
 

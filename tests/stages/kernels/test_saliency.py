@@ -1,4 +1,4 @@
-"""Salient objects: found where something stands out, and not where nothing does."""
+"""An object is found where something stands out, and only there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stages.kernels.saliency import salient_object
 
 
 def picture(height: int, width: int, *, noise: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """A red ellipse with a blue spot on noisy grey, and where the ellipse is."""
+    """A red ellipse with a blue spot on noisy grey, and the mask of the ellipse."""
     y, x = np.indices((height, width))
     ellipse = ((y - height * 0.45) / (height * 0.3)) ** 2 + ((x - width * 0.55) / (width * 0.25)) ** 2 < 1
     image = np.full((height, width, 3), 120.0)
@@ -26,7 +26,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("size", [(96, 96), (240, 320), (480, 640)])
 def test_finds_what_stands_out(size: tuple[int, int]) -> None:
-    """An ellipse on a plain ground is found, hole and all, at any size, in image pixels and with a high score."""
+    """An ellipse on a plain background is found with its hole filled, at any size, and with a high score."""
     image, truth = picture(*size)
     found = salient_object(image)
     assert found.mask.shape == size
@@ -37,7 +37,7 @@ def test_finds_what_stands_out(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (3, 2), (64, 96)])
 def test_flat_image_has_no_object(height: int, width: int) -> None:
-    """Nothing stands out of one colour: an empty mask and score 0."""
+    """In an image of one colour nothing stands out: the mask is empty and the score 0."""
     found = salient_object(np.full((height, width, 3), 128, np.uint8))
     assert found.mask.shape == (height, width)
     assert not found.mask.any()
@@ -46,7 +46,7 @@ def test_flat_image_has_no_object(height: int, width: int) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 30), (700, 9)])
 def test_odd_shapes(shape: tuple[int, int]) -> None:
-    """Images of hardly any pixels or extreme shape give a mask of their size and a score in 0..1."""
+    """Images with very few pixels or an extreme shape give a mask of their size and a score in 0..1."""
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     found = salient_object(noise)
     assert found.mask.shape == shape
@@ -55,7 +55,7 @@ def test_odd_shapes(shape: tuple[int, int]) -> None:
 
 
 def test_photograph_of_a_cup() -> None:
-    """On a photograph the mask covers cup and saucer and leaves the table's corners out."""
+    """On a photograph the mask covers cup and saucer, but not the corners of the table."""
     mask = salient_object(data.coffee()).mask
     assert mask[100:300, 240:360].mean() > 0.95
     assert not any(corner.any() for corner in (mask[:60, :60], mask[:60, -60:], mask[-60:, :60], mask[-60:, -60:]))

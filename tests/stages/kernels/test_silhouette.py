@@ -10,20 +10,20 @@ from stages.kernels.silhouette import silhouettes
 
 
 def clouds(rng: np.random.Generator, *sizes: int) -> tuple[np.ndarray, np.ndarray]:
-    """(points, member): clouds that overlap a little, along a line."""
+    """(points, member): clouds along a line that overlap slightly."""
     member = np.repeat(np.arange(len(sizes)), sizes)
     return rng.normal(size=(len(member), 4)) + 3 * member[:, None], member
 
 
 def test_whole_clusters_have_the_textbook_silhouette() -> None:
-    """With all members drawn it is the mean of scikit-learn's values of each cluster."""
+    """If all members are drawn, the value is the mean of scikit-learn's values over each cluster."""
     points, member = clouds(np.random.default_rng(0), 20, 7, 33)
     expected = [silhouette_samples(points, member)[member == number].mean() for number in range(3)]
     np.testing.assert_allclose(silhouettes(points, member, 3, seed=0), expected, rtol=1e-6)
 
 
 def test_a_sample_stands_for_the_cluster() -> None:
-    """64 of 2000 members give nearly the same mean, and the same seed the same bytes."""
+    """64 of 2000 members give nearly the same mean, and the same seed gives the same bytes."""
     points, member = clouds(np.random.default_rng(1), 2000, 2000)
     whole = [silhouette_samples(points, member)[member == number].mean() for number in range(2)]
     drawn = silhouettes(points, member, 2, seed=3, sample=64)
@@ -32,7 +32,7 @@ def test_a_sample_stands_for_the_cluster() -> None:
 
 
 def test_small_clusters_have_their_customary_values() -> None:
-    """One point alone: 0. No point: NaN. Equal points in two clusters: 0. One cluster that has everything: NaN."""
+    """A single point gives 0, an empty cluster NaN, equal points in two clusters 0, and a single cluster NaN."""
     points = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0]])
     found = silhouettes(points, [0, 0, 2], 4, seed=0)
     assert found[0] > 0.9 and found[2] == 0 and np.isnan(found[[1, 3]]).all()
@@ -43,7 +43,7 @@ def test_small_clusters_have_their_customary_values() -> None:
 
 @pytest.mark.parametrize("gap", [0.0, 1e3])
 def test_it_tells_clusters_that_are_apart_from_one_cut_in_two(gap: float) -> None:
-    """Far apart: near 1. One cloud whose points were given out by chance: near 0."""
+    """Distant clouds have a value near 1; one cloud whose points are assigned at random has a value near 0."""
     rng = np.random.default_rng(2)
     points, member = rng.normal(size=(300, 6)), np.arange(300) % 2
     found = silhouettes(points + gap * member[:, None], member, 2, seed=0)

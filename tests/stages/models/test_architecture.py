@@ -27,15 +27,15 @@ def images(height: int = 64, width: int = 96) -> Tensor:
 
 
 def loss(queries: Queries) -> Tensor:
-    """Of all classes, and of the mask of one query, as if it alone was matched."""
+    """A loss on all classes, and on the mask of a single query, as if only that one was matched."""
     own = queries.class_logits.square().mean() + queries.mask_logits[0, 1].square().mean()
     return own + sum((loss(earlier) for earlier in queries.earlier), torch.zeros(()))
 
 
 @pytest.mark.parametrize("num_objects", [0, 3])
 @pytest.mark.parametrize("settings", SHAPES.values(), ids=SHAPES)
-def test_every_parameter_that_can_learn_does(settings: NetworkSettings, num_objects: int) -> None:
-    """One mask is enough for a gradient on each, so that ranks need not look for parameters without one."""
+def test_every_trainable_parameter_learns(settings: NetworkSettings, num_objects: int) -> None:
+    """One mask is enough to give each parameter a gradient, so ranks need not search for unused parameters."""
     network = build(settings, 4, num_objects).train()
     loss(network(images(), torch.tensor([2, 0]))).backward()
     assert [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None] == []
@@ -43,7 +43,7 @@ def test_every_parameter_that_can_learn_does(settings: NetworkSettings, num_obje
 
 @pytest.mark.parametrize("settings", [TINY, RESNET.model_copy(update={"encoder_layers": 1})], ids=["swin", "resnet"])
 def test_checkpointed_activations_change_no_result(settings: NetworkSettings) -> None:
-    """Loss and gradients are those of the plain network, drop path included; names and weights stay."""
+    """Loss and gradients are those of the plain network, even with drop path; names and weights stay the same."""
     settings = settings.model_copy(update={"drop_path": 0.5})
     plain = build(settings, 4).train()
     thrifty = copy.deepcopy(plain)
@@ -60,7 +60,7 @@ def test_checkpointed_activations_change_no_result(settings: NetworkSettings) ->
 
 
 def test_checkpointed_activations_are_not_kept() -> None:
-    """What is saved for the gradient of a Swin block shrinks to its input."""
+    """Only the input of a Swin block is saved for its gradient."""
 
     def saved(network: PartNetwork) -> int:
         sizes: list[int] = []
@@ -79,8 +79,8 @@ def test_checkpointed_activations_are_not_kept() -> None:
     assert saved(thrifty) < saved(plain) / 2
 
 
-def test_a_copy_of_a_checkpointed_network_is_on_its_own() -> None:
-    """Changing the copy's weights leaves the results of the original, and the copy has its own."""
+def test_a_copy_of_a_checkpointed_network_is_independent() -> None:
+    """Changing the weights of the copy changes its results, and not those of the original."""
     network = build(TINY, 4).train()
     network.checkpoint_activations()
     twin = copy.deepcopy(network)
@@ -92,8 +92,8 @@ def test_a_copy_of_a_checkpointed_network_is_on_its_own() -> None:
     assert not torch.equal(twin(images()).class_logits, before)
 
 
-def test_a_compiled_network_says_the_same() -> None:
-    """torch.compile traces the network, sliced head and all; its results are those of the plain one."""
+def test_a_compiled_network_gives_the_same_results() -> None:
+    """torch.compile traces the network including the sliced head; the results are those of the plain network."""
     network = build(TINY, 4, num_objects=3).eval()
     compiled = torch.compile(network, backend="eager")
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_a_compiled_network_says_the_same() -> None:
 
 
 def test_normalised_queries_change_masks_and_not_features_of_the_first_prediction() -> None:
-    """The mask embedding alone is brought to unit length: the learnt queries' features and classes stay."""
+    """Only the mask embedding is scaled to unit length: features and classes of the learnt queries stay the same."""
     plain = build(TINY, 4, seed=3).eval()
     unit = build(TINY.model_copy(update={"normalize_queries": True}), 4, seed=3).eval()
     with torch.no_grad():
@@ -114,8 +114,8 @@ def test_normalised_queries_change_masks_and_not_features_of_the_first_predictio
     assert torch.allclose(*directions, atol=1e-5)
 
 
-def test_drop_path_skips_both_branches_of_a_block_in_training_alone() -> None:
-    """Of a last block that is skipped nearly always, the input comes out; in evaluation nothing is skipped."""
+def test_drop_path_skips_both_branches_of_a_block_in_training_only() -> None:
+    """A last block that is nearly always skipped returns its input; in evaluation nothing is skipped."""
     network = build(TINY.model_copy(update={"drop_path": 0.99}), 4)
     block = [module for module in network.modules() if isinstance(module, SwinLayer)][-1]
     state = torch.rand(2, 4 * 4, 128)
@@ -126,8 +126,8 @@ def test_drop_path_skips_both_branches_of_a_block_in_training_alone() -> None:
     assert not torch.allclose(whole, state, atol=1e-3)
 
 
-def test_settings_that_only_training_knows_add_no_state() -> None:
-    """Drop path and normalised queries leave names and shapes of the weights as they are."""
+def test_settings_without_weights_add_no_state() -> None:
+    """Drop path and normalised queries do not change the names and shapes of the weights."""
     changed = TINY.model_copy(update={"drop_path": 0.3, "normalize_queries": True})
     shapes = [{name: v.shape for name, v in build(s, 4).state_dict().items()} for s in (TINY, changed)]
     assert shapes[0] == shapes[1]
@@ -135,7 +135,7 @@ def test_settings_that_only_training_knows_add_no_state() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 160), (224, 96)])
 def test_any_multiple_of_32_goes_through_a_swin(height: int, width: int) -> None:
-    """Windows are laid over every size; masks lie at stride 4, and an image does not depend on the one before."""
+    """Windows cover every size, masks have stride 4, and the results do not depend on the image before."""
     network = build(TINY, 4).eval()
     with torch.no_grad():
         first = network(images())

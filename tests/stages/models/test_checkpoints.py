@@ -32,7 +32,7 @@ def close(mine: Tensor, theirs: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("settings", [None, TINY], ids=["inferred", "preset"])
 def test_an_official_mask2former_gives_the_official_outputs(settings: NetworkSettings | None) -> None:
-    """Features, class and mask logits, query features and the learnt queries' prediction, each within 1e-4."""
+    """Feature maps, class and mask logits, query features and the first prediction agree within 1e-4."""
     network = read_checkpoint(str(MASK2FORMER), settings).network()
     golden = np.load(DATA / "mask2former_tiny.npz")
     image = torch.from_numpy(golden["image"])
@@ -49,7 +49,7 @@ def test_an_official_mask2former_gives_the_official_outputs(settings: NetworkSet
 
 @pytest.mark.parametrize("settings", [None, NORMALISED], ids=["inferred", "preset"])
 def test_an_original_final_model_gives_the_original_slices(settings: NetworkSettings | None) -> None:
-    """Each image's class logits are those of its own object class, masks and features those of the original."""
+    """The class logits of an image are those of its object class; masks and features are those of the original."""
     checkpoint = read_checkpoint(str(DISTILLED), settings, num_parts=8)
     golden = np.load(DATA / "part_distillation_tiny.npz")
     network = checkpoint.network()
@@ -62,7 +62,7 @@ def test_an_original_final_model_gives_the_original_slices(settings: NetworkSett
 
 
 def test_an_original_proposal_model_has_one_class(tmp_path: Path) -> None:
-    """Its head of two rows is a plain one: part, and "no object"."""
+    """Its head is plain and has two rows: part and "no object"."""
     tensors = read_tensors(DISTILLED)
     model = {name: value[:2] if "class_embed" in name else value for name, value in tensors.items()}
     torch.save({"model": model, "iteration": 1}, tmp_path / "proposal.pth")
@@ -86,10 +86,10 @@ def test_an_original_proposal_model_has_one_class(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_tensor_without_counterpart_is_told(
+def test_a_tensor_without_counterpart_is_reported(
     change: Callable[[dict[str, np.ndarray]], object], fault: str, tmp_path: Path
 ) -> None:
-    """Whatever is missing, left over or of another shape is listed by its name in the file, and nothing is loaded."""
+    """Tensors that are missing, left over or of another shape are listed by their names, and nothing is loaded."""
     content = {"model": {name: value.numpy() for name, value in read_tensors(MASK2FORMER).items()}}
     change(content["model"])
     (tmp_path / "changed.pkl").write_bytes(pickle.dumps(content))
@@ -100,14 +100,14 @@ def test_a_tensor_without_counterpart_is_told(
 
 
 def test_names_of_the_first_official_files_are_known(tmp_path: Path) -> None:
-    """They call the learnt queries static."""
+    """The learnt queries are called "static" there."""
     model = {name.replace("query_feat", "static_query"): value for name, value in read_tensors(MASK2FORMER).items()}
     torch.save({"model": model}, tmp_path / "old.pth")
     assert read_checkpoint(str(tmp_path / "old.pth")).faults == ()
 
 
-def test_another_network_than_asked_for_is_told_in_settings() -> None:
-    """The settings that differ come before the names that follow from them."""
+def test_a_network_that_differs_is_reported_by_its_settings() -> None:
+    """Settings that differ are listed before the tensors that differ because of them."""
     faults = read_checkpoint(str(MASK2FORMER), NetworkSettings(preset="tiny", num_queries=20)).faults
     assert faults[0] == "setting num_queries 20, not 10"
     assert "shape: sem_seg_head.predictor.query_feat.weight (20, 32) expected, (10, 32) found" in faults
@@ -128,7 +128,7 @@ def transformers_folder(tmp_path: Path) -> Path:
 
 
 def test_a_transformers_folder_gives_what_transformers_gives(transformers_folder: Path) -> None:
-    """Class and mask logits are those of the model that wrote it, and its labels come along."""
+    """Class and mask logits equal those of the model that wrote the folder, and its labels are read."""
     checkpoint = read_checkpoint(str(transformers_folder), TINY)
     network = checkpoint.network()
     model = Mask2FormerForUniversalSegmentation.from_pretrained(transformers_folder).eval()
@@ -141,8 +141,8 @@ def test_a_transformers_folder_gives_what_transformers_gives(transformers_folder
     assert checkpoint.settings == TINY
 
 
-def test_files_on_the_hub_are_known(transformers_folder: Path) -> None:
-    """Other names for the Swin's layers, an index that follows from the window, and no norm that nobody reads."""
+def test_the_names_of_files_on_the_hub_are_known(transformers_folder: Path) -> None:
+    """They have other names for the Swin layers and an index that follows from the window, and lack an unused norm."""
     path = transformers_folder / "model.safetensors"
     tensors = load_file(path)
     before = read_checkpoint(str(transformers_folder))
@@ -160,8 +160,8 @@ def test_files_on_the_hub_are_known(transformers_folder: Path) -> None:
     assert all(torch.equal(value, after.tensors[name]) for name, value in before.tensors.items())
 
 
-def test_what_a_transformers_folder_lacks_is_told(transformers_folder: Path) -> None:
-    """A tensor that is missing is not filled with random numbers, and one too many is not passed over."""
+def test_faults_of_a_transformers_folder_are_reported(transformers_folder: Path) -> None:
+    """A missing tensor is not filled with random numbers, and an unknown tensor is not ignored."""
     path = transformers_folder / "model.safetensors"
     tensors = load_file(path)
     tensors["model.transformer_module.more"] = tensors.pop("model.transformer_module.level_embed.weight")
@@ -176,7 +176,7 @@ def test_what_a_transformers_folder_lacks_is_told(transformers_folder: Path) -> 
 
 
 def test_a_variant_that_was_never_published_is_refused(transformers_folder: Path) -> None:
-    """What the settings of a network cannot express is named."""
+    """The error names what the settings of a network cannot express."""
     path = transformers_folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "pre_norm": True}))
     with pytest.raises(UsageError, match=r"not built like the published ones: pre_norm True"):
@@ -186,8 +186,8 @@ def test_a_variant_that_was_never_published_is_refused(transformers_folder: Path
         read_checkpoint(str(transformers_folder))
 
 
-def test_a_folder_of_our_own_comes_back(tmp_path: Path) -> None:
-    """With its class-specific head, and with its faults where another network is asked for."""
+def test_our_own_folder_is_read_back(tmp_path: Path) -> None:
+    """The class-specific head is read too, and faults are listed if another network is expected."""
     network = build(TINY, 3, num_objects=2, seed=1)
     save_network(network, tmp_path)
     checkpoint = read_checkpoint(str(tmp_path), TINY)
@@ -197,8 +197,8 @@ def test_a_folder_of_our_own_comes_back(tmp_path: Path) -> None:
     assert read_checkpoint(str(tmp_path), None, num_parts=8).faults == ("setting num_parts 8, not 3",)
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    """A missing file, other names, an empty folder and a name that nobody has are told apart."""
+def test_anything_but_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    """A missing file, foreign names, a folder without config.json and a broken one are different errors."""
     with pytest.raises(InputMissing, match="no such file"):
         read_checkpoint(str(tmp_path / "none.pkl"))
     torch.save({"model": {"fc.weight": torch.zeros(3)}}, tmp_path / "other.pth")

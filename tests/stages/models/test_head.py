@@ -20,7 +20,7 @@ def test_a_sliced_head_gives_the_rows_of_the_full_head() -> None:
 
 
 def test_only_the_own_slice_learns() -> None:
-    """The gradient of an image's logits is zero on the rows of other object classes."""
+    """The gradient of an image's logits is zero for the rows of other object classes."""
     head = SlicedHead(8, num_objects=4, num_parts=3)
     head(torch.randn(1, 5, 8), torch.tensor([2])).sum().backward()
     assert head.weight.grad is not None

@@ -13,7 +13,7 @@ def images(count: int = 2) -> torch.Tensor:
 
 @pytest.mark.parametrize(("detail_dim", "stride"), [(0, 4), (8, 2)])
 def test_queries_have_a_mask_and_one_logit_more_than_classes(detail_dim: int, stride: int) -> None:
-    """Class logits (B, Q, C + 1), masks at stride 4, or 2 with detail, features of the decoder's width."""
+    """Class logits are (B, Q, C + 1), masks have stride 4, or 2 with detail, and features the width of the decoder."""
     network = build(SMALL.model_copy(update={"detail_dim": detail_dim}), num_classes=3).eval()
     queries = network(images())
     assert queries.class_logits.shape == (2, 5, 4)
@@ -31,7 +31,7 @@ def test_features_are_the_decoder_output_after_its_norm() -> None:
 
 
 def test_feature_maps_come_finest_first_and_scale_with_the_image() -> None:
-    """Four maps at strides 4 to 32; an image enlarged twice doubles their sides."""
+    """There are four maps with strides 4 to 32; enlarging the image by two doubles their sides."""
     network = build(SMALL, num_classes=3).eval()
     shapes = [tuple(found.shape[1:]) for found in network.feature_maps(images())]
     assert shapes == [(8, 16, 16), (8, 8, 8), (16, 4, 4), (16, 2, 2)]
@@ -39,7 +39,7 @@ def test_feature_maps_come_finest_first_and_scale_with_the_image() -> None:
 
 
 def test_a_class_specific_network_needs_object_classes() -> None:
-    """Leaving them out is refused in words."""
+    """Leaving them out is an error that says so."""
     network = build(SMALL, num_classes=3, num_objects=2).eval()
     assert network(images(), torch.tensor([0, 1])).class_logits.shape == (2, 5, 4)
     with pytest.raises(ValueError, match="object classes"):
@@ -47,7 +47,7 @@ def test_a_class_specific_network_needs_object_classes() -> None:
 
 
 def test_copy_body_takes_everything_but_the_class_predictor() -> None:
-    """After it, masks are those of the other network whatever its number of classes."""
+    """Afterwards the masks are those of the other network, even if it has another number of classes."""
     teacher, student = build(SMALL, 7, seed=1).eval(), build(SMALL, 3, num_objects=2, seed=2).eval()
     copy_body(student, teacher.state_dict())
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_copy_body_takes_everything_but_the_class_predictor() -> None:
 
 
 def test_a_seed_fixes_the_initial_weights_and_leaves_the_random_state() -> None:
-    """Equal seeds, equal weights; torch's own generator is not moved."""
+    """Equal seeds give equal weights, and the global generator of torch does not advance."""
     before = torch.get_rng_state()
     one, two, other = build(SMALL, 3, seed=5), build(SMALL, 3, seed=5), build(SMALL, 3, seed=6)
     assert torch.equal(before, torch.get_rng_state())

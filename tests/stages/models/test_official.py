@@ -13,7 +13,7 @@ HEAD = "sem_seg_head.predictor.class_embed.weight"
 
 
 def test_every_official_swin_l_name_has_a_place() -> None:
-    """Swin-L has 215.5 million parameters, each in one place of an official file, with nothing of it left."""
+    """Each of Swin-L's 215.5 million parameters has one place in an official file, and nothing is left over."""
     with torch.device("meta"):
         network = PartNetwork(NetworkSettings(preset="swin-l"), 80)
     places = official.places(network)
@@ -36,7 +36,7 @@ def test_every_official_swin_l_name_has_a_place() -> None:
 
 
 def test_a_class_specific_swin_l_head_is_one_official_matrix() -> None:
-    """1000 objects x 8 parts + 1 rows."""
+    """The matrix has 1000 objects x 8 parts + 1 rows."""
     with torch.device("meta"):
         network = PartNetwork(NetworkSettings(preset="tiny"), 8, 1000)
     shapes = official.shapes(network, official.places(network))

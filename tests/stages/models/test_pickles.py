@@ -31,7 +31,7 @@ def write(path: Path, content: Any, protocol: int = 4) -> Path:
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_arrays_come_back_from_every_protocol(protocol: int, tmp_path: Path) -> None:
-    """Shape, type and values, in the machine's byte order; what stands beside the model is left."""
+    """Shape, type and values are kept, in native byte order; entries other than the model are ignored."""
     content = {"model": {n: a for n, a in ARRAYS.items() if n != "scalar"}, "iteration": 7, "loss": np.float64(0.5)}
     found = read_tensors(write(tmp_path / "a.pkl", content, protocol))
     for name, tensor in found.items():
@@ -40,11 +40,11 @@ def test_arrays_come_back_from_every_protocol(protocol: int, tmp_path: Path) -> 
 
 
 def test_files_of_numpy_1_and_2_are_alike(tmp_path: Path) -> None:
-    """NumPy's internal module was renamed; both names are known, for arrays, scalars and buffers."""
+    """The internal module of NumPy was renamed; both names work, for arrays, scalars and buffers."""
     for protocol in (2, 5):
         written = pickle.dumps({"a": ARRAYS["float32"], "s": np.float32(2)}, protocol=protocol)
         assert b"numpy._core" in written
-        # Two characters fewer: the length that goes before the name in newer protocols is made to fit.
+        # The name is one character shorter, so the length before it in newer protocols is adjusted.
         older = re.sub(rb"(?s)(.)(numpy\._core\.)", lambda m: _shorter(m[1]) + b"numpy.core.", written)
         older = _without_frames(older)
         (tmp_path / "old.pkl").write_bytes(older)
@@ -53,7 +53,7 @@ def test_files_of_numpy_1_and_2_are_alike(tmp_path: Path) -> None:
 
 
 def _shorter(length: bytes) -> bytes:
-    """The length byte of a short text, one less; of older protocols, the opcode before the name as it is."""
+    """The length byte of a short text, minus one; in older protocols, the opcode before the name is kept."""
     return length if length == b"c" else bytes([length[0] - 1])
 
 
@@ -63,7 +63,7 @@ def _without_frames(written: bytes) -> bytes:
 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_tensors_in_a_plain_pickle_come_back(protocol: int, tmp_path: Path) -> None:
-    """A state dict that was pickled without torch.save: views, parameters and all."""
+    """A state dict pickled without torch.save is read, including views and parameters."""
     state = torch.nn.Linear(3, 2).state_dict()
     content = {**state, "row": torch.arange(6.0).view(2, 3)[1], "parameter": torch.nn.Parameter(torch.ones(2))}
     found = read_tensors(write(tmp_path / "a.pkl", content, protocol))
@@ -72,13 +72,13 @@ def test_tensors_in_a_plain_pickle_come_back(protocol: int, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("is_zip", [True, False])
 def test_files_of_torch_save_come_back_under_any_name(is_zip: bool, tmp_path: Path) -> None:
-    """Both layouts of torch.save, told by their content."""
+    """Both layouts of torch.save are detected from the content."""
     torch.save({"model": {"a": torch.ones(3)}}, tmp_path / "a.pkl", _use_new_zipfile_serialization=is_zip)
     assert torch.equal(read_tensors(tmp_path / "a.pkl")["a"], torch.ones(3))
 
 
 class Hostile:
-    """Unpickled by anybody else, it makes a file."""
+    """An ordinary unpickler would create a file."""
 
     def __init__(self, function: Any, *values: Any) -> None:
         self.call = function, values
@@ -90,7 +90,7 @@ class Hostile:
 @pytest.mark.parametrize("suffix", ["pkl", "pth"])
 @pytest.mark.parametrize("how", ["system", "eval", "in an object array", "torch.save", "old torch.save"])
 def test_a_hostile_pickle_runs_nothing(how: str, suffix: str, tmp_path: Path) -> None:
-    """It is refused with one error that names what it asked for, and the file that it would have made is not there."""
+    """One error names what it asked for, and the file that it would have created does not exist."""
     owned, path = tmp_path / "owned", tmp_path / f"hostile.{suffix}"
     attack: Any = Hostile(os.system, f"touch {owned}")
     if how == "eval":
@@ -131,14 +131,14 @@ def test_a_hostile_pickle_runs_nothing(how: str, suffix: str, tmp_path: Path) ->
     ],
 )
 def test_tricks_with_what_is_allowed_are_refused(program: bytes, tmp_path: Path) -> None:
-    """Allowed names do nothing but make arrays of numbers: they cannot be changed, entered or misled."""
+    """Allowed names only make arrays of numbers: they cannot be modified, inspected or misled."""
     (tmp_path / "a.pkl").write_bytes(program)
     with pytest.raises(CorruptData, match="expected a checkpoint that holds only arrays and containers"):
         read_tensors(tmp_path / "a.pkl")
 
 
 def test_a_tensor_stays_inside_its_storage(tmp_path: Path) -> None:
-    """A shape, offset or stride that reaches over the end reads no foreign memory."""
+    """A shape, offset or stride beyond the end of the storage reads no foreign memory."""
     good = pickle.dumps({"a": torch.arange(4.0)}, protocol=2)
     place = b"K\x00K\x04\x85q\x0bK\x01\x85"  # offset 0, size (4,), stride (1,)
     assert good.count(place) == 1
@@ -148,8 +148,8 @@ def test_a_tensor_stays_inside_its_storage(tmp_path: Path) -> None:
             read_tensors(tmp_path / "a.pkl")
 
 
-def test_damage_is_told_from_absence(tmp_path: Path) -> None:
-    """A truncated file is corrupt, a mapping to anything but arrays too; a file that is not there is missing."""
+def test_damaged_and_missing_files_are_different_errors(tmp_path: Path) -> None:
+    """A truncated file or a mapping to anything but arrays is corrupt; a file that does not exist is missing."""
     path = write(tmp_path / "a.pkl", {"model": ARRAYS})
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(CorruptData):

@@ -6,8 +6,8 @@ from pdstore.errors import InputMissing
 from stages.models.sources import is_hub_name, local_checkpoint
 
 
-def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
-    """Nothing is downloaded for it, and nothing is copied."""
+def test_a_folder_is_used_as_it_is(tmp_path: Path) -> None:
+    """Nothing is downloaded or copied."""
     assert local_checkpoint(str(tmp_path)) == tmp_path
 
 
@@ -24,23 +24,23 @@ def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
         ("a/b/c", False),
     ],
 )
-def test_a_hub_name_is_told_from_a_path(
+def test_a_hub_name_is_distinguished_from_a_path(
     text: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``org/name``, unless it ends as a file does or a folder of the first word is here: then it is a path."""
+    """``org/name`` is a hub name, unless it ends like a file name or a folder ``org`` exists here."""
     (tmp_path / "here" / "there").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert is_hub_name(text) == expected
 
 
-def test_what_is_nowhere_is_told(tmp_path: Path) -> None:
-    """A path that is not there names what would be right."""
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
+    """The error for a path that does not exist says what to give instead."""
     with pytest.raises(InputMissing, match=r"a folder with a checkpoint, found nothing.*or a hub name"):
         local_checkpoint(str(tmp_path / "none"))
 
 
 def test_a_hub_without_a_network_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The name, that the hub was asked, and what to do instead."""
+    """It gives the name, says that the hub is not available, and what to do instead."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(

@@ -20,7 +20,7 @@ def encoded(kind: str, **options: object) -> bytes:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_comes_upright(orientation: int) -> None:
-    """A picture that a camera stored turned or mirrored is brought back, whatever of the eight ways it was."""
+    """A picture that was stored rotated or mirrored becomes upright, in each of the eight orientations."""
     flipped = PIXELS[::-1, ::-1]
     stored = {
         1: PIXELS,
@@ -43,17 +43,17 @@ def test_every_orientation_comes_upright(orientation: int) -> None:
 
 @pytest.mark.parametrize("value", [0, 9, 300])
 def test_an_orientation_that_makes_no_sense_is_upright(value: int) -> None:
-    """A wrong orientation is passed over."""
+    """An invalid orientation is ignored."""
     exif = Image.Exif()
     exif[0x0112] = value
     picture = decode(encoded("PNG", exif=exif))
     assert picture.orientation == 1 and (picture.pixels == PIXELS).all()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of metadata that are damaged, as here
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # about damaged metadata, as here
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", pytest.param("AVIF", marks=NEEDS_AVIF)])
 def test_damaged_bytes_give_a_fault_or_a_picture(kind: str) -> None:
-    """Whatever bytes are flipped or missing, decoding gives pixels or an ImageFault with a reason, nothing else."""
+    """Whatever bytes are flipped or missing, decoding gives either pixels or an ImageFault with a reason."""
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(kind, exif=exif) if kind in ("JPEG", "PNG", "WEBP") else encoded(kind)
@@ -74,7 +74,7 @@ def test_damaged_bytes_give_a_fault_or_a_picture(kind: str) -> None:
 
 @NEEDS_AVIF
 def test_a_damaged_avif_is_a_fault() -> None:
-    """Pillow raises RuntimeError for it, which costs the image and not its block."""
+    """Pillow raises RuntimeError for it, which must affect only the image and not its block."""
     data = bytearray(encoded("AVIF"))
     start = data.index(b"mdat") + 4
     data[start : start + 40] = bytes(40)
@@ -83,15 +83,15 @@ def test_a_damaged_avif_is_a_fault() -> None:
     assert caught.value.reason == "damaged"
 
 
-def test_a_format_that_pillow_knows_in_part_is_a_fault() -> None:
-    """Pillow raises NotImplementedError for a DDS file of an unknown pixel format."""
+def test_a_format_that_pillow_supports_in_part_is_a_fault() -> None:
+    """Pillow raises NotImplementedError for a DDS file with an unknown pixel format."""
     with pytest.raises(ImageFault, match="Unknown pixel format") as caught:
         decode(b"DDS " + (124).to_bytes(4, "little") + bytes(200))
     assert caught.value.reason == "damaged"
 
 
-def test_too_little_memory_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is raised as it is, so that the block is tried again."""
+def test_a_lack_of_memory_is_not_a_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MemoryError is raised unchanged, so that the block is tried again."""
 
     def full(*_: object) -> None:
         raise MemoryError
@@ -113,7 +113,7 @@ def test_sixteen_bits_keep_their_range() -> None:
 
 
 def test_pictures_come_in_order_with_faults_among_them() -> None:
-    """Decoding ahead keeps the order and hands a fault over as a value; other errors are raised."""
+    """Decoding ahead keeps the order and returns a fault as a value; other errors are raised."""
 
     def load(item: int) -> int:
         if item % 7 == 3:

@@ -13,7 +13,7 @@ SIZE, BLOCKS = 1000, 60
 
 
 def images(number: int, name: str) -> list[tuple[str, str, str]]:
-    """Keys that do not compress, so that the listing is as large as one of many more images."""
+    """Images with keys that do not compress, so that the listing is as large as one of many more images."""
     rng = random.Random(0)
     return [(f"{name}/{rng.randbytes(20).hex()}.jpg", "train", name) for _ in range(number)]
 
@@ -26,7 +26,7 @@ def store() -> Store:
 
 
 def test_images_that_are_added_open_new_blocks(store: Store) -> None:
-    """A block that is not full stays so; every image has the number that its block gives it."""
+    """A block that is not full stays as it is; the number of every image follows from its block."""
     cats, dogs = images(2 * SIZE + 5, "cat"), images(SIZE, "dog")
     listing = Listing(store)
     listing.append(cats)
@@ -40,8 +40,8 @@ def test_images_that_are_added_open_new_blocks(store: Store) -> None:
         listing.read(4)
 
 
-def test_two_who_add_at_once_do_not_lose_images(store: Store) -> None:
-    """The second is told to run again."""
+def test_two_processes_that_add_at_once_lose_no_images(store: Store) -> None:
+    """The second one gets an error that says to run again."""
     one, other = Listing(store), Listing(store)
     one.append(images(3, "cat"))
     with pytest.raises(UsageError, match="another process has just added images.*Run the command again"):
@@ -50,7 +50,7 @@ def test_two_who_add_at_once_do_not_lose_images(store: Store) -> None:
 
 
 def test_a_block_is_read_without_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a listing far away only the footer and the block's rows are fetched, and the footer once."""
+    """From a remote listing only the footer and the rows of the block are fetched, and the footer only once."""
     Listing(store).append(images(BLOCKS * SIZE, "cat"))
     whole = len(store.files.read(layout.listing(0)))
     fetched: list[int] = []
