@@ -1,1 +1,1 @@
-"""Making a store: what a source of images holds, and the listing and the pipeline made from it."""
+"""Creating a store: what a source of images holds, and the listing and pipeline that are made from it."""

@@ -1,6 +1,6 @@
 """What a source holds: its images in the order in which a listing keeps them, and its vocabulary.
 
-Whatever is wrong with a source is said here, before anything is written.
+Every fault of a source is reported here, before anything is written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["scan", "scan_classes"]
 _SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
 _SPLITS = {"train", "val", "valid", "validation", "test"}
 UNSORTED = "object"
-"""The one class of images that lie in no class folder."""
+"""The class of all images that lie in no class folder."""
 _WNID = re.compile(r"n\d{8}")
 
 
@@ -32,55 +32,57 @@ def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str,
     """(key, split, wnid) of every image that is not ``known``, in seeded random order.
 
     Raises:
-        UsageError: the folder is missing or holds no image, or a key is absolute, leaves the folder, is no UTF-8, or
-            has two classes.
+        UsageError: the folder is missing or holds no images, or a key is absolute, leaves the folder, is not valid
+            UTF-8, or has two classes.
         StorageFailure: a folder cannot be read.
     """
     images = [image for image, _ in groupby(sorted(_chosen(source)))]
     if not images:
-        fix = f"Images end in {', '.join(sorted(_SUFFIXES))}"
-        fix += f"; only those of classes in {source.class_file} are taken" if source.class_file else ""
-        raise UsageError("expected images, found none", source.list_file or source.root, fix)
+        fix = f"Name a folder with files that end in {', '.join(sorted(_SUFFIXES))}"
+        fix += f"; only images of the classes in {source.class_file} are taken" if source.class_file else ""
+        raise UsageError("there are no images here", source.list_file or source.root, fix)
     for key, _, _ in images:
         _check_is_text(key, "Rename the file, or name the images to take in a file: --list FILE", source.root)
-    for one, other in pairwise(images):
-        if one[0] == other[0]:
-            raise _two_classes(source, one, other)
+    for image, following in pairwise(images):
+        if image[0] == following[0]:
+            raise _two_classes(source, image, following)
     fresh = [image for image in images if image[0] not in known]
     order = generator("images", seed, len(known)).permutation(len(fresh))
     return [fresh[i] for i in order]
 
 
 def scan_classes(source: SourceSpec, images: Iterable[tuple[str, str, str]]) -> list[ImageClass]:
-    """The vocabulary of a source: its data set's; or ``labels.txt`` (``wnid,name`` a line) if it is there; or folders.
+    """The vocabulary of a source.
+
+    It is that of the data set; or that of ``labels.txt`` (one ``wnid,name`` per line) if the folder has this file; or
+    the names of the class folders.
 
     Args:
-        images: what :func:`scan` found.
+        images: what :func:`scan` returned.
 
     Raises:
-        UsageError: no folder, an ImageNet tree without ``labels.txt``, or a line or class folder that does not fit.
+        UsageError: there is no folder, an ImageNet tree has no ``labels.txt``, a line of it is malformed, or a class
+            folder has no line.
     """
     root, is_chosen = _existing(source.root), _class_filter(source)
     if source.kind == "dataset":
         pairs = [pair for pair in dataset_classes(source.dataset, root) if is_chosen(pair[0])]
         for _, name in pairs:
-            _check_is_text(name, "Mend the names of the categories", source.root)
+            _check_is_text(name, "Fix the names of the categories", source.root)
         return [ImageClass(i, code, name) for i, (code, name) in enumerate(pairs)]
     labels = root / "labels.txt"
-    found = sorted({wnid for _, _, wnid in images if wnid})
+    wnids = sorted({wnid for _, _, wnid in images if wnid})
     if labels.exists():
         named = {wnid: name for wnid, name in _parse_labels(labels).items() if is_chosen(wnid)}
-        unknown = [wnid for wnid in found if wnid not in named]
+        unknown = [wnid for wnid in wnids if wnid not in named]
         if unknown:
-            fix = f"Add a line '{unknown[0]},name' to it, or move the folder away"
-            raise UsageError(
-                f"expected every class folder in labels.txt, found no line for {unknown}", str(labels), fix
-            )
+            fix = f"Add the line '{unknown[0]},name' to it, or move the folder away"
+            raise UsageError(f"there is no line for the class folders {unknown}", str(labels), fix)
         return [ImageClass(i, wnid, name) for i, (wnid, name) in enumerate(named.items())]
-    if found and all(_WNID.fullmatch(wnid) for wnid in found):
-        fix = "Write it: one 'wnid,name' a line, such as 'n02958343,car'"
-        raise UsageError("expected labels.txt beside folders named by WordNet codes, found none", str(root), fix)
-    return [ImageClass(i, name, name.replace("_", " ")) for i, name in enumerate(found)]
+    if wnids and all(_WNID.fullmatch(wnid) for wnid in wnids):
+        fix = "Write one: a line 'wnid,name' for each class, such as 'n02958343,car'"
+        raise UsageError("the folders are named by WordNet codes, but there is no labels.txt here", str(root), fix)
+    return [ImageClass(i, name, name.replace("_", " ")) for i, name in enumerate(wnids)]
 
 
 def _chosen(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
@@ -89,13 +91,13 @@ def _chosen(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
 
 
 def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
-    """Whether a class is one of the source's; every class is where it has no list of them."""
+    """A test whether the source takes a class; it takes every class unless it lists some in a file."""
     if not source.class_file:
         return lambda code: True
     path = Path(source.class_file)
     if not path.is_file():
         raise UsageError(
-            "expected a file of classes, found none", str(path), "Write a WordNet code, or a folder's name, a line"
+            "there is no such file of classes", str(path), "Write one WordNet code, or one folder name, per line"
         )
     lines = (line.strip() for _, line in read_lines(path))
     codes = {re.split(r"[\t,]", line)[0].strip() for line in lines if line and not line.startswith("#")}
@@ -112,9 +114,9 @@ def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
         return
     for folder, subfolders, files in os.walk(root, onerror=_refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        place = Path(folder).relative_to(root).as_posix()
-        prefix = "" if place == "." else f"{place}/"
-        # Of the folder and not of each file: millions of images share these strings.
+        inside = Path(folder).relative_to(root).as_posix()
+        prefix = "" if inside == "." else f"{inside}/"
+        # Once per folder, not once per file: millions of images share these strings.
         split, wnid = _split_and_class(prefix)
         for name in files:
             if os.path.splitext(name)[1].lower() in _SUFFIXES:
@@ -122,17 +124,15 @@ def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
 
 
 def _refuse(error: OSError) -> NoReturn:
-    """A folder that cannot be read is an error: its images would be left out in silence."""
+    """An unreadable folder is an error: otherwise its images would be left out silently."""
     fix = "Check its permissions, or move it away"
-    raise StorageFailure(
-        f"expected a folder that can be read, found {error.strerror!s}", str(error.filename), fix
-    ) from error
+    raise StorageFailure(f"this folder cannot be read: {error.strerror!s}", str(error.filename), fix) from error
 
 
 def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
-    """(number of the line, image) of each line that names one."""
+    """(line number, image) for each line that names an image."""
     if not path.is_file():
-        raise UsageError("expected a list file, found none", str(path), "Write one image key a line")
+        raise UsageError("there is no such list file", str(path), "Write one image key per line")
     for number, line in read_lines(path):
         key, _, wnid = line.strip().partition("\t")
         if not key or key.startswith("#"):
@@ -140,19 +140,20 @@ def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
         if key.startswith("/") or ".." in Path(key).parts or "\\" in key:
             fix = "Write keys relative to the image folder"
             raise UsageError(f"expected a key inside the image folder, found {key!r}", f"{path}, line {number}", fix)
-        # Without "./" and "//": an image has one key, however it is spelled.
+        # Without "./" and "//": an image has one key, however the line spells it.
         key = PurePosixPath(key).as_posix()
         split, inferred = _split_and_class(key)
         yield number, (key, split, wnid or inferred)
 
 
-def _two_classes(source: SourceSpec, one: tuple[str, str, str], other: tuple[str, str, str]) -> UsageError:
-    """The error that one key stands for two images, with the lines that say so where there is a list."""
-    places, where = ["/".join(filter(None, image[1:])) for image in (one, other)], source.root
+def _two_classes(source: SourceSpec, first: tuple[str, str, str], second: tuple[str, str, str]) -> UsageError:
+    """The error that one key stands for two images; it names the lines if the source is a list."""
+    key, where = first[0], source.root
+    names = ["/".join(filter(None, image[1:])) for image in (first, second)]
     if source.kind == "list":
-        lines = {image: number for number, image in _read_list(Path(source.list_file)) if image[0] == one[0]}
-        places, where = [f"{image[2]} in line {lines[image]}" for image in (one, other)], source.list_file
-    return UsageError(f"expected {one[0]} once, found it as {' and as '.join(places)}", where, "Leave one of them")
+        lines = {image: number for number, image in _read_list(Path(source.list_file)) if image[0] == key}
+        names, where = [f"{image[2]} in line {lines[image]}" for image in (first, second)], source.list_file
+    return UsageError(f"{key} is listed twice, as {' and as '.join(names)}", where, "Keep only one of them")
 
 
 def _split_and_class(key: str) -> tuple[str, str]:
@@ -163,11 +164,11 @@ def _split_and_class(key: str) -> tuple[str, str]:
 
 
 def _check_is_text(name: str, fix: str, where: str) -> None:
-    """Bytes of a file name that are no UTF-8 are lone surrogates in Python, which neither Parquet nor SQL can keep."""
+    """Refuse what is not UTF-8: Python keeps such bytes as lone surrogates, which neither Parquet nor SQL can hold."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"expected a name in UTF-8, found {name!r}", where, fix) from None
+        raise UsageError(f"the name {name!r} is not valid UTF-8", where, fix) from None
 
 
 def _existing(folder: str) -> Path:
@@ -187,10 +188,8 @@ def _parse_labels(path: Path) -> dict[str, str]:
             continue
         wnid, comma, name = (part.strip() for part in line.partition(","))
         if not (wnid and comma and name):
-            raise UsageError(f"expected 'wnid,name', found {line!r}", f"{path}, line {number}", "Mend the line")
+            raise UsageError(f"expected 'wnid,name', found {line!r}", f"{path}, line {number}", "Fix the line")
         if wnid in named:
-            raise UsageError(
-                f"expected each class once, found {wnid} again", f"{path}, line {number}", "Remove one of the lines"
-            )
+            raise UsageError(f"the class {wnid} has two lines", f"{path}, line {number}", "Remove one of them")
         named[wnid] = name
     return named

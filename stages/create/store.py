@@ -1,4 +1,4 @@
-"""Making a store: its source of images, its listing, its pipeline. Every step can be repeated after a kill."""
+"""Creating a store: its source of images, its listing, its pipeline. Every step can be repeated after a kill."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ __all__ = ["add_images", "create_store", "ensure_listing"]
 def create_store(
     url: str, source: SourceSpec, spec: PipelineSpec, overrides: Iterable[str] = (), **options: object
 ) -> Store:
-    """A new store with its listing and its pipeline. Everything that can be wrong is checked before it is made.
+    """A new store with its listing and its pipeline. Everything that can be wrong is checked before it is written.
 
-    Of a data set, the pipeline's ground-truth nodes are set to read what it publishes.
+    If the source is a data set, the pipeline's ground-truth nodes are set to read the annotations that it publishes.
+
+    Args:
+        options: passed to fsspec, for a store that is not a local folder.
 
     Raises:
-        UsageError: the source, the pipeline or an override is wrong, or there is a store already.
+        UsageError: the source, the pipeline or an override is wrong, or a store already exists at ``url``.
     """
     merged = merge_overrides(overrides)
     if Files(url, **options).exists(layout.STORE):
-        fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
-        raise UsageError("expected no store, found one that is already there", url, fix)
+        fix = "Choose another folder, or add new images to this store with: pd init STORE --images DIR --add"
+        raise UsageError("a store already exists here", url, fix)
     scanned = None if source.kind == "demo" else _scan(source, spec.seed)
     if source.kind == "dataset":
         spec = with_truth(spec, source.dataset, Path(source.root))
@@ -51,38 +54,38 @@ def create_store(
 
 
 def ensure_listing(store: Store) -> Listing:
-    """The listing and the pipeline, made now if a kill came between them and store.json."""
+    """The store's listing. It and the pipeline are written now if a kill left only store.json."""
     source = SourceSpec.of(store)
     if source.kind == "demo":
         write_dataset(Path(source.root), source.seed, source.num_train, source.num_val)
     if not store.files.exists(layout.listing(0)):
         _list(store, *_scan(source, store.info.seed))
     if not store.files.exists(layout.PIPELINE):
-        given: Mapping[str, Any] = store.info.source["pipeline"]
-        spec = PipelineSpec.parse(dict(given["spec"]), "pipeline")
-        Project(store, Pipeline(spec, given["overrides"], source.root)).record()
+        settings: Mapping[str, Any] = store.info.source["pipeline"]
+        spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
+        Project(store, Pipeline(spec, settings["overrides"], source.root)).record()
     return Listing(store)
 
 
 def add_images(store: Store, source: SourceSpec) -> int:
-    """Add the images of ``source`` that are not in the store yet, in new blocks. Returns how many.
+    """Add the images of ``source`` that are not in the store yet, in new blocks. Returns how many were added.
 
     Raises:
-        UsageError: ``source`` is another folder than the store's, or an image is of a class that the vocabulary does
-            not have.
+        UsageError: ``source`` is not the store's image folder, or an image belongs to a class that is not in the
+            store's vocabulary.
     """
-    own = SourceSpec.of(store).root
-    if Path(source.root).resolve() != Path(own).resolve():
-        # Images are read from the store's one folder, so that those of another could be listed but never found.
-        fix = f"Put or link the new images there and name it: --images {own}"
-        raise UsageError(f"expected the image folder of the store, {own}, found {source.root}", "pd init --add", fix)
+    folder = SourceSpec.of(store).root
+    if Path(source.root).resolve() != Path(folder).resolve():
+        # Images are read from the store's own folder alone: those of another could be listed, but never read.
+        fix = f"Move or link the new images there, and name that folder: --images {folder}"
+        raise UsageError(f"{source.root} is not the image folder of the store, {folder}", "pd init --add", fix)
     listing = ensure_listing(store)
     known = {c.wnid for c in listing.classes()}
     fresh = scan(source, listing.keys(), store.info.seed)
-    strange = sorted({wnid for _, _, wnid in fresh if wnid} - known)
-    if strange:
-        fix = "The vocabulary of a store is fixed: make a new store for other classes"
-        raise UsageError(f"expected classes of the store's vocabulary, found new ones: {strange}", source.root, fix)
+    unknown = sorted({wnid for _, _, wnid in fresh if wnid} - known)
+    if unknown:
+        fix = "A store's vocabulary is fixed. Create a new store for other classes"
+        raise UsageError(f"these classes are not in the store's vocabulary: {unknown}", source.root, fix)
     if fresh:
         listing.append(fresh)
     return len(fresh)
@@ -94,7 +97,7 @@ def _scan(source: SourceSpec, seed: int) -> tuple[list[ImageClass], list[tuple[s
 
 
 def _list(store: Store, classes: list[ImageClass], images: list[tuple[str, str, str]]) -> None:
-    """Write the listing of a new store. The images come last: where they are, the rest is there too."""
+    """Write the listing of a new store. The images come last: once they are written, the rest exists too."""
     listing = Listing(store)
     listing.write_classes(classes)
     store.replace_info(replace(store.info, vocabulary=digest([[c.class_id, c.wnid, c.name] for c in classes])))

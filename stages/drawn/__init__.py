@@ -1,1 +1,1 @@
-"""The drawn data set of the demo."""
+"""The demo's data set of drawn images."""

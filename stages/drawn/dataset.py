@@ -1,4 +1,4 @@
-"""The demo's data set on disk: JPEG files in ImageNet layout, ``labels.txt``, ground truth as COCO JSON."""
+"""The demo's data set on disk: JPEG files in the ImageNet layout, ``labels.txt``, and ground truth as COCO JSON."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class DemoImage:
 
 
 def demo_images(num_train: int = 900, num_val: int = 180) -> list[DemoImage]:
-    """Every image of the data set: classes take turns, the training split comes first."""
+    """Every image of the data set: classes take turns, and the training split comes first."""
     images = []
     for index in range(num_train + num_val):
-        thing = CLASSES[index % len(CLASSES)]
-        split = "train" if index < num_train else "val"
-        images.append(DemoImage(index, f"{split}/{thing.wnid}/{thing.wnid}_{index}.JPEG", thing.wnid, thing.name))
+        drawable = CLASSES[index % len(CLASSES)]
+        split, wnid = "train" if index < num_train else "val", drawable.wnid
+        images.append(DemoImage(index, f"{split}/{wnid}/{wnid}_{index}.JPEG", wnid, drawable.name))
     return images
 
 
 def write_dataset(folder: Path, seed: int, num_train: int = 900, num_val: int = 180) -> None:
-    """Draws the data set into ``folder``; nothing to do when its annotations are there and say the same numbers.
+    """Draw the data set into ``folder``, unless the same data set (seed and numbers of images) is complete there.
 
-    Each file is written whole or not at all, ``annotations.json`` last, so a killed call is simply repeated.
+    Each file is written whole or not at all, and ``annotations.json`` last, so a killed call can simply be repeated.
     """
     info = {"seed": seed, "num_train": num_train, "num_val": num_val}
     target = folder / "annotations.json"
@@ -60,23 +60,23 @@ def write_dataset(folder: Path, seed: int, num_train: int = 900, num_val: int = 
     workers = os.cpu_count() or 1
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         truths = list(pool.map(partial(_write_image, folder, seed), images, chunksize=32))
-    _write(folder / "labels.txt", "".join(f"{thing.wnid},{thing.name}\n" for thing in CLASSES).encode())
+    _write(folder / "labels.txt", "".join(f"{drawable.wnid},{drawable.name}\n" for drawable in CLASSES).encode())
     _write(target, json.dumps(_coco(images, truths, info)).encode())
 
 
 def _write_image(folder: Path, seed: int, image: DemoImage) -> list[dict[str, Any]]:
-    """Draws and writes one JPEG; its annotations, still without ids."""
+    """Draw one image and write it as a JPEG. Returns its annotations, which have no ids yet."""
     drawing = draw(seed, image.index, image.wnid)
     buffer = io.BytesIO()
     Image.fromarray(drawing.image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     _write(folder / image.key, buffer.getvalue())
     annotations = []
-    for thing, part, mask in drawing.parts:
+    for name, part, mask in drawing.parts:
         rle = masks.encode(mask[None])
         annotations.append(
             {
                 "image_id": image.index,
-                "category_id": _CATEGORY_IDS[thing, part],
+                "category_id": _CATEGORY_IDS[name, part],
                 "segmentation": {"size": [SIZE_PX, SIZE_PX], "counts": rle[0].decode("ascii")},
                 "area": int(mask.sum()),
                 "bbox": masks.boxes(rle, SIZE_PX, SIZE_PX)[0].tolist(),
@@ -86,11 +86,14 @@ def _write_image(folder: Path, seed: int, image: DemoImage) -> list[dict[str, An
     return annotations
 
 
-def _part_names(thing: ObjectClass) -> list[tuple[str, str]]:
-    return [(thing.name, part) for part in thing.colours]
+def _part_names(drawable: ObjectClass) -> list[tuple[str, str]]:
+    return [(drawable.name, part) for part in drawable.colours]
 
 
-_CATEGORY_IDS = {pair: i for i, pair in enumerate(pair for thing in (*CLASSES, PERSON) for pair in _part_names(thing))}
+_CATEGORY_IDS = {
+    pair: i for i, pair in enumerate(pair for drawable in (*CLASSES, PERSON) for pair in _part_names(drawable))
+}
+"""(class name, part name) -> category id of the ground truth."""
 
 
 def _coco(images: list[DemoImage], truths: list[list[dict[str, Any]]], info: dict[str, int]) -> dict[str, Any]:
@@ -100,14 +103,14 @@ def _coco(images: list[DemoImage], truths: list[list[dict[str, Any]]], info: dic
         "images": [{"id": i.index, "file_name": i.key, "height": SIZE_PX, "width": SIZE_PX} for i in images],
         "annotations": [{"id": number, **annotation} for number, annotation in enumerate(flat)],
         "categories": [
-            {"id": number, "name": f"{thing} {part}".title(), "supercategory": thing}
-            for (thing, part), number in _CATEGORY_IDS.items()
+            {"id": number, "name": f"{name} {part}".title(), "supercategory": name}
+            for (name, part), number in _CATEGORY_IDS.items()
         ],
     }
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Content at ``path``, whole or not at all."""
+    """Write ``content`` to ``path``, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     temporary.write_bytes(content)
     os.replace(temporary, path)

@@ -1,9 +1,9 @@
-"""Images of the demo: drawn objects whose single pixels mislead while many images together do not.
+"""Images of the demo: drawn objects whose pixels mislead in a single image, but not over many images together.
 
-What makes them like photographs: a part now and then wears a sibling's hue or a two-tone marking, light falls
-across the object, shadows and specular spots cross part borders, a colour cast lies over all, exposures differ, pixels
-are noisy, the background is textured and holds distractors. Without these, clustering pixels would win and there would
-be nothing to learn.
+Like photographs, they are hard in several ways: now and then a part has the hue of a sibling or a two-tone marking;
+light varies across the object; shadows and highlights cross the borders of parts; each image has a colour cast and an
+exposure of its own; pixels are noisy; the background is textured and holds distractors. Without these difficulties,
+clustering pixels would be enough and there would be nothing to learn.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ Placed = tuple[str, list[Points]]
 
 @dataclass(frozen=True)
 class Drawing:
-    """One image and its truth.
+    """One image and its ground truth.
 
     Attributes:
         image: (96, 96, 3) uint8, RGB.
-        parts: (object name, part name, (96, 96) bool mask of its visible pixels), disjoint, none empty.
+        parts: (object name, part name, (96, 96) bool mask of its visible pixels); masks are disjoint and not empty.
     """
 
     image: npt.NDArray[np.uint8]
@@ -54,26 +54,26 @@ class Drawing:
 
 
 def draw(seed: int, index: int, wnid: str) -> Drawing:
-    """Image ``index`` of the data set ``seed``: a pure function, so any process can draw any image.
+    """Image ``index`` of the data set with ``seed``. A pure function, so any process can draw any image.
 
-    Raises:
-        StopIteration: never for a ``wnid`` of :data:`stages.drawn.shapes.CLASSES`; other ids are a caller's bug.
+    Args:
+        wnid: of a class in :data:`stages.drawn.shapes.CLASSES`.
     """
     rng = generator("demo", seed, index)
-    main = next(thing for thing in CLASSES if thing.wnid == wnid)
+    main = next(drawable for drawable in CLASSES if drawable.wnid == wnid)
     canvas = _background(rng)
     for _ in range(rng.integers(0, 3)):
         _clutter(canvas, rng)
     if rng.random() < DISTRACTOR_RATIO:
-        others = [thing for thing in CLASSES if thing is not main]
+        others = [drawable for drawable in CLASSES if drawable is not main]
         corner = rng.choice([0.13, 0.87], 2) + rng.uniform(-0.03, 0.03, 2)
         _paint_object(canvas, others[rng.integers(len(others))], corner, rng.uniform(0.1, 0.14), rng)
     truth: list[tuple[str, str, Bools]] = []
     with_person = rng.random() < PERSON_RATIO
     side = rng.choice([-1.0, 1.0])
     if with_person:
-        place = np.array([0.5 + side * rng.uniform(0.27, 0.33), rng.uniform(0.45, 0.55)])
-        truth += _paint_object(canvas, PERSON, place, rng.uniform(0.3, 0.38), rng)
+        centre = np.array([0.5 + side * rng.uniform(0.27, 0.33), rng.uniform(0.45, 0.55)])
+        truth += _paint_object(canvas, PERSON, centre, rng.uniform(0.3, 0.38), rng)
     shift = -side * rng.uniform(0.12, 0.18) if with_person else rng.uniform(-0.06, 0.06)
     size = rng.uniform(0.3, 0.36) if with_person else rng.uniform(0.37, 0.47)
     truth += _paint_object(canvas, main, np.array([0.5 + shift, rng.uniform(0.44, 0.56)]), size, rng)
@@ -101,7 +101,7 @@ def _enlarge(field: Floats) -> Floats:
 
 
 def _clutter(canvas: Floats, rng: np.random.Generator) -> None:
-    """A blob or a stick of any colour, anywhere."""
+    """Paint a blob or a stick of any colour, anywhere."""
     x, y = rng.uniform(0, CANVAS_PX, 2)
     sheet = Image.new("1", (CANVAS_PX, CANVAS_PX))
     pen = ImageDraw.Draw(sheet)
@@ -116,13 +116,13 @@ def _clutter(canvas: Floats, rng: np.random.Generator) -> None:
 
 
 def _paint_object(
-    canvas: Floats, thing: ObjectClass, centre: npt.NDArray[np.float64], size: float, rng: np.random.Generator
+    canvas: Floats, drawable: ObjectClass, centre: npt.NDArray[np.float64], size: float, rng: np.random.Generator
 ) -> list[tuple[str, str, Bools]]:
-    """Paints one object into the canvas; its parts' masks on the canvas, in painter's order."""
-    parts = [(name, _fill(polygons)) for name, polygons in _pose(thing, centre, size, rng)]
+    """Paint one object onto the canvas. Returns the masks of its parts on the canvas, in painter's order."""
+    parts = [(name, _fill(polygons)) for name, polygons in _pose(drawable, centre, size, rng)]
     whole = np.logical_or.reduce([mask for _, mask in parts])
     for name, mask in parts:
-        canvas[mask] = _surface(thing, name, rng)[mask]
+        canvas[mask] = _surface(drawable, name, rng)[mask]
     rows, columns = np.nonzero(whole)
     angle = rng.uniform(0, 2 * np.pi)
     slope = columns * np.cos(angle) + rows * np.sin(angle)
@@ -130,16 +130,18 @@ def _paint_object(
     canvas[whole] *= (1 + LIGHT * slope).astype(np.float32)[:, None]
     if rng.random() < SPECULAR_RATIO:
         _specular(canvas, whole, rng)
-    return [(thing.name, name, mask) for name, mask in parts]
+    return [(drawable.name, name, mask) for name, mask in parts]
 
 
-def _pose(thing: ObjectClass, centre: npt.NDArray[np.float64], size: float, rng: np.random.Generator) -> list[Placed]:
-    """The object's polygons in canvas pixels: stretched, flipped, turned, moved."""
+def _pose(
+    drawable: ObjectClass, centre: npt.NDArray[np.float64], size: float, rng: np.random.Generator
+) -> list[Placed]:
+    """The object's polygons in canvas pixels: stretched, flipped, rotated, moved."""
     stretch = rng.uniform(0.88, 1.12, 2) * (rng.choice([-1, 1]), 1)
     angle = np.clip(rng.normal(0, 0.2), -0.5, 0.5)
     cos, sin = np.cos(angle), np.sin(angle)
     linear = np.diag(stretch) @ np.array([[cos, sin], [-sin, cos]]) * size * CANVAS_PX
-    return [(part.name, [p @ linear + centre * CANVAS_PX for p in part.polygons]) for part in thing.build(rng)]
+    return [(part.name, [p @ linear + centre * CANVAS_PX for p in part.polygons]) for part in drawable.build(rng)]
 
 
 def _fill(polygons: list[Points]) -> Bools:
@@ -150,11 +152,11 @@ def _fill(polygons: list[Points]) -> Bools:
     return np.asarray(sheet)
 
 
-def _surface(thing: ObjectClass, name: str, rng: np.random.Generator) -> Floats:
-    """(CANVAS_PX, CANVAS_PX, 3) float32, the part's colour and marking, unlit."""
-    hue, saturation, value = thing.colours[name]
+def _surface(drawable: ObjectClass, name: str, rng: np.random.Generator) -> Floats:
+    """(CANVAS_PX, CANVAS_PX, 3) float32: the part's colour and marking, without light."""
+    hue, saturation, value = drawable.colours[name]
     if rng.random() < SIBLING_HUE_RATIO:
-        siblings = [colour for other, colour in thing.colours.items() if other != name]
+        siblings = [colour for other, colour in drawable.colours.items() if other != name]
         hue, saturation, _ = siblings[rng.integers(len(siblings))]
     hue += rng.normal(0, HUE_JITTER)
     saturation = np.clip(saturation + rng.normal(0, 0.1), 0.02, 0.95)
@@ -172,14 +174,14 @@ def _surface(thing: ObjectClass, name: str, rng: np.random.Generator) -> Floats:
 def _specular(canvas: Floats, whole: Bools, rng: np.random.Generator) -> None:
     rows, columns = np.nonzero(whole)
     for _ in range(rng.integers(1, 3)):
-        at = rng.integers(len(rows))
-        far = (rows - rows[at]) ** 2 + (columns - columns[at]) ** 2
-        glow = 0.7 * np.exp(-far / (2 * rng.uniform(5, 10) ** 2))
+        spot = rng.integers(len(rows))
+        distance = (rows - rows[spot]) ** 2 + (columns - columns[spot]) ** 2
+        glow = 0.7 * np.exp(-distance / (2 * rng.uniform(5, 10) ** 2))
         canvas[rows, columns] += glow[:, None].astype(np.float32)
 
 
 def _shadows(canvas: Floats, rng: np.random.Generator) -> None:
-    """Up to two soft bands that darken whatever they cross by 30 to 55 percent."""
+    """Paint up to two soft bands that darken whatever they cross by 30 to 55 percent."""
     for _ in range(2):
         if rng.random() >= SHADOW_RATIO:
             continue
@@ -188,19 +190,19 @@ def _shadows(canvas: Floats, rng: np.random.Generator) -> None:
         across = rng.uniform(12, 34)
         band = np.array([(-300, -across), (300, -across), (300, across), (-300, across)])
         angle = rng.uniform(0, np.pi)
-        turned = band @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + centre
-        ImageDraw.Draw(sheet).polygon([(float(x), float(y)) for x, y in turned], fill=255)
+        rotated = band @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + centre
+        ImageDraw.Draw(sheet).polygon([(float(x), float(y)) for x, y in rotated], fill=255)
         soft = np.asarray(sheet.filter(ImageFilter.GaussianBlur(rng.uniform(2, 6))), np.float32) / 255
         canvas *= 1 - rng.uniform(0.3, 0.55) * soft[..., None]
 
 
 def _visible(truth: list[tuple[str, str, Bools]]) -> list[tuple[str, str, Bools]]:
-    """Masks on the canvas in painter's order -> disjoint masks at image size, the empty ones left out."""
+    """Masks on the canvas in painter's order -> disjoint masks at image size, without the empty ones."""
     top = np.zeros((CANVAS_PX, CANVAS_PX), np.int64)
     for number, (_, _, mask) in enumerate(truth, start=1):
         top[mask] = number
     layers = (top == np.arange(len(truth) + 1)[:, None, None]).reshape(-1, SIZE_PX, 2, SIZE_PX, 2).sum((2, 4))
-    owner = layers[::-1].argmax(0)  # of two that share a pixel evenly, the upper one
+    owner = layers[::-1].argmax(0)  # if two share a pixel evenly, the upper one gets it
     owner = len(truth) - owner
-    visible = [(thing, part, owner == number) for number, (thing, part, _) in enumerate(truth, start=1)]
-    return [(thing, part, mask) for thing, part, mask in visible if mask.any()]
+    visible = [(name, part, owner == number) for number, (name, part, _) in enumerate(truth, start=1)]
+    return [(name, part, mask) for name, part, mask in visible if mask.any()]

@@ -1,7 +1,7 @@
-"""The things the demo draws: objects of a few named parts, as polygons in a unit frame.
+"""The objects that the demo draws: each has a few named parts, given as polygons in a unit frame.
 
-Frame: x to the right, y down, the object inside about [-1, 1] on both axes. Parts come in painter's order: later
-ones hide earlier ones. Proportions vary with the generator, so that no two objects are alike.
+Frame: x points right, y points down, and the object fits into about [-1, 1] on both axes. Parts come in painter's
+order: later parts hide earlier ones. Proportions depend on the random generator, so no two objects are alike.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Points = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Part:
-    """One named part: (M, 2) polygons in the unit frame, all of the same name."""
+    """All polygons of one name, each (M, 2) points in the unit frame."""
 
     name: str
     polygons: tuple[Points, ...]
@@ -32,7 +32,7 @@ class ObjectClass:
     Attributes:
         wnid: WordNet id, which names the class's folder.
         name: class name in lower case.
-        build: parts of one object, drawn with the generator's proportions.
+        build: makes the parts of one object, with proportions drawn from the generator.
         colours: part name -> mean hue, saturation and value, each in [0, 1].
     """
 
@@ -46,7 +46,8 @@ def _ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Po
     turn = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     local = np.stack([rx * np.cos(turn), ry * np.sin(turn)], 1)
     cos, sin = np.cos(angle), np.sin(angle)
-    return local @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
+    points: Points = local @ np.array([[cos, sin], [-sin, cos]]) + np.array([x, y])
+    return points
 
 
 def _polygon(*points: tuple[float, float]) -> Points:
@@ -54,7 +55,7 @@ def _polygon(*points: tuple[float, float]) -> Points:
 
 
 def _limb(x: float, y: float, length: float, width: float, angle: float) -> Points:
-    """A bar that starts at (x, y) and points down when the angle is 0 (radians, positive to the right)."""
+    """A bar that starts at (x, y). At angle 0 it points down; the angle is in radians, positive to the right."""
     along = np.array([np.sin(angle), np.cos(angle)])
     across = np.array([along[1], -along[0]]) * width / 2
     start = np.array([x, y])

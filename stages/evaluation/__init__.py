@@ -1,1 +1,1 @@
-"""What an evaluation scores: samples, counts over blocks, and files of results."""
+"""What an evaluation scores: samples, counts over blocks, and result files."""

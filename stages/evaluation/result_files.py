@@ -2,8 +2,9 @@
 
 The ground truth has ``images`` (id, height, width, object_class, object_mask), ``ground_truth`` (image_id, part_class,
 segmentation) and, for the honest protocol, ``vote_images``. The predictions are a list of (image_id, score,
-segmentation, and cluster unless they are proposals), or an object with that list as ``predictions``. One file may hold
-everything and be given twice. Masks are run lengths of the image's size. All of a file is in memory while it is scored.
+segmentation, and cluster unless they are proposals), or an object that has this list under ``predictions``. A single
+file may hold everything; then it is given twice. Masks are run lengths at the size of the image. A file is held in
+memory as a whole while it is scored.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ __all__ = ["ResultFiles", "read_results"]
 
 @dataclass(frozen=True, eq=False)
 class ResultFiles:
-    """What two files say.
+    """The contents of the two files.
 
     Attributes:
         truth: path of the ground truth.
-        num_clusters: 0 if the predictions are proposals, which have none.
+        num_clusters: 0 if the predictions are proposals, which have no clusters.
     """
 
     truth: str
@@ -36,54 +37,58 @@ class ResultFiles:
     num_clusters: int
 
     def check(self, protocol: Protocol) -> None:
-        """Raises CorruptData if something is missing that the protocol needs."""
+        """Raises CorruptData if the files lack something that the protocol needs."""
         if protocol.cuts_to_object:
             for number, image in enumerate(self.images):
                 if image.object_mask is None:
                     fix = "Add the mask of the image's object, or use --protocol honest"
-                    raise CorruptData(
-                        "expected the key 'object_mask', found none", f"{self.truth}, images[{number}]", fix
-                    )
-        voters = sum(image.votes for image in self.images)
-        if protocol.splits and (voters == len(self.images) or (self.num_clusters and not voters)):
-            fix = "List there the ids of some of the images, which name the clusters, or use --protocol reference"
-            found = f"{voters} of {len(self.images)} images"
-            raise CorruptData(f"expected vote_images, and images beside them to score, found {found}", self.truth, fix)
+                    problem = f"the key 'object_mask' is missing, which the protocol {protocol.name} needs"
+                    raise CorruptData(problem, f"{self.truth}, images[{number}]", fix)
+        num_voters = sum(image.votes for image in self.images)
+        if protocol.splits and (num_voters == len(self.images) or (self.num_clusters and not num_voters)):
+            fix = "List some of the image ids in vote_images: they name the clusters. Or use --protocol reference"
+            share = f"{num_voters} of {len(self.images)} images"
+            raise CorruptData(
+                f"expected vote_images to list some of the images, but not all, found {share}", self.truth, fix
+            )
 
 
 def read_results(predictions: Path, truth: Path) -> ResultFiles:
-    """Both files, or the one that holds everything.
+    """Read both files; ``predictions`` and ``truth`` may name the same file.
 
     Raises:
         CorruptData: at the first fault, with the file, the record, and what to do.
     """
-    true = Record.of(read_json(truth), str(truth))
-    content = true.values if predictions.resolve() == truth.resolve() else read_json(predictions)
+    truth_file = Record.of(read_json(truth), str(truth))
+    content = truth_file.values if predictions.resolve() == truth.resolve() else read_json(predictions)
     if not isinstance(content, list | dict):
-        fix = "Write it as pd eval-file --help says"
+        fix = "Write the file as pd eval-file --help describes it"
         raise CorruptData(
-            f"expected a list of predictions, or an object with one, found {type(content).__name__}",
+            f"expected a list of predictions, or an object that has one, found {type(content).__name__}",
             str(predictions),
             fix,
         )
-    found = Record({"predictions": content} if isinstance(content, list) else content, str(predictions))
-    images = _images(true)
-    parts, segments = _by_image(true, "ground_truth", images), _by_image(found, "predictions", images)
-    voters, num_clusters = _voters(true, images), _num_clusters(found)
+    prediction_file = Record({"predictions": content} if isinstance(content, list) else content, str(predictions))
+    images = _images(truth_file)
+    parts = _by_image(truth_file, "ground_truth", images)
+    segments = _by_image(prediction_file, "predictions", images)
+    voters, num_clusters = _voters(truth_file, images), _num_clusters(prediction_file)
     results = [
         _result(image, parts[image_id], segments[image_id], bool(num_clusters), votes=image_id in voters)
         for image_id, image in images.items()
     ]
-    return ResultFiles(str(truth), results, _count(true, "ground_truth", "part_class", "part_classes"), num_clusters)
+    num_parts = _count(truth_file, "ground_truth", "part_class", "part_classes")
+    return ResultFiles(str(truth), results, num_parts, num_clusters)
 
 
-def _images(true: Record) -> dict[int, Record]:
-    num_classes = len(true.get("object_classes", list)) if "object_classes" in true.values else None
+def _images(truth_file: Record) -> dict[int, Record]:
+    has_classes = "object_classes" in truth_file.values
+    num_classes = len(truth_file.get("object_classes", list)) if has_classes else None
     images: dict[int, Record] = {}
-    for image in true.records("images"):
+    for image in truth_file.records("images"):
         image_id = image.get("id", int)
         if image_id in images:
-            raise image.fault("an id of its own", f"{image_id}, which {images[image_id].where} has")
+            raise image.fault("a unique id", f"{image_id}, which {images[image_id].where} already has")
         if not (image.index("height") and image.index("width")):
             raise image.fault(
                 "a height and a width of at least 1", f"{image.values['height']} x {image.values['width']}"
@@ -94,22 +99,24 @@ def _images(true: Record) -> dict[int, Record]:
 
 
 def _by_image(file: Record, key: str, images: Mapping[int, Record]) -> dict[int, list[Record]]:
-    """image_id -> its records, in listed order."""
+    """image_id -> the records of this image, in the order of the file."""
     grouped: dict[int, list[Record]] = {image_id: [] for image_id in images}
     for record in file.records(key):
         image_id = record.get("image_id", int)
         if image_id not in grouped:
-            fix = "Add the image to the ground truth's images, or leave the record out"
-            raise record.fault("image_id of a listed image", image_id, fix)
+            fix = "Add the image to the images of the ground truth, or leave this record out"
+            raise record.fault("the image_id of a listed image", image_id, fix)
         grouped[image_id].append(record)
     return grouped
 
 
-def _voters(true: Record, images: Mapping[int, Record]) -> set[int]:
-    """The ids in ``vote_images``; a file that holds expected numbers may have them there."""
-    expected = true.values.get("expected")
+def _voters(truth_file: Record, images: Mapping[int, Record]) -> set[int]:
+    """The ids in ``vote_images``; in a file with expected numbers they may stand beside those."""
+    expected = truth_file.values.get("expected")
     honest = expected.get("honest_protocol") if isinstance(expected, dict) else None
-    holder = true if "vote_images" in true.values or not isinstance(honest, dict) else Record(honest, true.where)
+    holder = truth_file
+    if "vote_images" not in truth_file.values and isinstance(honest, dict):
+        holder = Record(honest, truth_file.where)
     listed = holder.get("vote_images", list) if "vote_images" in holder.values else []
     for image_id in listed:
         if isinstance(image_id, bool) or not isinstance(image_id, int) or image_id not in images:
@@ -117,16 +124,16 @@ def _voters(true: Record, images: Mapping[int, Record]) -> set[int]:
     return set(listed)
 
 
-def _num_clusters(found: Record) -> int:
-    """0 if there are predictions and none has a cluster."""
-    records = list(found.records("predictions"))
+def _num_clusters(prediction_file: Record) -> int:
+    """The number of clusters; 0 if there are predictions and none of them has a cluster."""
+    records = list(prediction_file.records("predictions"))
     if records and not any("cluster" in record.values for record in records):
         return 0
-    return _count(found, "predictions", "cluster", "num_clusters")
+    return _count(prediction_file, "predictions", "cluster", "num_clusters")
 
 
 def _count(file: Record, records: str, key: str, declared: str) -> int:
-    """How many values of ``key`` there are: as declared, by a number or by names, else as the records have them."""
+    """The number of values of ``key``: as the file declares it, by a number or a list, or as its records need it."""
     stop = file.values.get(declared)
     if stop is not None:
         stop = len(file.get(declared, list)) if isinstance(stop, list) else file.index(declared)

@@ -1,6 +1,6 @@
-"""The counts of an evaluation over a store's blocks, by one process or by several.
+"""The counts of an evaluation over the blocks of a store, made by one process or by several.
 
-The masks are read once for all protocols, block by block; the counts of a block are small, and they add.
+Masks are read once for all protocols, block by block. The counts of a block are small, and counts can be added.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from stages.kernels.protocol import Protocol
 __all__ = ["Counts", "Tally"]
 
 Counts = dict[tuple[str, str], Evaluation]
-"""(input role, protocol) -> what was counted."""
+"""(input role, protocol) -> counts."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What to count.
+    """What to count, and how.
 
     Attributes:
         layers: input role of the stage ``eval`` -> its layer.
-        clusters: role that is scored -> number of its clusters, 0 for segments.
-        splits: honest protocol: the images that name the clusters, those that are scored; all others are left out.
+        clusters: input role that is scored -> its number of clusters; 0 for segments.
+        parts: the parts that are scored.
+        splits: honest protocol: the split that names the clusters and the split that is scored; others are left out.
         limits: the n of AR@n.
-        reference_splits: published protocol: the images that name the clusters and are scored; all if empty.
+        reference_splits: published protocol: the splits that name the clusters and are scored; all splits if empty.
     """
 
     layers: Mapping[str, Layer]
@@ -44,6 +45,7 @@ class Tally:
     reference_splits: tuple[str, ...] = ()
 
     def nothing(self) -> Counts:
+        """The counts before the first block."""
         return {
             (role, protocol.name): Evaluation(len(self.parts), number, protocol, self.limits)
             for role, number in self.clusters.items()
@@ -51,17 +53,18 @@ class Tally:
         }
 
     def of_block(self, block: int) -> Counts:
+        """The counts of one block."""
         counts = self.nothing()
         for role in self.clusters:
-            scored = Scored.read(self.layers, role, block, has_clusters=bool(self.clusters[role]))
+            rows = Scored.read(self.layers, role, block, has_clusters=bool(self.clusters[role]))
             for protocol in self.protocols:
-                for split, sample in scored.samples(self.parts, protocol, self.splits[0]):
+                for split, sample in rows.samples(self.parts, protocol, self.splits[0]):
                     if split in (self.splits if protocol.splits else self.reference_splits or (split,)):
                         counts[role, protocol.name].add(sample)
         return counts
 
     def of_blocks(self, blocks: Sequence[int], processes: int) -> Iterator[Counts]:
-        """The counts of all blocks so far, after each block."""
+        """After each block, the counts of all blocks so far."""
         total = self.nothing()
         with _mapping(min(processes, len(blocks))) as each:
             for counts in each(self.of_block, blocks):
@@ -71,11 +74,11 @@ class Tally:
 
 @contextmanager
 def _mapping(processes: int) -> Iterator[Callable[..., Iterator[Counts]]]:
-    """``map``, in this process or over several."""
+    """``map``, in this process or over several processes."""
     if processes < 2:
         yield map
         return
-    # Fresh interpreters, for the threads of this one cannot be copied. Ctrl-C is for this process to answer.
+    # Fresh interpreters, because the threads of this one cannot be copied. Only this process answers Ctrl-C.
     executor = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _ignore_interrupts)
     try:
         yield executor.map

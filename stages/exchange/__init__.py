@@ -1,1 +1,1 @@
-"""The formats of other programs."""
+"""Exchange with other programs, in their formats."""

@@ -1,11 +1,11 @@
-"""The masks of a store as a detectron2 dataset, so that existing detectron2 trainers read our labels.
+"""The masks of a store as a detectron2 dataset, so that existing detectron2 trainers can read our labels.
 
     register("parts_train", store, "labels", "i.split = 'train' AND m.score > 0.5")
 
-Then ``DatasetCatalog.get("parts_train")`` gives detectron2's standard dicts, and a configuration may name the dataset
+Then ``DatasetCatalog.get("parts_train")`` returns detectron2's standard dicts, and a configuration may name the dataset
 in ``DATASETS.TRAIN``. Masks are run lengths: set ``INPUT.MASK_FORMAT`` to ``bitmask``.
 
-Cost: nothing is read before the dataset is asked for; then all its dicts are in memory, which is detectron2's way.
+Cost: no mask is read until detectron2 loads the dataset; then all of its dicts are in memory, as detectron2 has it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from schemas.tables import TABLES
 __all__ = ["register", "thing_classes"]
 
 _KEYS = {"objects": "object_id", "parts": "part_id", "labels": "label_id", "predictions": "label_id"}
-"""Table -> what tells the rows of one object apart; of ``objects``, those of one image."""
+"""Table -> the column that numbers the rows of an object; for ``objects``, the rows of an image."""
 _CLASSES = """(
         SELECT class_id, class_name || CASE WHEN count(*) OVER (PARTITION BY class_name) > 1
             THEN ' (' || wnid || ')' ELSE '' END AS class_name
         FROM classes)"""
-"""The vocabulary in SQL; of two classes with one name each has its external id beside it."""
+"""The vocabulary in SQL; classes that share a name have their external id added to it."""
 _OF_CLUSTER = "coalesce(c.class_name, 'person') || ' ' || m.cluster"
 _NAMES = {
     "objects": "coalesce(c.class_name, m.category_name)",
@@ -42,7 +42,7 @@ _NAMES = {
     "labels": _OF_CLUSTER,
     "predictions": _OF_CLUSTER,
 }
-"""Table -> the name of a row's class in SQL, of the table ``m`` and the vocabulary ``c``."""
+"""Table -> the name of a row's class in SQL, over the table ``m`` and the vocabulary ``c``."""
 WHERE = "detectron2 bridge"
 
 
@@ -56,34 +56,35 @@ def register(
     folder: str | Path | None = None,
     classes: Sequence[str] | None = None,
 ) -> list[str]:
-    """Register the masks of a node under ``name``; returns the names of its classes, in the order of their ids.
+    """Register the masks of a node under ``name``. Returns the names of its classes, in the order of their ids.
 
     Args:
-        node: of table objects, parts, labels or predictions.
+        node: a node that writes objects, parts, labels or predictions.
         where: SQL condition over the node's table ``m`` and the table of images ``i``.
-        selection: take the masks of these images only, such as those that a training was frozen on.
-        folder: where packed images are written when the dataset is first asked for. A dataset of detectron2 names
-            files, and a store whose ingest has ``copy`` may have none.
-        classes: names in the order of their ids, such as those of another dataset; all of the node's unless given.
+        selection: take only the masks of these images, such as the selection of a training.
+        folder: where packed images are written when the dataset is first loaded. A detectron2 dataset names files,
+            and a store whose ingest has ``copy`` need not have any.
+        classes: class names in the order of their ids, such as those of another dataset; by default all classes of
+            the node.
 
     Raises:
-        UsageError: detectron2 is not installed, ``name`` is taken, the node has no masks, the condition is wrong, a
-            mask's class is not among ``classes``, or images are packed and no ``folder`` is given.
+        UsageError: detectron2 is not installed, ``name`` is taken, the node writes no such masks, the condition is
+            wrong, the class of a mask is not among ``classes``, or images are packed and no ``folder`` is given.
     """
     try:
         from detectron2.data import DatasetCatalog, MetadataCatalog
     except ModuleNotFoundError as error:
-        fix = "Install it by https://detectron2.readthedocs.io/tutorials/install.html"
-        raise UsageError(f"expected the package {error.name}, found none", WHERE, fix) from error
+        fix = "Install it as described at https://detectron2.readthedocs.io/tutorials/install.html"
+        raise UsageError(f"the package {error.name} is not installed", WHERE, fix) from error
     if name in DatasetCatalog.list():
-        fix = f"Choose another, or first DatasetCatalog.remove({name!r}) and MetadataCatalog.remove({name!r})"
-        raise UsageError(f"expected a name that is free, found {name!r}", WHERE, fix)
+        fix = f"Choose another name, or first call DatasetCatalog.remove({name!r}) and MetadataCatalog.remove({name!r})"
+        raise UsageError(f"the dataset name {name!r} is already taken", WHERE, fix)
     layer, images = _layer(store, node), _images(store)
     root = Path(SourceSpec.of(store).root)
     if _is_packed(images):
         if folder is None:
-            fix = "Say where they may be written: folder=DIR"
-            raise UsageError("expected a folder for the packed images, found none", WHERE, fix)
+            fix = "Name a folder to write them to: folder=DIR"
+            raise UsageError("the images are packed in the store, and detectron2 needs files", WHERE, fix)
         root = Path(folder)
     names = list(classes) if classes is not None else thing_classes(store, node)
     chosen = _chosen(store, layer, where, names, selection)
@@ -97,12 +98,12 @@ def register(
 
 
 def thing_classes(store: Store, node: str) -> list[str]:
-    """All classes of a node's masks: those of ``objects`` are object classes, else "cat head", "cat part", "cat 3".
+    """All classes of a node's masks: object classes for ``objects``, otherwise "cat head", "cat part", "cat 3".
 
-    In the vocabulary's order; words outside it, such as person, come last.
+    They are in the order of the vocabulary; names outside it, such as person, come last.
 
     Raises:
-        UsageError: the node has no masks.
+        UsageError: the pipeline has no such node, or it does not write such masks.
     """
     table = _layer(store, node).table.name
     number = "m.cluster" if "cluster" in TABLES[table].names else "0"
@@ -117,10 +118,12 @@ def _layer(store: Store, node: str) -> Layer:
     """The current layer of a node that writes masks of known classes."""
     current = store.current()
     if node not in current:
-        raise UsageError(f"expected a node of the pipeline, found {node!r}", WHERE, nearest(node, current))
+        raise UsageError(f"the pipeline has no node {node!r}", WHERE, nearest(node, current))
     layer = store.layer(node, current[node])
     if layer.table.name not in _KEYS:
-        raise UsageError(f"expected a node that writes {', '.join(_KEYS)}, found {node} ({layer.table.name})", WHERE)
+        tables = list(_KEYS)
+        problem = f"expected a node that writes {', '.join(tables[:-1])} or {tables[-1]}, found {node}"
+        raise UsageError(f"{problem}, which writes {layer.table.name}", WHERE, "Name another node")
     return layer
 
 
@@ -138,7 +141,7 @@ def _catalog(store: Store) -> Catalog:
 
 
 def _chosen(store: Store, layer: Layer, where: str, names: Sequence[str], selection: Selection | None) -> pa.Table:
-    """(image_id, object_id, number, category) of every mask that is wanted, in order; empty masks are left out."""
+    """(image_id, object_id, number, category) of every chosen mask, in order. Empty masks are left out."""
     table = layer.table.name
     images = _images(store)
     sql = f"""
@@ -146,32 +149,32 @@ def _chosen(store: Store, layer: Layer, where: str, names: Sequence[str], select
         FROM {table} m LEFT JOIN {_CLASSES} c ON c.class_id = m.category_id
         JOIN images i ON i.image_id = m.image_id AND i.node = '{images.node}'
         WHERE m.node = '{layer.node}' AND m.area > 0 AND ({where}) ORDER BY 1, 2, 3"""
-    found = _catalog(store).query(sql)
+    chosen = _catalog(store).query(sql)
     if selection is not None:
-        found = found.filter(pa.array(np.isin(found.column("image_id").to_numpy(), selection.image_ids)))
+        chosen = chosen.filter(pa.array(np.isin(chosen.column("image_id").to_numpy(), selection.image_ids)))
     numbers = {name: number for number, name in enumerate(names)}
-    categories = [numbers.get(name) for name in found.column("name").to_pylist()]
+    categories = [numbers.get(name) for name in chosen.column("name").to_pylist()]
     if None in categories:
-        strange = found.column("name")[categories.index(None)].as_py()
-        fix = "Give the classes of the whole node: thing_classes(store, node)"
-        raise UsageError(f"expected masks of the classes that are given, found {strange!r}", WHERE, fix)
-    return found.drop_columns("name").append_column("category", pa.array(categories, pa.int64()))
+        unlisted = chosen.column("name")[categories.index(None)].as_py()
+        fix = "Give all classes of the node: thing_classes(store, node)"
+        raise UsageError(f"the class {unlisted!r} of a mask is not among the classes given", WHERE, fix)
+    return chosen.drop_columns("name").append_column("category", pa.array(categories, pa.int64()))
 
 
 def _dicts(layer: Layer, images: Layer, chosen: pa.Table, root: Path) -> Iterator[dict[str, Any]]:
-    """One standard dict an image that has a mask, block by block."""
+    """One standard dict for each image that has a mask, block by block."""
     size = layer.store.info.block_size
     ids, objects, numbers, categories = (chosen.column(n).to_numpy() for n in chosen.column_names)
-    wanted = dict(zip(zip(ids.tolist(), objects.tolist(), numbers.tolist(), strict=True), categories, strict=True))
+    category_of = dict(zip(zip(ids.tolist(), objects.tolist(), numbers.tolist(), strict=True), categories, strict=True))
     for block in np.unique(ids // size).tolist():
-        key = _KEYS[layer.table.name]
-        rows = layer.read(block, dict.fromkeys(["image_id", "object_id", key, "height", "width", "rle"]))
-        keys = list(zip(*(rows[name].tolist() for name in ("image_id", "object_id", key)), strict=True))
-        rows = rows.take([number for number, key in enumerate(keys) if key in wanted])
-        own = [int(wanted[key]) for key in keys if key in wanted]
+        column = _KEYS[layer.table.name]
+        rows = layer.read(block, dict.fromkeys(["image_id", "object_id", column, "height", "width", "rle"]))
+        keys = list(zip(*(rows[name].tolist() for name in ("image_id", "object_id", column)), strict=True))
+        rows = rows.take([number for number, key in enumerate(keys) if key in category_of])
+        row_categories = [int(category_of[key]) for key in keys if key in category_of]
         files = _files(images, block, set(rows["image_id"].tolist()), root)
         for image_id, index in rows.by("image_id").items():
-            annotations = _annotations(rows.take(index), [own[i] for i in index])
+            annotations = _annotations(rows.take(index), [row_categories[i] for i in index])
             height, width = int(rows["height"][index[0]]), int(rows["width"][index[0]])
             record = {"file_name": files[image_id], "image_id": image_id, "height": height, "width": width}
             yield record | {"annotations": annotations}
@@ -195,20 +198,20 @@ def _annotations(rows: Rows, categories: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _files(images: Layer, block: int, wanted: set[int], root: Path) -> Mapping[int, str]:
-    """image_id -> path of its file; packed files that are not there yet are written."""
+    """image_id -> path of its file. Packed images are written to their files first, unless those exist."""
     rows = images.read(block, ["image_id", "key", *(["encoded"] if _is_packed(images) else [])])
-    found = {}
+    paths = {}
     for number, (image_id, key) in enumerate(zip(rows["image_id"].tolist(), rows["key"].tolist(), strict=True)):
         if image_id not in wanted:
             continue
-        found[image_id] = str(root / key)
+        paths[image_id] = str(root / key)
         if _is_packed(images) and not (root / key).exists():
             _write_whole(root / key, bytes(rows.ragged("encoded")[number]))
-    return found
+    return paths
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """A file that is there is whole: several workers may ask for one dataset at once."""
+    """Write a file whole or not at all: several workers may load the dataset at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     temporary.write_bytes(content)

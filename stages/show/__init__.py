@@ -1,1 +1,1 @@
-"""What a person looks at: overlays of masks on images, and the report."""
+"""What people look at: overlays of masks on images, and the report."""

@@ -1,4 +1,4 @@
-"""From a store to a picture: which image, which nodes have masks of it, and the sheet of them."""
+"""From a store to a picture: find images, read the masks that nodes have of them, and draw both on one sheet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sa
 MAX_MASKS = 100
 _COLOUR = {"objects": "object_id", "parts": "part_id", "proposals": "proposal_id"}
 _OBJECT_STRIDE = 5
-"""Parts of a second object take other colours than those of the first."""
+"""Added to the colour per object, so that the parts of two objects have different colours."""
 
 
 def drawable(project: Project) -> list[str]:
@@ -28,37 +28,40 @@ def drawable(project: Project) -> list[str]:
 
 
 def find_image(project: Project, text: str) -> int:
-    """The id of the image that is named by its id or its key, or by the end of its key.
+    """The id of an image, from its id, its key or the end of its key (whole names of folders and file).
 
     Raises:
         InputMissing: no image has been ingested.
-        UsageError: none or several fit.
+        UsageError: no image matches, or several do.
     """
-    found: list[tuple[int, str]] = []
+    matches: list[tuple[int, str]] = []
     for rows in _images(project).scan(["image_id", "key"]):
         pairs = zip(rows["image_id"].tolist(), rows["key"].tolist(), strict=True)
-        found += [(i, key) for i, key in pairs if str(i) == text or key == text or key.endswith(f"/{text}")]
-    exact = [i for i, key in found if text in (str(i), key)]
-    if exact or len(found) == 1:
-        return exact[0] if exact else found[0][0]
-    fix = 'See them with: pd sql "SELECT image_id, key FROM images"'
-    what = f"{len(found)} images with such a key" if found else "no image with this id or key"
-    raise UsageError(f"expected an image's id or key, found {what}", repr(text), fix)
+        matches += [(i, key) for i, key in pairs if str(i) == text or key == text or key.endswith(f"/{text}")]
+    exact = [i for i, key in matches if text in (str(i), key)]
+    if exact or len(matches) == 1:
+        return exact[0] if exact else matches[0][0]
+    fix = 'List the images with: pd sql "SELECT image_id, key FROM images"'
+    count = f"the keys of {len(matches)} images end" if matches else "no image has this id, and no key ends"
+    raise UsageError(f"{count} like this", repr(text), fix)
 
 
 def sample_images(project: Project, count: int, seed: int) -> list[int]:
-    """``count`` images by chance, or all if there are fewer."""
+    """The ids of ``count`` random images, or of all images if there are fewer.
+
+    Raises:
+        InputMissing: no image has been ingested.
+    """
     ids = np.concatenate([rows["image_id"] for rows in _images(project).scan(["image_id"])])
     chosen = np.random.default_rng(seed).permutation(ids)[:count]
     return [int(i) for i in chosen]
 
 
 def picture_of(project: Project, image_ids: Sequence[int], nodes: Sequence[str], cell_px: int) -> Image.Image:
-    """A sheet: a row an image; its columns the image and every node that has masks of any of them.
+    """A sheet with one row per image. Its columns are the image and each node that has masks of any of the images.
 
     Raises:
-        InputMissing: an image has not been ingested.
-        ImageFault: an image file cannot be read.
+        InputMissing: an image has not been ingested, or its file cannot be read.
     """
     overlays = {name: [overlay_of(project, name, i) for i in image_ids] for name in nodes}
     shown = [name for name in nodes if any(o is not None and len(o.masks) for o in overlays[name])]
@@ -76,33 +79,30 @@ def _images(project: Project) -> Layer:
             layer = project.layer(node.name)
             if layer.units():
                 return layer
-            raise InputMissing("expected images, found none ingested yet", node.name, f"Run: pd stage run {node.name}")
-    raise UsageError(
-        "expected a node that writes images, found none", "pipeline", "Add the node ingest to the pipeline's file"
-    )
+            raise InputMissing("no image has been ingested yet", node.name, f"Run: pd stage run {node.name}")
+    raise UsageError("no node writes images", "pipeline", "Add the node ingest to the pipeline's file")
 
 
 def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
     """((H, W, 3) uint8 RGB, caption).
 
     Raises:
-        InputMissing: it has not been ingested, or its file cannot be read.
+        InputMissing: the image has not been ingested, or its file cannot be read.
     """
     layer, block = _images(project), image_id // project.store.info.block_size
     rows = layer.read(block)
     rows = rows.take(rows["image_id"] == image_id)
     if not len(rows):
         fix = f'See why: pd sql "SELECT reason, detail FROM errors WHERE image_id = {image_id}"'
-        raise InputMissing("expected an image that could be read, found none", f"image {image_id}", fix)
+        raise InputMissing("this image was not ingested", f"image {image_id}", fix)
     key, name = str(rows["key"][0]), str(rows["class_name"][0])
     packed = rows.ragged("encoded")[0]
     data = packed or _file(project, key)
     try:
         return decode(data).pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
     except ImageFault as fault:
-        raise InputMissing(
-            f"expected the image as it was ingested, found {fault!s}", key, "Bring the file back"
-        ) from None
+        problem = f"the image was readable at ingest and no longer is: {fault!s}"
+        raise InputMissing(problem, key, "Bring the file back") from None
 
 
 def _file(project: Project, key: str) -> bytes:
@@ -110,12 +110,12 @@ def _file(project: Project, key: str) -> bytes:
     try:
         return images.read(key)
     except FileNotFoundError:
-        fix = "Bring the file back; with ingest.copy=true a store keeps its own copies"
-        raise InputMissing("expected the image's file, found none", images.full(key), fix) from None
+        fix = "Bring the file back. With ingest.copy=true, a store keeps copies of its images"
+        raise InputMissing("the file of the image is missing", images.full(key), fix) from None
 
 
 def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
-    """The masks of one image; None if its block is not committed."""
+    """The masks that a node has of an image, at most ``MAX_MASKS``; None if there are none."""
     layer, block = project.layer(name), image_id // project.store.info.block_size
     if block not in layer.units():
         return None

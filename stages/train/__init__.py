@@ -1,1 +1,1 @@
-"""Trainings: samples, augmentation, loss, optimiser, loop, checkpoints and log."""
+"""Training: samples, augmentation, loss, optimiser, loop, checkpoints and log."""

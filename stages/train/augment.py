@@ -1,7 +1,7 @@
-"""Random changes to a training image and its masks, drawn from (seed, epoch, image id) alone.
+"""Random changes to a training image and its masks, which depend on (seed, epoch, image id) alone.
 
-Flip, crop, scale, rotation and shift are one affine map from the square that the network sees to the image, so
-pixels are resampled once. What falls outside the image is filled with the mean colour.
+Flip, crop, scale, rotation and shift form a single affine map from the square that the network sees to the image, so
+pixels are resampled only once. The area outside the image is filled with the mean colour.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 def augment(
     image: Bytes, masks: Bools, settings: AugmentSettings, seed: int, epoch: int, image_id: int
 ) -> tuple[Bytes, Bools]:
-    """(H, W, 3) uint8 and (N, H, W) bool -> (S, S, 3) uint8 and (N, S, S) bool; masks may come out empty."""
+    """(H, W, 3) uint8 and (N, H, W) bool -> (S, S, 3) uint8 and (N, S, S) bool; masks may become empty."""
     rng = generator("augment", seed, epoch, image_id)
     to_image = _affine(image.shape[0], image.shape[1], settings, rng)
     pixels = _warp_image(image, to_image, settings.size_px)
@@ -35,7 +35,7 @@ def augment(
 
 
 def _affine(height: int, width: int, settings: AugmentSettings, rng: np.random.Generator) -> Floats:
-    """(2, 3): (x, y, 1) in the square -> (x, y) in the image, both in pixels with corners at whole numbers."""
+    """(2, 3): maps (x, y, 1) in the square to (x, y) in the image; both in pixels, with corners at integers."""
     size = settings.size_px
     window = rng.uniform(settings.crop_min_ratio, 1, 2) * (width, height)
     centre = rng.uniform(0, 1, 2) * ((width, height) - window) + window / 2
@@ -50,7 +50,7 @@ def _affine(height: int, width: int, settings: AugmentSettings, rng: np.random.G
 
 
 def _warp_image(image: Bytes, to_image: Floats, size: int) -> Bytes:
-    """Bilinear; an image that shrinks by 2 or more is averaged down first, so that it does not alias."""
+    """Bilinear resampling; an image that shrinks by 2 or more is averaged down first, to avoid aliasing."""
     picture = Image.fromarray(image)
     shrink = max(int(np.sqrt(abs(np.linalg.det(to_image[:, :2])))), 1)
     if shrink > 1:
@@ -63,33 +63,33 @@ def _warp_image(image: Bytes, to_image: Floats, size: int) -> Bytes:
 
 
 def _warp_masks(masks: Bools, to_image: Floats, size: int) -> Bools:
-    """Each pixel takes the mask's value under its centre; outside the image there is no mask.
+    """Each pixel takes the value of the mask at its centre; outside the image there is no mask.
 
-    Eight masks at a time, as the bits of one picture: Pillow moves its bytes many times faster than NumPy gathers.
+    Eight masks are warped at a time, as the bits of one picture: Pillow is many times faster than indexing in NumPy.
     """
     out = np.empty((len(masks), size, size), bool)
     for first in range(0, len(masks), 8):
-        own = slice(first, first + 8)
-        bits = (1 << np.arange(len(masks[own]), dtype=np.uint8))[:, None, None]
-        packed = Image.fromarray(np.bitwise_or.reduce(masks[own] * bits, 0))
+        eight = slice(first, first + 8)
+        bits = (1 << np.arange(len(masks[eight]), dtype=np.uint8))[:, None, None]
+        packed = Image.fromarray(np.bitwise_or.reduce(masks[eight] * bits, 0))
         moved = packed.transform(
             (size, size), Image.Transform.AFFINE, tuple(to_image.ravel()), Image.Resampling.NEAREST
         )
-        out[own] = np.asarray(moved) & bits
+        out[eight] = np.asarray(moved) & bits
     return out
 
 
 def _recolour(image: Bytes, strength: float, rng: np.random.Generator) -> Bytes:
-    """Brightness, contrast, saturation and a colour cast, each by up to ``strength``."""
+    """Change brightness, contrast, saturation and colour cast, each by up to ``strength``."""
     bright, contrast, saturation = 1 + rng.uniform(-strength, strength, 3)
     cast = 1 + rng.uniform(-strength, strength, 3) / 2
-    # Each of them is affine in the colours, so together they are one map. A plane at a time: NumPy is slow along an
-    # axis of three, and its matrix product would bring threads of its own.
+    # Each change is affine in the colours, so together they form a single map. It is applied plane by plane: NumPy is
+    # slow along an axis of length three, and its matrix product would start threads of its own.
     mixed = (np.eye(3) * saturation + (1 - saturation) / 3) * contrast * (bright * cast)
     shift = image.mean() * (1 - contrast) * (bright * cast)
     planes = [image[..., channel].astype(np.float32) for channel in range(3)]
     out = np.empty_like(image)
     for channel in range(3):
-        plane = sum(np.float32(weight) * own for weight, own in zip(mixed[:, channel], planes, strict=True))
-        out[..., channel] = np.rint(plane + np.float32(shift[channel])).clip(0, 255)
+        mixture = sum(np.float32(weight) * plane for weight, plane in zip(mixed[:, channel], planes, strict=True))
+        out[..., channel] = np.rint(mixture + np.float32(shift[channel])).clip(0, 255)
     return out

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written whole or not at all, the newest readable one is where it goes on."""
+"""Checkpoints of a training: each is written whole or not at all, and the newest readable one is resumed from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def write(folder: Path, step: int, state: dict[str, Any], keep: int, is_best: bool = False) -> Path:
-    """``state`` (tensors and plain values) after ``step`` steps; the newest ``keep`` files and the best one stay."""
+    """Write ``state`` (tensors and plain values) after ``step`` steps. Returns the path of the file.
+
+    The newest ``keep`` checkpoints and the best one are kept; older ones are deleted.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step_{step:08d}.pt"
     temporary = folder / f".{target.name}.{uuid4().hex}"
@@ -29,7 +32,7 @@ def write(folder: Path, step: int, state: dict[str, Any], keep: int, is_best: bo
         os.fsync(file.fileno())
     os.replace(temporary, target)
     if is_best:
-        # Under another name first, so that there is a best one at any moment.
+        # Under another name first, so that a best checkpoint exists at any moment.
         link = folder / f".step_best.{uuid4().hex}"
         os.link(target, link)
         os.replace(link, folder / BEST_NAME)
@@ -41,12 +44,12 @@ def write(folder: Path, step: int, state: dict[str, Any], keep: int, is_best: bo
 
 
 def newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, or None; an unreadable one is passed over with a warning."""
+    """The newest checkpoint that can be read, or None. An unreadable one is skipped with a warning."""
     for path in reversed(_listed(folder)):
         try:
             state = torch.load(path, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-            logger.warning("%s cannot be read (%s); going back to the one before", path, error)
+            logger.warning("%s cannot be read (%s); trying the checkpoint before it", path, error)
             continue
         assert isinstance(state, dict)
         return state
@@ -54,9 +57,9 @@ def newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
 
 
 def last_good(folder: Path) -> str:
-    """The newest checkpoint's path, in words."""
-    found = _listed(folder)
-    return str(found[-1]) if found else "none yet"
+    """The path of the newest checkpoint, or "none yet"; for messages."""
+    paths = _listed(folder)
+    return str(paths[-1]) if paths else "none yet"
 
 
 def _listed(folder: Path) -> list[Path]:

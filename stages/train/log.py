@@ -1,6 +1,6 @@
-"""What a training says while it runs: a line of JSON a step, pictures, and Weights & Biases if asked for.
+"""What a training reports while it runs: one line of JSON per step, pictures, and optionally Weights & Biases.
 
-The file is there always; W&B is a copy, one run a training, which a resumed training goes on with.
+The log file always exists. W&B gets a copy: one run per training, which a resumed training continues.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ REACH_S = 3.0
 
 
 class TrainingLog:
-    """The log of one training, in its folder. Only the first rank has one.
+    """The log of one training, in the training's folder. Only the first rank has a log.
 
     Args:
-        folder: of the training.
-        name: of the run in W&B.
+        folder: folder of the training.
+        name: name of the run in W&B.
         config: settings that W&B shows.
     """
 
@@ -39,7 +39,7 @@ class TrainingLog:
         self._run = _wandb_run(folder, settings, name, config) if settings.wandb else None
 
     def cut(self, done: int) -> None:
-        """Leaves only the lines of the first ``done`` steps: later ones will be written again."""
+        """Keep only the lines of the first ``done`` steps: later lines will be written again."""
         if not self.path.exists():
             return
         kept = [json.dumps(line) + "\n" for line in read_log(self.folder) if line["step"] <= done]
@@ -54,7 +54,7 @@ class TrainingLog:
             self._run.log(dict(values), step=step)
 
     def picture(self, step: int, picture: Image.Image) -> None:
-        """Keeps it as ``pictures/step_<n>.png``."""
+        """Write the picture to ``pictures/step_<n>.png``."""
         path = self.folder / "pictures" / f"step_{step:08d}.png"
         path.parent.mkdir(exist_ok=True)
         picture.save(path)
@@ -70,7 +70,7 @@ class TrainingLog:
 
 
 def read_log(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a training's log, up to one that a killed process was writing."""
+    """The lines of a training's log, up to a line that a killed process left incomplete."""
     for line in (folder / LOG_NAME).read_text().splitlines():
         try:
             yield json.loads(line)
@@ -84,7 +84,7 @@ def _wandb_run(folder: Path, settings: TrainSettings, name: str, config: Mapping
     id_file = folder / "wandb_id"
     if not id_file.exists():
         id_file.write_text(uuid4().hex[:12])
-    # W&B itself waits for minutes where there is no network, and asks for a key where there is none.
+    # W&B itself waits for minutes if there is no network, and prompts for a key if there is none.
     mode = os.environ.get("WANDB_MODE") or ("online" if _has_key(wandb) and _is_reachable() else "offline")
     return wandb.init(
         project=settings.wandb_project,

@@ -1,8 +1,8 @@
 """The training loop: one process or many ranks, on the CPU or on GPUs.
 
-A step's samples depend on (seed, epoch, batch), its points on (seed, step, image), so a training that was stopped at
-any moment and goes on from its checkpoint ends with the same weights, bit for bit on the same ranks of one CPU with
-fixed threads; another number of ranks sees the same batches, and the same losses up to rounding.
+The samples of a step depend on (seed, epoch, batch), and its points on (seed, step, image). So a training that was
+stopped at any moment and resumes from its checkpoint ends with the same weights: bit for bit with the same number of
+ranks and threads on one CPU. With another number of ranks, batches are the same and losses agree up to rounding.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ __all__ = ["Hooks", "train"]
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a training tells its surroundings, and asks them.
+    """How a training reports to its caller, and how the caller stops it.
 
     Attributes:
-        on_step: called after each step with its number, from 1, and its values.
+        on_step: called after each step with the number of the step, from 1, and its values.
         note: prints a line.
-        should_stop: asked after each step; True on any rank writes a checkpoint and ends all.
-        name: of the training, for its log.
+        should_stop: called in each step; if it returns True on any rank, all ranks stop after that step, with a
+            checkpoint.
+        name: name of the training, for its log.
         config: settings that the log shows.
     """
 
@@ -59,45 +60,40 @@ def train(
     device: str = "cpu",
     group: ProcessGroup = ALONE,
 ) -> PartNetwork:
-    """Trains ``network`` in place, from the newest checkpoint in ``folder`` if there is one.
+    """Train ``network`` in place, from the newest checkpoint in ``folder`` if there is one.
 
     Args:
         source: the samples.
-        settings: of the training.
-        network: with its initial weights, the same on all ranks.
-        folder: local folder of this training, one for all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
-        held_out: samples for ``validate_every``.
+        settings: settings of the training.
+        network: the network with its initial weights, which are the same on all ranks.
+        folder: local folder of this training, shared by all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
+        held_out: samples to validate on, if ``validate_every`` is set.
         device: torch device of this rank.
         group: the processes that train together.
 
     Returns:
-        The network with its final (averaged, if asked for) weights, in evaluation mode.
+        The network with its final weights (averaged, if the settings say so), in evaluation mode.
 
     Raises:
         InputMissing: the source is empty.
-        UsageError: the ranks do not divide the batch.
+        UsageError: the number of ranks does not divide the batch size.
         StaleSettings: the checkpoint was written under other settings.
-        Preempted: ``should_stop`` said so; the same call goes on from there.
+        Preempted: ``should_stop`` returned True; the same call continues from there.
         PdError: the loss is not finite.
     """
     if len(source) == 0:
-        raise InputMissing(
-            "expected samples to train on, found none", str(folder), "Lower min_score or the least areas"
-        )
+        raise InputMissing("there are no samples to train on", str(folder), "Lower min_score or the smallest areas")
     if settings.batch_size % group.size:
-        fix = "Choose a batch_size that the number of ranks divides, or another number of GPUs"
-        raise UsageError(
-            f"expected a batch that {group.size} ranks share evenly, found {settings.batch_size}", hooks.name, fix
-        )
+        fix = "Choose a batch_size that is a multiple of the number of ranks, or another number of GPUs"
+        raise UsageError(f"{group.size} ranks cannot share a batch of {settings.batch_size} evenly", hooks.name, fix)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     state = TrainingState(settings, network.to(device), folder)
     start = state.resume(torch.device(device))
     if len(set(group.gathered(start))) > 1:
-        fix = "Give all machines the same folder: put the store on a shared disk"
-        raise UsageError(
-            f"expected the same checkpoint on all ranks, found steps {group.gathered(start)}", str(folder), fix
-        )
+        fix = "Put the store on a disk that all machines share, so that they see the same folder"
+        steps = group.gathered(start)
+        raise UsageError(f"the ranks have found checkpoints of different steps: {steps}", str(folder), fix)
     training = _Training(state, Stepper(state, group, torch.device(device)), hooks, group, held_out)
     try:
         training.run(start, source)
@@ -107,7 +103,7 @@ def train(
 
 
 class _Training:
-    """One run of the loop."""
+    """One run of the training loop."""
 
     def __init__(
         self, state: TrainingState, stepper: Stepper, hooks: Hooks, group: ProcessGroup, held_out: SampleSource | None
@@ -147,8 +143,8 @@ class _Training:
         settings, score = self.settings, None
         if self.held_out is not None and settings.validate_every and done % settings.validate_every == 0:
             state = self.state
-            found = validate(state.network, self.stepper.loss, self.held_out, settings, self.group)
-            values, score = values | found, found["validation_loss"]
+            metrics = validate(state.network, self.stepper.loss, self.held_out, settings, self.group)
+            values, score = values | metrics, metrics["validation_loss"]
         if self.log:
             self.log.add(done, values)
             if settings.picture_every and done % settings.picture_every == 0:
@@ -160,10 +156,8 @@ class _Training:
             self._report(done, values)
         self.hooks.on_step(done, values)
         if stop:
-            where = str(self.state.folder)
-            raise Preempted(
-                f"expected the training to end, found a request to stop after step {done}", where, "Run it again"
-            )
+            problem = f"stopped at step {done} of {settings.steps}, as requested; a checkpoint was written"
+            raise Preempted(problem, str(self.state.folder), "Run the same command again to continue")
 
     def _timings(self, waited: float, spent: float) -> dict[str, float]:
         self.waited, self.spent = self.waited + waited, self.spent + spent

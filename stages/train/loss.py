@@ -1,11 +1,11 @@
 """The Mask2Former loss: Hungarian matching, class cross-entropy, point-sampled mask and dice losses, at every layer.
 
-Source: Mask2Former paper §3.3. A class-specific head needs nothing more: its logits already are the slice of the
-image's own object class, and labels are parts within the slice.
+Source: Mask2Former paper §3.3. A class-specific head needs no special case: its logits already are the slice of the
+image's object class, and labels are parts within this slice.
 
-An image's points depend on its key alone, and sums are divided by totals that the caller counts over the whole batch,
-so that a batch gives the same loss in one piece or spread over ranks and micro-batches. All layers share
-their candidate points, which makes one sampling of what would be one a layer.
+The points of an image depend on its key alone, and sums are divided by totals that the caller counts over the whole
+batch. So a batch has the same loss in one piece as spread over ranks and micro-batches. All layers share their
+candidate points, so masks are sampled once and not once per layer.
 Shapes: B images, L layers, Q queries, M masks of the batch, P points kept, T points drawn, (h, w) mask size.
 """
 
@@ -26,11 +26,11 @@ __all__ = ["PartLoss"]
 
 
 class PartLoss(nn.Module):
-    """Weighted losses of all decoder layers.
+    """The weighted losses of all decoder layers.
 
     Args:
-        num_classes: classes of a mask, "no object" not counted.
-        settings: weights and points.
+        num_classes: number of mask classes, without "no object".
+        settings: weights of the losses, and numbers of points.
     """
 
     class_weights: Tensor
@@ -42,11 +42,14 @@ class PartLoss(nn.Module):
         weights[-1] = settings.no_object_weight
         self.register_buffer("class_weights", weights)
         self.num_uncertain = int(settings.importance_ratio * settings.num_points)
-        # Without a preference for uncertain points there is nothing to choose among.
+        # Without a preference for uncertain points there are no candidates to choose from.
         self.num_candidates = int(settings.oversample_ratio * settings.num_points) if self.num_uncertain else 0
 
     def totals(self, counts: Sequence[int], num_queries: int) -> Tensor:
-        """(2,) float64, of images with ``counts`` masks: masks that are judged, summed class weights of the queries."""
+        """(2,) float64: for images with ``counts`` masks, the number of matched masks and the queries' class weights.
+
+        The second number is the sum of the class weights over all queries.
+        """
         matched = sum(min(count, num_queries) for count in counts)
         free = len(counts) * num_queries - matched
         return torch.tensor([matched, matched + free * self.settings.no_object_weight], dtype=torch.float64)
@@ -62,11 +65,11 @@ class PartLoss(nn.Module):
         """The weighted losses ``class``, ``mask`` and ``dice``, each a scalar summed over the layers.
 
         Args:
-            queries: of the network.
-            masks: B times (N, H, W) float32, 0 or 1. Of more masks than queries the largest are taken.
+            queries: output of the network.
+            masks: B times (N, H, W) float32, 0 or 1. If there are more masks than queries, the largest are used.
             labels: B times (N,) int64.
-            keys: B keys that the images' points are drawn from.
-            totals: of the batch that these images are part of; of themselves unless given.
+            keys: B keys; the points of an image are drawn from its key.
+            totals: :meth:`totals` of the batch that these images are part of; by default, of these images.
         """
         layers = [*queries.earlier, queries]
         class_logits = torch.stack([layer.class_logits.float() for layer in layers])
@@ -89,7 +92,7 @@ class PartLoss(nn.Module):
         return losses
 
     def _points(self, num_masks: int, key: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-        """(P, 2) for matching, (N, T, 2) for the loss: candidates first, then those that are kept as they are."""
+        """(P, 2) points for matching, (N, T, 2) for the loss: candidates first, then points that are always kept."""
         source = torch.Generator(device).manual_seed(int(generator("points", *key).integers(2**62)))
         matching = torch.rand(self.settings.num_points, 2, generator=source, device=device)
         drawn = self.num_candidates + self.settings.num_points - self.num_uncertain
@@ -105,17 +108,17 @@ class PartLoss(nn.Module):
     ) -> list[Tensor]:
         with torch.no_grad():
             at_points = sample(mask_logits.flatten(1, 2), torch.stack(list(points)))
-            targets = [sample(mask[None], own[None])[0] for mask, own in zip(masks, points, strict=True)]
+            targets = [sample(mask[None], places[None])[0] for mask, places in zip(masks, points, strict=True)]
         shape = mask_logits.shape[1:3]
         return match(class_logits, [logits.view(*shape, -1) for logits in at_points], targets, labels, self.settings)
 
     def _class_loss(self, class_logits: Tensor, labels: Sequence[Tensor], matched: Sequence[Tensor]) -> Tensor:
         """Weighted cross-entropy, summed over layers, images and queries."""
-        wanted = torch.full(class_logits.shape[:3], self.no_object, device=class_logits.device)
+        targets = torch.full(class_logits.shape[:3], self.no_object, device=class_logits.device)
         for i, (label, queries) in enumerate(zip(labels, matched, strict=True)):
-            wanted[:, i].scatter_(1, queries.to(wanted.device), label.expand(len(wanted), -1))
+            targets[:, i].scatter_(1, queries.to(targets.device), label.expand(len(targets), -1))
         return functional.cross_entropy(
-            class_logits.flatten(0, 2), wanted.flatten(), self.class_weights, reduction="sum"
+            class_logits.flatten(0, 2), targets.flatten(), self.class_weights, reduction="sum"
         )
 
     def _mask_losses(
@@ -123,12 +126,12 @@ class PartLoss(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Cross-entropy (mean over points) and dice, each summed over layers and masks."""
         layers = torch.arange(mask_logits.shape[1], device=mask_logits.device)
-        own = [
+        of_matched = [
             logits[layers[:, None], queries.to(logits.device)].transpose(0, 1)
             for logits, queries in zip(mask_logits, matched, strict=True)
         ]
         coordinates = torch.cat(list(points))
-        logits = sample(torch.cat(own), coordinates)  # (M, L, T)
+        logits = sample(torch.cat(of_matched), coordinates)  # (M, L, T)
         with torch.no_grad():
             targets = sample(torch.cat(list(masks))[:, None], coordinates).expand_as(logits)
             kept = self._kept(logits)
@@ -139,15 +142,15 @@ class PartLoss(nn.Module):
         return mask.sum(), dice.sum()
 
     def _kept(self, logits: Tensor) -> Tensor:
-        """(M, L, T) -> (M, L, P): the candidates with logits nearest to 0, and all points after the candidates."""
-        candidates, rest = logits.split([self.num_candidates, logits.shape[2] - self.num_candidates], 2)
+        """(M, L, T) -> (M, L, P) int64: the candidates with logits nearest to 0, and all points after them."""
+        candidates, rest = logits[..., : self.num_candidates], logits[..., self.num_candidates :]
         uncertain = candidates.abs().topk(self.num_uncertain, largest=False, sorted=False).indices
-        plain = torch.arange(self.num_candidates, logits.shape[2], device=logits.device).expand_as(rest)
-        return torch.cat([uncertain, plain], 2)
+        always = torch.arange(self.num_candidates, logits.shape[2], device=logits.device).expand_as(rest)
+        return torch.cat([uncertain, always], 2)
 
 
 def _largest(masks: Tensor, limit: int) -> Tensor:
-    """Indices of the ``limit`` largest of (N, H, W) masks, in their order."""
+    """Indices of the ``limit`` largest of (N, H, W) masks, in the order of the masks."""
     if len(masks) <= limit:
         return torch.arange(len(masks), device=masks.device)
     return masks.sum((1, 2)).topk(limit).indices.sort().values

@@ -1,4 +1,4 @@
-"""A training as a node of the pipeline: from a selection to a network and the rows of its losses."""
+"""A training as a node of the pipeline: from a selection of images to a network and rows of its losses."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from pdstore import Rows
 from pdstore.errors import UsageError
@@ -22,21 +23,25 @@ from stages.unit import Output, Setup, Unit
 __all__ = ["part_choice", "run_training"]
 
 LOGGED = 200
-"""Steps of which a training leaves rows in ``metrics``; the full log is beside its checkpoints."""
+"""About how many steps a training reports in ``metrics``; the full log lies next to its checkpoints."""
 
 IN_SQL = ("loss", "loss_class", "loss_mask", "loss_dice", "lr")
-"""What those rows hold: values that depend on nothing but the settings and the data."""
+"""What those rows hold: only values that are determined by the settings and the data."""
 
 
 def part_choice(role: str, settings: TrainSettings, labelled: bool) -> Choice:
-    """Part masks that are large and sure enough; ``labelled``: each has its cluster as label, else all are 0."""
+    """Part masks that are large enough and have a high enough score.
+
+    Args:
+        labelled: the label of a mask is its cluster, and samples carry their object class; otherwise labels are 0.
+    """
     object_ratio = "m.area / m.object_ratio / (m.height * m.width)"
     condition = (
         f"m.object_ratio > {settings.min_part_ratio} AND m.score > {settings.min_score} "
         f"AND {object_ratio} >= {settings.min_object_ratio}"
     )
 
-    def label(rows: Rows) -> np.ndarray:
+    def label(rows: Rows) -> npt.NDArray[np.int64]:
         return rows["cluster"].astype(np.int64) if labelled else np.zeros(len(rows), np.int64)
 
     return Choice(role, condition, label, has_object_class=labelled)
@@ -54,15 +59,22 @@ def run_training(
     num_objects: int = 0,
     extra: Mapping[str, bytes] | None = None,
 ) -> Output:
-    """Train, from the newest checkpoint if there is one.
+    """Train a network, from the newest checkpoint if there is one.
 
     Args:
-        num_classes: classes of a mask. num_objects: object classes of a class-specific head, 0 for a plain one.
-        extra: further files of the network.
+        unit: the training's one unit.
+        setup: device, and the network of the input ``model`` if the training starts from one.
+        settings: settings of the training.
+        shape: settings of the network.
+        split: split of the images to train on.
+        choice: the masks to train on.
+        num_classes: number of mask classes.
+        num_objects: number of object classes of a class-specific head; 0 for a plain head.
+        extra: further files that are committed with the network.
 
     Raises:
-        UsageError: the network of input ``model`` has another architecture.
-        Preempted: a signal asked to stop; a checkpoint was written.
+        UsageError: the network of the input ``model`` has another architecture.
+        Preempted: a signal asked the training to stop; a checkpoint was written.
     """
     place = unit.training
     assert place is not None, "the runner gives every training a place"
@@ -98,16 +110,17 @@ def _held_out(unit: Unit, settings: TrainSettings, choice: Choice, name: str) ->
 
 
 def _start_from(network: PartNetwork, folder: Path) -> None:
-    """Takes over the weights of ``folder``, the class predictor's aside: its classes are others."""
-    faults = network.settings.misfits(load_network(folder).settings)
-    if faults:
+    """Copy the weights in ``folder`` into the network, except the class predictor, whose classes are different."""
+    misfits = network.settings.misfits(load_network(folder).settings)
+    if misfits:
         fix = "Give both nodes the same network settings"
-        raise UsageError(f"the model to start from has another architecture: {'; '.join(faults)}", str(folder), fix)
+        raise UsageError(f"the model to start from has another architecture: {'; '.join(misfits)}", str(folder), fix)
     copy_body(network, load_weights(folder))
 
 
 def _losses(folder: Path, node: str) -> Rows:
-    lines = [line for line in read_log(folder)] if (folder / LOG_NAME).exists() else []
+    """Rows of ``metrics`` from the log, for about ``LOGGED`` of its steps and always for the last."""
+    lines = list(read_log(folder)) if (folder / LOG_NAME).exists() else []
     every = max(1, len(lines) // LOGGED)
     chosen = [line for line in lines if line["step"] % every == 0 or line is lines[-1]]
     return Rows.from_records(

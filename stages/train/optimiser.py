@@ -15,7 +15,7 @@ BACKBONE = "pixel_level_module.encoder"
 
 
 def rate(step: int, settings: TrainSettings) -> float:
-    """The factor on the learning rate at ``step``, counted from 0: warm-up, then cosine to 0 or tenfold falls."""
+    """The factor on the learning rate at ``step``, counted from 0: a warm-up, then a cosine to 0 or drops by ten."""
     warm = 1.0
     if step < settings.warmup_steps:
         warm = settings.warmup_factor + (1 - settings.warmup_factor) * (step + 1) / settings.warmup_steps
@@ -27,10 +27,10 @@ def rate(step: int, settings: TrainSettings) -> float:
 
 
 def freeze(network: nn.Module, names: tuple[str, ...]) -> None:
-    """Parameters whose name contains one of ``names`` learn no more.
+    """Exclude parameters whose name contains one of ``names`` from training.
 
-    Modules that are frozen as a whole are put in evaluation mode: batch norms keep their statistics, and nothing is
-    dropped from features that are fixed.
+    Modules that are frozen as a whole are put in evaluation mode: their batch norms keep their statistics, and their
+    dropout is off.
     """
     if not names:
         return
@@ -43,7 +43,10 @@ def freeze(network: nn.Module, names: tuple[str, ...]) -> None:
 
 
 def make_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW over what is not frozen: no decay on norms, biases and embeddings, the backbone's rate scaled."""
+    """AdamW over all parameters that are not frozen.
+
+    Norms, biases and embeddings have no weight decay; the learning rate of the backbone is scaled.
+    """
     embeddings = {
         id(p) for module in network.modules() if isinstance(module, nn.Embedding) for p in module.parameters()
     }
@@ -53,24 +56,26 @@ def make_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.A
             plain = parameter.ndim <= 1 or id(parameter) in embeddings
             ratio = settings.backbone_lr_ratio if BACKBONE in name else 1.0
             groups.setdefault((0.0 if plain else settings.weight_decay, ratio), []).append(parameter)
-    listed = [{"params": found, "weight_decay": decay, "ratio": ratio} for (decay, ratio), found in groups.items()]
-    return torch.optim.AdamW(listed, lr=settings.lr, fused=True)  # one call for all weights, in place of one each
+    listed = [
+        {"params": parameters, "weight_decay": decay, "ratio": ratio} for (decay, ratio), parameters in groups.items()
+    ]
+    return torch.optim.AdamW(listed, lr=settings.lr, fused=True)  # one call for all weights, not one per weight
 
 
 def set_rate(optimiser: torch.optim.Optimizer, step: int, settings: TrainSettings) -> float:
-    """Sets the learning rate of ``step`` on all groups and returns it (the one of ratio 1)."""
-    now = settings.lr * rate(step, settings)
+    """Set the learning rate of ``step``, counted from 0, on all groups. Returns that of groups with ratio 1."""
+    lr = settings.lr * rate(step, settings)
     for group in optimiser.param_groups:
-        group["lr"] = now * group["ratio"]
-    return now
+        group["lr"] = lr * group["ratio"]
+    return lr
 
 
 class AveragedWeights:
-    """An exponential moving average over the last steps of a training; nothing before ``start``.
+    """An exponential moving average of the weights over the last steps of a training.
 
     Args:
-        settings: decay, and when averaging starts.
-        values: the average so far, when a training goes on.
+        settings: the decay, and when averaging starts.
+        values: the average so far, if a training is resumed.
     """
 
     def __init__(self, settings: TrainSettings, values: dict[str, Tensor] | None = None) -> None:
@@ -79,7 +84,7 @@ class AveragedWeights:
         self.values = values or {}
 
     def update(self, network: nn.Module, step: int) -> None:
-        """Takes in the weights after ``step``, counted from 0. Whole numbers (counters) are copied."""
+        """Add the weights after ``step``, counted from 0. Integers (counters) are copied."""
         if not self.decay or step < self.start:
             return
         for name, value in network.state_dict().items():

@@ -1,7 +1,7 @@
-"""The processes that train one network together, started by torchrun (or alone): what they tell each other.
+"""The processes that train one network together, started by torchrun, or a single process: how they communicate.
 
-A rank sees its slice of every batch; gradients, totals and requests to stop are summed, so that all ranks take the
-same steps.
+A rank sees its slice of every batch. Gradients, totals and requests to stop are summed over the ranks, so that all
+ranks take the same steps.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from torch.autograd.function import once_differentiable
 __all__ = ["ALONE", "ProcessGroup", "join", "synchronise_norms"]
 
 BUCKET_ELEMENTS = 16 * 2**20
-"""Gradients are summed in pieces of about so many numbers: few messages, little extra memory."""
+"""Gradients are summed in buckets of about this many numbers: that takes few messages and little extra memory."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The place of this process among all; alone it talks to nobody."""
+    """The rank of a process among all processes. A single process communicates with nobody."""
 
     rank: int = 0
     size: int = 1
 
     @staticmethod
     def of_this_process() -> ProcessGroup:
-        """The place of a process that has met the others, or alone."""
+        """The group that this process has joined, or :data:`ALONE`."""
         return ProcessGroup(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else ALONE
 
     @property
@@ -40,14 +40,14 @@ class ProcessGroup:
         return self.rank == 0
 
     def total(self, values: Tensor) -> Tensor:
-        """The sum of a small tensor over the ranks, on its device."""
+        """The sum of a small tensor over all ranks, on the tensor's device."""
         if self.size > 1:
             values = values.clone()
             dist.all_reduce(values)
         return values
 
     def total_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Sum every gradient over the ranks, in place; where a rank has none it counts as 0."""
+        """Sum every gradient over all ranks, in place; a missing gradient counts as 0."""
         if self.size == 1:
             return
         bucket: list[Tensor] = []
@@ -64,22 +64,23 @@ class ProcessGroup:
             _total_bucket(bucket)
 
     def gathered(self, value: Any) -> list[Any]:
-        """The value of every rank, in their order."""
+        """The value of every rank, in the order of the ranks."""
         if self.size == 1:
             return [value]
-        found: list[Any] = [None] * self.size
-        dist.all_gather_object(found, value)
-        return found
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
 
     def told(self, value: Any = None) -> Any:
-        """What the first rank says."""
+        """The value that the first rank passes; the other ranks' values are ignored."""
         if self.size == 1:
             return value
-        held = [value]
-        dist.broadcast_object_list(held, src=0)
-        return held[0]
+        sent = [value]
+        dist.broadcast_object_list(sent, src=0)
+        return sent[0]
 
     def leave(self) -> None:
+        """Take leave of the other processes; communication is over."""
         if self.size > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
@@ -88,9 +89,9 @@ ALONE = ProcessGroup()
 
 
 def join() -> ProcessGroup:
-    """Meet the other processes that torchrun started: over NCCL if every rank has a GPU, else over gloo.
+    """Join the other processes that torchrun started: over NCCL if every rank has a GPU, otherwise over gloo.
 
-    Waits as long as it takes for a slow rank; when one dies, torchrun ends the others.
+    A slow rank is waited for as long as it takes; if a rank dies, torchrun ends the others.
     """
     has_gpu = torch.cuda.is_available()
     if has_gpu:
@@ -102,12 +103,12 @@ def join() -> ProcessGroup:
 def _total_bucket(gradients: list[Tensor]) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    for gradient, summed in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
 
 
 class _Total(torch.autograd.Function):
-    """A sum over the ranks through which gradients flow: the gradient of a sum is the sum of the gradients."""
+    """A differentiable sum over the ranks: the gradient of a sum is the sum of the gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -124,14 +125,14 @@ class _Total(torch.autograd.Function):
 
 
 class _SharedBatchNorm(nn.BatchNorm2d):
-    """Batch norm with the statistics of the whole batch of all ranks. torch's own version needs a GPU."""
+    """Batch norm with the statistics of the whole batch on all ranks. The version in torch needs a GPU."""
 
     def forward(self, values: Tensor) -> Tensor:
         if not self.training:
             return super().forward(values)
         count = values.numel() / values.shape[1]
-        own = torch.cat([values.sum((0, 2, 3)), values.square().sum((0, 2, 3)), values.new_tensor([count])])
-        sums = _Total.apply(own.double())
+        of_rank = torch.cat([values.sum((0, 2, 3)), values.square().sum((0, 2, 3)), values.new_tensor([count])])
+        sums: Tensor = _Total.apply(of_rank.double())  # type: ignore[no-untyped-call]  # torch does not annotate it
         width, whole = values.shape[1], sums[-1]
         mean = sums[:width] / whole
         variance = (sums[width : 2 * width] / whole - mean.square()).clamp(min=0)
@@ -142,13 +143,17 @@ class _SharedBatchNorm(nn.BatchNorm2d):
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.momentum is not None
+        # torch leaves these out of norms that keep no statistics; ours always keep them.
+        assert self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
         self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)  # type: ignore[union-attr]
-        self.running_var.lerp_(variance.to(self.running_var), self.momentum)  # type: ignore[union-attr]
+        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var), self.momentum)
 
 
 def synchronise_norms(network: nn.Module, group: ProcessGroup) -> None:
-    """Let every batch norm of a network see all ranks' images; names and values of its state stay as they are."""
+    """Let every batch norm of a network see the images of all ranks. Names and values of its state stay the same."""
     if group.size == 1:
         return
     for module in network.modules():
@@ -158,5 +163,5 @@ def synchronise_norms(network: nn.Module, group: ProcessGroup) -> None:
                 shared.load_state_dict(child.state_dict())
                 shared.train(child.training)
                 for key, parameter in child.named_parameters():
-                    setattr(shared, key, parameter)  # the very same: optimisers and averages keep pointing at it
+                    setattr(shared, key, parameter)  # the same object: optimisers and averages still refer to it
                 setattr(module, name, shared.to(child.weight.device))

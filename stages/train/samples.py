@@ -1,4 +1,4 @@
-"""What a trainer reads: samples from a source, collated into batches ahead of the step."""
+"""What a trainer reads: samples from a source, which are collated into batches ahead of the step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stages.train.augment import augment
 __all__ = ["Batch", "Sample", "SampleSource", "batches", "collate"]
 
 AHEAD = 1
-"""Batches that are ready or being made while one is trained on, beside the one that is asked for next."""
+"""Batches that are ready or in the making while a batch is trained on, not counting the next one."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Sample:
     """One image and its masks.
 
     Attributes:
-        image_id: position in the store.
+        image_id: position of the image in the store.
         image: (H, W, 3) uint8, RGB.
         masks: (N, H, W) bool.
         labels: (N,) int64, the class of each mask.
-        object_class: the slice of a class-specific head; 0 where the head is plain.
+        object_class: the slice of a class-specific head; 0 for a plain head.
     """
 
     image_id: int
@@ -43,17 +43,17 @@ class Sample:
 
 
 class SampleSource(Protocol):
-    """Rows of a selection, read by number."""
+    """Rows of a selection, which are read by their numbers."""
 
     @property
     def block_of_row(self) -> npt.NDArray[np.int64]:
-        """(R,) int64, the block each row lies in."""
+        """(R,) int64, the block of each row."""
         ...
 
     def __len__(self) -> int: ...
 
     def read(self, rows: npt.NDArray[np.int64]) -> list[Callable[[], Sample]]:
-        """For each row what decodes its sample, in any thread; what must be read of the store is read now."""
+        """One function per row, which decodes its sample in any thread. What it needs of the store is read now."""
         ...
 
 
@@ -63,7 +63,7 @@ class Batch:
 
     Attributes:
         image_ids: B ints.
-        epoch: that they were drawn in.
+        epoch: the epoch that the samples belong to.
         images: (B, 3, S, S) uint8.
         masks: B times (N, S, S) bool; N may be 0.
         labels: B times (N,) int64.
@@ -78,30 +78,30 @@ class Batch:
     object_class: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """On the device, masks as float32 there: over the bus they travel as single bytes."""
+        """The batch on the device, with masks as float32. They are converted there, so that one byte each is copied."""
         images = self.images.to(device, memory_format=torch.channels_last, non_blocking=True)
-        masks = [m.to(device, non_blocking=True).float() for m in self.masks]
-        labels = [x.to(device, non_blocking=True) for x in self.labels]
+        masks = [mask.to(device, non_blocking=True).float() for mask in self.masks]
+        labels = [label.to(device, non_blocking=True) for label in self.labels]
         classes = self.object_class.to(device, non_blocking=True)
         return Batch(self.image_ids, self.epoch, images, masks, labels, classes)
 
     def pieces(self, count: int) -> Iterator[Batch]:
-        """The batch in ``count`` parts, in order; fewer if there are fewer images."""
+        """The batch in ``count`` pieces, in order; in fewer if it has fewer images."""
         size = -(-len(self.image_ids) // count)
         for first in range(0, len(self.image_ids), size):
-            cut = slice(first, first + size)
+            piece = slice(first, first + size)
             yield Batch(
-                self.image_ids[cut],
+                self.image_ids[piece],
                 self.epoch,
-                self.images[cut],
-                self.masks[cut],
-                self.labels[cut],
-                self.object_class[cut],
+                self.images[piece],
+                self.masks[piece],
+                self.labels[piece],
+                self.object_class[piece],
             )
 
     def pinned(self) -> Batch:
-        """In memory from which a GPU copies while the CPU goes on."""
-        masks, labels = [m.pin_memory() for m in self.masks], [x.pin_memory() for x in self.labels]
+        """The batch in pinned memory, from which a GPU copies while the CPU continues."""
+        masks, labels = [mask.pin_memory() for mask in self.masks], [label.pin_memory() for label in self.labels]
         images, classes = self.images.pin_memory(), self.object_class.pin_memory()
         return Batch(self.image_ids, self.epoch, images, masks, labels, classes)
 
@@ -113,20 +113,20 @@ def collate(
     epoch: int,
     pool: Executor | None = None,
 ) -> Batch:
-    """Decodes the samples, augments each by its own generator (seed, epoch, image id) and stacks them.
+    """Decode the samples, augment each with its own generator (seed, epoch, image id), and stack them.
 
-    Torch computes nothing here: in the thread that loads ahead it would start a second team of OpenMP threads,
-    which made a training step on two cores half as slow again.
+    Masks that augmentation leaves empty are dropped. torch computes nothing here: in the thread that loads ahead it
+    would start a second team of OpenMP threads, which made training steps on two cores take half as long again.
 
     Args:
-        pool: whose threads decode and augment; this thread alone unless given.
+        pool: its threads decode and augment; by default, this thread does.
     """
 
     def make(decode: Callable[[], Sample]) -> Sample:
         sample = decode()
-        image, seen = augment(sample.image, sample.masks, settings, seed, epoch, sample.image_id)
-        kept = seen.any((1, 2))
-        return replace(sample, image=image, masks=seen[kept], labels=sample.labels[kept])
+        image, masks = augment(sample.image, sample.masks, settings, seed, epoch, sample.image_id)
+        visible = masks.any((1, 2))
+        return replace(sample, image=image, masks=masks[visible], labels=sample.labels[visible])
 
     samples = list(pool.map(make, decoders)) if pool else [make(decode) for decode in decoders]
     return Batch(
@@ -150,11 +150,11 @@ def batches(
     threads: int = 1,
     pin: bool = False,
 ) -> Iterator[Batch]:
-    """Endless, this rank's share of every batch from ``start`` on; the next two are made in threads meanwhile.
+    """A rank's share of every batch from ``start`` on, without end. The next two are made in threads meanwhile.
 
     Args:
-        threads: that decode and augment. One more reads the store.
-        pin: batches lie in pinned memory.
+        threads: how many threads decode and augment; one more thread reads the store.
+        pin: batches are in pinned memory.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader, ThreadPoolExecutor(threads) as pool:
 

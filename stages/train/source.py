@@ -1,4 +1,4 @@
-"""Samples from the store: images and masks of a frozen selection, a window of blocks in memory at a time."""
+"""Samples from the store: the images and masks of a frozen selection, with a window of blocks in memory at a time."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ __all__ = ["Choice", "StoreSource", "select"]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rows of a role become masks of a sample, and what their labels are.
+    """Which rows of an input role become the masks of a sample, and what their labels are.
 
     Attributes:
         role: input role of the training node.
         condition: SQL over the role's table ``m`` and the table of images ``i``. It chooses the images of the
-            selection, and again the masks of a block that was read.
-        label: rows -> (N,) int64.
-        has_object_class: samples carry the image's class_id, for a class-specific head.
+            selection, and later the masks of each block that is read.
+        label: computes the labels of rows, (N,) int64.
+        has_object_class: samples have the ``class_id`` of their image, for a class-specific head.
     """
 
     role: str
@@ -46,7 +46,7 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
     """The images of a split that have at least one chosen mask, frozen under ``name``.
 
     Raises:
-        InputMissing: there is none.
+        InputMissing: there are no such images.
     """
     store = unit.layer("images").store
     layers = ", ".join(f"'{layer.fingerprint}'" for layer in unit.layers[choice.role])
@@ -55,22 +55,21 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
         SELECT DISTINCT image_id FROM {table}_all m JOIN images_all i USING (image_id)
         WHERE m.layer IN ({layers}) AND i.layer = '{unit.layer("images").fingerprint}'
         AND i.split = '{split}' AND ({choice.condition}) ORDER BY image_id"""
-    found = freeze(store, name, lambda: catalog_of(store).query(sql))
-    if not len(found):
-        # Not frozen: the images may still come, where the input was taken in part.
+    selection = freeze(store, name, lambda: catalog_of(store).query(sql))
+    if not len(selection):
+        # An empty selection is not kept: if only part of the input was taken, the images may still come.
         store.files.remove(layout.selection(name))
-        fix = "Lower min_score, min_object_ratio or min_part_ratio, or look at what the input holds with pd sql"
-        raise InputMissing(
-            f"expected images to train on, found none of split {split!r} with {choice.condition}", name, fix
-        )
-    return found
+        fix = "Lower min_score, min_object_ratio or min_part_ratio, or look at the input with pd sql"
+        problem = f"the split {split!r} has no images to train on: none has a mask with {choice.condition}"
+        raise InputMissing(problem, name, fix)
+    return selection
 
 
 class StoreSource:
     """A selection as a trainer reads it.
 
-    The rows of a block are read once while the block is in the window; memory grows with ``window``, not with the
-    number of images.
+    The rows of a block are read only once while the block is in the window. Memory grows with ``window``, not with
+    the number of images.
     """
 
     def __init__(self, unit: Unit, selection: Selection, choice: Choice, window: int) -> None:
@@ -86,9 +85,9 @@ class StoreSource:
         return len(self._selection)
 
     def read(self, rows: npt.NDArray[np.int64]) -> list[Callable[[], Sample]]:
-        """For each row what decodes its sample; the rows of its block are read now, if they are not in the window.
+        """One function per row, which decodes its sample. Blocks that are not in the window are read now.
 
-        The decoders raise CorruptData if an image that was readable at ingest no longer is.
+        The functions raise CorruptData if an image was readable at ingest and no longer is.
         """
         image_ids = self._selection.image_ids[rows].tolist()
         return [partial(self._block(i // self._selection.block_size).sample, i) for i in image_ids]
@@ -97,7 +96,7 @@ class StoreSource:
         if number in self._blocks:
             self._blocks.move_to_end(number)
         else:
-            # The next window is read while batches of the present one wait, hence twice the window.
+            # The next window is read while batches of the current one are still waiting, hence twice the window.
             while len(self._blocks) >= self._capacity:
                 self._blocks.popitem(last=False)
             self._blocks[number] = _BlockSamples(self._unit, number, self._choice)
@@ -105,7 +104,7 @@ class StoreSource:
 
 
 class _BlockSamples:
-    """One block of the window: its images' keys, and its chosen masks by image."""
+    """One block of the window: the keys of its images, and its chosen masks by image."""
 
     def __init__(self, unit: Unit, number: int, choice: Choice) -> None:
         block = unit.block(number)
@@ -119,23 +118,23 @@ class _BlockSamples:
             pixels = self._load(image_id).pixels
         except ImageFault as fault:
             fix = "Bring the file back: a training must see the images that were ingested"
-            raise CorruptData(
-                f"expected the image that was ingested, found {fault!s}", self._keys[image_id], fix
-            ) from None
-        own = self._by_image[image_id]
-        stack = masks.decode(self._rle.take(own), *pixels.shape[:2])
+            problem = f"the image was readable at ingest and no longer is: {fault!s}"
+            raise CorruptData(problem, self._keys[image_id], fix) from None
+        index = self._by_image[image_id]
+        stack = masks.decode(self._rle.take(index), *pixels.shape[:2])
         object_class = self._classes[image_id][0] if self._choice.has_object_class else 0
-        return Sample(image_id, pixels, stack, self._labels[own], object_class)
+        return Sample(image_id, pixels, stack, self._labels[index], object_class)
 
 
 def _rows_of(layers: Sequence[Layer], block: int) -> Rows:
+    """The rows of a block in all layers that have committed it, without features."""
     columns = [c.name for c in layers[0].table.columns if c.name != "feature"]
-    held = [layer for layer in layers if block in layer.units()]
-    return Rows.concat(layers[0].table, (layer.read(block, columns) for layer in held))
+    with_block = [layer for layer in layers if block in layer.units()]
+    return Rows.concat(layers[0].table, (layer.read(block, columns) for layer in with_block))
 
 
 def _matching(rows: Rows, images: Rows, condition: str) -> npt.NDArray[np.int64]:
-    """Numbers of the rows that meet ``condition``, rising: as the selection was chosen, by the same SQL."""
+    """The numbers of the rows that meet ``condition``, in rising order; the same SQL chose the selection."""
     numbered = rows.to_arrow().append_column("row", pa.array(np.arange(len(rows))))
     with duckdb.connect() as connection:
         connection.register("rows_m", numbered)

@@ -22,12 +22,12 @@ __all__ = ["Stepper"]
 
 
 class Stepper:
-    """Takes steps.
+    """Takes optimiser steps.
 
     Args:
-        state: that moves.
-        group: the processes that take the same steps with their own shares of each batch.
-        device: of this rank.
+        state: the training's state, which each step changes.
+        group: the processes that take the same steps, each with its share of the batch.
+        device: device of this rank.
     """
 
     def __init__(self, state: TrainingState, group: ProcessGroup, device: torch.device) -> None:
@@ -41,14 +41,15 @@ class Stepper:
         self.use_amp = settings.amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
 
     def step(self, step: int, batch: Batch, wants_stop: bool) -> tuple[dict[str, float], bool]:
-        """The step's losses and learning rate, and whether any rank wants to stop after it.
+        """Take a step. Returns its losses and learning rate, and whether any rank wants to stop after it.
 
         Args:
-            step: counted from 0.
-            batch: this rank's share.
+            step: number of the step, counted from 0.
+            batch: this rank's share of the batch.
+            wants_stop: this rank wants to stop after the step.
 
         Raises:
-            PdError: the loss is not finite; nothing was changed.
+            PdError: the loss is not finite; the weights were not changed.
         """
         settings, state = self.settings, self.state
         torch.manual_seed(int(generator("step", settings.seed, step, self.group.rank).integers(2**62)))
@@ -71,7 +72,7 @@ class Stepper:
 
     @torch.no_grad()
     def queries(self, batch: Batch) -> Queries:
-        """What the network says about a batch now."""
+        """The output of the network for a batch, with its current weights."""
         on_device = batch.to(self.device)
         return cast(Queries, self.state.network(on_device.images, on_device.object_class))
 
@@ -80,7 +81,7 @@ class Stepper:
             queries = self.forward(piece.images, piece.object_class)
         keys = [(self.settings.seed, step, image_id) for image_id in piece.image_ids]
         losses = torch.stack(list(self.loss(queries, piece.masks, piece.labels, keys, totals).values()))
-        losses.sum().backward()
+        losses.sum().backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         return losses.detach()
 
     def _check(self, loss: float, step: int, batch: Batch) -> None:
@@ -89,7 +90,7 @@ class Stepper:
         image_ids = [image_id for share in self.group.gathered(batch.image_ids) for image_id in share]
         good = checkpoint.last_good(self.state.checkpoints)
         raise PdError(
-            f"expected a finite loss, found {loss} on images {image_ids}",
+            f"the loss is {loss} on images {image_ids}; the last good checkpoint is {good}",
             where=f"step {step + 1} of {self.state.folder}",
-            fix=f"Last good checkpoint: {good}. Lower lr, or look at the images",
+            fix="Lower lr, or look at these images",
         )

@@ -1,7 +1,7 @@
-"""What a training has reached: network, optimiser, averaged weights, and the checkpoints that hold them.
+"""The state of a training: network, optimiser and averaged weights, and the checkpoints that hold them.
 
-There is no more to it: the learning rate is a function of the step, random numbers of (seed, step, image), the sample
-order of the step, and bfloat16 needs no loss scale.
+Nothing else has to be saved: the learning rate and the sample order are functions of the step, random numbers are
+functions of (seed, step, image), and bfloat16 needs no loss scale.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ class TrainingState:
     """The state of one training.
 
     Args:
-        network: on its device, with its initial weights.
-        folder: of the training.
+        settings: settings of the training.
+        network: the network with its initial weights, on its device.
+        folder: folder of the training.
     """
 
     def __init__(self, settings: TrainSettings, network: PartNetwork, folder: Path) -> None:
         self.settings, self.folder = settings, folder
-        self.network = network.to(memory_format=torch.channels_last).train()  # twice as fast on a CPU
+        # Twice as fast on a CPU. The types of torch leave out this keyword.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.train()
         freeze(self.network, settings.freeze)
         self.optimiser = make_optimiser(self.network, settings)
         self.average = AveragedWeights(settings)
@@ -39,7 +42,7 @@ class TrainingState:
         self.best: float | None = None
 
     def resume(self, device: torch.device) -> int:
-        """Steps already done: 0, or those of the newest checkpoint, whose state is taken over.
+        """Restore the newest checkpoint, if there is one. Returns the number of steps that are already done.
 
         Raises:
             StaleSettings: the checkpoint was written under other settings.
@@ -56,7 +59,7 @@ class TrainingState:
         return int(state["step"])
 
     def save(self, step: int, score: float | None, is_due: bool) -> None:
-        """Writes a checkpoint if one is due, or if ``score`` (less is better) is the best so far, which is kept."""
+        """Write a checkpoint if one is due, or if ``score`` (less is better) is the best so far; that one is kept."""
         is_best = score is not None and (self.best is None or score < self.best)
         if is_best:
             self.best = score
@@ -75,7 +78,8 @@ class TrainingState:
         """The network with its final weights, in evaluation mode."""
         if self.average.values:
             self.network.load_state_dict(self.average.values)
-        return self.network.eval()
+        self.network.eval()
+        return self.network
 
     def _identity(self) -> dict[str, Any]:
         network = self.network
@@ -83,11 +87,11 @@ class TrainingState:
         return {**self.settings.identity(), "network": network.settings.identity(), **shape}
 
     def _check(self, state: dict[str, Any]) -> None:
-        then, now = json.loads(state["settings"]), json.loads(json.dumps(self._identity()))
-        changed = [f"{name}: {then.get(name)} -> {now.get(name)}" for name in now if then.get(name) != now.get(name)]
+        old, new = json.loads(state["settings"]), json.loads(json.dumps(self._identity()))
+        changed = [f"{name}: {old.get(name)} -> {new.get(name)}" for name in new if old.get(name) != new.get(name)]
         if changed:
             raise StaleSettings(
                 f"the checkpoint was written under other settings: {'; '.join(changed)}",
                 where=str(self.checkpoints),
-                fix="Train in another folder, or delete this one",
+                fix="Train in another folder, or delete this folder",
             )

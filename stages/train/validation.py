@@ -1,4 +1,4 @@
-"""How a network in training does on held-out images, and a picture of what it says beside the labels."""
+"""How well a network in training does on held-out images, and pictures of its output next to the labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from stages.train.samples import Batch, SampleSource, collate
 __all__ = ["draw_batch", "validate"]
 
 SHOWN_IMAGES, SHOWN_PX = 6, 192
-SURE = 0.5
+CONFIDENT = 0.5
+"""A query with a class of a higher probability is shown."""
 RECALL_AT = (10, 100)
 Bools = npt.NDArray[np.bool_]
 
@@ -36,15 +37,15 @@ Bools = npt.NDArray[np.bool_]
 def validate(
     network: PartNetwork, loss: PartLoss, source: SampleSource, settings: TrainSettings, group: ProcessGroup
 ) -> dict[str, float]:
-    """What the network is worth on the first ``validate_images`` images of ``source``, as they are.
+    """Score the network on the first ``validate_images`` images of ``source``, without augmentation.
 
-    The same images and points every time, so that the values of a training can be compared; each rank takes its
-    share. The network is left in the mode it was in.
+    Images and points are the same every time, so that the values of a training can be compared. Each rank takes its
+    share. The network is left in the mode that it was in.
 
     Returns:
-        ``validation_loss``, the mean. ``validation_AR@n`` in percent, of the masks of all queries. Where masks have
-        several classes ``validation_mIoU`` in percent, over the pairs of object class and class: of the masks that
-        are surer of a class than of none, the surest on top.
+        ``validation_loss``: the mean over the images. ``validation_AR@n``: in percent, over the masks of all queries.
+        ``validation_mIoU``, if masks have several classes: in percent, over the pairs of object class and class. It
+        takes the masks that are more confident of a class than of no class, with the most confident mask on top.
     """
     device = network.mean.device
     plain = AugmentSettings(size_px=settings.augment.size_px, flip_ratio=0, crop_min_ratio=1, scale_min=1, scale_max=1)
@@ -59,31 +60,37 @@ def validate(
         queries = network(batch.images, batch.object_class)
         values = loss(queries, batch.masks, batch.labels, [(settings.seed, -1, i) for i in batch.image_ids])
         sums += torch.tensor([float(sum(values.values())) * len(chosen), len(chosen)], device=device)
-        for result, is_sure in _results(batch, queries):
-            counts.add(result, is_sure)
+        for result, is_confident in _results(batch, queries):
+            counts.add(result, is_confident)
     for module, mode in modes:
         module.training = mode
     total = group.total(sums)
-    found = functools.reduce(operator.add, group.gathered(counts)).metrics()
-    return {"validation_loss": float(total[0] / total[1])} | {f"validation_{n}": v for n, v in found.items()}
+    metrics: dict[str, float] = functools.reduce(operator.add, group.gathered(counts)).metrics()
+    return {"validation_loss": float(total[0] / total[1])} | {f"validation_{n}": v for n, v in metrics.items()}
 
 
 class _Counts:
-    """What a rank counted on its images; those of several ranks add."""
+    """The counts of a rank on its images. The counts of several ranks can be added."""
 
     def __init__(self, network: PartNetwork) -> None:
         self._num_classes, self._num_objects = network.num_classes, max(1, network.num_objects)
         self._recalled, self._num_masks = np.zeros((len(RECALL_AT), len(IOU_THRESHOLDS)), np.int64), 0
         self._parts = Evaluation(self._num_classes, self._num_classes, HONEST, ())
 
-    def add(self, image: ImageResult, is_sure: Bools) -> None:
-        truth, found = (masks.encode(np.asarray(stack)) for stack in (image.gt_masks, image.pred_masks))
-        self._recalled += recalled(masks.iou(found, truth, *image.frame), image.pred_scores, RECALL_AT)
+    def add(self, image: ImageResult, is_confident: Bools) -> None:
+        truth, predicted = (masks.encode(np.asarray(stack)) for stack in (image.gt_masks, image.pred_masks))
+        self._recalled += recalled(masks.iou(predicted, truth, *image.frame), image.pred_scores, RECALL_AT)
         self._num_masks += len(truth)
         if self._num_classes > 1:
-            clusters, scores = np.asarray(image.pred_clusters)[is_sure], np.asarray(image.pred_scores)[is_sure]
-            kept = {"pred_masks": found.take(np.flatnonzero(is_sure)), "pred_clusters": clusters}
-            self._parts.add(replace(image, gt_masks=truth, pred_scores=scores, size=image.frame, **kept))
+            confident = replace(
+                image,
+                gt_masks=truth,
+                pred_masks=predicted.take(np.flatnonzero(is_confident)),
+                pred_clusters=np.asarray(image.pred_clusters)[is_confident],
+                pred_scores=np.asarray(image.pred_scores)[is_confident],
+                size=image.frame,
+            )
+            self._parts.add(confident)
 
     def __add__(self, other: _Counts) -> _Counts:
         total = copy.copy(self)
@@ -93,22 +100,23 @@ class _Counts:
 
     def metrics(self) -> dict[str, float]:
         recall = 100 * self._recalled.mean(1) / self._num_masks if self._num_masks else np.full(len(RECALL_AT), np.nan)
-        found = {f"AR@{n}": float(value) for n, value in zip(RECALL_AT, recall, strict=True)}
+        metrics = {f"AR@{n}": float(value) for n, value in zip(RECALL_AT, recall, strict=True)}
         if self._num_classes > 1:
-            own = np.arange(self._num_classes)
-            found["mIoU"] = self._parts.scores(dict.fromkeys(range(self._num_objects), own)).metrics["A-mIoU"]
-        return found
+            # A cluster of the network is the class of the same number, whatever the object class.
+            names = dict.fromkeys(range(self._num_objects), np.arange(self._num_classes))
+            metrics["mIoU"] = self._parts.scores(names).metrics["A-mIoU"]
+        return metrics
 
 
 def _results(batch: Batch, queries: Queries) -> Iterator[tuple[ImageResult, Bools]]:
-    """Each image with the masks of all queries, the least sure first, in the pixels that the network saw.
+    """Each image with the masks of all queries, the least confident first, in the pixels that the network saw.
 
-    Beside it which of them are surer of a class than of none.
+    The second value, (N,) bool, says which masks are more confident of a class than of no class.
     """
-    chances = queries.class_logits.float().softmax(-1).cpu().numpy()
+    probabilities = queries.class_logits.float().softmax(-1).cpu().numpy()
     for i, image_id in enumerate(batch.image_ids):
-        order = np.argsort(chances[i, :, :-1].max(1), kind="stable")
-        best = chances[i, order]
+        order = np.argsort(probabilities[i, :, :-1].max(1), kind="stable")
+        ordered = probabilities[i, order]
         large = torch.nn.functional.interpolate(
             queries.mask_logits[i : i + 1].float(), batch.images.shape[-2:], mode="bilinear", align_corners=False
         )
@@ -119,27 +127,27 @@ def _results(batch: Batch, queries: Queries) -> Iterator[tuple[ImageResult, Bool
             (batch.masks[i] > 0.5).cpu().numpy(),
             batch.labels[i].cpu().numpy(),
             (large[0] > 0).cpu().numpy()[order],
-            best[:, :-1].argmax(1),
-            best[:, :-1].max(1),
+            ordered[:, :-1].argmax(1),
+            ordered[:, :-1].max(1),
         )
-        yield result, best[:, :-1].max(1) > best[:, -1]
+        yield result, ordered[:, :-1].max(1) > ordered[:, -1]
 
 
 def draw_batch(batch: Batch, queries: Queries) -> Image.Image:
-    """A sheet of the first images of a batch as the network saw them: labels, and what it says of them.
+    """A sheet of the first images of a batch as the network saw them, with the labels and with its output.
 
-    A query is shown if it is surer of a class than of "no object", the surest on top; its colour is its class.
+    A query is shown if the probability of its class is above 0.5, the most confident on top; its colour is its class.
     """
     rows = []
-    chances = queries.class_logits.detach().float().softmax(-1).cpu().numpy()
+    probabilities = queries.class_logits.detach().float().softmax(-1).cpu().numpy()
     logits = queries.mask_logits.detach().float()
     for i in range(min(SHOWN_IMAGES, len(batch.image_ids))):
         pixels = batch.images[i].permute(1, 2, 0).cpu().numpy()
         size = pixels.shape[:2]
         labels = Overlay(batch.masks[i].cpu().numpy() > 0.5, batch.labels[i].tolist())
-        best = chances[i, :, :-1].max(1)
-        shown = [q for q in np.argsort(-best, kind="stable") if best[q] > SURE]
+        best = probabilities[i, :, :-1].max(1)
+        shown = [q for q in np.argsort(-best, kind="stable") if best[q] > CONFIDENT]
         large = torch.nn.functional.interpolate(logits[i : i + 1], size, mode="bilinear", align_corners=False)[0]
-        predicted = Overlay((large[shown] > 0).cpu().numpy(), chances[i, shown, :-1].argmax(1).tolist())
+        predicted = Overlay((large[shown] > 0).cpu().numpy(), probabilities[i, shown, :-1].argmax(1).tolist())
         rows.append(Row(pixels, [Cell(caption=str(batch.image_ids[i])), Cell(labels), Cell(predicted)]))
     return draw_sheet(["image", "labels", "network"], rows, SHOWN_PX)

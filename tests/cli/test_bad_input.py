@@ -40,14 +40,14 @@ class TestInit:
         """The error says which endings images have."""
         (tmp_path / "empty").mkdir()
         result = pd("init", tmp_path / "s", "--images", tmp_path / "empty")
-        assert_error(result, 2, "expected images, found none", tmp_path / "empty", ".jpeg")
+        assert_error(result, 2, "there are no images here", tmp_path / "empty", ".jpeg")
         assert not (tmp_path / "s").exists()
 
     def test_an_imagenet_tree_without_labels(self, pd: Pd, tmp_path: Path) -> None:
         """The error shows how a line of labels.txt looks."""
         draw(tmp_path / "net" / "train" / "n02958343" / "a.JPEG", 0)
         result = pd("init", tmp_path / "s", "--images", tmp_path / "net")
-        assert_error(result, 2, "labels.txt", "found none", tmp_path / "net", "n02958343,car")
+        assert_error(result, 2, "there is no labels.txt here", tmp_path / "net", "n02958343,car")
 
     def test_a_class_folder_that_labels_does_not_name(self, pd: Pd, tmp_path: Path) -> None:
         """The error names the folder and the line to add."""
@@ -55,7 +55,9 @@ class TestInit:
             draw(tmp_path / "net" / "train" / wnid / "a.JPEG", 0)
         (tmp_path / "net" / "labels.txt").write_text("n02958343,car\n")
         result = pd("init", tmp_path / "s", "--images", tmp_path / "net")
-        assert_error(result, 2, "no line for ['n01503061']", "labels.txt", "Add a line 'n01503061,name'")
+        assert_error(
+            result, 2, "no line for the class folders ['n01503061']", "labels.txt", "Add the line 'n01503061,name'"
+        )
 
     @pytest.mark.parametrize("key", ["../outside.png", "/etc/outside.png", "cat/../../outside.png"])
     def test_a_key_that_leaves_the_image_folder(self, pd: Pd, photos: Path, tmp_path: Path, key: str) -> None:
@@ -86,7 +88,7 @@ class TestInit:
         """The error offers another folder and --add; the store stays as it was."""
         before = committed(store)
         result = pd("init", store, "--images", photos)
-        assert_error(result, 2, "expected no store, found one that is already there", store, "--add")
+        assert_error(result, 2, "a store already exists here", store, "--add")
         assert committed(store) == before
 
     def test_an_unknown_preset(self, pd: Pd, photos: Path, tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ class TestInit:
         """The vocabulary of a store is fixed."""
         before = committed(store)
         draw(photos / "horse" / "0.png", 0)
-        assert_error(pd("init", store, "--images", photos, "--add"), 2, "new ones: ['horse']", "make a new store")
+        assert_error(pd("init", store, "--images", photos, "--add"), 2, "['horse']", "Create a new store")
         assert committed(store) == before
 
 
@@ -287,7 +289,7 @@ class TestState:
         result = pd("stage", "run", "detic")
         assert result.code == 1
         assert f"{photos}: the files of 2 of 2 images are missing. Restore them" in result.err
-        assert_error(pd("show", "0"), 1, "the image's file, found none", photos, "Bring the file back")
+        assert_error(pd("show", "0"), 1, "the file of the image is missing", photos, "Bring the file back")
         assert pd("stage", "run", "detic", "--max-error-rate", "1", "--limit", "1").code == 0
         shutil.move(photos.with_name("unmounted"), photos)
         assert pd("stage", "run", "detic").code == 0

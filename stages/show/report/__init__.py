@@ -1,1 +1,1 @@
-"""``pd report``: what a store holds and what it is worth, as one web page that needs nothing beside it."""
+"""``pd report``: what a store holds and how good it is, as one self-contained web page."""

@@ -1,7 +1,7 @@
-"""Our numbers beside those that the author published for the models of the 1K training.
+"""Our numbers compared with those that the authors published for the models of the 1K training.
 
-Source: the model zoo of the original's fork. The published protocol helps itself to the truth, so it is
-the reference protocol that compares.
+Source: the model zoo of the original's fork. The published protocol uses the ground truth, so only numbers of our
+reference protocol are compared with it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MIOU = {"pascal_part": 22.3, "part_imagenet": 46.0}
 PUBLISHED: Mapping[tuple[str, str], Mapping[str, float]] = {
     ("proposals", "AR@200"): {"pascal_part": 27.2, "part_imagenet": 52.2},
     ("proposals", "AR@200-unique"): {"pascal_part": 14.7, "part_imagenet": 30.3},
-    # The zoo says mIoU, and not which of the two means it is.
+    # The zoo does not say which of the two means its mIoU is.
     ("predict", "C-mIoU"): _MIOU,
     ("predict", "A-mIoU"): _MIOU,
 }
@@ -29,13 +29,13 @@ METRICS: Mapping[str, str] = {
     "C-mIoU": "C-mIoU",
     "A-mIoU": "A-mIoU",
     "AR@200": "AR@200, overlapping",
-    "AR@200-unique": "AR@200, one label a pixel",
+    "AR@200-unique": "AR@200, one label per pixel",
 }
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A model on a data set by one metric, percent; None where there is no such number."""
+    """One metric of a model on a data set, in percent; None if there is no such number."""
 
     node: str
     model: str
@@ -53,33 +53,33 @@ class ResultRow:
 
 
 def result_rows(scores: DatasetScores, pipeline: Pipeline) -> list[ResultRow]:
-    """Every node that was scored, by the metrics of the published tables."""
+    """Every node that was scored, with the metrics of the published tables."""
     rows = []
     for name in scores.evaluated:
         node = pipeline[name]
         has_clusters = any(scores.value(name, protocol, "C-mIoU") is not None for protocol in (HONEST, REFERENCE))
-        for metric, words in METRICS.items():
-            ours = [scores.value(name, protocol, metric) for protocol in (REFERENCE, HONEST)]
-            is_scored = any(value is not None for value in ours)
-            # Recall of masks that have clusters says little beside their mIoU.
+        for metric, label in METRICS.items():
+            reference, honest = (scores.value(name, protocol, metric) for protocol in (REFERENCE, HONEST))
+            is_scored = reference is not None or honest is not None
+            # If masks have clusters, their mIoU says more than their recall.
             if is_scored and not (metric.startswith("AR") and has_clusters):
                 title = ", ".join(filter(None, (TITLES.get(node.stage.name, ""), _baseline(node, pipeline))))
-                value = _published(node, pipeline, scores.title, metric)
-                rows.append(ResultRow(name, title, scores.title, words, ours[0], value, ours[1]))
+                published = _published(node, pipeline, scores.title, metric)
+                rows.append(ResultRow(name, title, scores.title, label, reference, published, honest))
     return rows
 
 
 def _published(node: Node, pipeline: Pipeline, dataset: str, metric: str) -> float | None:
     values = PUBLISHED.get((node.stage.name, metric), {})
-    own = next((value for name, value in values.items() if dataset.startswith(name)), None)
-    return None if _baseline(node, pipeline) else own
+    value = next((value for name, value in values.items() if dataset.startswith(name)), None)
+    return None if _baseline(node, pipeline) else value
 
 
 def _baseline(node: Node, pipeline: Pipeline) -> str:
-    """What makes a model a baseline: it was taught by people's parts, or without a proposal model; else nothing."""
-    before = [pipeline[name].stage.name for name in ancestors(pipeline, node.name)]
-    if "annotated-parts" in before:
+    """``supervised`` if people's parts taught the model, ``one stage`` if no proposal model did; otherwise empty."""
+    stages = [pipeline[name].stage.name for name in ancestors(pipeline, node.name)]
+    if "annotated-parts" in stages:
         return "supervised"
     teacher = pipeline[node.inputs["model"][0]].stage.name if "model" in node.inputs else ""
-    is_one_stage = node.stage.name == "predict" and teacher != "weights" and "proposals" not in before
+    is_one_stage = node.stage.name == "predict" and teacher != "weights" and "proposals" not in stages
     return "one stage" if is_one_stage else ""

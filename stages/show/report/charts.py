@@ -1,6 +1,6 @@
-"""Charts as inline SVG. Places along x are percent, so that a chart fills any width with letters of one size.
+"""Charts as inline SVG. Positions along x are percentages, so that a chart fills any width without scaling its text.
 
-Every mark carries its exact value as a tooltip. Colours are classes of ``style.css``, which knows light and dark.
+Every mark has its exact value as a tooltip. Colours are classes of ``style.css``, which has a light and a dark theme.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CURVE_PX = 120
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a histogram."""
+    """One column of a histogram."""
 
     value: float
     title: str
@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Mark:
-    """A tick on a bar: another value to compare with."""
+    """A tick on a bar: another value for comparison."""
 
     value: float
     title: str
@@ -40,13 +40,14 @@ def columns(values: Sequence[Column], ticks: Sequence[tuple[float, str]]) -> Mar
     """A histogram.
 
     Args:
-        ticks: (place along x, 0 to 1, label).
+        values: the columns, from left to right.
+        ticks: (position along x, 0 to 1, label).
     """
     highest = max((column.value for column in values), default=0) or 1
     width = 100 / max(len(values), 1)
     parts = [f'<line class="base" x1="0" x2="100%" y1="{PLOT_PX}.5" y2="{PLOT_PX}.5"/>']
     for number, column in enumerate(values):
-        # What is there at all can be seen.
+        # Even the smallest value is visible.
         height = max(column.value / highest * (PLOT_PX - 2), 1.5) if column.value else 0
         parts.append(
             f'<rect class="fill" x="{number * width + 0.08 * width:.3f}%" width="{0.84 * width:.3f}%" '
@@ -56,25 +57,25 @@ def columns(values: Sequence[Column], ticks: Sequence[tuple[float, str]]) -> Mar
 
 
 def bar(value: float, title: str, largest: float = 100.0, marks: Sequence[Mark] = ()) -> Markup:
-    """A bar from 0 to ``largest``, and ticks on it."""
+    """A bar on a scale from 0 to ``largest``, with ticks on it."""
     parts = [
         f'<rect class="rail" width="100%" height="{BAR_PX}" rx="3"/>',
         f'<rect class="fill" width="{_percent(value, largest)}" height="{BAR_PX}" rx="3">'
         f"<title>{escape(title)}</title></rect>",
     ]
     for mark in marks:
-        place = _percent(mark.value, largest)
-        where = f'x1="{place}" x2="{place}" y1="-2" y2="{BAR_PX + 2}"'
-        parts.append(f'<line class="halo" {where}/>')
-        parts.append(f'<line class="mark m{mark.number}" {where}><title>{escape(mark.title)}</title></line>')
+        x = _percent(mark.value, largest)
+        position = f'x1="{x}" x2="{x}" y1="-2" y2="{BAR_PX + 2}"'
+        parts.append(f'<line class="halo" {position}/>')
+        parts.append(f'<line class="mark m{mark.number}" {position}><title>{escape(mark.title)}</title></line>')
     return _svg("".join(parts), BAR_PX)
 
 
 def stack(shares: Sequence[tuple[float, int, str]]) -> Markup:
-    """Shares of a whole side by side.
+    """Shares of a whole, side by side.
 
     Args:
-        shares: (share, 0 to 1, number of its colour, title). A number has the colour that it has in pictures.
+        shares: (share, 0 to 1, number of its colour, title). Numbers have the same colours as in pictures.
     """
     parts, left = [], 0.0
     for share, number, title in shares:
@@ -88,22 +89,22 @@ def stack(shares: Sequence[tuple[float, int, str]]) -> Markup:
 
 
 def curve(points: Sequence[tuple[int, float]]) -> Markup:
-    """Values over steps, from 0 to the largest."""
+    """Values over steps. The scale is from 0 to the largest value."""
     last, highest = points[-1][0], max(value for _, value in points) or 1.0
-    placed = (f"{100 * step / max(last, 1):.2f},{CURVE_PX * (1 - value / highest):.2f}" for step, value in points)
+    corners = (f"{100 * step / max(last, 1):.2f},{CURVE_PX * (1 - value / highest):.2f}" for step, value in points)
     body = (
         f'<line class="base" x1="0" x2="100%" y1="{CURVE_PX}.5" y2="{CURVE_PX}.5"/>'
         f'<svg width="100%" height="{CURVE_PX}" viewBox="0 0 100 {CURVE_PX}" preserveAspectRatio="none">'
-        f'<polyline class="curve" points="{" ".join(placed)}" vector-effect="non-scaling-stroke"/></svg>'
+        f'<polyline class="curve" points="{" ".join(corners)}" vector-effect="non-scaling-stroke"/></svg>'
     )
     return _svg(body + _ticks([(0, "0"), (1, f"{last:,} steps")], CURVE_PX + 15), CURVE_PX + AXIS_PX)
 
 
 def _ticks(ticks: Sequence[tuple[float, str]], y: int) -> str:
     return "".join(
-        f'<text class="tick" x="{100 * place:.2f}%" y="{y}" '
-        f'text-anchor="{"start" if place < 0.08 else "end" if place > 0.92 else "middle"}">{escape(label)}</text>'
-        for place, label in ticks
+        f'<text class="tick" x="{100 * x:.2f}%" y="{y}" '
+        f'text-anchor="{"start" if x < 0.08 else "end" if x > 0.92 else "middle"}">{escape(label)}</text>'
+        for x, label in ticks
     )
 
 

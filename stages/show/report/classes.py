@@ -1,4 +1,4 @@
-"""The last model class by class: its bars beside those of the stages before, its parts, its confusions."""
+"""The last model class by class: mIoU compared with that of the stages before it, parts, and confusions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ MAX_MATRICES = 24
 
 @dataclass(frozen=True)
 class ClassRow:
-    """An object class: mIoU, that of each stage before by its title, and the IoU of each part, percent."""
+    """One object class, in percent.
+
+    Attributes:
+        value: mIoU.
+        before: title of an earlier stage -> its mIoU.
+        parts: part -> IoU.
+    """
 
     name: str
     value: float
@@ -27,10 +33,14 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of a node, best first; of many those at both ends.
+    """The classes of a node, best first.
 
     Attributes:
-        total: how many classes there are. confusions: of the classes with the lowest mIoU, lowest first.
+        node: the node that is scored.
+        title: what its masks are called.
+        rows: all classes; if there are more than ``MAX_BARS``, the best and the worst of them.
+        total: number of all classes.
+        confusions: those of the classes with the lowest mIoU, lowest first.
     """
 
     node: str
@@ -42,7 +52,7 @@ class Classes:
 
 
 def read_classes(store: Store, scores: DatasetScores, rungs: list[Rung]) -> Classes | None:
-    """Of the last stage that names parts; None if none was scored."""
+    """The classes of the last stage that names parts; None if no such stage was scored."""
     named = [rung for rung in rungs if rung.miou_node and scores.classes(rung.miou_node, HONEST)]
     if named:
         node, title, protocol = named[-1].miou_node, named[-1].title, HONEST
@@ -59,7 +69,7 @@ def read_classes(store: Store, scores: DatasetScores, rungs: list[Rung]) -> Clas
         ClassRow(
             name,
             values[name],
-            {stage: found[name] for stage, found in before.items() if name in found},
+            {stage: mious[name] for stage, mious in before.items() if name in mious},
             scores.parts(node, protocol, name),
         )
         for name in shown

@@ -1,4 +1,4 @@
-"""Which part is taken for which: the confusion that an evaluation keeps beside its numbers."""
+"""Which part is taken for which: the confusions that an evaluation stores with its metrics."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Confusion", "read_confusions"]
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """The parts of an object class.
+    """The confusion of the parts of an object class.
 
     Attributes:
-        parts: names, the background last.
+        parts: names of the parts, with the background last.
         pixels: (P, P) int64, true part × predicted part.
     """
 
@@ -32,34 +32,35 @@ class Confusion:
 
     @property
     def shares(self) -> npt.NDArray[np.float64]:
-        """(P, P): of the pixels of each true part, the share that was taken for each part; 0 where there is none."""
+        """(P, P): of the pixels of each true part, the share taken for each part; 0 if the part has no pixels."""
         totals = self.pixels.sum(1, keepdims=True)
         shares: npt.NDArray[np.float64] = self.pixels / np.maximum(totals, 1)
         return shares
 
 
 def read_confusions(store: Store, evaluation: Node, evaluated: str, protocol: str) -> list[Confusion]:
-    """One a class, as the evaluation lists them; none of one that kept none, or is of an older program.
+    """One confusion per class, in the order of the evaluation.
+
+    The list is empty if the evaluation has not run, or was run by an older version that stored no confusions.
 
     Raises:
-        CorruptData: the file is not what an evaluation writes.
+        CorruptData: the content of the file is not what an evaluation writes.
     """
     layer = store.layer(evaluation.name, evaluation.fingerprint)
     if not layer.units() or CONFUSION not in layer.manifest(0).files:
         return []
     try:
         listed = json.loads(layer.file(0, CONFUSION))
-        wanted = [one for one in listed if (one["evaluated"], one["protocol"]) == (evaluated, protocol)]
-        return [_read(one) for one in wanted]
+        wanted = [record for record in listed if (record["evaluated"], record["protocol"]) == (evaluated, protocol)]
+        return [_read(record) for record in wanted]
     except (ValueError, KeyError, TypeError) as error:
         where = f"{evaluation.name}, {CONFUSION}"
-        raise CorruptData(
-            f"expected confusions as the stage eval writes them, found {error!s}", where, "Run: pd verify"
-        ) from error
+        problem = f"these are not confusions as the stage eval writes them ({type(error).__name__}: {error!s})"
+        raise CorruptData(problem, where, "Run: pd verify") from error
 
 
-def _read(one: dict[str, Any]) -> Confusion:
-    parts, pixels = tuple(one["parts"]), np.asarray(one["pixels"], np.int64)
+def _read(record: dict[str, Any]) -> Confusion:
+    parts, pixels = tuple(record["parts"]), np.asarray(record["pixels"], np.int64)
     if pixels.shape != (len(parts), len(parts)):
-        raise ValueError(f"{one['class_name']}: {len(parts)} parts and pixels of shape {pixels.shape}")
-    return Confusion(one["class_name"], parts, pixels)
+        raise ValueError(f"{record['class_name']}: {len(parts)} parts and pixels of shape {pixels.shape}")
+    return Confusion(record["class_name"], parts, pixels)

@@ -1,4 +1,4 @@
-"""All that the page shows, read from the store."""
+"""Everything that the page shows, read from the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ __all__ = ["Contents", "DatasetPage", "read_contents"]
 
 @dataclass(frozen=True)
 class DatasetPage:
-    """What is said of one data set. recall: the metric of the rungs' recall."""
+    """What the page shows of one data set.
+
+    Attributes:
+        recall: name of the metric that is the rungs' recall.
+    """
 
     scores: DatasetScores
     results: list[ResultRow]
@@ -33,11 +37,11 @@ class DatasetPage:
 
 @dataclass(frozen=True)
 class Contents:
-    """The page.
+    """The content of the page.
 
     Attributes:
-        samples: images by chance, where no data set has a gallery.
-        has_truth: the pipeline has ground truth, scored or not.
+        samples: random images, if no data set has a gallery.
+        has_truth: the pipeline has ground truth, whether it was evaluated or not.
     """
 
     overview: Overview
@@ -49,24 +53,25 @@ class Contents:
 
 
 def read_contents(project: Project, dataset: str = "", num_images: int = 6) -> Contents:
-    """Everything.
+    """Read the content of the page.
 
     Args:
-        dataset: name of the one data set that is wanted; empty for all.
-        num_images: best images, and as many worst ones, of each data set; without ground truth, images by chance.
+        dataset: name of the only data set to show; empty for all.
+        num_images: how many of the best and of the worst images of each data set are shown; without ground truth, how
+            many random images.
 
     Raises:
         UsageError: the pipeline has no data set of this name.
         CorruptData: a committed file cannot be read.
     """
     catalog, pipeline = catalog_of(project.store), project.pipeline
-    found = read_scores(catalog, pipeline, project.source.dataset_name, dataset)
+    scored = read_scores(catalog, pipeline, project.source.dataset_name, dataset)
     overview = read_overview(project, catalog)
-    pages = [_dataset(project, scores, num_images) for scores in found]
+    pages = [_dataset(project, scores, num_images) for scores in scored]
     samples = Gallery()
     if overview.images and num_images and not any(page.gallery.best for page in pages):
-        written = [n for n in drawable(project) if project.layer(n).units()]
-        samples = by_chance(project, written, num_images)
+        committed = [name for name in drawable(project) if project.layer(name).units()]
+        samples = by_chance(project, committed, num_images)
     watch, trainings = read_monitors(catalog, pipeline), read_trainings(catalog, pipeline)
     return Contents(overview, pages, samples, watch, trainings, bool(datasets_of(pipeline)))
 

@@ -1,4 +1,4 @@
-"""Pictures of the page: the best and the worst images of a node, or some by chance where there is no truth."""
+"""Pictures on the page: the best and the worst images of a node or, without ground truth, random images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stages.show.overlays import image_of, overlay_of, sample_images
 __all__ = ["MAX_SCORED", "Card", "Gallery", "Picture", "best_and_worst", "by_chance"]
 
 MAX_SCORED = 1000
-"""Images whose quality is looked at. Blocks are in random order, so the first ones are a fair sample."""
+"""How many images are scored for the gallery. Blocks are in random order, so the first images are a fair sample."""
 PICTURE_PX = 200
 JPEG_QUALITY = 85
 
@@ -44,7 +44,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Card:
-    """An image. quality: see :func:`best_and_worst`; None where there is no truth."""
+    """One image with its pictures.
+
+    Attributes:
+        quality: see :func:`best_and_worst`; None without ground truth.
+    """
 
     caption: str
     quality: float | None
@@ -53,7 +57,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Cards, and of how many images they were chosen. missing: why pictures could not be drawn, if so."""
+    """The cards of a gallery.
+
+    Attributes:
+        scored: how many images the cards were chosen from.
+        missing: why some pictures could not be drawn; empty if all were.
+    """
 
     best: tuple[Card, ...] = ()
     worst: tuple[Card, ...] = ()
@@ -62,24 +71,25 @@ class Gallery:
 
 
 def best_and_worst(project: Project, evaluation: Node, node: str, shown: Sequence[str], count: int) -> Gallery:
-    """``count`` images of the highest quality of ``node`` and as many of the lowest, best and worst first.
+    """The ``count`` images on which ``node`` does best, best first, and the ``count`` worst, worst first.
 
-    The quality of an image is the mean, over its true parts, of the best IoU of any mask with it; honest protocol,
-    images of the evaluation's test split, the first :data:`MAX_SCORED` of them.
+    The quality of an image is the mean, over its true parts, of the best IoU that any mask has with the part. It is
+    computed under the honest protocol, for the first :data:`MAX_SCORED` images of the evaluation's test split.
 
     Args:
+        evaluation: the evaluation that scores ``node``.
         shown: nodes whose masks are drawn, in this order.
     """
     quality = dict(_qualities(project, evaluation, node))
     order = sorted(quality, key=lambda image_id: (-quality[image_id], image_id))
     best = order[: min(count, -(-len(order) // 2))]
     worst = order[len(best) :][::-1][:count]
-    (high, why), (low, also) = (_cards(project, ids, shown, quality) for ids in (best, worst))
-    return Gallery(high, low, len(order), why or also)
+    (high, missing_high), (low, missing_low) = (_cards(project, ids, shown, quality) for ids in (best, worst))
+    return Gallery(high, low, len(order), missing_high or missing_low)
 
 
 def by_chance(project: Project, shown: Sequence[str], count: int) -> Gallery:
-    """``count`` images by a fixed chance."""
+    """``count`` random images, the same ones every time."""
     try:
         chosen = sample_images(project, count, seed=0)
     except InputMissing as error:
@@ -91,7 +101,7 @@ def by_chance(project: Project, shown: Sequence[str], count: int) -> Gallery:
 def _cards(
     project: Project, image_ids: Sequence[int], shown: Sequence[str], quality: Mapping[int, float]
 ) -> tuple[tuple[Card, ...], str]:
-    """The images that can be read, and why another cannot."""
+    """Cards of the images that can be read, and why another image cannot be read."""
     cards, missing = [], ""
     for image_id in image_ids:
         try:
@@ -106,20 +116,20 @@ def _qualities(project: Project, evaluation: Node, node: str) -> Iterator[tuple[
     role = next(role for role in ("predicted", "segments") if roles.get(role) == node)
     wanted = {name: roles[name] for name in ("images", "truth", role)}
     layers = {name: project.layer(source) for name, source in wanted.items()}
-    parts: dict[tuple[str, str], int] = defaultdict(int)  # quality does not ask which part is which
+    parts: dict[tuple[str, str], int] = defaultdict(int)  # which part is which does not matter for quality
     assert isinstance(evaluation.settings, EvalSettings)
     vote_split, test_split = evaluation.settings.vote_split, evaluation.settings.test_split
-    found: dict[int, list[float]] = {}
+    qualities: dict[int, list[float]] = {}
     for block in sorted(set.intersection(*(set(layer.units()) for layer in layers.values()))):
         scored = Scored.read(layers, role, block, has_clusters=role == "predicted")
         for split, sample in scored.samples(parts, HONEST, vote_split):
             if split == test_split:
-                found.setdefault(sample.image_id, []).append(_quality(sample))
-        if len(found) >= MAX_SCORED:
+                qualities.setdefault(sample.image_id, []).append(_quality(sample))
+        if len(qualities) >= MAX_SCORED:
             break
-    # An image that shows several objects is as good as they are on the average.
-    for image_id in list(found)[:MAX_SCORED]:
-        yield image_id, float(np.mean(found[image_id]))
+    # An image may show several objects: its quality is their mean.
+    for image_id in list(qualities)[:MAX_SCORED]:
+        yield image_id, float(np.mean(qualities[image_id]))
 
 
 def _quality(sample: ImageResult) -> float:

@@ -1,13 +1,13 @@
-"""Stage by stage: what each stage of the method is worth, and whether it is better than the one before.
+"""Stage by stage: how good each stage of the method is, and whether it is better than the stage before.
 
-Honest protocol on held-out images. A stage whose masks have no clusters has its mIoU from the labels that were made of
-them, if there are such.
+Numbers are those of the honest protocol on held-out images. If the masks of a stage have no clusters, its mIoU is that
+of the labels that were made from them, if there are any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stages.plan.pipeline import Pipeline
 from stages.show.report.scores import HONEST, DatasetScores
@@ -26,7 +26,7 @@ TITLES: Mapping[str, str] = {
 
 _RECALL = "AR@20"
 _EQUAL = 0.005
-"""Percent: less is no difference, for two decimals are shown."""
+"""A difference in percent that counts as none, because two decimals are shown."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,11 @@ class Rung:
     """One stage.
 
     Attributes:
-        miou, recall: percent; None where the stage has no such number. miou_node: whose labels gave the mIoU.
-        verdict: in words, against the stage before that has the number.
-        is_better: in all, in none (False), or in one of them (None); None also for the first stage.
+        miou: percent; None if the stage has no mIoU.
+        miou_node: the node whose labels the mIoU was computed from.
+        recall: percent; None if the stage has no recall.
+        verdict: in words, how the stage compares with the last stage before it that has the same number.
+        is_better: True if all its numbers are better, False if none is, None if some are; None for the first stage.
     """
 
     node: str
@@ -49,7 +51,7 @@ class Rung:
 
 
 def ancestors(pipeline: Pipeline, name: str) -> list[str]:
-    """All that a node was made of, in the pipeline's order."""
+    """All nodes that a node depends on, in the pipeline's order."""
     reached, waiting = set(), [name]
     while waiting:
         for source in pipeline[waiting.pop()].upstream():
@@ -60,26 +62,26 @@ def ancestors(pipeline: Pipeline, name: str) -> list[str]:
 
 
 def recall_metric(scores: DatasetScores) -> str:
-    """AR@20, as many proposals as an object has parts a few times over; else the largest that was measured."""
+    """AR@20, which allows a few times as many proposals as an object has parts; otherwise the largest n measured."""
     names = {key[2] for key in scores.values if key[2].startswith("AR@") and "-" not in key[2]}
     return _RECALL if _RECALL in names or not names else max(names, key=lambda name: int(name.removeprefix("AR@")))
 
 
 def ladder(scores: DatasetScores, pipeline: Pipeline) -> list[Rung]:
-    """The stages that led to the last model, of those that were scored; of several models, the one of most stages."""
+    """The scored stages that led to the last model; if there are several models, to the one with the most stages."""
     rungs: list[Rung] = []
     for end in scores.evaluated:
         if _is_control(end, scores, pipeline):
             continue
         chain = [name for name in (*ancestors(pipeline, end), end) if pipeline[name].stage.name in TITLES]
-        found = [_rung(name, chain, scores, pipeline) for name in chain]
-        own = [rung for rung in found if rung.miou is not None or rung.recall is not None]
-        rungs = own if len(own) >= len(rungs) else rungs
+        every = [_rung(name, chain, scores, pipeline) for name in chain]
+        scored = [rung for rung in every if rung.miou is not None or rung.recall is not None]
+        rungs = scored if len(scored) >= len(rungs) else rungs
     return _compared(rungs, recall_metric(scores))
 
 
 def _is_control(name: str, scores: DatasetScores, pipeline: Pipeline) -> bool:
-    """True of labels that only give the segments that they were made of an mIoU."""
+    """True for labels that exist only to give an mIoU to the segments that they were made from."""
     node = pipeline[name]
     segments = node.inputs["segments"][0] if node.stage.name == "labels" else ""
     return segments in scores.evaluated and pipeline[segments].stage.name != "proposals"
@@ -91,14 +93,15 @@ def _rung(name: str, chain: list[str], scores: DatasetScores, pipeline: Pipeline
         for node in pipeline.nodes.values()
         if node.stage.name == "labels" and node.inputs["segments"] == (name,) and node.name not in chain
     ]
-    values = {other: scores.value(other, HONEST, "C-mIoU") for other in (name, *labelled)}
-    node = next((other for other, value in values.items() if value is not None), "")
+    mious = {node: scores.value(node, HONEST, "C-mIoU") for node in (name, *labelled)}
+    miou_node = next((node for node, value in mious.items() if value is not None), "")
     recall = scores.value(name, HONEST, recall_metric(scores))
-    return Rung(name, TITLES[pipeline[name].stage.name], values.get(node), node, recall)
+    return Rung(name, TITLES[pipeline[name].stage.name], mious.get(miou_node), miou_node, recall)
 
 
 def _compared(rungs: list[Rung], recall: str) -> list[Rung]:
-    judged = []
+    """The rungs with their verdicts."""
+    compared = []
     for number, rung in enumerate(rungs):
         changes: dict[str, list[tuple[str, float]]] = {}
         for metric, key in (("mIoU", "miou"), (recall, "recall")):
@@ -108,15 +111,13 @@ def _compared(rungs: list[Rung], recall: str) -> list[Rung]:
                 changes.setdefault(before[-1].title, []).append((metric, change))
         every = [change for listed in changes.values() for _, change in listed]
         better = None if not every or min(every) <= _EQUAL < max(every) else min(every) > _EQUAL
-        words = " ".join(_sentence(title, listed) for title, listed in changes.items())
-        judged.append(
-            Rung(rung.node, rung.title, rung.miou, rung.miou_node, rung.recall, words or "Where it starts.", better)
-        )
-    return judged
+        verdict = " ".join(_sentence(title, listed) for title, listed in changes.items()) or "The starting point."
+        compared.append(replace(rung, verdict=verdict, is_better=better))
+    return compared
 
 
 def in_sentence(title: str) -> str:
-    """A title as it stands within a sentence."""
+    """A title as it is written inside a sentence."""
     return title if title.isupper() else title[:1].lower() + title[1:]
 
 

@@ -1,4 +1,4 @@
-"""What is in the store, and how far its pipeline has come."""
+"""What the store holds, and how far its pipeline has got."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ class Overview:
     """The store at a glance.
 
     Attributes:
-        source: what its images are. splits: name -> images that could be read.
-        newest: when the newest unit was committed, UTC; empty before the first. The page names no other time, so two
+        source: where its images come from.
+        splits: name of a split -> number of images that could be read.
+        newest: when the newest unit was committed, in UTC; empty if no unit was. The page shows no other time, so two
             reports of the same content are the same.
-        is_older: the layers that SQL shows are not those that this program would write: it was updated since.
+        is_older: the layers that SQL shows are not those that this program would write: it has been updated since.
     """
 
     store: str

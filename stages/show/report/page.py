@@ -1,4 +1,4 @@
-"""The page: one template makes HTML of what was read. No script, no network, one file."""
+"""The page: one template turns what was read into HTML. It is a single file without scripts or network access."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from stages.show.report.watch import Record
 __all__ = ["render"]
 
 MAX_ROWS = 30
-"""Classes of a node in a chart of the monitors."""
+"""How many classes of a node a chart of the monitors shows."""
 MAX_POINTS = 400
 MAX_PARTS = 12
 _HALVINGS = 16
-"""Of the image's area, in the histogram of areas."""
+"""How many times the histogram of areas halves the area of the image."""
 
 
 def render(contents: Contents, command: str = "pd") -> str:
-    """The page as HTML; equal contents give equal bytes.
+    """The page as HTML. Equal contents give equal bytes.
 
     Args:
-        command: how the reader calls ``pd`` on this store, in what the page says to run.
+        command: how the reader calls ``pd`` on this store; the page shows it in commands to run.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
@@ -57,7 +57,7 @@ def render(contents: Contents, command: str = "pd") -> str:
 
 
 def _most_by(rows: Sequence[Record], column: str) -> Sequence[Record]:
-    """All of them, or of many those with the largest values."""
+    """All rows; if there are more than ``MAX_ROWS``, those with the largest values."""
     if len(rows) <= MAX_ROWS:
         return rows
     return sorted(rows, key=lambda row: -(row[column] or 0.0))[:MAX_ROWS]
@@ -94,7 +94,7 @@ def _areas(rows: Sequence[Record]) -> Markup:
 
 
 def _class_bar(value: float, title: str, before: dict[str, float]) -> Markup:
-    marks = [charts.Mark(found, f"{stage}: {found:.2f}", n) for n, (stage, found) in enumerate(before.items())]
+    marks = [charts.Mark(miou, f"{stage}: {miou:.2f}", n) for n, (stage, miou) in enumerate(before.items())]
     return charts.bar(value, f"{title}: {value:.2f}", marks=marks)
 
 

@@ -1,4 +1,4 @@
-"""The numbers of the evaluations, by data set, as ``metrics`` has them."""
+"""The numbers of the evaluations from the table ``metrics``, by data set."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ WHERE protocol IN ('honest', 'reference') AND isfinite(value) ORDER BY ALL
 """
 
 Key = tuple[str, str, str, str, str]
-"""(node that is scored, protocol, metric, class or nothing, part or nothing)."""
+"""(node that is scored, protocol, metric, class, part); class and part may be empty."""
 
 
 @dataclass(frozen=True)
 class DatasetScores:
-    """What the evaluations against one ground truth found.
+    """The numbers of all evaluations against one ground truth.
 
     Attributes:
-        name: of the data set, as ``--dataset`` takes it. title: as the reader knows it.
-        evaluations: the pipeline's nodes of stage ``eval`` that have numbers, in its order.
-        values: number, in percent, by what it is about.
+        name: name of the data set for ``--dataset``.
+        title: name of the data set for the reader.
+        evaluations: the nodes of stage ``eval`` that have numbers, in the pipeline's order.
+        values: what a number is about -> the number, in percent.
     """
 
     name: str
@@ -43,7 +44,7 @@ class DatasetScores:
 
     @property
     def evaluated(self) -> list[str]:
-        """The nodes that are scored, in the order of their evaluations."""
+        """The nodes that were scored, in the order of their evaluations."""
         names = [name for node in self.evaluations for name in scored_nodes(node)]
         known = {key[0] for key in self.values}
         return [name for name in dict.fromkeys(names) if name in known]
@@ -53,7 +54,7 @@ class DatasetScores:
 
     @property
     def all_metrics(self) -> list[str]:
-        """Those about all classes."""
+        """The metrics over all classes."""
         return sorted({key[2] for key in self.values if not key[3]}, key=metric_place)
 
     def classes(self, evaluated: str, protocol: str) -> dict[str, float]:
@@ -66,24 +67,28 @@ class DatasetScores:
         return {key[4]: value for key, value in self.values.items() if key[:4] == wanted}
 
     def evaluation_of(self, evaluated: str, protocol: str) -> Node | None:
-        """The evaluation that scores a node by a protocol."""
+        """The evaluation that scores a node under a protocol."""
         fitting = (n for n in self.evaluations if getattr(n.settings, "protocol", "") in (protocol, "both"))
         return next((node for node in fitting if evaluated in scored_nodes(node)), None)
 
 
 def datasets_of(pipeline: Pipeline) -> dict[str, str]:
-    """Name of a data set -> the node of its parts, of those that an evaluation reads."""
+    """Name of a data set -> the node that writes its true parts.
+
+    These are the data sets that an evaluation reads; if the pipeline has no evaluation, all that it has.
+    """
     truths = [n.inputs["truth"][0] for n in pipeline.nodes.values() if n.stage.name == "eval"]
     drawn = [n.name for n in pipeline.nodes.values() if is_truth_of_parts(n)]
     return {dataset_name(name): name for name in dict.fromkeys(truths or drawn)}
 
 
 def read_scores(catalog: Catalog, pipeline: Pipeline, made_of: str, only: str = "") -> list[DatasetScores]:
-    """The data sets with numbers, in the pipeline's order.
+    """The data sets that have numbers, in the pipeline's order.
 
     Args:
-        made_of: name of the data set that the store was made of, which its node ``truth-parts`` is of; or empty.
-        only: name of the one data set that is wanted; empty for all.
+        made_of: name of the data set that the store was made from, whose parts are the node ``truth-parts``; may be
+            empty.
+        only: name of the only data set to read; empty for all.
 
     Raises:
         UsageError: the pipeline has no data set of this name.
@@ -91,23 +96,23 @@ def read_scores(catalog: Catalog, pipeline: Pipeline, made_of: str, only: str = 
     known = datasets_of(pipeline)
     wanted = {named_truth(only, known, made_of)} if only else set(known.values())
     rows = catalog.query(_NUMBERS).to_pylist()
-    found = []
+    scored = []
     for name, truth in known.items():
         nodes = [n for n in pipeline.nodes.values() if n.stage.name == "eval" and n.inputs["truth"] == (truth,)]
         title = made_of if made_of and name == "truth" else name
         scores = _of(DatasetScores(name, title), nodes, rows)
         if scores.values and truth in wanted:
-            found.append(scores)
-    return found
+            scored.append(scores)
+    return scored
 
 
 def _of(scores: DatasetScores, nodes: Iterable[Node], rows: list[dict[str, Any]]) -> DatasetScores:
     values: dict[Key, float] = {}
     kept = []
     for node in nodes:
-        own = [row for row in rows if row["node"] == node.name]
-        kept += [node] if own else []
-        for row in own:
+        node_rows = [row for row in rows if row["node"] == node.name]
+        kept += [node] if node_rows else []
+        for row in node_rows:
             key = (row["evaluated"], row["protocol"], row["metric"], row["class_name"], row["part_name"])
             values.setdefault(key, row["value"])
     return DatasetScores(scores.name, scores.title, tuple(kept), values)

@@ -1,4 +1,4 @@
-"""The losses of the trainings, from the rows that each left in ``metrics``."""
+"""The losses of the trainings, from the rows that each training has written to ``metrics``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ _LOSSES = "SELECT node, step, value FROM metrics WHERE protocol = 'train' AND me
 
 @dataclass(frozen=True)
 class Training:
-    """steps: (step, loss), rising."""
+    """The losses of one training.
+
+    Attributes:
+        steps: (step, loss), in rising order of the steps.
+    """
 
     node: str
     steps: tuple[tuple[int, float], ...]
 
 
 def read_trainings(catalog: Catalog, pipeline: Pipeline) -> list[Training]:
-    """The trainings that are finished, in the pipeline's order."""
+    """The finished trainings, in the pipeline's order."""
     rows = catalog.query(_LOSSES).to_pylist()
-    found = [
+    trainings = [
         Training(name, tuple((row["step"], row["value"]) for row in rows if row["node"] == name))
         for name in pipeline.nodes
     ]
-    return [training for training in found if training.steps]
+    return [training for training in trainings if training.steps]

@@ -1,4 +1,4 @@
-"""The monitors as the page shows them: each view read whole, and what stands out in it said in words."""
+"""The monitors as the page shows them: the rows of each view, and sentences about what stands out in them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ MIN_CHANGED = 0.01
 
 @dataclass(frozen=True)
 class Monitors:
-    """Rows of each monitor by node, in the pipeline's order; of ``coverage`` the narrowest input of each node.
+    """The rows of each monitor by node, in the pipeline's order.
 
     Attributes:
-        notes: what is out of the ordinary, a sentence each.
+        coverage: one row per node, for the input that has the fewest images.
+        notes: sentences about what is out of the ordinary.
     """
 
     parts: dict[str, list[Record]] = field(default_factory=dict)
@@ -43,12 +44,12 @@ class Monitors:
 
 
 def read_monitors(catalog: Catalog, pipeline: Pipeline) -> Monitors:
-    """All of them."""
+    """Read all monitors."""
     order = {name: number for number, name in enumerate(pipeline.nodes)}
 
     def rows(view: str) -> list[Record]:
-        found = catalog.query(f"SELECT * FROM {view}").to_pylist()
-        return sorted(found, key=lambda row: order.get(row["node"], len(order)))
+        records = catalog.query(f"SELECT * FROM {view}").to_pylist()
+        return sorted(records, key=lambda row: order.get(row["node"], len(order)))
 
     crf, collapse, coverage, dropped = (
         rows("crf_changes"),
@@ -56,7 +57,7 @@ def read_monitors(catalog: Catalog, pipeline: Pipeline) -> Monitors:
         _narrowest(rows("coverage")),
         rows("dropped"),
     )
-    # What people drew has no score.
+    # Masks that people drew have no score.
     scores = [row for row in rows("score_histogram") if not _is_drawn(pipeline, row["node"])]
     return Monitors(
         parts=_by_node(rows("parts_per_object")),
@@ -77,47 +78,48 @@ def _is_drawn(pipeline: Pipeline, node: str) -> bool:
 
 
 def what_stands_out(coverage: list[Record], crf: list[Record], collapse: list[Record]) -> tuple[str, ...]:
-    """What is out of the ordinary in rows of these three views, a sentence each."""
+    """One sentence for each finding that is out of the ordinary in the rows of these three views."""
     return (*_dropping(coverage), *_smoothing(crf), *_collapsing(collapse))
 
 
 def _by_node(rows: Iterable[Record]) -> dict[str, list[Record]]:
-    return {node: list(own) for node, own in groupby(rows, key=lambda row: row["node"])}
+    return {node: list(group) for node, group in groupby(rows, key=lambda row: row["node"])}
 
 
 def _narrowest(rows: list[Record]) -> list[Record]:
-    """Of a node that reads images and objects, the row about objects: fewer images are expected of it."""
-    return [min(own, key=lambda row: (row["images_in"], row["role"] == "images")) for own in _by_node(rows).values()]
+    """For each node, the row of the input with the fewest images; objects rather than images if they are equal."""
+    groups = _by_node(rows).values()
+    return [min(group, key=lambda row: (row["images_in"], row["role"] == "images")) for group in groups]
 
 
 def _dropping(rows: Iterable[Record]) -> Iterator[str]:
     for row in rows:
         if row["dropped"] > MAX_DROPPED * row["images_in"]:
-            share, given = 100 * row["dropped"] / row["images_in"], row["with_reason"]
-            why = f"{given:,} of them with a reason" if given else "none of them with a reason"
-            yield f"{row['node']} has nothing for {share:.1f} % of the images of {row['source']}, {why}."
+            share, with_reason = 100 * row["dropped"] / row["images_in"], row["with_reason"]
+            reasons = f"{with_reason:,} of them with a reason" if with_reason else "none of them with a reason"
+            yield f"{row['node']} has no rows for {share:.1f} % of the images of {row['source']}, {reasons}."
 
 
 def _smoothing(rows: Iterable[Record]) -> Iterator[str]:
-    for node, own in _by_node(rows).items():
-        for word, strange in (
-            ("more than half", [r for r in own if r["pixels_changed"] > MAX_CHANGED]),
-            ("less than 1 %", [r for r in own if r["pixels_changed"] < MIN_CHANGED]),
+    for node, group in _by_node(rows).items():
+        for share, unusual in (
+            ("more than half", [r for r in group if r["pixels_changed"] > MAX_CHANGED]),
+            ("less than 1 %", [r for r in group if r["pixels_changed"] < MIN_CHANGED]),
         ):
-            if strange:
-                yield f"{node} changes {word} of the pixels of {_classes(strange, own)}."
+            if unusual:
+                yield f"{node} changes {share} of the pixels of {_classes(unusual, group)}."
 
 
 def _collapsing(rows: Iterable[Record]) -> Iterator[str]:
-    for node, own in _by_node(rows).items():
-        for words, strange in (
-            (f"One cluster has more than {100 * MAX_LARGEST_SHARE:.0f} % of the segments", _over(own)),
-            ("Some clusters are empty", [r for r in own if r["empty"]]),
-            ("Clusters are very uneven", [r for r in own if (r["evenness"] or 0.0) < MIN_EVENNESS]),
-            ("Clusters are not apart (silhouette below 0)", [r for r in own if _is_mixed(r)]),
+    for node, group in _by_node(rows).items():
+        for problem, unusual in (
+            (f"One cluster has more than {100 * MAX_LARGEST_SHARE:.0f} % of the segments", _over(group)),
+            ("Some clusters are empty", [r for r in group if r["empty"]]),
+            ("Cluster sizes are very uneven", [r for r in group if (r["evenness"] or 0.0) < MIN_EVENNESS]),
+            ("Clusters are not separated (silhouette below 0)", [r for r in group if _is_mixed(r)]),
         ):
-            if strange:
-                yield f"{words} in {_classes(strange, own)} ({node})."
+            if unusual:
+                yield f"{problem} in {_classes(unusual, group)} ({node})."
 
 
 def _over(rows: Iterable[Record]) -> list[Record]:
@@ -131,5 +133,5 @@ def _is_mixed(row: Record) -> bool:
 def _classes(some: list[Record], every: list[Record]) -> str:
     if len(every) > 1 and len(some) == len(every):
         return f"all {len(every)} classes"
-    names = ", ".join(row["class_name"] or "other things" for row in some[:4])
+    names = ", ".join(row["class_name"] or "other objects" for row in some[:4])
     return names if len(some) <= 4 else f"{len(some)} of {len(every)} classes, such as {names}"

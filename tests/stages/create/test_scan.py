@@ -10,23 +10,23 @@ import pytest
 from pdstore import Store
 from pdstore.errors import StorageFailure, UsageError
 from schemas.pipeline import SourceSpec
-from stages.create.scan import scan
+from stages.create.scan import scan, scan_classes
 from stages.source.listing import Listing
 from tests.stages.datasets.published import photograph, polygon, write_coco
 
 
 def test_the_order_is_random_but_seeded(folder: Path) -> None:
-    """The same seed lists images in the same order, another seed in another; classes are mixed."""
+    """The same seed gives the same order, another seed gives another; classes are mixed."""
     source = SourceSpec(root=str(folder))
-    first, again, other = scan(source, set(), 0), scan(source, set(), 0), scan(source, set(), 1)
-    assert first == again != other and sorted(first) == sorted(other)
+    first, again, reseeded = scan(source, set(), 0), scan(source, set(), 0), scan(source, set(), 1)
+    assert first == again != reseeded and sorted(first) == sorted(reseeded)
     assert all(len({wnid for _, _, wnid in first[i : i + 6]}) == 2 for i in (0, 6))
 
 
-def test_a_folder_is_walked_once(
+def test_a_folder_is_walked_only_once(
     folder: Path, classical: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was checked before the store was made is what is listed: a walk of millions of files takes hours."""
+    """The images that were checked are the images that are listed: walking over millions of files takes hours."""
     walked = []
     monkeypatch.setattr(
         "stages.create.scan.os.walk", lambda root, walk=os.walk, **rest: walked.append(root) or walk(root)
@@ -36,7 +36,7 @@ def test_a_folder_is_walked_once(
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its images are not left out in silence."""
+    """Its images are not left out silently."""
     real = os.scandir
 
     def scandir(path: str) -> object:
@@ -45,39 +45,37 @@ def test_a_folder_that_cannot_be_read_is_an_error(folder: Path, monkeypatch: pyt
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(StorageFailure, match=r"cats: expected a folder that can be read, found Permission denied"):
+    with pytest.raises(StorageFailure, match=r"cats: this folder cannot be read: Permission denied"):
         scan(SourceSpec(root=str(folder)), set(), 0)
 
 
 @pytest.mark.parametrize("key", ["../x.jpg", "/etc/x.jpg", "cats/../../x.jpg", "a\\..\\x.jpg"])
 def test_keys_stay_inside_the_folder(key: str, folder: Path, tmp_path: Path, classical: Callable[..., Store]) -> None:
-    """A key of a list file that is absolute or leaves the folder is refused with its line."""
+    """A key that is absolute or leaves the folder is refused, and the error names its line in the list file."""
     listed = tmp_path / "list.txt"
     listed.write_text(f"# mine\ncats/01.jpg\n{key}\tcats\n")
-    with pytest.raises(UsageError, match=r"a key inside the image folder.*|list.txt, line 3"):
+    with pytest.raises(UsageError, match=r"list.txt, line 3: expected a key inside the image folder, found"):
         classical(source=SourceSpec(kind="list", root=str(folder), list_file=str(listed)))
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path, classical: Callable[..., Store]) -> None:
-    """Missing, a file, or empty: one error, and no store is made."""
+    """A missing folder, a file and an empty folder each give an error with the path, and no store is created."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    for name, found in (
-        ("nowhere", "found nothing"),
-        ("file", "found a file"),
-        ("empty", "expected images, found none"),
+    for name, problem in (
+        ("nowhere", "there is no such image folder"),
+        ("file", "the image folder is a file"),
+        ("empty", "there are no images here"),
     ):
-        with pytest.raises(UsageError, match=found):
+        with pytest.raises(UsageError, match=f"{tmp_path / name}: {problem}"):
             classical(source=SourceSpec(root=str(tmp_path / name)))
     assert list(tmp_path.glob("store*")) == []
 
 
 def test_a_file_name_that_is_not_utf8_is_refused(folder: Path, classical: Callable[..., Store], tmp_path: Path) -> None:
-    """The error shows the name in letters that every terminal has, and no store is made; a list can leave it out."""
+    """The error shows the name in ASCII, and no store is created; a list file can leave the image out."""
     os.rename(folder / "cats" / "01.jpg", os.fsencode(folder / "cats") + b"/\xe9.jpg")
-    with pytest.raises(
-        UsageError, match=r"expected a name in UTF-8, found 'cats/\\udce9.jpg'. Rename the file.*--list"
-    ):
+    with pytest.raises(UsageError, match=r"'cats/\\udce9.jpg' is not valid UTF-8. Rename the file.*--list"):
         classical()
     assert list(tmp_path.glob("store*")) == []
     (tmp_path / "list.txt").write_text("cats/03.jpg\n")
@@ -85,20 +83,20 @@ def test_a_file_name_that_is_not_utf8_is_refused(folder: Path, classical: Callab
     assert Listing(classical(source=source)).images == 1
 
 
-def test_a_data_set_with_a_name_that_is_no_text_is_refused(tmp_path: Path, classical: Callable[..., Store]) -> None:
-    """JSON can hold half a letter, of which no table can be made; it is met before the store is."""
+def test_a_data_set_with_a_name_that_is_not_text_is_refused(tmp_path: Path, classical: Callable[..., Store]) -> None:
+    """JSON can hold a lone surrogate, which no table can store; it is refused before the store is created."""
     write_coco(tmp_path / "pim" / "val.json", {"n02085620_1.JPEG": [(0, [polygon(0, 0, 4, 4)])]})
     content = json.loads((tmp_path / "pim" / "val.json").read_text())
     for category in content["categories"]:
         category["supercategory"] = "\ud800"
     (tmp_path / "pim" / "val.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match=r"expected a name in UTF-8, found '\\ud800'"):
+    with pytest.raises(UsageError, match=r"'\\ud800' is not valid UTF-8. Fix the names of the categories"):
         classical(source=SourceSpec(kind="dataset", root=str(tmp_path / "pim"), dataset="part_imagenet_val"))
     assert list(tmp_path.glob("store*")) == []
 
 
 def test_a_key_that_is_listed_again_is_one_image(folder: Path, tmp_path: Path) -> None:
-    """Also where it is spelled another way, or where one line says the class that the folder says anyway."""
+    """Even if a line spells the key differently, or names the class that the folder implies anyway."""
     (tmp_path / "list.txt").write_text("cats/01.jpg\n./cats/01.jpg\ncats//01.jpg\tcats\nval/dogs/00.jpg\n")
     source = SourceSpec(kind="list", root=str(folder), list_file=str(tmp_path / "list.txt"))
     assert sorted(scan(source, set(), 0)) == [("cats/01.jpg", "train", "cats"), ("val/dogs/00.jpg", "val", "dogs")]
@@ -108,17 +106,39 @@ def test_a_key_under_two_classes_is_refused(folder: Path, tmp_path: Path) -> Non
     """The error names the key, both classes and their lines."""
     (tmp_path / "list.txt").write_text("cats/01.jpg\n# again\ncats/03.jpg\ncats/01.jpg\ttabby\n")
     source = SourceSpec(kind="list", root=str(folder), list_file=str(tmp_path / "list.txt"))
-    with pytest.raises(
-        UsageError, match=r"list.txt: expected cats/01.jpg once, found it as cats in line 1 and as tabby in line 4"
-    ):
+    problem = r"list.txt: cats/01.jpg is listed twice, as cats in line 1 and as tabby in line 4"
+    with pytest.raises(UsageError, match=problem):
         scan(source, set(), 0)
 
 
-def test_an_image_of_two_splits_is_refused(tmp_path: Path) -> None:
-    """Held-out images of a data set that are also learned from would be scored too well."""
+def test_an_image_in_two_splits_is_refused(tmp_path: Path) -> None:
+    """Held-out images that are also trained on would score too well."""
     for split in ("train", "val", "test"):
         write_coco(tmp_path / f"{split}.json", {"n02085620_1.JPEG": [(0, [polygon(0, 0, 4, 4)])]})
     photograph(tmp_path / "train" / "n02085620" / "n02085620_1.JPEG")
     source = SourceSpec(kind="dataset", root=str(tmp_path), dataset="part_imagenet")
-    with pytest.raises(UsageError, match=r"found it as test/n02085620 and as train/n02085620"):
+    with pytest.raises(UsageError, match=r"is listed twice, as test/n02085620 and as train/n02085620"):
         scan(source, set(), 0)
+
+
+def test_an_imagenet_tree_needs_its_names(tmp_path: Path) -> None:
+    """Folders named by WordNet codes need labels.txt with a line for each folder; the line's name is the class."""
+    root = tmp_path / "net"
+    for key in ("train/n02958343/c.JPEG", "train/n01503061/b.JPEG", "val/n01503061/v.JPEG"):
+        photograph(root / key)
+    source = SourceSpec(root=str(root))
+    images = scan(source, set(), 0)
+    splits = [("train", "n01503061"), ("train", "n02958343"), ("val", "n01503061")]
+    assert sorted(image[1:] for image in images) == splits
+    for text, problem in (
+        (None, r"WordNet codes, but there is no labels.txt here.*n02958343,car"),
+        ("n02958343,car\n", r"labels.txt: there is no line for the class folders \['n01503061'\]"),
+        ("n02958343 car\n", r"labels.txt, line 1: expected 'wnid,name', found 'n02958343 car"),
+        ("n02958343,car\nn02958343,auto\n", r"labels.txt, line 2: the class n02958343 has two lines"),
+    ):
+        if text is not None:
+            (root / "labels.txt").write_text(text)
+        with pytest.raises(UsageError, match=problem):
+            scan_classes(source, images)
+    (root / "labels.txt").write_text("n02958343,car\nn01503061,bird\nn04194289,ship\n")
+    assert [(c.class_id, c.name) for c in scan_classes(source, images)] == [(0, "car"), (1, "bird"), (2, "ship")]

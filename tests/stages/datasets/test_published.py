@@ -107,10 +107,10 @@ def test_a_list_of_codes_selects_classes_of_any_folder(tmp_path: Path) -> None:
     (tmp_path / "imagenet/labels.txt").write_text(f"{DOG},dog\n{CAR},car\n")
     codes = tmp_path / "codes.txt"
     source = SourceSpec(root=str(tmp_path / "imagenet"), class_file=str(codes))
-    with pytest.raises(UsageError, match=r"codes.txt: expected a file of classes, found none"):
+    with pytest.raises(UsageError, match=r"codes.txt: there is no such file of classes"):
         create_store(str(tmp_path / "store"), source, read_preset("ground_truth"))
     codes.write_text("n00000001\n")
-    with pytest.raises(UsageError, match=r"expected images, found none. .*only those of classes in .*codes.txt"):
+    with pytest.raises(UsageError, match=r"there are no images here. .*only images of the classes in .*codes.txt"):
         create_store(str(tmp_path / "store"), source, read_preset("ground_truth"))
     codes.write_text(f"{DOG}\n")
     store = create_store(str(tmp_path / "store"), source, read_preset("ground_truth"))

@@ -18,35 +18,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_files_lie_in_imagenet_layout_with_a_line_for_each_class(folder: Path) -> None:
-    """Keys name files that can be opened, and labels.txt names every class folder."""
+def test_files_are_in_the_imagenet_layout(folder: Path) -> None:
+    """Keys name files that can be opened, and labels.txt has one line for each class folder."""
     for image in demo_images(12, 6):
         with Image.open(folder / image.key) as picture:
             assert picture.format == "JPEG" and picture.size == (96, 96) and picture.mode == "RGB"
     lines = (folder / "labels.txt").read_text().splitlines()
-    assert lines == [f"{thing.wnid},{thing.name}" for thing in CLASSES]
-    assert {p.name for p in (folder / "train").iterdir()} == {thing.wnid for thing in CLASSES}
+    assert lines == [f"{drawable.wnid},{drawable.name}" for drawable in CLASSES]
+    assert {p.name for p in (folder / "train").iterdir()} == {drawable.wnid for drawable in CLASSES}
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools under numpy 2
 def test_annotations_decode_to_the_drawn_parts(folder: Path) -> None:
-    """pycocotools reads the masks back as they were drawn, under PartImageNet-style categories."""
+    """pycocotools decodes the masks to what was drawn, and categories are named as in PartImageNet."""
     truth = json.loads((folder / "annotations.json").read_text())
     categories = {category["id"]: category for category in truth["categories"]}
     for image in demo_images(12, 6):
         drawn = draw(7, image.index, image.wnid).parts
-        found = [a for a in truth["annotations"] if a["image_id"] == image.index]
-        assert len(found) == len(drawn)
-        for annotation, (thing, part, mask) in zip(found, drawn, strict=True):
+        annotations = [a for a in truth["annotations"] if a["image_id"] == image.index]
+        assert len(annotations) == len(drawn)
+        for annotation, (name, part, mask) in zip(annotations, drawn, strict=True):
             category = categories[annotation["category_id"]]
-            assert category["name"] == f"{thing} {part}".title() and category["supercategory"] == thing
+            assert category["name"] == f"{name} {part}".title() and category["supercategory"] == name
             assert np.array_equal(coco.decode(annotation["segmentation"]).astype(bool), mask)
             assert annotation["area"] == mask.sum()
     assert [i["file_name"] for i in truth["images"]] == [i.key for i in demo_images(12, 6)]
 
 
-def test_writing_again_changes_nothing_and_other_numbers_are_written_anew(folder: Path, tmp_path: Path) -> None:
-    """A complete data set is left alone; a deleted annotations file or another seed draws it again, byte for byte."""
+def test_a_complete_data_set_is_not_drawn_again(folder: Path, tmp_path: Path) -> None:
+    """A second call changes no file; another folder gets the same bytes, and another seed draws other images."""
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     write_dataset(folder, seed=7, num_train=12, num_val=6)
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}

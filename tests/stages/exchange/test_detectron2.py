@@ -1,4 +1,4 @@
-"""On the real detectron2 where it is installed; the refusals that need none of it, everywhere."""
+"""With the real detectron2 where it is installed; errors that do not need it are tested everywhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZE = 32
 
 @pytest.fixture
 def catalog() -> Iterator[Any]:
-    """detectron2's catalog, cleared of what the test registers."""
+    """detectron2's catalog. What the test registers is removed afterwards."""
     data = pytest.importorskip("detectron2.data")
     before = set(data.DatasetCatalog.list())
     yield data
@@ -42,8 +42,8 @@ def rows_of(finished: Store, node: str) -> Any:
 
 
 def test_classes_are_those_of_the_node(finished: Store) -> None:
-    """Object classes for objects; class and part for parts; class and cluster for labels, in the vocabulary's order."""
-    vocabulary = [*(one.name for one in Listing(finished).classes()), "person"]
+    """Object classes for objects, class and part for parts, class and cluster for labels; in the vocabulary's order."""
+    vocabulary = [*(c.name for c in Listing(finished).classes()), "person"]
     objects = thing_classes(finished, "truth-objects")
     assert objects == [name for name in vocabulary if name in objects] and objects[-1] == "person"
     assert thing_classes(finished, "crf") == [f"{name} part" for name in thing_classes(finished, "detic")]
@@ -55,7 +55,7 @@ def test_classes_are_those_of_the_node(finished: Store) -> None:
 
 
 def test_two_classes_of_one_name_stay_two(bench) -> None:
-    """A crane is a bird and a machine: their external ids are added."""
+    """A crane is a bird or a machine: their external ids are added to the name."""
     classes = [ImageClass(0, "n02012849", "crane"), ImageClass(1, "n03126707", "crane")]
     Listing(bench.store).write_classes(classes)
     square = {"score": 1.0, "area": 1, "height": 1, "width": 1, "rle": masks.encode(np.ones((1, 1, 1)))[0]}
@@ -66,28 +66,30 @@ def test_two_classes_of_one_name_stay_two(bench) -> None:
 
 
 def test_a_node_without_masks_is_refused(finished: Store) -> None:
-    """A name that is wrong is met with the nearest, a node of another table with the tables that fit."""
-    with pytest.raises(UsageError, match="labels"):
+    """The error for a wrong name suggests the nearest; for a node of another table, it lists the tables that fit."""
+    with pytest.raises(UsageError, match=r"the pipeline has no node 'label'. Did you mean 'labels'"):
         thing_classes(finished, "label")
-    with pytest.raises(UsageError, match=r"a node that writes objects.*found ranking \(clusters\)"):
+    with pytest.raises(UsageError, match=r"objects, .* or predictions, found ranking, which writes clusters"):
         thing_classes(finished, "ranking")
 
 
-@pytest.mark.skipif(IS_INSTALLED, reason="needs that detectron2 is not installed")
-def test_detectron2_is_named_where_it_is_missing(finished: Store) -> None:
-    """The error says where its instructions are."""
-    with pytest.raises(UsageError, match=r"the package detectron2, found none\. Install it by https://detectron2"):
+@pytest.mark.skipif(IS_INSTALLED, reason="detectron2 is installed")
+def test_the_error_names_detectron2_if_it_is_missing(finished: Store) -> None:
+    """The error also says where to read how to install it."""
+    with pytest.raises(
+        UsageError, match=r"the package detectron2 is not installed\. Install it as described at https://detectron2"
+    ):
         register("any", finished, "labels")
 
 
 @needs_detectron2
 @pytest.mark.parametrize("node", ["detic", "crf", "truth-parts", "labels", "distill"])
 def test_every_mask_is_an_annotation(catalog, finished: Store, node: str) -> None:
-    """One dict an image with its file and size; one annotation a mask, with the very mask, its box and its class."""
+    """Each image has one dict with its file and size, and each mask one annotation with this mask, box and class."""
     names = register("all", finished, node)
     assert catalog.MetadataCatalog.get("all").thing_classes == names == thing_classes(finished, node)
     dicts = {record["image_id"]: record for record in catalog.DatasetCatalog.get("all")}
-    vocabulary = [*(one.name for one in Listing(finished).classes()), "person"]
+    vocabulary = [*(c.name for c in Listing(finished).classes()), "person"]
     for rows in rows_of(finished, node):
         rows = rows.take(rows["area"] > 0)
         for image_id, index in rows.by("image_id").items():
@@ -101,12 +103,12 @@ def test_every_mask_is_an_annotation(catalog, finished: Store, node: str) -> Non
                 assert annotation["bbox"] == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
             called = [names[a["category_id"]] for a in record["annotations"]]
             expected = [vocabulary[number] for number in own["category_id"].tolist()]
-            assert [name.startswith(one) for name, one in zip(called, expected, strict=True)] == [True] * len(called)
+            assert all(name.startswith(start) for name, start in zip(called, expected, strict=True))
 
 
 @needs_detectron2
 def test_sql_and_selections_choose(catalog, finished: Store) -> None:
-    """A condition over masks and images, and a frozen selection, leave the others out; class ids stay."""
+    """A condition over masks and images, or a frozen selection, leaves other masks out; class ids do not change."""
     names = register("chosen", finished, "labels", "i.split = 'val' AND m.cluster = 1")
     found = catalog.DatasetCatalog.get("chosen")
     assert {names[a["category_id"]][-2:] for record in found for a in record["annotations"]} == {" 1"}
@@ -115,18 +117,18 @@ def test_sql_and_selections_choose(catalog, finished: Store) -> None:
     selection = Selection(np.array(ids), finished.info.block_size)
     register("some", finished, "labels", selection=selection)
     assert [record["image_id"] for record in catalog.DatasetCatalog.get("some")] == sorted(ids)
-    with pytest.raises(UsageError, match="masks of the classes that are given"):
+    with pytest.raises(UsageError, match="of a mask is not among the classes given"):
         register("few", finished, "labels", classes=names[:1])
-    with pytest.raises(UsageError, match="a name that is free"):
+    with pytest.raises(UsageError, match="the dataset name 'chosen' is already taken"):
         register("chosen", finished, "labels")
 
 
 @needs_detectron2
 def test_packed_images_are_written_out(catalog, classical, run_all, folder: Path, tmp_path: Path) -> None:
-    """Where the store holds the image files, they are written to the folder that is named, byte by byte."""
+    """If the store holds the image files, they are written to the given folder, byte for byte."""
     store = classical("ingest.copy=true")
     run_all(store, ["ingest", "detic"])
-    with pytest.raises(UsageError, match="a folder for the packed images"):
+    with pytest.raises(UsageError, match="the images are packed in the store.*folder=DIR"):
         register("packed", store, "detic")
     register("packed", store, "detic", folder=tmp_path / "out")
     for record in catalog.DatasetCatalog.get("packed"):
@@ -135,7 +137,7 @@ def test_packed_images_are_written_out(catalog, classical, run_all, folder: Path
 
 
 def mask_rcnn() -> Any:
-    """A small Mask R-CNN's configuration."""
+    """The configuration of a small Mask R-CNN."""
     from detectron2.config import get_cfg
 
     given = get_cfg()
@@ -171,7 +173,7 @@ def mask_rcnn() -> Any:
 
 @needs_detectron2
 def test_detectron2_trains_on_the_labels(catalog, finished: Store) -> None:
-    """detectron2's own mapper reads every dict, and its own Mask R-CNN makes a step on them."""
+    """detectron2's mapper reads every dict, and its Mask R-CNN computes losses and gradients from them."""
     import torch
     from detectron2.modeling import build_model
     from detectron2.utils.events import EventStorage
@@ -194,7 +196,7 @@ def test_detectron2_trains_on_the_labels(catalog, finished: Store) -> None:
 
 @needs_detectron2
 def test_detectron2_evaluates_against_the_labels(catalog, finished: Store, tmp_path: Path) -> None:
-    """Its COCO evaluator converts the dataset by itself; the masks held against themselves score 100."""
+    """Its COCO evaluator converts the dataset by itself; the masks compared with themselves score 100."""
     import torch
     from detectron2.evaluation import COCOEvaluator
     from detectron2.structures import Boxes, Instances

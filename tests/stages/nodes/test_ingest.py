@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,15 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pdstore import PdError, Rows, Store, layout
-from pdstore.errors import InputMissing, UsageError
+from pdstore import PdError, Rows, Store
 from schemas.pipeline import PipelineSpec, SourceSpec
-from stages.create.store import add_images
 from stages.plan.project import Project
 from stages.plan.states import states
 from stages.run.options import RunOptions
 from stages.run.runner import run_node
-from stages.source.listing import Listing
 
 INGEST = PipelineSpec.parse({"block_size": 64, "nodes": {"ingest": {}}}, "pipeline")
 
@@ -170,57 +166,6 @@ def test_copied_images_need_the_folder_no_more(
         assert sum(m.rows[by_reference.layer(name, by_reference.current()[name]).table.name] for m in one.values())
 
 
-def test_added_images_open_new_blocks(
-    folder: Path, classical: Callable[..., Store], run_all: Callable[..., None], contents: Callable
-) -> None:
-    """Committed blocks stay as they are; barriers show as stale and --refresh computes them again."""
-    store = classical()
-    run_all(store)
-    before = contents(store)
-    for number in range(4):
-        Image.fromarray(NOISE + np.uint8(number)).resize((40, 40)).save(folder / "cats" / f"new{number}.png")
-    assert add_images(store, SourceSpec(root=str(folder))) == 4
-    assert add_images(store, SourceSpec(root=str(folder))) == 0
-    assert Listing(store).blocks == 6 and Listing(store).images == 16
-    assert [image.image_id for block in (4, 5) for image in Listing(store).read(block)] == [12, 13, 14, 15]
-    run_all(store, ["ingest", "detic", "grouping"])
-    with pytest.raises(InputMissing, match=r"all 6 units of crf, of which 2 are missing \(4, 5\)"):
-        run_all(store, ["ranking"], refresh=True)
-    run_all(store, ["crf"])
-    words = {state.node: state.word for state in states(Project.open(store))}
-    assert words == dict.fromkeys(("ingest", "detic", "grouping", "crf"), "done") | {
-        "ranking": "stale",
-        "labels": "partly done",
-    }
-    after = contents(store)
-    assert all(after[n][unit] == content for n in before for unit, content in before[n].items())
-    run_all(store, refresh=True)
-    assert {state.word for state in states(Project.open(store))} == {"done"}
-    assert contents(store)["ranking"] != before["ranking"]
-
-
-def test_images_of_another_folder_are_not_added(folder: Path, classical: Callable[..., Store], tmp_path: Path) -> None:
-    """They could never be read: the error names the store's folder, and the listing stays as it was."""
-    store = classical()
-    Image.fromarray(NOISE).save(folder / "cats" / "new.png")
-    shutil.copytree(folder, tmp_path / "other")
-    with pytest.raises(UsageError, match=rf"the image folder of the store, {folder}, found {tmp_path}/other.*--images"):
-        add_images(store, SourceSpec(root=str(tmp_path / "other")))
-    assert Listing(store).images == 12
-    (tmp_path / "link").symlink_to(folder)
-    assert add_images(store, SourceSpec(root=str(tmp_path / "link"))) == 1
-
-
-def test_strange_classes_are_not_added(folder: Path, classical: Callable[..., Store]) -> None:
-    """The vocabulary is fixed: images of a new class are refused, and the listing stays as it was."""
-    store = classical()
-    (folder / "birds").mkdir()
-    Image.fromarray(NOISE).save(folder / "birds" / "0.png")
-    with pytest.raises(UsageError, match=r"new ones: \['birds'\]"):
-        add_images(store, SourceSpec(root=str(folder)))
-    assert Listing(store).images == 12
-
-
 def test_a_list_file_chooses_images_and_classes(folder: Path, tmp_path: Path, classical: Callable[..., Store]) -> None:
     """A list names keys, and classes where the folder does not say them."""
     listed = tmp_path / "list.txt"
@@ -231,46 +176,3 @@ def test_a_list_file_chooses_images_and_classes(folder: Path, tmp_path: Path, cl
         "cats/01.jpg": "cats",
         "dogs/00.jpg": "puppy",
     }
-
-
-def test_an_imagenet_tree_needs_its_names(tmp_path: Path, classical: Callable[..., Store]) -> None:
-    """Folders named by WordNet codes need labels.txt, with a line for each; then the line's name is the class."""
-    root = tmp_path / "net"
-    for wnid in ("n02958343", "n01503061"):
-        (root / "train" / wnid).mkdir(parents=True)
-        (root / "train" / wnid / f"{wnid}_1.JPEG").write_bytes(JPEG)
-    (root / "val" / "n01503061").mkdir(parents=True)
-    (root / "val" / "n01503061" / "v.JPEG").write_bytes(JPEG)
-    source = SourceSpec(root=str(root))
-    with pytest.raises(
-        UsageError, match=r"labels.txt beside folders named by WordNet codes, found none.*n02958343,car"
-    ):
-        classical(source=source)
-    (root / "labels.txt").write_text("n02958343,car\n")
-    with pytest.raises(UsageError, match=r"found no line for \['n01503061'\]"):
-        classical(source=source)
-    for wrong in ("n02958343 car\n", "n02958343,car\nn02958343,auto\n"):
-        (root / "labels.txt").write_text(wrong)
-        with pytest.raises(UsageError, match=r"labels.txt, line [12]"):
-            classical(source=source)
-    (root / "labels.txt").write_text("n02958343,car\nn01503061,bird\nn04194289,ship\n")
-    store = classical(spec=INGEST, source=source)
-    ingest(store)
-    rows = read(store)
-    assert sorted(zip(rows["split"], rows["class_name"], rows["class_id"].tolist(), strict=True)) == [
-        ("train", "bird", 1),
-        ("train", "car", 0),
-        ("val", "bird", 1),
-    ]
-    assert [c.name for c in Listing(store).classes()] == ["car", "bird", "ship"]
-
-
-def test_a_store_that_exists_is_left_alone(folder: Path, classical: Callable[..., Store]) -> None:
-    """Making a store where one is says so and what to do; nothing of it changes."""
-    from stages.create.store import create_store
-
-    store = classical()
-    before = store.files.read(layout.PIPELINE)
-    with pytest.raises(UsageError, match=r"expected no store, found one that is already there.*--add"):
-        create_store(store.url, SourceSpec(root=str(folder)), INGEST)
-    assert store.files.read(layout.PIPELINE) == before

@@ -108,7 +108,7 @@ def test_a_stopped_and_killed_training_ends_with_the_same_weights(
     stop_after(process, 1, 0.0, signal.SIGTERM)
     code, _, err = outcome(process)
     assert code == 75, err
-    assert "SIGTERM: stopping after this batch" in err and "a request to stop after step" in err
+    assert "SIGTERM: stopping after this batch" in err and "stopped at step" in err
     fingerprint = store.current()["segmenter"]
     assert store.layer("segmenter", fingerprint).units() == [] == store.files.names(f"leases/segmenter/{fingerprint}")
     assert Path(store.url, layout.checkpoints("segmenter", fingerprint), "checkpoints").exists()

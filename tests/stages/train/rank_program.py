@@ -1,4 +1,4 @@
-"""What torchrun starts in the tests: ``pd``, writing down the images of every batch that a rank was given."""
+"""What torchrun starts in the tests: ``pd``, which here records the images of every batch that a rank gets."""
 
 from __future__ import annotations
 

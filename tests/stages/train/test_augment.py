@@ -18,14 +18,14 @@ def square(size: int = 64) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_all_off_leaves_the_image_as_it_is() -> None:
-    """No change asked for, no pixel resampled."""
+    """If no change is set, no pixel is resampled."""
     image, masks = square()
     same_image, same_masks = augment(image, masks, OFF, 0, 0, 0)
     assert np.array_equal(same_image, image) and np.array_equal(same_masks, masks)
 
 
 def test_a_flip_mirrors_image_and_masks_exactly() -> None:
-    """Flipping is left to right and loses nothing."""
+    """Flips are left to right and exact."""
     image, masks = square()
     settings = OFF.model_copy(update={"flip_ratio": 1.0})
     flipped_image, flipped_masks = augment(image, masks, settings, 0, 0, 0)
@@ -33,7 +33,7 @@ def test_a_flip_mirrors_image_and_masks_exactly() -> None:
 
 
 def test_changes_depend_on_seed_epoch_and_image_alone() -> None:
-    """The same three numbers give the same bytes; any other gives other bytes."""
+    """The same three numbers give the same bytes; if one of them differs, the bytes differ."""
     image, masks = square()
     first = augment(image, masks, ALL, 1, 2, 3)
     assert all(np.array_equal(a, b) for a, b in zip(first, augment(image, masks, ALL, 1, 2, 3), strict=True))
@@ -43,7 +43,7 @@ def test_changes_depend_on_seed_epoch_and_image_alone() -> None:
 
 @pytest.mark.parametrize("image_id", range(8))
 def test_masks_move_with_the_image(image_id: int) -> None:
-    """A mask painted into the image is found where the changed mask says, up to the resampled border."""
+    """A mask that is painted into the image ends up where the changed mask is, up to the resampled border."""
     masks = square()[1][:1]
     image = np.where(masks[0][..., None], np.uint8(255), np.uint8(0)) * np.ones(3, np.uint8)
     settings = ALL.model_copy(update={"colour": 0.0, "shift_ratio": 0.0, "crop_min_ratio": 1.0, "scale_max": 0.9})
@@ -54,8 +54,8 @@ def test_masks_move_with_the_image(image_id: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 8, 9, 19])
-def test_a_mask_moves_the_same_in_any_company(count: int) -> None:
-    """However many overlapping masks an image has, and however they lie in memory, each is changed as if alone."""
+def test_masks_move_independently_of_each_other(count: int) -> None:
+    """However many overlapping masks an image has, and whatever their memory layout, each changes as if alone."""
     image, rng = square()[0], np.random.default_rng(count)
     masks = np.asfortranarray(rng.random((count, 64, 64)) < 0.4)
     together = augment(image, masks, ALL, 3, 0, 0)[1]
@@ -64,8 +64,8 @@ def test_a_mask_moves_the_same_in_any_company(count: int) -> None:
         assert np.array_equal(augment(image, mask[None], ALL, 3, 0, 0)[1][0], moved)
 
 
-def test_any_frame_is_brought_to_the_square_and_large_ones_are_averaged() -> None:
-    """A wide image fits by its long side; shrinking keeps its mean instead of picking pixels."""
+def test_any_frame_is_fitted_into_the_square_and_large_images_are_averaged() -> None:
+    """A wide image is fitted by its long side, and shrinking averages pixels instead of picking some."""
     image = np.zeros((200, 400, 3), np.uint8)
     image[:, ::2] = 200
     pixels, masks = augment(image, np.ones((1, 200, 400), bool), OFF, 0, 0, 0)

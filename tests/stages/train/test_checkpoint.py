@@ -8,8 +8,8 @@ from stages.train import checkpoint
 CPU = torch.device("cpu")
 
 
-def test_the_newest_comes_back_and_only_the_last_stay(tmp_path: Path) -> None:
-    """Steps are ordered by number; leftovers of killed writers go."""
+def test_the_newest_is_read_and_only_the_last_are_kept(tmp_path: Path) -> None:
+    """Checkpoints are ordered by step, and leftovers of killed writers are removed."""
     assert checkpoint.newest(tmp_path, CPU) is None and checkpoint.last_good(tmp_path) == "none yet"
     (tmp_path / ".step_00000001.pt.dead").write_bytes(b"half")
     for step in (2, 10, 9):
@@ -20,13 +20,13 @@ def test_the_newest_comes_back_and_only_the_last_stay(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
-    """A file that would import something when read is passed over."""
+    """A file that would import something when it is read is skipped."""
     torch.save({"step": 1, "path": Path("/")}, tmp_path / "step_00000001.pt")
     assert checkpoint.newest(tmp_path, CPU) is None
 
 
-def test_a_failed_write_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk is full in the middle of a write, the previous checkpoint is still the newest."""
+def test_a_failed_write_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk is full in the middle of a write, the previous checkpoint is still the newest."""
     checkpoint.write(tmp_path, 1, {"step": 1}, keep=2)
 
     def full(state: object, file: object) -> None:

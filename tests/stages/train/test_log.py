@@ -12,7 +12,7 @@ from stages.train.log import TrainingLog, read_log
 
 
 def test_a_resumed_log_holds_each_step_once(tmp_path: Path) -> None:
-    """Steps after the checkpoint are dropped, and the half line that a killed process left."""
+    """Steps after the checkpoint are dropped, and so is the incomplete line that a killed process left."""
     log = TrainingLog(tmp_path, TrainSettings(), "test", {})
     for step in (1, 2, 3):
         log.add(step, {"loss": float(step)})
@@ -26,7 +26,7 @@ def test_a_resumed_log_holds_each_step_once(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_weights_and_biases_gets_a_copy_under_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Offline a run is written to the folder: values, pictures and settings; resumed, it keeps its id."""
+    """Offline, a run is written to the folder with values, pictures and settings; a resumed run keeps its id."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "wandb_home"))

@@ -12,18 +12,19 @@ MASKS[0, :16], MASKS[1, 20:] = 1, 1
 LABELS = torch.tensor([1, 0])
 
 
-def said(order: list[int], sure: float = 20.0) -> Queries:
-    """Queries that say the two masks and their classes in the given order, and "no object" last."""
-    logits = torch.full((1, 3, 3), -sure)
+def predicted(order: list[int], logit: float = 20.0) -> Queries:
+    """Queries that predict the two masks and their classes in the given order, and "no object" last."""
+    logits = torch.full((1, 3, 3), -logit)
     for query, number in enumerate(order):
-        logits[0, query, LABELS[number]] = sure
-    logits[0, 2, 2] = sure
-    masks = torch.full((1, 3, 32, 32), -sure)
-    masks[0, :2] = (MASKS[order] * 2 - 1) * sure
+        logits[0, query, LABELS[number]] = logit
+    logits[0, 2, 2] = logit
+    masks = torch.full((1, 3, 32, 32), -logit)
+    masks[0, :2] = (MASKS[order] * 2 - 1) * logit
     return Queries(logits, masks, torch.zeros(1, 3, 32))
 
 
-NEAR = 5.0  # points on a mask's border fall between two pixels and cost a little; a wrong mask or class costs ten times
+# Points on the border of a mask fall between two pixels and cost a little; a wrong mask or class costs ten times more.
+NEAR = 5.0
 
 
 def loss(queries: Queries, **changes: float) -> float:
@@ -33,29 +34,29 @@ def loss(queries: Queries, **changes: float) -> float:
 
 def test_right_queries_cost_nothing_in_any_order() -> None:
     """Matching finds the query of each mask."""
-    assert loss(said([0, 1])) < NEAR
-    assert loss(said([1, 0])) < NEAR
+    assert loss(predicted([0, 1])) < NEAR
+    assert loss(predicted([1, 0])) < NEAR
 
 
-def test_every_layer_is_judged() -> None:
+def test_every_layer_has_a_loss() -> None:
     """A wrong earlier layer adds its loss."""
-    right, wrong = said([0, 1]), said([0, 0])
+    right, wrong = predicted([0, 1]), predicted([0, 0])
     deep = Queries(right.class_logits, right.mask_logits, right.features, (wrong,))
     assert loss(wrong) > 5 * NEAR
     assert abs(loss(deep) - loss(wrong)) < NEAR
 
 
 def test_weights_scale_their_terms() -> None:
-    """Without mask and dice weights a wrong mask costs nothing; without the class weight neither does a class."""
-    queries = said([0, 1])
+    """Without mask and dice weights a wrong mask costs nothing; without the class weight, nor does a wrong class."""
+    queries = predicted([0, 1])
     bad_mask = Queries(queries.class_logits, -queries.mask_logits, queries.features)
     bad_class = Queries(queries.class_logits.roll(1, -1), queries.mask_logits, queries.features)
     assert loss(bad_mask) > 5 * NEAR > NEAR > loss(bad_mask, mask_weight=0, dice_weight=0)
     assert loss(bad_class) > 5 * NEAR > NEAR > loss(bad_class, class_weight=0)
 
 
-def test_an_image_without_masks_learns_no_object() -> None:
-    """The loss is finite and small where every query says so."""
+def test_an_image_without_masks_teaches_no_object() -> None:
+    """The loss is finite, and small if every query predicts "no object"."""
     nothing = torch.full((1, 3, 3), -20.0)
     nothing[..., 2] = 20.0
     queries = Queries(nothing, torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32))
@@ -65,9 +66,9 @@ def test_an_image_without_masks_learns_no_object() -> None:
 
 
 def drawn(images: int, layers: int = 1) -> tuple[Queries, list[torch.Tensor], list[torch.Tensor]]:
-    """Random queries of ``layers`` layers, and 0 to 3 random smooth masks an image."""
+    """Random queries of ``layers`` layers, and 0 to 3 random smooth masks per image."""
     source = torch.Generator().manual_seed(3)
-    said = [
+    outputs = [
         Queries(
             torch.randn(images, 5, 4, generator=source),
             3 * torch.randn(images, 5, 8, 8, generator=source),
@@ -78,13 +79,13 @@ def drawn(images: int, layers: int = 1) -> tuple[Queries, list[torch.Tensor], li
     masks = [(torch.rand(i % 4, 4, 4, generator=source) > 0.5).float().repeat_interleave(8, 1) for i in range(images)]
     masks = [mask.repeat_interleave(8, 2) for mask in masks]
     labels = [torch.randint(0, 3, (len(mask),), generator=source) for mask in masks]
-    last = said[-1]
-    return Queries(last.class_logits, last.mask_logits, last.features, tuple(said[:-1])), masks, labels
+    last = outputs[-1]
+    return Queries(last.class_logits, last.mask_logits, last.features, tuple(outputs[:-1])), masks, labels
 
 
 @pytest.mark.parametrize("importance", [0.0, 0.75])
 def test_it_is_the_loss_of_the_published_network(importance: float) -> None:
-    """Terms equal those of transformers' Mask2FormerLoss up to what random points leave open."""
+    """Each term equals that of Mask2FormerLoss in transformers, up to the randomness of the points."""
     queries, masks, labels = drawn(4)
     settings = TrainSettings(num_points=20_000, importance_ratio=importance)
     ours = PartLoss(3, settings)(queries, masks, labels, [(i,) for i in range(4)])
@@ -97,7 +98,7 @@ def test_it_is_the_loss_of_the_published_network(importance: float) -> None:
 
 
 def test_a_batch_in_pieces_has_the_loss_of_the_whole() -> None:
-    """Ranks and micro-batches add up, for points depend on the image and totals on the whole batch."""
+    """Ranks and micro-batches add up, because points depend on the image and totals on the whole batch."""
     queries, masks, labels = drawn(6, layers=2)
     judge, keys = PartLoss(3, TrainSettings(num_points=64)), [(7, i) for i in range(6)]
     whole = judge(queries, masks, labels, keys)
@@ -113,8 +114,8 @@ def test_a_batch_in_pieces_has_the_loss_of_the_whole() -> None:
     assert added == pytest.approx({name: float(value) for name, value in whole.items()}, rel=1e-5)
 
 
-def test_of_more_masks_than_queries_the_largest_are_taken() -> None:
-    """Six masks and five queries: the smallest is not asked for, and nothing breaks."""
+def test_the_largest_masks_are_used_if_there_are_more_than_queries() -> None:
+    """With six masks and five queries, the smallest mask is left out."""
     queries, _, _ = drawn(1)
     masks = torch.zeros(6, 32, 32)
     for i in range(6):

@@ -10,7 +10,7 @@ SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim
 
 
 def test_cosine_warms_up_and_falls_to_zero() -> None:
-    """The factor rises over the warm-up, is 1 after it, and ends near 0."""
+    """The factor rises during the warm-up, is 1 after it, and ends near 0."""
     settings = TrainSettings(steps=100, schedule="cosine", warmup_steps=10, warmup_factor=0.0)
     factors = [rate(step, settings) for step in range(100)]
     assert factors[0] == pytest.approx(0.1) and factors[10] == 1
@@ -19,28 +19,28 @@ def test_cosine_warms_up_and_falls_to_zero() -> None:
 
 
 def test_multistep_falls_tenfold_at_each_milestone() -> None:
-    """The authors' schedule: 1, then 0.1, then 0.01; their warm-up factor of 1.0 changes nothing."""
+    """The schedule of the authors: 1, then 0.1, then 0.01. Their warm-up factor of 1.0 has no effect."""
     settings = TrainSettings(steps=100, milestones=(60, 80))
     assert [rate(step, settings) for step in (0, 59, 60, 80)] == pytest.approx([1, 1, 0.1, 0.01])
 
 
 def test_norms_biases_and_embeddings_do_not_decay_and_the_backbone_learns_slower() -> None:
-    """Every parameter lies in one group with the right decay and rate."""
+    """Every parameter is in exactly one group, with the right decay and rate."""
     network = build(SMALL, 3)
     optimiser = make_optimiser(network, TrainSettings(backbone_lr_ratio=0.1))
     set_rate(optimiser, 0, TrainSettings(lr=1.0))
-    found = {id(p): (g["weight_decay"], g["lr"]) for g in optimiser.param_groups for p in g["params"]}
+    groups = {id(p): (g["weight_decay"], g["lr"]) for g in optimiser.param_groups for p in g["params"]}
     learning = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
-    assert len(found) == len(learning)
+    assert len(groups) == len(learning)
     for name, parameter in learning:
-        decay, lr = found[id(parameter)]
+        decay, lr = groups[id(parameter)]
         assert lr == pytest.approx(0.1 if "pixel_level_module.encoder" in name else 1.0)
         plain = parameter.ndim == 1 or "queries_" in name or "transformer_module.level_embed" in name
         assert decay == (0.0 if plain else 0.05), name
 
 
 def test_frozen_parameters_are_left_out_and_their_batch_norms_stand_still() -> None:
-    """Freezing the backbone takes it out of the optimiser, and its running statistics do not move."""
+    """Freezing the backbone takes it out of the optimiser, and its running statistics do not change."""
     network = build(SMALL, 3).train()
     freeze(network, ("pixel_level_module.encoder",))
     optimiser = make_optimiser(network, TrainSettings())
@@ -53,7 +53,7 @@ def test_frozen_parameters_are_left_out_and_their_batch_norms_stand_still() -> N
 
 
 def test_averaging_starts_late_and_follows_the_weights() -> None:
-    """Nothing before its start; then the first weights, then a slow approach."""
+    """There is no average before the start; then it is the first weights, and then it follows slowly."""
     layer = nn.Linear(1, 1, bias=False)
     average = AveragedWeights(TrainSettings(steps=10, ema_decay=0.9, ema_start_ratio=0.5))
     for step, value in ((4, 5.0), (5, 1.0), (6, 2.0)):

@@ -1,4 +1,4 @@
-"""Trainings of several ranks, started by torchrun on the demo's store: the same batches, the same losses."""
+"""Trainings with several ranks, started by torchrun on the demo's store, have the same batches and losses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHANGES = [f"{NODE}.steps=8", f"{NODE}.lr=0.001", f"{NODE}.checkpoint_every=3", 
 
 
 def train(store: Store, trace: Path, ranks: int, die_at: int = -1) -> subprocess.CompletedProcess[str]:
-    """Run the node with torchrun, or without it for one rank."""
+    """Run the node under torchrun, or directly if there is one rank."""
     trace.mkdir(exist_ok=True)
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
     command = [sys.executable, *torchrun, str(PROGRAM), "--store", store.url, "stage", "run", NODE, *CHANGES]
@@ -36,17 +36,17 @@ def train(store: Store, trace: Path, ranks: int, die_at: int = -1) -> subprocess
 
 
 def batches(trace: Path) -> dict[int, list[int]]:
-    """Step -> image ids of the batch, the ranks' shares side by side."""
-    found: dict[int, list[int]] = {}
+    """Step -> image ids of the batch: the shares of the ranks, one after the other."""
+    image_ids_of: dict[int, list[int]] = {}
     for file in sorted(trace.glob("rank*.jsonl")):
         steps = dict(json.loads(line) for line in file.read_text().splitlines())
         for step, image_ids in steps.items():
-            found.setdefault(step, []).extend(image_ids)
-    return found
+            image_ids_of.setdefault(step, []).extend(image_ids)
+    return image_ids_of
 
 
 def losses(store: Store) -> list[float]:
-    # The finished store has a log of its own, of the layer that --new-layer replaced.
+    # The finished store also has the log of the layer that --new-layer replaced.
     log = max(Path(store.url).glob(f"checkpoints/{NODE}/*/log.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 9))
@@ -59,7 +59,7 @@ def weights(store: Store, contents: Callable) -> str:
 
 @pytest.fixture(scope="module")
 def alone(finished: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
-    """One process, undisturbed."""
+    """A training in one process that was not interrupted."""
     import shutil
 
     folder = tmp_path_factory.mktemp("alone")
@@ -70,10 +70,10 @@ def alone(finished: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[St
     return store, folder / "trace"
 
 
-def test_two_ranks_see_the_batches_of_one_and_lose_alike(
+def test_two_ranks_have_the_batches_and_losses_of_one(
     alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
 ) -> None:
-    """Image ids are identical batch by batch; losses agree within 1e-4, for statistics and totals span the ranks."""
+    """Image ids are identical batch by batch, and losses agree within 1e-4: statistics and totals span the ranks."""
     store = copy_store()
     done = train(store, tmp_path / "trace", 2)
     assert done.returncode == 0, done.stderr
@@ -84,19 +84,19 @@ def test_two_ranks_see_the_batches_of_one_and_lose_alike(
 def test_killed_and_resumed_it_ends_bit_for_bit(
     alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path, contents: Callable
 ) -> None:
-    """kill -9 in the middle of a step, then the same command: weights and rows of the undisturbed run."""
+    """After kill -9 in a step, the same command ends with the weights and rows of the run without interruption."""
     store = copy_store()
     assert train(store, tmp_path / "first", 1, die_at=5).returncode == -9
     done = train(store, tmp_path / "second", 1)
     assert done.returncode == 0, done.stderr
-    assert min(batches(tmp_path / "second")) == 3  # of the last checkpoint
+    assert min(batches(tmp_path / "second")) == 3  # the step of the last checkpoint
     assert weights(store, contents) == weights(alone[0], contents)
 
 
-def test_another_number_of_ranks_goes_on_with_the_same_batches(
+def test_another_number_of_ranks_continues_with_the_same_batches(
     alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
 ) -> None:
-    """Two ranks are killed, one finishes: no batch is lost, doubled or changed."""
+    """Two ranks are killed and one rank finishes: no batch is lost, repeated or changed."""
     store = copy_store()
     assert train(store, tmp_path / "first", 2, die_at=4).returncode != 0
     done = train(store, tmp_path / "second", 1)
@@ -107,7 +107,7 @@ def test_another_number_of_ranks_goes_on_with_the_same_batches(
 
 
 def test_workers_of_a_training_are_ranks_and_stop_together(copy_store: Callable[..., Store], tmp_path: Path) -> None:
-    """`--workers 2`, then SIGTERM: both write down one step, exit code 75, one error; a mistake is said once too."""
+    """`--workers 2`, then SIGTERM: both stop at one step, with exit code 75 and one error. So does a usage error."""
     store = copy_store(NODE)
     words = [f"{NODE}.steps=100000", "--new-layer", "--workers", "2"]
     command = [sys.executable, "-m", "cli", "--store", store.url, "stage", "run", NODE, *words]
@@ -128,11 +128,11 @@ def test_workers_of_a_training_are_ranks_and_stop_together(copy_store: Callable[
         [*command, f"{NODE}.batch_size=5"], env=environment, capture_output=True, text=True, timeout=60
     )
     assert bad.returncode == 2 and "Traceback" not in bad.stderr
-    assert bad.stderr.count("expected a batch that 2 ranks share evenly, found 5") == 1
+    assert bad.stderr.count("2 ranks cannot share a batch of 5 evenly") == 1
 
 
 def test_alone_nothing_is_changed() -> None:
-    """One rank keeps torch's batch norm, and sums are the values themselves."""
+    """A single rank keeps the batch norm of torch, and sums are the values themselves."""
     network = nn.Sequential(nn.BatchNorm2d(3))
     synchronise_norms(network, ALONE)
     assert type(network[0]) is nn.BatchNorm2d

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,20 +35,20 @@ def choose(store: Store, name: str = "test", split: str = "train", **settings: f
 
 
 def test_a_selection_is_what_sql_says(copy_store: Callable[..., Store]) -> None:
-    """The images of the split that have a mask which is large and sure enough, by rising number."""
+    """The images of the split with a mask that is large enough and has a high enough score, in rising order."""
     store = copy_store()
     sql = (
         "SELECT DISTINCT image_id FROM labels JOIN images USING (image_id) WHERE split = 'train' "
         "AND labels.node = 'labels' AND object_ratio > 0.1 ORDER BY 1"
     )
     expected = Catalog(store, TABLES.values(), store.current()).query(sql).column(0).to_pylist()
-    found = choose(store, min_part_ratio=0.1)
-    assert len(found) > 0 and found.image_ids.tolist() == expected
-    assert found.block_of_row.tolist() == [i // 8 for i in expected]
+    selection = choose(store, min_part_ratio=0.1)
+    assert len(selection) > 0 and selection.image_ids.tolist() == expected
+    assert selection.block_of_row.tolist() == [i // 8 for i in expected]
 
 
 def test_samples_are_what_the_tables_say(copy_store: Callable[..., Store]) -> None:
-    """Pixels, masks, labels and object class of a sample are those of its rows."""
+    """The pixels, masks, labels and object class of a sample are those of its rows."""
     store = copy_store()
     selection = choose(store)
     source = StoreSource(unit_of(store), selection, choice_of(), window=2)
@@ -55,19 +56,19 @@ def test_samples_are_what_the_tables_say(copy_store: Callable[..., Store]) -> No
     for decode in source.read(np.arange(len(source))[::-1]):
         sample = decode()
         block = sample.image_id // 8
-        rows, own = labels.read(block), images.read(block)
-        mine = rows.take(rows["image_id"] == sample.image_id)
-        row = own["image_id"].tolist().index(sample.image_id)
-        assert sample.object_class == own["class_id"][row]
-        assert sample.image.shape == (own["height"][row], own["width"][row], 3)
-        assert sample.labels.tolist() == mine["cluster"].tolist()
-        assert (sample.masks == masks.decode(mine.ragged("rle"), *sample.image.shape[:2])).all()
+        image_rows, label_rows = images.read(block), labels.read(block)
+        label_rows = label_rows.take(label_rows["image_id"] == sample.image_id)
+        row = image_rows["image_id"].tolist().index(sample.image_id)
+        assert sample.object_class == image_rows["class_id"][row]
+        assert sample.image.shape == (image_rows["height"][row], image_rows["width"][row], 3)
+        assert sample.labels.tolist() == label_rows["cluster"].tolist()
+        assert (sample.masks == masks.decode(label_rows.ragged("rle"), *sample.image.shape[:2])).all()
 
 
-def test_small_and_unsure_masks_are_no_targets(copy_store: Callable[..., Store]) -> None:
-    """What the selection asks of a mask holds for every mask of a sample, not only for one."""
+def test_small_masks_are_not_targets(copy_store: Callable[..., Store]) -> None:
+    """The condition of the selection holds for every mask of a sample, not only for one of them."""
     store = copy_store()
-    rows = [r for r in store.layer("labels", store.current()["labels"]).scan()]
+    rows = list(store.layer("labels", store.current()["labels"]).scan())
     ratio = float(np.median(np.concatenate([r["object_ratio"] for r in rows])))
     choice, selection = choice_of(min_part_ratio=ratio), choose(store, min_part_ratio=ratio)
     source = StoreSource(unit_of(store), selection, choice, window=2)
@@ -78,7 +79,7 @@ def test_small_and_unsure_masks_are_no_targets(copy_store: Callable[..., Store])
 
 
 def test_memory_is_bounded_by_the_window(copy_store: Callable[..., Store]) -> None:
-    """At most two windows of blocks are held, whatever the order of reading."""
+    """At most two windows of blocks are in memory, whatever the order of reading."""
     store = copy_store()
     source = StoreSource(unit_of(store), choose(store), choice_of(), window=1)
     blocks = set(source.block_of_row.tolist())
@@ -89,7 +90,7 @@ def test_memory_is_bounded_by_the_window(copy_store: Callable[..., Store]) -> No
 
 
 def test_a_selection_is_frozen(copy_store: Callable[..., Store]) -> None:
-    """What is committed later does not change what a training that has begun sees."""
+    """Blocks that are committed later do not change what a training sees that has already begun."""
     store = copy_store()
     store.layer("labels", store.current()["labels"]).withdraw(0)
     before = choose(store).image_ids.tolist()
@@ -102,10 +103,10 @@ def test_a_selection_is_frozen(copy_store: Callable[..., Store]) -> None:
     assert min(choose(store, name="later").image_ids.tolist()) < 8
 
 
-def test_a_training_that_is_refreshed_chooses_anew(
+def test_a_refreshed_training_chooses_its_images_again(
     copy_store: Callable[..., Store], run_all: Callable[..., None], finished: Store, contents: Callable
 ) -> None:
-    """A stale training under --refresh starts from its first step on all that is there now."""
+    """A stale training under --refresh starts from its first step, on everything that is committed now."""
     store = copy_store("proposal-train")
     crf = store.layer("crf", store.current()["crf"])
     crf.withdraw(0)
@@ -122,18 +123,18 @@ def test_a_training_that_is_refreshed_chooses_anew(
 
 
 def test_nothing_to_train_on_is_refused(copy_store: Callable[..., Store]) -> None:
-    """No image has such a mask: the error names the split and the conditions, and freezes nothing for good."""
+    """If no image has such a mask, the error names the split and the condition, and no selection is kept."""
     store = copy_store()
-    with pytest.raises(InputMissing, match=r"images to train on, found none of split 'train' with .*0.999"):
+    with pytest.raises(InputMissing, match=r"the split 'train' has no images to train on: none .*0.999"):
         choose(store, name="empty", min_part_ratio=0.999, min_object_ratio=0.9)
     assert not store.files.exists(layout.selection("empty"))
 
 
-def test_an_image_that_went_away_stops_the_training(copy_store: Callable[..., Store], tmp_path) -> None:
-    """A training must see what was ingested: a missing file is CorruptData with its key."""
+def test_a_missing_image_stops_the_training(copy_store: Callable[..., Store], tmp_path: Path) -> None:
+    """A training must see the images that were ingested: a missing file is CorruptData with its key."""
     store = copy_store()
     unit = unit_of(store)
     unit.images = Files(str(tmp_path / "nowhere"))
     source = StoreSource(unit, choose(store), choice_of(), window=1)
-    with pytest.raises(CorruptData, match=r"\.JPEG: expected the image that was ingested, found missing_file"):
+    with pytest.raises(CorruptData, match=r"\.JPEG: the image was readable at ingest and no longer is: missing"):
         source.read(np.array([0]))[0]()

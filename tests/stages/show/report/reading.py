@@ -1,4 +1,4 @@
-"""Reads a page as a browser would: every element closed where it must be, every address noted, the text kept."""
+"""Reads a page as a browser would: checks that every element is closed, and collects the addresses and the text."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ _ADDRESSES = ("href", "src", "srcset", "action", "data", "poster", "xlink:href")
 
 
 class Page(HTMLParser):
-    """What was found.
+    """The content of a page.
 
     Attributes:
-        faults: elements that are closed out of order, or never.
-        addresses: whatever an element points to. tags: every element. cells: text of each table cell, row by row.
+        faults: elements that are closed in the wrong order.
+        addresses: everything that an element refers to.
+        tags: the name of every element.
+        ids: the id of every element that has one.
+        cells: text of the table cells, row by row.
     """
 
     def __init__(self) -> None:
@@ -61,13 +64,13 @@ class Page(HTMLParser):
 
 
 def read(html: str) -> Page:
-    """The page, which must be well-formed and need nothing beside it."""
+    """The page, which must be well-formed and self-contained."""
     page = Page()
     page.feed(html)
     page.close()
     assert page.faults == [] and page.unclosed == []
-    strange = [a for a in page.addresses if not a.startswith(("#", "data:image/"))]
-    assert strange == [] and "script" not in page.tags
+    external = [a for a in page.addresses if not a.startswith(("#", "data:image/"))]
+    assert external == [] and "script" not in page.tags
     assert {a[1:] for a in page.addresses if a.startswith("#")} <= set(page.ids)
     assert len(set(page.ids)) == len(page.ids)
     page.text = " ".join(page.text.split())

@@ -1,4 +1,4 @@
-"""Our numbers beside the published ones, on made-up numbers of the demo's pipeline."""
+"""Our numbers compared with the published ones, with made-up numbers for the demo's pipeline."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Values = dict[tuple[str, str, str], float]
 
 
 def rows_of(pipeline: Pipeline, title: str, values: Values) -> dict[tuple[str, str], ResultRow]:
-    found = {(*key, "", ""): value for key, value in values.items()}
+    numbers = {(*key, "", ""): value for key, value in values.items()}
     evaluations = tuple(node for node in pipeline.nodes.values() if node.stage.name == "eval")
-    rows = result_rows(DatasetScores("truth", title, evaluations, found), pipeline)
+    rows = result_rows(DatasetScores("truth", title, evaluations, numbers), pipeline)
     return {(row.node, row.metric): row for row in rows}
 
 
@@ -35,19 +35,19 @@ NUMBERS: Values = {
 
 @pytest.mark.parametrize("title", ["part_imagenet_valtest", "part_imagenet_val", "part_imagenet"])
 def test_the_difference_is_to_the_published_protocol(pipeline: Pipeline, title: str) -> None:
-    """Ours minus the zoo's value, of the metrics that it has; the honest number stands beside them."""
+    """Our number minus the zoo's, for the metrics that the zoo has; each row has the honest number, too."""
     rows = rows_of(pipeline, title, NUMBERS)
     row = rows["proposals", "AR@200, overlapping"]
     assert (row.reference, row.published, row.honest) == (50.0, 52.2, 40.0)
     assert row.difference == pytest.approx(-2.2)
-    assert rows["proposals", "AR@200, one label a pixel"].difference == pytest.approx(0.7)
+    assert rows["proposals", "AR@200, one label per pixel"].difference == pytest.approx(0.7)
     assert [rows["distill", m].difference for m in ("C-mIoU", "A-mIoU")] == pytest.approx([1.0, -2.0])
-    # Labels are no model of the zoo, and recall of masks with clusters is left out.
+    # Labels are not a model of the zoo, and the recall of masks with clusters is left out.
     assert rows["labels", "C-mIoU"].published is None and len(rows) == 5
 
 
 def test_other_data_sets_have_no_published_value(pipeline: Pipeline) -> None:
-    """Pascal Part has its own, Cityscapes Part and the demo none; without ours there is no difference."""
+    """Pascal Part has published values, Cityscapes Part and the demo have none; without ours there is no difference."""
     assert rows_of(pipeline, "pascal_part_val", NUMBERS)["distill", "C-mIoU"].published == 22.3
     for title in ("demo", "cityscapes_part_val"):
         assert {row.published for row in rows_of(pipeline, title, NUMBERS).values()} == {None}
@@ -56,7 +56,7 @@ def test_other_data_sets_have_no_published_value(pipeline: Pipeline) -> None:
 
 
 def test_a_baseline_is_not_the_published_model(pipeline: Pipeline) -> None:
-    """Proposals that were taught by people's parts, and a model without proposals, are compared with nothing."""
+    """A proposal model taught by people's parts and a model without proposals have no published value."""
     nodes = dict(pipeline.spec.nodes)
     training = nodes["proposal-train"]
     nodes["proposal-train"] = training.model_copy(update={"inputs": {**training.inputs, "parts": ("truth-parts",)}})

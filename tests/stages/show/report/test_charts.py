@@ -1,4 +1,4 @@
-"""Charts as SVG."""
+"""Charts as inline SVG."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def rectangles(svg: Markup) -> list[dict[str, str]]:
 
 
 def test_columns_are_as_high_as_their_values() -> None:
-    """The largest fills the plot, nothing is nothing, and what is there at all can be seen."""
+    """The largest column fills the plot, zero has no height, and even the smallest value is visible."""
     svg = columns([Column(0, "a"), Column(1, "b"), Column(1000, "c"), Column(500, "d")], [(0, "0"), (1, "1")])
     heights = [float(r["height"]) for r in rectangles(svg)]
     assert heights[0] == 0 and 1 < heights[1] < 2 and heights[3] == pytest.approx(heights[2] / 2)
@@ -24,7 +24,7 @@ def test_columns_are_as_high_as_their_values() -> None:
 
 
 def test_a_bar_ends_at_its_value() -> None:
-    """Also beyond the scale, and with nothing to compare with."""
+    """A value beyond the scale fills the bar, zero has no width, and marks are at their values."""
     for value, width in ((25.0, "25.000%"), (130.0, "100.000%"), (0.0, "0.000%")):
         assert rectangles(bar(value, "x"))[1]["width"] == width
     marked = ElementTree.fromstring(bar(50, "x", marks=[Mark(10, "before", 2)]))
@@ -32,18 +32,18 @@ def test_a_bar_ends_at_its_value() -> None:
 
 
 def test_shares_stand_side_by_side() -> None:
-    """Each begins where the one before ends."""
-    found = rectangles(stack([(0.25, 0, "a"), (0.5, 1, "b"), (0.25, 2, "c")]))
-    assert [(r["x"], r["width"]) for r in found] == [
+    """Each share begins where the one before it ends."""
+    pieces = rectangles(stack([(0.25, 0, "a"), (0.5, 1, "b"), (0.25, 2, "c")]))
+    assert [(r["x"], r["width"]) for r in pieces] == [
         ("0.000%", "25.000%"),
         ("25.000%", "50.000%"),
         ("75.000%", "25.000%"),
     ]
-    assert len({r["fill"] for r in found}) == 3
+    assert len({r["fill"] for r in pieces}) == 3
 
 
 def test_a_curve_of_one_point_or_many_is_well_formed() -> None:
-    """Steps run along x, the largest value is at the top."""
+    """Steps run along x, and the largest value is at the top."""
     line = ElementTree.fromstring(curve([(1, 4.0), (2, 2.0), (4, 1.0)])).find(".//polyline")
     assert line is not None
     assert line.attrib["points"] == "25.00,0.00 50.00,60.00 100.00,90.00"
@@ -51,6 +51,6 @@ def test_a_curve_of_one_point_or_many_is_well_formed() -> None:
 
 
 def test_titles_are_escaped() -> None:
-    """A class may be called anything."""
+    """Any class name is shown as text."""
     for svg in (bar(1, "<&>"), columns([Column(1, "<&>")], [(0.5, "<&>")]), stack([(1.0, 0, "<&>")])):
         assert "<&>" in {element.text for element in ElementTree.fromstring(svg).iter()}

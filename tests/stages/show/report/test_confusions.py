@@ -1,4 +1,4 @@
-"""Confusions from the file that an evaluation keeps."""
+"""Confusions from the file that an evaluation stores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE = {"evaluated": "distill", "protocol": "honest", "class_name": "cat", "parts
 
 @pytest.fixture
 def kept(copy_store):
-    """``kept(listed)``: a store whose evaluation kept these confusions, or none."""
+    """``kept(listed)``: a store whose evaluation has stored these confusions, or has no such file."""
 
     def keep(listed: Any = None) -> tuple[Store, Node]:
         store = copy_store("eval-distill")
@@ -33,24 +33,24 @@ def kept(copy_store):
 
 
 def test_pixels_become_shares_of_the_true_part(kept) -> None:
-    """Rows add up to one; a part without a pixel is a row of zeros. Other nodes and protocols are left out."""
+    """Rows add up to one; the row of a part without pixels is zero. Other nodes and protocols are left out."""
     listed = [
         {**ONE, "pixels": [[3, 1], [0, 0]]},
         {**ONE, "evaluated": "labels", "pixels": [[9, 9], [9, 9]]},
         {**ONE, "protocol": "reference", "pixels": [[9, 9], [9, 9]]},
     ]
-    (found,) = read_confusions(*kept(listed), "distill", "honest")
-    assert (found.class_name, found.parts) == ("cat", ("head", "background"))
-    assert found.shares.tolist() == [[0.75, 0.25], [0.0, 0.0]]
+    (confusion,) = read_confusions(*kept(listed), "distill", "honest")
+    assert (confusion.class_name, confusion.parts) == ("cat", ("head", "background"))
+    assert confusion.shares.tolist() == [[0.75, 0.25], [0.0, 0.0]]
 
 
-def test_an_evaluation_that_kept_none(kept) -> None:
-    """One of an earlier program has no such file."""
+def test_an_evaluation_without_confusions(kept) -> None:
+    """An evaluation of an earlier version has no such file."""
     assert read_confusions(*kept(), "distill", "honest") == []
 
 
 @pytest.mark.parametrize("listed", [[{**ONE, "pixels": [[1, 2]]}], [{"parts": []}], {"a": 1}])
 def test_another_file_of_that_name_is_refused(kept, listed: Any) -> None:
-    """With the node it is of."""
-    with pytest.raises(CorruptData, match=r"eval-distill, confusion.json: expected confusions"):
+    """The error names the node and the file."""
+    with pytest.raises(CorruptData, match=r"eval-distill, confusion.json: these are not confusions as"):
         read_confusions(*kept(listed), "distill", "honest")

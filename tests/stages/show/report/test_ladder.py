@@ -1,4 +1,4 @@
-"""Stage by stage, on made-up numbers of the demo's pipeline."""
+"""Stage by stage, with made-up numbers for the demo's pipeline."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def pipeline() -> Pipeline:
 
 
 def scores(pipeline: Pipeline, **values: tuple[float | None, float | None]) -> DatasetScores:
-    """node -> (C-mIoU, AR@20)."""
-    found = {
+    """Scores of a data set from node -> (C-mIoU, AR@20)."""
+    numbers = {
         (node.replace("_", "-"), "honest", metric, "", ""): value
         for node, pair in values.items()
         for metric, value in zip(("C-mIoU", "AR@20"), pair, strict=True)
         if value is not None
     }
-    return DatasetScores("truth", "demo", tuple(pipeline[name] for name in EVALUATIONS), found)
+    return DatasetScores("truth", "demo", tuple(pipeline[name] for name in EVALUATIONS), numbers)
 
 
-def test_each_stage_is_held_against_the_one_before(pipeline: Pipeline) -> None:
-    """By each number that both have; a stage without clusters has the mIoU of the labels made of it."""
+def test_each_stage_is_compared_with_the_one_before(pipeline: Pipeline) -> None:
+    """In each number that both have; a stage without clusters has the mIoU of the labels made from it."""
     rungs = ladder(
         scores(
             pipeline,
@@ -60,7 +60,7 @@ def test_each_stage_is_held_against_the_one_before(pipeline: Pipeline) -> None:
         ("distill", 44.001, "distill", 49.0, False),
     ]
     assert [r.verdict for r in rungs] == [
-        "Where it starts.",
+        "The starting point.",
         "Better than whole object as one part: mIoU +30.00, AR@20 +25.00.",
         "Better than pixel grouping in mIoU +5.00; not in AR@20 −5.00.",
         "Better than CRF: AR@20 +25.00.",
@@ -69,16 +69,16 @@ def test_each_stage_is_held_against_the_one_before(pipeline: Pipeline) -> None:
     ]
 
 
-def test_a_stage_that_was_not_scored_is_passed_over(pipeline: Pipeline) -> None:
-    """The next one is held against the last that was."""
+def test_a_stage_that_was_not_scored_is_skipped(pipeline: Pipeline) -> None:
+    """The next stage is compared with the last stage that was scored."""
     rungs = ladder(scores(pipeline, grouping=(None, 30), grouping_labels=(40, 29), distill=(50, 40)), pipeline)
     assert [r.node for r in rungs] == ["grouping", "distill"]
     assert rungs[1].verdict == "Better than pixel grouping: mIoU +10.00, AR@20 +10.00."
     assert ladder(scores(pipeline), pipeline) == []
 
 
-def test_recall_is_that_of_twenty_proposals_or_the_most() -> None:
-    """AR@20 where it was measured; else the largest number of proposals, overlapping."""
+def test_recall_is_that_of_twenty_proposals_or_of_the_most() -> None:
+    """AR@20 if it was measured; otherwise AR@n with the largest n, for overlapping masks."""
     for metrics, expected in ((("AR@1", "AR@20", "AR@200"), "AR@20"), (("AR@9", "AR@100", "AR@200-unique"), "AR@100")):
         values = {("proposals", "honest", metric, "", ""): 1.0 for metric in metrics}
         assert recall_metric(DatasetScores("truth", "demo", (), values)) == expected

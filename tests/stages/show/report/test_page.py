@@ -1,4 +1,4 @@
-"""The page of small stores: finished, in mid-run, without ground truth, empty."""
+"""The page of small stores: finished, half finished, without ground truth, empty."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def page(finished: Store) -> Page:
 
 
 def test_every_number_is_that_of_sql(finished: Store, page: Page) -> None:
-    """The table of all numbers has exactly the values of ``metrics``, to the second decimal."""
+    """The table of all numbers has exactly the values in ``metrics``, to two decimals."""
     metrics = catalog_of(finished).query(
         "SELECT evaluated, metric, value FROM metrics WHERE protocol = 'honest' AND class_name = '' AND isfinite(value)"
     )
@@ -43,7 +43,7 @@ def test_every_number_is_that_of_sql(finished: Store, page: Page) -> None:
 
 
 def test_monitors_are_those_of_sql(finished: Store, page: Page) -> None:
-    """The table of coverage has the numbers of the view."""
+    """The coverage table has the numbers of the view."""
     rows = catalog_of(finished).query("SELECT * FROM coverage WHERE node = 'grouping' AND role = 'objects'").to_pylist()
     (shown,) = [row for row in page.cells if row[:2] == ["grouping", "detic"]]
     assert shown[2:6] == [f"{rows[0][name]:,}" for name in ("images_in", "images_out", "dropped", "with_reason")]
@@ -51,11 +51,11 @@ def test_monitors_are_those_of_sql(finished: Store, page: Page) -> None:
 
 
 def test_every_section_is_there(page: Page) -> None:
-    """Results, stages in words, classes with their confusions, pictures, monitors, losses, states."""
+    """Results, verdicts on stages, classes with confusions, pictures, monitors, losses and states."""
     for words in (
         "Parts found in drawn images of the demo, seed 0",
         "Whole object as one part",
-        "Where it starts.",
+        "The starting point.",
         "etter than whole object as one part",
         "mIoU of final model (distill)",
         "Which part is taken for which",
@@ -70,8 +70,8 @@ def test_every_section_is_there(page: Page) -> None:
     assert not any(word in page.text for word in ("None", "nan", "Undefined"))
 
 
-def test_pictures_are_in_the_page(page: Page) -> None:
-    """Two best and two worst images, each with the truth and the masks of every stage, as JPEG."""
+def test_pictures_are_embedded_in_the_page(page: Page) -> None:
+    """The two best and the two worst images, each with the ground truth and the masks of every stage, as JPEG."""
     pictures = [address for address in page.addresses if address.startswith("data:")]
     assert len(pictures) == 4 * 8
     for uri in pictures:
@@ -80,13 +80,13 @@ def test_pictures_are_in_the_page(page: Page) -> None:
 
 
 def test_equal_stores_give_equal_pages(finished: Store) -> None:
-    """No clock and no order of a hash comes into the page."""
+    """Neither the clock nor the order of hashes affects the page."""
     first, second = (render(read_contents(Project.open(finished), num_images=1)) for _ in range(2))
     assert first == second
 
 
 def test_text_from_outside_is_escaped(finished: Store) -> None:
-    """A name with markup in it is shown as it is written."""
+    """A name that contains markup is shown as text."""
     contents = read_contents(Project.open(finished), num_images=0)
     evil = '<script src="http://x.org">&"\''
     overview = replace(contents.overview, store=evil, source=evil)
@@ -95,8 +95,8 @@ def test_text_from_outside_is_escaped(finished: Store) -> None:
     assert page.text.count(evil) > 4
 
 
-def test_a_store_in_mid_run(copy_store: Callable[..., Store]) -> None:
-    """What is there is shown: stages that were evaluated, and monitors of the blocks that are committed."""
+def test_a_half_finished_store(copy_store: Callable[..., Store]) -> None:
+    """The page shows the stages that were evaluated, and monitors of the blocks that are committed."""
     gone = ("ranking", "labels", "distill-train", "distill", "eval-labels", "eval-distill")
     store = copy_store(*gone)
     layer = store.layer("proposals", store.current()["proposals"])
@@ -110,41 +110,41 @@ def test_a_store_in_mid_run(copy_store: Callable[..., Store]) -> None:
 
 
 def test_ground_truth_without_an_evaluation(copy_store: Callable[..., Store]) -> None:
-    """The page says what to run, and shows images by chance."""
+    """The page says what to run, and shows random images."""
     page = page_of(
         copy_store(*(f"eval-{n}" for n in ("one-part", "grouping", "crf", "labels", "distill"))), num_images=1
     )
     assert "No evaluation yet. Run: pd eval" in page.text
-    assert "Some images by chance" in page.text and "Parts per object" in page.text
+    assert "Random images" in page.text and "Parts per object" in page.text
 
 
 def test_a_store_without_ground_truth(grouped: Store) -> None:
-    """Monitors and images by chance; nothing is scored, and the page says why."""
+    """The page shows monitors and random images, and says why nothing is scored."""
     page = page_of(grouped, num_images=2)
-    assert "no ground truth" in page.text and "Some images by chance" in page.text
+    assert "no ground truth" in page.text and "Random images" in page.text
     assert "steps-1" not in page.ids and "Areas" in page.text
     assert len([a for a in page.addresses if a.startswith("data:")]) == 2 * 3
 
 
 def test_an_empty_store(classical: Callable[..., Store]) -> None:
-    """Nothing was computed: the page says what to run."""
+    """If nothing has been computed, the page says what to run."""
     page = page_of(classical())
     assert "Nothing has been computed yet. Run: pd run" in page.text and "No masks yet." in page.text
 
 
-def test_images_that_are_gone_are_said(grouped: Store, tmp_path: Path) -> None:
-    """A page without its pictures is a page."""
+def test_missing_image_files_are_reported(grouped: Store, tmp_path: Path) -> None:
+    """Without the image files there is still a page, which says which file is missing."""
     root = Path(str(grouped.info.source["root"]))
     hidden = root.rename(tmp_path / "hidden")
     try:
         page = page_of(grouped)
     finally:
         shutil.move(hidden, root)
-    assert "Some pictures are left out" in page.text and "the image's file" in page.text
+    assert "Some pictures are missing" in page.text and "the file of the image is missing" in page.text
 
 
 def test_an_unknown_data_set_is_refused(finished: Store, classical: Callable[..., Store]) -> None:
-    """With the ones that there are; of a pipeline without ground truth, that it has none."""
+    """The error names the data sets that exist or, for a pipeline without ground truth, says that it has none."""
     assert "Stage by stage" in page_of(finished, dataset="truth", num_images=0).text
     with pytest.raises(UsageError, match="Did you mean 'truth'"):
         page_of(finished, dataset="trut")
@@ -153,7 +153,7 @@ def test_an_unknown_data_set_is_refused(finished: Store, classical: Callable[...
 
 
 def test_a_store_of_another_version_of_the_program(copy_store: Callable[..., Store]) -> None:
-    """Layers that are recorded but not those of this program are shown by their numbers, and it is said."""
+    """If the recorded layers are not those of this program, their numbers are shown and the page says so."""
     store = copy_store()
     page = read(render(read_contents(Project.open(store, ["ingest.copy=true"]))))
     assert "another version of the program" in page.text and "Stage by stage" in page.text

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pdstore import Store, layout
+from pdstore.errors import InputMissing, UsageError
+from schemas.pipeline import PipelineSpec, SourceSpec
+from stages.create.store import add_images, create_store, ensure_listing
+from stages.plan.project import Project
+from stages.plan.states import states
+from stages.source.listing import Listing
+
+INGEST = PipelineSpec.parse({"block_size": 64, "nodes": {"ingest": {}}}, "pipeline")
+NOISE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+
+
+def test_a_new_store_has_its_listing_vocabulary_and_pipeline(folder: Path, classical: Callable[..., Store]) -> None:
+    """All images are listed, classes are the class folders in order, and overrides are recorded with the pipeline."""
+    store = classical("grouping.k=3")
+    listing = Listing(store)
+    assert {image.key for block in range(listing.blocks) for image in listing.read(block)} == listing.keys()
+    assert listing.keys() == {path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")}
+    assert [(c.class_id, c.wnid) for c in listing.classes()] == [(0, "cats"), (1, "dogs")]
+    assert store.info.vocabulary != ""
+    project = Project.open(store)
+    assert project["grouping"].settings.model_dump()["k"] == 3 and store.current() == project.pipeline.current()
+
+
+@pytest.mark.parametrize("lost", [[layout.PIPELINE], [layout.PIPELINE, layout.listing(0)]])
+def test_a_killed_creation_is_completed(classical: Callable[..., Store], lost: list[str]) -> None:
+    """Listing and pipeline are written from what store.json says, and are what they would have been."""
+    store = classical("grouping.k=3")
+    names = (layout.PIPELINE, layout.listing(0), layout.CLASSES)
+    before = {name: store.files.read(name) for name in names}
+    for name in lost:
+        store.files.remove(name)
+    assert ensure_listing(Store(store.url)).images == 12
+    assert {name: store.files.read(name) for name in names} == before
+
+
+def test_nothing_is_created_if_the_pipeline_is_wrong(folder: Path, tmp_path: Path) -> None:
+    """A wrong override is refused before store.json is written."""
+    with pytest.raises(UsageError, match=r"max_pixel"):
+        create_store(str(tmp_path / "store"), SourceSpec(root=str(folder)), INGEST, ["ingest.max_pixel=9"])
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_store_that_exists_is_left_alone(folder: Path, classical: Callable[..., Store]) -> None:
+    """Creating a store where there is one is an error that says what to do; the store does not change."""
+    store = classical()
+    before = store.files.read(layout.PIPELINE)
+    with pytest.raises(UsageError, match=rf"{store.url}: a store already exists here.*--add"):
+        create_store(store.url, SourceSpec(root=str(folder)), INGEST)
+    assert store.files.read(layout.PIPELINE) == before
+
+
+def test_added_images_open_new_blocks(
+    folder: Path, classical: Callable[..., Store], run_all: Callable[..., None], contents: Callable
+) -> None:
+    """Committed blocks stay as they are; barriers show as stale, and --refresh computes them again."""
+    store = classical()
+    run_all(store)
+    before = contents(store)
+    for number in range(4):
+        Image.fromarray(NOISE + np.uint8(number)).resize((40, 40)).save(folder / "cats" / f"new{number}.png")
+    assert add_images(store, SourceSpec(root=str(folder))) == 4
+    assert add_images(store, SourceSpec(root=str(folder))) == 0
+    assert Listing(store).blocks == 6 and Listing(store).images == 16
+    assert [image.image_id for block in (4, 5) for image in Listing(store).read(block)] == [12, 13, 14, 15]
+    run_all(store, ["ingest", "detic", "grouping"])
+    with pytest.raises(InputMissing, match=r"all 6 units of crf, of which 2 are missing \(4, 5\)"):
+        run_all(store, ["ranking"], refresh=True)
+    run_all(store, ["crf"])
+    words = {state.node: state.word for state in states(Project.open(store))}
+    assert words == dict.fromkeys(("ingest", "detic", "grouping", "crf"), "done") | {
+        "ranking": "stale",
+        "labels": "partly done",
+    }
+    after = contents(store)
+    assert all(after[n][unit] == content for n in before for unit, content in before[n].items())
+    run_all(store, refresh=True)
+    assert {state.word for state in states(Project.open(store))} == {"done"}
+    assert contents(store)["ranking"] != before["ranking"]
+
+
+def test_images_of_another_folder_are_not_added(folder: Path, classical: Callable[..., Store], tmp_path: Path) -> None:
+    """They could never be read: the error names the store's folder, and the listing stays as it was."""
+    store = classical()
+    Image.fromarray(NOISE).save(folder / "cats" / "new.png")
+    shutil.copytree(folder, tmp_path / "other")
+    problem = rf"{tmp_path}/other is not the image folder of the store, {folder}.*--images {folder}"
+    with pytest.raises(UsageError, match=problem):
+        add_images(store, SourceSpec(root=str(tmp_path / "other")))
+    assert Listing(store).images == 12
+    (tmp_path / "link").symlink_to(folder)
+    assert add_images(store, SourceSpec(root=str(tmp_path / "link"))) == 1
+
+
+def test_images_of_new_classes_are_not_added(folder: Path, classical: Callable[..., Store]) -> None:
+    """The vocabulary is fixed: images of a new class are refused, and the listing stays as it was."""
+    store = classical()
+    (folder / "birds").mkdir()
+    Image.fromarray(NOISE).save(folder / "birds" / "0.png")
+    with pytest.raises(UsageError, match=r"these classes are not in the store's vocabulary: \['birds'\]"):
+        add_images(store, SourceSpec(root=str(folder)))
+    assert Listing(store).images == 12
