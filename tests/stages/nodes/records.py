@@ -1,0 +1,47 @@
+"""Hand-made rows of masks for the tests of nodes: masks that are rows of pixels of a small image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pdstore import masks
+
+SIZE = 12
+BLANK = np.zeros((SIZE, SIZE, 3), np.uint8)
+
+
+def rows_of(first: int, last: int) -> np.ndarray:
+    """(SIZE, SIZE) bool: the rows of pixels from ``first`` to before ``last``."""
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[first:last] = True
+    return mask
+
+
+def masked(image_id: int, mask: np.ndarray, score: float) -> dict[str, Any]:
+    frame = {"height": SIZE, "width": SIZE, "rle": masks.encode(mask[None])[0], "area": int(mask.sum())}
+    return {"image_id": image_id, "score": score, **frame}
+
+
+def thing(image_id: int, mask: np.ndarray, category: int = 0, object_id: int = 0) -> dict[str, Any]:
+    """A row of ``objects``."""
+    named = {"object_id": object_id, "category_id": category, "category_name": "cat"}
+    return masked(image_id, mask, 0.9) | named
+
+
+def part(image_id: int, number: int, mask: np.ndarray, *, object_id: int = 0, name: str = "") -> dict[str, Any]:
+    """A row of ``parts``."""
+    extra = {"part_id": number, "part_name": name, "object_ratio": 0.5, "changed": np.nan}
+    return thing(image_id, mask, object_id=object_id) | extra | {"feature": np.full(3, number, np.float16)}
+
+
+def proposal(image_id: int, number: int, mask: np.ndarray, feature: Any, score: float = 0.9) -> dict[str, Any]:
+    """A row of ``proposals``."""
+    return masked(image_id, mask, score) | {"proposal_id": number, "feature": np.asarray(feature, np.float16)}
+
+
+def cluster(category: int, number: int, centroid: Any) -> dict[str, Any]:
+    """A row of ``clusters``."""
+    numbers = {"size": 1, "mean_distance": 0.0, "silhouette": 0.0, "centroid": np.asarray(centroid, np.float32)}
+    return {"category_id": category, "cluster": number, **numbers}

@@ -1,0 +1,89 @@
+"""Labels on hand-made segments and clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pdstore import masks
+from schemas.stages import CrfSettings, LabelsSettings
+from schemas.tables import CLUSTERS, OBJECTS, PROPOSALS
+from stages.nodes import labels
+from tests.stages.nodes.records import BLANK, SIZE, cluster, proposal, rows_of, thing
+
+
+@pytest.fixture
+def labelled(bench):
+    """``labelled(**settings)``: labels of one cat with overlapping segments, and of a dog without clusters."""
+    images = bench.images(BLANK, BLANK, classes=[0, 1])
+    objects = bench.put(
+        "objects", OBJECTS, [thing(0, rows_of(0, 9)), thing(0, rows_of(9, 12), 0, 1), thing(1, rows_of(0, 9), 1)]
+    )
+    records = [
+        proposal(0, 0, rows_of(0, 4), [1, 0], 0.9),
+        proposal(0, 1, rows_of(2, 6), [0, 1], 0.5),
+        proposal(0, 2, rows_of(7, 12), [1, 0.1], 0.6),
+        proposal(0, 3, rows_of(0, 12), [0, 1], 0.05),
+    ]
+    segments = bench.put("segments", PROPOSALS, records)
+    clusters = bench.put("clusters", CLUSTERS, [cluster(0, number, np.eye(2)[number]) for number in (0, 1)])
+
+    def run(**settings: Any):
+        unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters)
+        rows = labels.start(LabelsSettings(**{"metric": "l2", **settings}), bench.setup())(unit).rows
+        return unit, rows, masks.decode(rows.ragged("rle"), SIZE, SIZE)
+
+    return run
+
+
+def test_segments_of_one_cluster_are_merged_on_the_object(labelled) -> None:
+    """One row a cluster of the best object: merged, cut to the object, each pixel with its surest segment."""
+    _, rows, stack = labelled(min_segment_score=0.1)
+    assert rows["cluster"].tolist() == [0, 1] and rows["object_id"].tolist() == [0, 0]
+    assert (stack[0] == rows_of(0, 4) | rows_of(7, 9)).all()
+    assert (stack[1] == rows_of(4, 6)).all()
+    assert not (stack[0] & stack[1]).any()
+    assert rows["object_ratio"].tolist() == pytest.approx([6 / 9, 2 / 9])
+    assert rows["area"].tolist() == stack.sum((1, 2)).tolist()
+
+
+def test_the_object_mask_can_be_left_out(labelled) -> None:
+    """Without ``use_object_mask`` segments keep what lies outside the object."""
+    _, _, stack = labelled(min_segment_score=0.1, use_object_mask=False)
+    assert (stack[0] == rows_of(0, 4) | rows_of(7, 12)).all()
+
+
+def test_a_class_without_clusters_is_an_error_row(labelled) -> None:
+    """An image whose class was not clustered is in ``errors``, and has no labels."""
+    unit, rows, _ = labelled()
+    assert set(rows["image_id"].tolist()) == {0}
+    assert [(f["subject"], f["reason"]) for f in unit.faults] == [("0_1.png", "no_clusters")]
+
+
+def test_an_object_without_segments_has_no_labels(labelled, bench) -> None:
+    """Neither a block whose segments are all too unsure nor one without any segment is a failure."""
+    _, rows, _ = labelled(min_segment_score=0.95)
+    assert len(rows) == 0
+    nothing = bench.put("nothing", PROPOSALS, [])
+    layers = {name: bench.store.layers(name)[0] for name in ("images", "objects", "clusters")}
+    unit = bench.unit(**layers, segments=nothing)
+    assert len(labels.start(LabelsSettings(), bench.setup())(unit).rows) == 0
+
+
+def test_a_crf_smooths_the_labels_of_an_object(bench) -> None:
+    """With ``crf`` the border between two labels moves to the edge in the image, and no pixel has two labels."""
+    picture = np.full((SIZE, SIZE, 3), 20, np.uint8)
+    picture[6:] = 230
+    images, objects = bench.images(picture), bench.put("objects", OBJECTS, [thing(0, rows_of(0, SIZE))])
+    records = [proposal(0, 0, rows_of(0, 5), [1, 0]), proposal(0, 1, rows_of(5, SIZE), [0, 1])]
+    clusters = bench.put("clusters", CLUSTERS, [cluster(0, number, np.eye(2)[number]) for number in (0, 1)])
+    segments = bench.put("segments", PROPOSALS, records)
+    unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters)
+    crf = CrfSettings(gt_prob=0.6, gaussian_sxy=1, bilateral_sxy=10, bilateral_srgb=20, long_side=0)
+    rough, smooth = (
+        labels.start(LabelsSettings(metric="l2", crf=chosen), bench.setup())(unit).rows for chosen in (None, crf)
+    )
+    assert rough["area"].tolist() == [5 * SIZE, 7 * SIZE]
+    assert smooth["cluster"].tolist() == [0, 1] and smooth["area"].tolist() == [6 * SIZE, 6 * SIZE]

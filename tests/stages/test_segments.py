@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pdstore import Rows
+from schemas.tables import IMAGES, OBJECTS, PARTS, PROPOSALS
+from stages.segments import ObjectSegments, chosen_objects, object_segments, segment_rows
+from tests.stages.nodes.records import BLANK, part, proposal, rows_of, thing
+
+PARTS_OF_TWO = (rows_of(0, 4), rows_of(2, 8))
+
+
+def segments(scores: list[float], masks: np.ndarray, mask: np.ndarray) -> ObjectSegments:
+    features = np.arange(len(scores), dtype=np.float16)[:, None]
+    return ObjectSegments(0, 0, 0, mask, masks, np.array(scores, np.float32), features)
+
+
+@given(arrays(bool, (4, 5, 5)), arrays(bool, (5, 5)), st.floats(0, 1), st.floats(0, 1))
+def test_confident_segments_score_and_lie_on_the_object(
+    masks: np.ndarray, mask: np.ndarray, min_score: float, min_inside: float
+) -> None:
+    """A segment is kept if its score is above the bound and enough of its pixels are the object's, at least one."""
+    scores = [0.1, 0.4, 0.7, 1.0]
+    kept = segments(scores, masks, mask).confident(min_score, min_inside)
+    expected = [
+        number
+        for number in range(4)
+        if np.float32(scores[number]) > min_score
+        and (masks[number] & mask).sum() >= max(1, min_inside * masks[number].sum())
+    ]
+    assert kept.features[:, 0].tolist() == expected
+
+
+def test_a_large_segment_covers_a_share_of_the_object() -> None:
+    """With ``one_per_pixel`` each pixel counts for its best segment alone."""
+    mask = rows_of(0, 10)
+    overlapping = segments([0.5, 0.9], np.stack([rows_of(0, 4), rows_of(1, 10)]), mask)
+    assert overlapping.large(0.3, one_per_pixel=False).scores.tolist() == overlapping.scores.tolist()
+    assert overlapping.large(0.3, one_per_pixel=True).features[:, 0].tolist() == [1]
+    assert overlapping.large(0.05, one_per_pixel=True).features[:, 0].tolist() == [0, 1]
+
+
+def test_each_object_gets_the_segments_of_its_image(bench: Any) -> None:
+    """Proposals belong to the image, so every object of it gets them; objects come by rising image."""
+    images = bench.images(BLANK, BLANK, BLANK)
+    objects = bench.put("objects", OBJECTS, [thing(1, rows_of(0, 6)), thing(0, rows_of(0, 3)), thing(2, rows_of(0, 9))])
+    records = [proposal(i, n, mask, [i, n]) for i in (0, 1) for n, mask in enumerate(PARTS_OF_TWO)]
+    block = bench.unit(images=images, objects=objects, segments=bench.put("segments", PROPOSALS, records)).own_block
+    by_object = list(object_segments(block.rows("objects"), segment_rows(block)))
+    assert [segments_of.image_id for segments_of in by_object] == [0, 1, 2]
+    assert by_object[1].features.tolist() == [[1, 0], [1, 1]] and len(by_object[2].scores) == 0
+    assert (by_object[0].masks == np.stack(PARTS_OF_TWO)).all()
+    assert (by_object[0].inside == np.stack([rows_of(0, 3), rows_of(2, 3)])).all()
+
+
+def test_parts_belong_to_their_object(bench: Any) -> None:
+    """Where segments are parts, an object gets those with its own object_id."""
+    images = bench.images(BLANK)
+    objects = bench.put("objects", OBJECTS, [thing(0, rows_of(0, 6)), thing(0, rows_of(6, 9), object_id=1)])
+    records = [part(0, 0, rows_of(0, 3)), part(0, 1, rows_of(3, 6)), part(0, 0, rows_of(6, 9), object_id=1)]
+    block = bench.unit(images=images, objects=objects, segments=bench.put("segments", PARTS, records)).own_block
+    first, second = object_segments(block.rows("objects"), segment_rows(block))
+    assert (first.masks == np.stack([rows_of(0, 3), rows_of(3, 6)])).all()
+    assert (second.object_id, len(second.masks)) == (1, 1) and (second.masks[0] == rows_of(6, 9)).all()
+
+
+def test_an_image_without_a_class_has_all_its_objects(bench: Any) -> None:
+    """Of an image with a class the best object is chosen; of one without, also every other object with a class."""
+    images = Rows(IMAGES, {"image_id": [0, 1], "class_id": [0, -1]}, partial=True)
+    records = [thing(i, rows_of(0, 3), category, n) for i in (0, 1) for n, category in enumerate((1, -1, 0))]
+    objects = bench.put("objects", OBJECTS, records).read(0)
+    chosen = chosen_objects(objects, images)
+    assert list(zip(chosen["image_id"].tolist(), chosen["object_id"].tolist(), strict=True)) == [(0, 0), (1, 0), (1, 2)]
