@@ -1,4 +1,4 @@
-"""`pd eval-file`: the golden numbers, other ways to write the files, and files that are wrong."""
+"""``pd eval-file``: the golden numbers, other ways to write the files, and files that are not valid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def split(tmp_path: Path) -> Callable[[Change], tuple[Path, Path]]:
 
 
 def test_every_golden_number(pd: Pd) -> None:
-    """The file that holds everything, given twice, has every number of both protocols to 1e-3."""
+    """The file that holds everything, given twice, yields every number of both protocols to 1e-3."""
     result = pd("eval-file", GOLDEN, GOLDEN, "--protocol", "both", "--json")
     assert result.code == 0
     numbers = json.loads(result.out)
@@ -63,7 +63,7 @@ def test_two_files_say_the_same_as_one(pd: Pd, split: Callable[..., tuple[Path, 
 
 @pytest.mark.parametrize("protocol", ["honest", "reference"])
 def test_one_protocol_as_a_table(pd: Pd, protocol: str) -> None:
-    """A row a protocol, a column a metric."""
+    """The table has one row per protocol and one column per metric."""
     header, _, row = pd("eval-file", GOLDEN, GOLDEN, "--protocol", protocol).out.splitlines()
     assert header.split() == ["protocol", *EXPECTED[protocol], "C-mIoU-oracle", "A-mIoU-oracle"]
     assert row.split()[0] == protocol
@@ -71,7 +71,7 @@ def test_one_protocol_as_a_table(pd: Pd, protocol: str) -> None:
 
 
 def test_proposals_have_recall_alone(pd: Pd, split: Callable[..., tuple[Path, Path]]) -> None:
-    """Without clusters there is AR, overlapping as with them, and with one label a pixel."""
+    """Without clusters there is only AR: for overlapping proposals, as with clusters, and with one label per pixel."""
 
     def strip(content: dict[str, Any]) -> None:
         for record in content["predictions"]:
@@ -85,7 +85,7 @@ def test_proposals_have_recall_alone(pd: Pd, split: Callable[..., tuple[Path, Pa
 
 
 def remove(key: str, *path: Any) -> Change:
-    """A change that takes a key out of the record at ``path``."""
+    """A change that removes a key from the record at ``path``."""
 
     def change(content: Any) -> None:
         for step in path:
@@ -96,7 +96,7 @@ def remove(key: str, *path: Any) -> Change:
 
 
 def put(value: Any, *path: Any) -> Change:
-    """A change that sets what is at ``path``."""
+    """A change that sets the value at ``path``."""
 
     def change(content: Any) -> None:
         for step in path[:-1]:
@@ -148,7 +148,7 @@ def test_a_wrong_file_is_one_clear_error(
 
 
 @pytest.mark.parametrize(("text", "word"), [("{", "line 1 column 2"), ("", "line 1 column 1"), ("\xff", "utf-8")])
-def test_a_file_that_is_no_json(pd: Pd, tmp_path: Path, text: str, word: str) -> None:
+def test_a_file_that_is_not_json(pd: Pd, tmp_path: Path, text: str, word: str) -> None:
     """The error names the file and the place."""
     path = tmp_path / "broken.json"
     path.write_bytes(text.encode("latin-1"))
@@ -158,6 +158,6 @@ def test_a_file_that_is_no_json(pd: Pd, tmp_path: Path, text: str, word: str) ->
 
 
 def test_a_file_that_is_not_there(pd: Pd) -> None:
-    """A wrong path is a wrong argument."""
+    """A path that does not exist is a usage error."""
     result = pd("eval-file", "nowhere.json", GOLDEN)
     assert result.code == 2 and "nowhere.json" in result.err
