@@ -74,3 +74,17 @@ def test_an_unknown_verb_and_option(pd: Pd, store: Path) -> None:
     assert_error(pd("statis"), 2, "expected a verb, found 'statis'. Did you mean 'status'?")
     assert_error(pd("status", "--store", "x"), 2, "before the verb")
     assert_error(pd("run", "--wrokers", "2"), 2, "--wrokers", "pd run --help")
+
+
+def test_an_error_of_every_rank_is_printed_once(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All ranks of a training run into a usage error; only the first rank prints it, but all return its exit code."""
+    monkeypatch.setenv("RANK", "1")
+    quiet = pd("run", "groping")
+    assert (quiet.code, quiet.out, quiet.err) == (2, "", "")
+    monkeypatch.setenv("RANK", "0")
+    assert_error(pd("run", "groping"), 2, "Did you mean 'grouping'?")
+
+
+def test_a_verb_that_resembles_none_lists_all(pd: Pd) -> None:
+    """Where no verb is near, the error lists every verb."""
+    assert_error(pd("xyzzy"), 2, "expected a verb, found 'xyzzy'. The verbs are: ", *VERBS)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.output import print_json, print_table
+from cli.output import print_json, print_table, say
 
 
 def test_a_number_that_is_not_finite_is_null(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,3 +63,21 @@ def test_no_width_breaks_a_heading(on_terminal: Callable[[int], list[str]], widt
     else:
         assert lines[:3] == ["node        grouping-ranking", "state       not started", "units       17"]
         assert lines[3:] == ["", "node        crf", "state       done", "units       3", "error rows  2"]
+
+
+def test_numbers_are_aligned_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of numbers ends in one place, with four digits; text, truth values and mixtures begin in one place."""
+    print_table(("n", "share", "flag", "mixed"), [(1, 0.123456, True, "a"), (1000, None, False, 2)])
+    assert capsys.readouterr().out.splitlines() == [
+        "   n    share   flag    mixed",
+        "─────────────────────────────",
+        "   1   0.1235   True    a",
+        "1000            False   2",
+    ]
+
+
+def test_lines_for_the_reader_leave_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a program reads on stdout is not mixed with notes."""
+    say("a note")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "a note\n")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from cli.output import seconds_text
-from cli.progress import Bar, Lines, Tally
+from cli.progress import WORKER, Bar, Lines, Tally, progress_for
+from stages.plan.pipeline import Pipeline
+from stages.plan.presets import read_preset
 
 
 def test_lines_come_at_intervals_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,3 +77,21 @@ def test_a_bar_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_durations_read_well() -> None:
     """Durations are written in seconds, minutes or hours."""
     assert [seconds_text(s) for s in (4.21, 185, 60, 7205)] == ["4.2 s", "3:05 min", "1:00 min", "2:00:05 h"]
+
+
+def test_a_bar_only_where_nobody_else_writes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal gets a bar; a pipe and a launched worker get lines, which begin with the worker's name."""
+    pipeline = Pipeline(read_preset("demo"), {})
+    monkeypatch.delenv(WORKER, raising=False)
+    assert isinstance(progress_for(pipeline), Lines)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert isinstance(progress_for(pipeline), Bar)
+    monkeypatch.setenv(WORKER, "2/3")
+    lines = progress_for(pipeline)
+    lines.start("distill-train", 1, 0, 10)
+    lines.advance(5)
+    lines.finish()
+    steps = pipeline["distill-train"].settings.model_dump()["steps"]
+    assert capsys.readouterr().err.startswith(f"[2/3] distill-train: 5/{steps} steps in ")

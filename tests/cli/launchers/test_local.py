@@ -77,6 +77,17 @@ os.kill(os.getpid(), -code) if code < 0 else os._exit(code)"""
     assert caught.value.exit_code == 1 and ("1/2" in str(caught.value)) == (codes[0] == -9)
 
 
+def test_no_more_workers_than_units_are_started(tmp_path: Path) -> None:
+    """Each worker has its name and its share of the cores; the worst exit code is returned."""
+    program = f"""import os, pathlib
+name = os.environ["PD_WORKER"]
+pathlib.Path({str(tmp_path)!r}, name.replace("/", " of ")).write_text(os.environ["OMP_NUM_THREADS"])
+os._exit(4 if name.startswith("1") else 0)"""
+    assert run_workers([sys.executable, "-c", program], Launch(workers=5), 2, StopRequest()) == 4
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"1 of 2": threads, "2 of 2": threads}
+
+
 def test_sigterm_reaches_the_workers(store: Path) -> None:
     """The launcher passes the signal on, the workers stop after the current image, and all exit with 75."""
     row = "row = lambda *a: (time.sleep(1), f(*a))[1]"

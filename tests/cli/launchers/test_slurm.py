@@ -33,6 +33,17 @@ def test_words_are_quoted_in_the_slurm_script(tmp_path: Path) -> None:
     assert "exec pd --store 'my store' --shard" in script
 
 
+def test_a_task_finds_the_program_and_its_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PYTHONPATH is exported if it is set; several GPUs of a task become workers of its shard."""
+    monkeypatch.setenv("PYTHONPATH", "/my code")
+    several = slurm_script(["pd"], "crf", Launch("slurm", gpus=2, jobs=3), tmp_path).splitlines()
+    assert several[-2:] == ["export PYTHONPATH='/my code'", 'exec pd --gpus 2 --shard "$SLURM_ARRAY_TASK_ID/3"']
+    monkeypatch.delenv("PYTHONPATH")
+    single = slurm_script(["pd"], "crf", Launch("slurm", gpus=1, jobs=3), tmp_path).splitlines()
+    assert single[-1] == 'exec pd --shard "$SLURM_ARRAY_TASK_ID/3"' and "#SBATCH --gres=gpu:1" in single
+    assert f"#SBATCH --chdir={tmp_path}" in single and not any("PYTHONPATH" in line for line in single)
+
+
 def test_slurm_without_sbatch(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the alternative."""
     monkeypatch.setattr(shutil, "which", lambda name: None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Pd, assert_error, committed
 
 
@@ -33,3 +35,31 @@ def test_settings_of_a_wrong_type(pd: Pd, store: Path) -> None:
     result = pd("config", "set", "grouping.k=many", "grouping.metric=l3")
     assert_error(result, 2, "2 settings are not valid", "grouping.k: ", "found 'many'", "grouping.metric: ", "'l3'")
     assert committed(store) == before
+
+
+def test_config_set_says_what_a_change_leads_to(pd: Pd, store: Path) -> None:
+    """A new layer is still to be computed, a former one is already there, and some settings change no result."""
+    assert pd("run", "--until", "grouping").code == 0
+    forth, back = pd("config", "set", "grouping.k=3"), pd("config", "set", "grouping.k=2")
+    (line,) = [line for line in forth.err.splitlines() if line.startswith("grouping: ")]
+    assert line.endswith("not computed yet; 1 older layers are kept")
+    (line,) = [line for line in back.err.splitlines() if line.startswith("grouping: ")]
+    assert line.endswith("3 units are already committed")
+    assert pd("config", "set", "detic.batch_size=3").err == "Recorded. No result changes.\n"
+
+
+def test_config_set_takes_only_settings(pd: Pd, store: Path) -> None:
+    """A word without an equals sign is refused with an example, and nothing is recorded."""
+    before = committed(store)
+    assert_error(
+        pd("config", "set", "crf.gt_prob=0.8", "crf"), 2, "expected node.key=value, found 'crf'", "grouping.k=5"
+    )
+    assert committed(store) == before
+
+
+def test_config_show_says_whose_settings_it_shows(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preset may be shown inside a store; outside one the default preset is shown, and a line says so."""
+    assert_error(pd("config", "show", "segmenter"), 2, "'segmenter'")
+    assert "segmenter.steps" in pd("config", "show", "segmenter", "--preset", "demo").out
+    monkeypatch.delenv("PD_STORE")
+    assert "There is no store here. These are the settings of the preset no_weights." in pd("config", "show").err

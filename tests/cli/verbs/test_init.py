@@ -114,3 +114,22 @@ def test_new_images_of_a_new_class(pd: Pd, store: Path, photos: Path) -> None:
     draw(photos / "horse" / "0.png", 0)
     assert_error(pd("init", store, "--images", photos, "--add"), 2, "new ones: ['horse']", "make a new store")
     assert committed(store) == before
+
+
+def test_add_takes_no_settings(pd: Pd, store: Path, photos: Path) -> None:
+    """A preset, a data set or a setting beside --add is refused by name; the store stays as it was."""
+    before = committed(store)
+    for words, extra in ((["grouping.k=3"], "grouping.k=3"), (["--preset", "demo"], "demo")):
+        result = pd("init", store, "--images", photos, "--add", *words)
+        assert_error(result, 2, "pd init --add: ", f"found {extra}", "pd config set NODE.KEY=VALUE")
+    assert committed(store) == before
+
+
+def test_a_store_in_the_current_folder_needs_no_name(
+    pd: Pd, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next command that init prints works as it stands, without --store."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert pd("init", ".", "--images", photos).out.splitlines()[-1] == "next        pd run"
+    assert pd("plan").code == 0
