@@ -1,4 +1,4 @@
-"""``python -m cli``: what the launchers start their workers with."""
+"""``python -m cli``: the launchers start their workers with this."""
 
 from cli.main import main
 

@@ -1,4 +1,4 @@
-"""Running a node from the command line: settings recorded, signals caught, progress drawn, one line at the end."""
+"""Run a node from the command line: record settings, catch signals, draw progress, print one line at the end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from stages.run.signals import StopRequest, stop_on_signals
 
 __all__ = ["adopt_changed", "execute", "interruptible"]
 
-AGAIN = "Run the same command again to go on"
+AGAIN = "Run the same command again to continue"
 
 
 @contextlib.contextmanager
@@ -53,11 +53,11 @@ def interruptible() -> Iterator[StopRequest]:
 def adopt_changed(project: Project, names: Sequence[str], request: Request, overrides: Sequence[str]) -> None:
     """Record changed settings, so that the layers they lead to become the current ones.
 
-    With overrides every node that they change is looked at; without any, only those that are about to run: a file
-    that a setting names may have come or changed since.
+    With overrides, every node of the pipeline is checked. Without any, only the nodes about to run are checked: a file
+    named in a setting may have appeared or changed since the last run.
 
     Raises:
-        StaleSettings: one of them has committed units under other settings, and ``--new-layer`` is not given.
+        StaleSettings: a node has committed units under other settings, and ``--new-layer`` is not given.
     """
     if is_first_rank():
         options = request.options
@@ -65,11 +65,11 @@ def adopt_changed(project: Project, names: Sequence[str], request: Request, over
 
 
 def execute(project: Project, name: str, request: Request, overrides: Sequence[str], stop: StopRequest) -> None:
-    """Run what is missing of one node, in this process or by the launcher that was asked for, and say what was done.
+    """Run the missing units of one node, in this process or through the requested launcher, and print what was done.
 
     Raises:
-        click.exceptions.Exit: a worker did not end well, and has said why itself.
-        PdError: as :func:`stages.run.runner.run_node`.
+        click.exceptions.Exit: a worker failed and has already printed why.
+        PdError: as in :func:`stages.run.runner.run_node`.
     """
     options, launch = request.options, request.launch
     if launch.launcher == "slurm":
@@ -85,10 +85,10 @@ def execute(project: Project, name: str, request: Request, overrides: Sequence[s
 
 
 def _launch(project: Project, name: str, request: Request, overrides: Sequence[str], stop: StopRequest) -> None:
-    # Planned here once, so that a missing input is one error and not one per worker.
+    # Planned once, here: otherwise every worker would report the same missing input.
     work = checked_work(project, name, Inputs(project, name), request.options)
     if not (work.ready or work.waiting):
-        say(f"{name}: done already")
+        say(f"{name}: already done")
         return
     command, launch = worker_command(project.store, name, request, overrides), request.launch
     count = launch.gpus or launch.workers
@@ -99,7 +99,7 @@ def _launch(project: Project, name: str, request: Request, overrides: Sequence[s
         code = run_workers(command, launch, max(1, len(work.ready)), stop)
     layer = project.layer(name)
     if code == PdError.exit_code and (work.waiting or read_failures(layer)) and layer.units():
-        # Said by a worker that had failed before the others committed anything.
+        # The worker failed before the others had committed anything, so it could not know that the failure is partial.
         code = PartlyFailed.exit_code
     if code:
         raise click.exceptions.Exit(code)
@@ -113,7 +113,7 @@ def _submit(project: Project, name: str, request: Request, overrides: Sequence[s
         return
     path = Path(f"pd-{name}.sbatch")
     print(submit(script, path.absolute()))
-    say(f"{name}: {request.launch.jobs} tasks submitted ({path}). See: pd status")
+    say(f"{name}: {request.launch.jobs} tasks submitted ({path}). To follow them: pd status")
 
 
 def _planned(stage: Stage, outcome: Outcome) -> str:
@@ -124,12 +124,12 @@ def _planned(stage: Stage, outcome: Outcome) -> str:
 
 
 def _done(stage: Stage, outcome: Outcome, shard: Shard | None) -> str:
-    """What the progress has not said already."""
+    """What the progress lines have not already said."""
     parts = []
     is_worker = WORKER in os.environ
     if not outcome.committed and not is_worker:
-        nothing = f"nothing to do in shard {shard.k}/{shard.n}" if shard else "done already"
-        parts.append("nothing is free" if outcome.held else nothing)
+        idle = f"nothing to do in shard {shard.k}/{shard.n}" if shard else "already done"
+        parts.append("no unit is free" if outcome.held else idle)
     if outcome.rejected:
         parts.append(f"{outcome.rejected} images left out, with the reason in the table errors")
     if outcome.held and not is_worker:

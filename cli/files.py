@@ -1,4 +1,4 @@
-"""The file that --out names."""
+"""Writing the file that --out names."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ __all__ = ["check_place", "write_whole"]
 
 
 def check_place(out: Path) -> None:
-    """Raises UsageError where no file can be written; asked before anything is read."""
+    """Check, before any work is done, that a file can be written to ``out``.
+
+    Raises:
+        UsageError: ``out`` is a folder, or its parent folder does not exist.
+    """
     if out.is_dir():
         raise UsageError("expected a file, found a folder", f"--out {out}", f"Name a file in it: --out {out / 'FILE'}")
     if not out.parent.is_dir():
-        raise UsageError(
-            "expected a folder that is there, found none", f"--out {out}", f"Make it first: mkdir -p {out.parent}"
-        )
+        fix = f"Create it first: mkdir -p {out.parent}"
+        raise UsageError(f"the folder {out.parent} does not exist", f"--out {out}", fix)
 
 
 def write_whole(out: Path, data: bytes) -> None:
-    """The file as a whole or not at all.
+    """Write the file whole or not at all: a reader never sees half of it.
 
     Raises:
-        StorageFailure: no space, or no permission.
+        StorageFailure: the disk is full, or writing is not permitted.
     """
     temporary = out.with_name(f".{out.name}.{uuid4().hex}")
     try:
@@ -33,6 +36,5 @@ def write_whole(out: Path, data: bytes) -> None:
         os.replace(temporary, out)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StorageFailure(
-            f"expected a file that can be written, found {error!s}", f"--out {out}", "Name another folder"
-        ) from None
+        fix = "Free some space or name a file in another folder"
+        raise StorageFailure(f"the file cannot be written ({error!s})", f"--out {out}", fix) from None

@@ -1,4 +1,4 @@
-"""The command ``pd``: finds the verb, loads its module alone, and makes of every failure one line and an exit code."""
+"""The command ``pd``: loads only the called verb's module, and turns every failure into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ __all__ = ["VERBS", "main", "pd", "run_command"]
 
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("cli.verbs.init", "Make a store for a folder of images."),
-    "run": ("cli.verbs.run", "Run every node that is missing, in order."),
+    "run": ("cli.verbs.run", "Run every node that is not done, in order."),
     "stage": ("cli.verbs.stage", "List the nodes, or run one of them."),
-    "plan": ("cli.verbs.plan", "Say which units would run, and why."),
-    "status": ("cli.verbs.status", "Say what is done, running, stale or failed."),
-    "sql": ("cli.verbs.sql", "Ask the tables of the store."),
+    "plan": ("cli.verbs.plan", "Show which units would run, and why."),
+    "status": ("cli.verbs.status", "Show what is done, running, stale or failed."),
+    "sql": ("cli.verbs.sql", "Query the tables of the store."),
     "show": ("cli.verbs.show", "Draw an image with the masks of every node."),
     "eval": ("cli.verbs.evaluate", "Run the evaluations and print their numbers."),
-    "eval-file": ("cli.verbs.eval_file", "Score predictions in a file against ground truth in another."),
-    "report": ("cli.verbs.report", "Write a web page of results, pictures and monitors."),
+    "eval-file": ("cli.verbs.eval_file", "Score a file of predictions against a file of ground truth."),
+    "report": ("cli.verbs.report", "Write a web page with results, pictures and monitors."),
     "verify": ("cli.verbs.verify", "Check every committed file."),
-    "gc": ("cli.verbs.gc", "List or delete what no commit names."),
+    "gc": ("cli.verbs.gc", "List or delete files that no commit refers to."),
     "config": ("cli.verbs.config", "Show or change the settings."),
-    "weights": ("cli.verbs.weights", "Check published weights, or convert them."),
+    "weights": ("cli.verbs.weights", "Check or convert published weights."),
     "demo": ("cli.verbs.demo", "Run the whole pipeline on drawn images."),
 }
-"""Verb -> (module with a command of the verb's name, help text). The module is loaded when the verb is called."""
+"""Verb -> (module that holds its ``command``, help text). The module is loaded when the verb is called."""
 
 INTERRUPTED = 130
 PREEMPTED = 75
 BROKEN_PIPE = 1
-KEPT = "What was committed stays: run the same command again to go on."
+KEPT = "Committed work is kept: run the same command again to continue."
 
 
 class LazyGroup(click.Group):
-    """Lists its verbs from a literal and imports one only when it is called."""
+    """Lists the verbs from a literal and imports a verb's module only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -61,27 +61,27 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS:
-            near = difflib.get_close_matches(args[0], VERBS, 1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"The verbs: {', '.join(VERBS)}."
-            raise click.UsageError(f"expected expected a verb, found {args[0]!r}. {hint}, found {ctx}")
+            close = difflib.get_close_matches(args[0], VERBS, 1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"The verbs are: {', '.join(VERBS)}."
+            raise click.UsageError(f"expected a verb, found {args[0]!r}. {hint}", ctx)
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--store", metavar="URL", envvar="PD_STORE", help="The store: a folder or an fsspec URL. [env: PD_STORE]")
-@click.option("--debug", is_flag=True, envvar="PD_DEBUG", help="Show the trace of an unexpected failure.")
+@click.option("--debug", is_flag=True, envvar="PD_DEBUG", help="Show the traceback of an unexpected failure.")
 @click.version_option(package_name="pdstore", prog_name="pd", message="%(prog)s %(version)s")
 @click.pass_context
 def pd(ctx: click.Context, store: str | None, debug: bool) -> None:
     """PartDistillation on one Zarr store that DuckDB indexes.
 
     \b
-    A first round, with your own images and without any weights:
+    A first run, with your own images and without any weights:
       pd init parts --images photos
       pd --store parts run
       pd --store parts show 0
 
-    The store is --store, else PD_STORE, else the present folder if it is one.
+    The store is --store, else PD_STORE, else the current folder if it is a store.
     Data goes to stdout, progress to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 stale settings,
     4 partly failed, 75 preempted, 130 interrupted.
     """
@@ -89,7 +89,7 @@ def pd(ctx: click.Context, store: str | None, debug: bool) -> None:
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
-    """Run ``pd`` with these arguments (those of the process unless given). Returns the exit code."""
+    """Run ``pd`` with the given arguments, or with those of the process. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         result = pd.main(words, prog_name="pd", standalone_mode=False)
@@ -101,7 +101,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         _say(f"interrupted. {KEPT}")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Python would complain once more when it closes stdout.
+        # The reader, such as `head`, has read enough. Without this, Python complains again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return BROKEN_PIPE
     except Exception as error:
@@ -110,14 +110,15 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the command ``pd``."""
-    # Before the verb's module is loaded, which takes a second: `pd run` catches signals only once it runs.
+    # Set before the verb's module is loaded, which takes a second: `pd run` catches signals only once it is running.
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _preempted)
     sys.exit(run_command())
 
 
 def _preempted(number: int, frame: FrameType | None) -> None:
-    # No exception: an import that is under way may swallow it, or fail with another. The store bears a kill anywhere.
+    # Exit without raising: an import in progress may swallow an exception or turn it into another. The store survives a
+    # kill at any point.
     os.write(sys.stderr.fileno(), f"error: {signal.Signals(number).name}. {KEPT}\n".encode())
     os._exit(PREEMPTED)
 
@@ -129,7 +130,7 @@ def _usage(error: click.ClickException) -> int:
     context = getattr(error, "ctx", None)
     hint = f" See: {context.command_path} --help." if context is not None else ""
     if getattr(error, "option_name", "") == "--store":
-        hint = " It stands before the verb: pd --store STORE VERB."
+        hint = " Put it before the verb: pd --store STORE VERB."
     message = error.format_message().rstrip(" .!")
     _say(message + ("" if message.endswith("?") else ".") + hint)
     return error.exit_code
@@ -142,13 +143,13 @@ def _failed(error: Exception, is_debug: bool) -> int:
     if is_debug:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, PdError):
-        # What every rank of a training finds, the first one says.
-        is_shared = type(error) in (PdError, Preempted, UsageError) and int(os.environ.get("RANK", "0")) > 0
-        if not is_shared:
+        # Every rank of a training runs into these errors; only the first rank prints them.
+        is_on_every_rank = type(error) in (PdError, Preempted, UsageError) and int(os.environ.get("RANK", "0")) > 0
+        if not is_on_every_rank:
             _say(str(error))
         return error.exit_code
     text = str(error).strip() or "no message"
-    _say(f"{type(error).__name__}: {text} (unexpected; pd --debug VERB … shows the trace)")
+    _say(f"{type(error).__name__}: {text} (unexpected; pd --debug VERB … shows the traceback)")
     return 1
 
 

@@ -1,4 +1,4 @@
-"""The options that the running verbs share, and the record that they become."""
+"""The options shared by the verbs that run nodes, and the record they are parsed into."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Launch:
-    """Who computes: this process unless one of these is set.
+    """Which processes compute: this one, unless workers, GPUs or Slurm are requested.
 
     Attributes:
-        workers: processes on this machine, ranks of a training.
-        gpus: one process (of a training, one rank) for each of so many GPUs; with ``slurm``, GPUs of a task.
-        jobs: tasks of the array job.
+        launcher: ``local`` or ``slurm``.
+        workers: number of processes on this machine; for a training, of ranks.
+        gpus: number of GPUs, each with one process (for a training, one rank); with ``slurm``, GPUs per task.
+        jobs: number of tasks in the Slurm array job.
+        slurm_args: arguments passed to ``sbatch``.
     """
 
     launcher: str = "local"
@@ -36,17 +38,21 @@ class Launch:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks of a node: how to run it and who does."""
+    """What the command line requests: how a node is run, and by which processes."""
 
     options: RunOptions
     launch: Launch
 
     @classmethod
     def parse(cls, values: dict[str, Any], *, wait: bool) -> Request:
-        """From the values of the options below.
+        """Build a request from the values of the options below.
+
+        Args:
+            values: option name, as click spells it -> value.
+            wait: wait for units that other workers hold.
 
         Raises:
-            UsageError: two options do not go together.
+            UsageError: two options cannot be combined, or the shard is not valid.
         """
         shard = values.get("shard")
         options = RunOptions(
@@ -72,55 +78,59 @@ class Request:
 
 
 def shared_options(command: F) -> F:
-    """Options of ``pd run`` and ``pd stage run``."""
+    """Add the options that ``pd run``, ``pd stage run`` and ``pd eval`` share."""
     for option in reversed(_SHARED):
         command = option(command)
     return command
 
 
 def node_options(command: F) -> F:
-    """Options of ``pd stage run`` alone."""
+    """Add the options that only ``pd stage run`` has."""
     for option in reversed(_NODE):
         command = option(command)
     return command
 
 
 _SHARED = (
-    click.option("--dry-run", is_flag=True, help="Only say what would run."),
+    click.option("--dry-run", is_flag=True, help="Only show what would run."),
     click.option("--max-error-rate", type=click.FloatRange(0, 1), default=0.5, show_default=True,
-                 help="Fail if a larger share of the images had to be left out."),
-    click.option("--retries", type=click.IntRange(0), default=1, show_default=True, help="Further tries of a unit."),
-    click.option("--allow-partial", is_flag=True, help="Let a training, ranking or evaluation take what there is."),
-    click.option("--new-layer", is_flag=True, help="Write changed settings as a second layer beside the first."),
-    click.option("--refresh", is_flag=True, help="Compute units again whose input has changed."),
-    click.option("--workers", type=click.IntRange(1), metavar="N", help="N processes on this machine (ranks)."),
-    click.option("--gpus", type=click.IntRange(1), metavar="N", help="A process (rank) for each of N GPUs."),
+                 help="Fail if a larger share of the images has to be left out."),
+    click.option("--retries", type=click.IntRange(0), default=1, show_default=True,
+                 help="How often a failed unit is tried again."),
+    click.option("--allow-partial", is_flag=True,
+                 help="Let a training, ranking or evaluation run on incomplete input."),
+    click.option("--new-layer", is_flag=True,
+                 help="Write the results of changed settings to a new layer and keep the old one."),
+    click.option("--refresh", is_flag=True, help="Recompute units whose input has changed."),
+    click.option("--workers", type=click.IntRange(1), metavar="N",
+                 help="Run N processes on this machine (for a training, N ranks)."),
+    click.option("--gpus", type=click.IntRange(1), metavar="N",
+                 help="Run one process (for a training, one rank) on each of N GPUs."),
 )  # fmt: skip
 _NODE = (
-    click.option("--shard", metavar="K/N", help="Only part K of N, counted from 1."),
-    click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N units in this run."),
+    click.option("--shard", metavar="K/N", help="Run only part K of N, counted from 1."),
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="Run at most N units."),
     click.option("--wait", is_flag=True, help="Wait for units that other workers hold."),
-    click.option("--launcher", type=click.Choice(["local", "slurm"]), default="local", show_default=True),
-    click.option("--jobs", type=click.IntRange(1), metavar="N", help="slurm: tasks of the array job."),
-    click.option("--slurm-arg", multiple=True, metavar="ARG", help="slurm: passed to sbatch, such as --partition=gpu."),
-)
+    click.option("--launcher", type=click.Choice(["local", "slurm"]), default="local", show_default=True,
+                 help="Start processes on this machine, or submit an array job."),
+    click.option("--jobs", type=click.IntRange(1), metavar="N", help="slurm: the number of tasks in the array job."),
+    click.option("--slurm-arg", multiple=True, metavar="ARG",
+                 help="slurm: an argument for sbatch, such as --partition=gpu."),
+)  # fmt: skip
 
 
 def _check(options: RunOptions, launch: Launch) -> None:
     if launch.launcher == "slurm":
         if not launch.jobs:
-            raise UsageError("expected a number of tasks, found none", "--launcher slurm", "Add --jobs N")
+            raise UsageError("the number of tasks is missing", "--launcher slurm", "Add --jobs N")
         if options.shard or launch.workers:
-            found = "--shard" if options.shard else "--workers"
-            raise UsageError(
-                f"expected --jobs and --gpus alone, found {found}",
-                "--launcher slurm",
-                "Each task takes one shard of --jobs",
-            )
+            extra = "--shard" if options.shard else "--workers"
+            fix = f"Leave {extra} out: each of the --jobs tasks takes one shard"
+            raise UsageError(f"{extra} cannot be combined with it", "--launcher slurm", fix)
     elif launch.jobs or launch.slurm_args:
-        found = "--jobs" if launch.jobs else "--slurm-arg"
-        raise UsageError(
-            "expected --launcher slurm beside it, found --launcher local", found, "Or use --workers N on this machine"
-        )
+        option = "--jobs" if launch.jobs else "--slurm-arg"
+        fix = "Add --launcher slurm, or use --workers N on this machine"
+        raise UsageError("expected --launcher slurm, found --launcher local", option, fix)
     elif launch.workers and launch.gpus:
-        raise UsageError("expected --workers or --gpus, found both", "launcher", "--gpus N starts one worker a GPU")
+        fix = "Leave one of them out; --gpus N starts one worker per GPU"
+        raise UsageError("expected --workers or --gpus, found both", "--launcher local", fix)

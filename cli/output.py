@@ -20,20 +20,21 @@ __all__ = ["print_json", "print_table", "say", "seconds_text"]
 
 PIPE_COLUMNS = 400
 WORD = 12
-"""Characters of a word in a cell that are kept together at least."""
+"""A word in a cell is broken only if it is longer than this many characters."""
 GAP = 3
-"""Between two columns."""
+"""Characters between two columns."""
 _EMPTY = ("", None)
 STYLES = {"done": "green", "running": "cyan", "stale": "yellow", "failed": "red", "partly done": "blue"}
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], spare: Iterable[str] = ()) -> None:
-    """A table on stdout; numbers stand to the right. On a pipe it is as wide as it needs to be.
+    """Print a table on stdout, with numbers aligned to the right.
 
-    On a terminal it is fitted, and where it cannot be without breaking words each row becomes lines of its own.
+    On a pipe the table is as wide as it needs to be. On a terminal it is fitted to the width; where that would break
+    words, each row is printed as one line per cell instead.
 
     Args:
-        spare: columns that a terminal is spared when all their cells are empty.
+        spare: columns that are left out on a terminal if all their cells are empty.
     """
     listed = [list(row) for row in rows]
     if sys.stdout.isatty():
@@ -68,9 +69,9 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], widths: Sequen
 
 
 def _widths(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int] | None:
-    """Of each column, where the widest ones give way; None if even their words do not fit.
+    """The width of each column: the widest columns shrink first. None if the words do not fit at any width.
 
-    A word of a heading is never broken, one of a cell only if it is longer than ``WORD``.
+    A word of a heading is never broken, a word of a cell only if it is longer than ``WORD``.
     """
     widths, least = [], []
     for number, name in enumerate(columns):
@@ -87,7 +88,7 @@ def _widths(console: Console, columns: Sequence[str], rows: Sequence[Sequence[An
 
 
 def _records(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Text:
-    """A line a cell that is not empty, under its heading; an empty line between rows."""
+    """One line per cell that is not empty, beginning with its heading; an empty line between rows."""
     margin = max(map(len, columns))
     return Text("\n\n").join(
         Text("\n").join(
@@ -100,7 +101,7 @@ def _records(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Text:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout; a number that is not finite, which JSON does not know, is null."""
+    """Print one JSON document on stdout. Numbers that are not finite become null, as JSON cannot express them."""
     print(json.dumps(_finite(value), indent=1, ensure_ascii=False, default=str, allow_nan=False))
 
 
@@ -113,7 +114,7 @@ def _finite(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """A line for the reader, on stderr."""
+    """Print a line for the reader on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

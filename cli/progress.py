@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a line every ten seconds elsewhere; each with rate and time left."""
+"""Progress on stderr: a bar on a terminal, a line every ten seconds elsewhere, both with the rate and the time left."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from stages.run.progress import Progress
 __all__ = ["WORKER", "Bar", "Lines", "Tally", "progress_for"]
 
 WORKER = "PD_WORKER"
-"""Environment variable with the name of a launched worker, which stands before each of its lines."""
+"""Environment variable that holds the name of a launched worker. Each of its lines begins with that name."""
 
 EVERY_S = 10.0
 
 
 def progress_for(pipeline: Pipeline) -> Progress:
-    """A bar if stderr is a terminal that nobody else writes to, else lines."""
+    """A bar if stderr is a terminal that no other worker writes to, otherwise lines."""
     nodes = pipeline.nodes.values()
     steps = {n.name: int(getattr(n.settings, "steps", 0)) for n in nodes if n.stage.is_training}
     worker = os.environ.get(WORKER, "")
@@ -35,11 +35,15 @@ def progress_for(pipeline: Pipeline) -> Progress:
 
 @dataclass
 class Tally:
-    """How far a node is: in images, in training steps, or, where neither is known, in units.
+    """How far a node has come, in training steps, in images, or, where neither is known, in units.
 
     Attributes:
-        steps: of a training; 0 for every other node.
-        size: images of a unit, in the mean.
+        steps: steps of the training; 0 for every other node.
+        units: units of the node.
+        units_done: units that are committed, by this process or another.
+        size: mean number of images per unit.
+        advanced: images or steps that this process has done.
+        started: time of the monotonic clock at which counting began.
     """
 
     steps: int = 0
@@ -59,7 +63,7 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """Never more than ``total``: a block may be shorter than the others, or be tried twice."""
+        """How many are done; never more than ``total``, though a block may be shorter than others or be tried twice."""
         counted = round(self.units_done * self.size) if not self.steps else 0
         if self.noun != "units":
             counted = max(counted, self.advanced)
@@ -67,12 +71,12 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """A second, since the start."""
+        """How many per second, since the start."""
         counted = self.advanced if self.noun != "units" else self.done
         return counted / max(time.monotonic() - self.started, 1e-3)
 
     def text(self) -> str:
-        """``384/1080 images, 42.1/s, 16.5 s left``; without a rate where all was done by others."""
+        """``384/1080 images, 42.1/s, 16.5 s left``; without a rate if other workers did everything."""
         parts = [f"{self.done}/{self.total} {self.noun}"]
         if self.rate:
             parts.append(f"{self.rate:.3g}/s")
@@ -88,11 +92,12 @@ class Tally:
 
 
 class Lines:
-    """A line on stderr every ten seconds and one at the end, for logs.
+    """Prints a line on stderr every ten seconds and one at the end, for logs.
 
     Args:
-        steps: training node -> its steps.
-        worker: stands before each line.
+        steps: training node -> its number of steps.
+        worker: name that each line begins with; no name if empty.
+        every_s: seconds between two lines.
     """
 
     def __init__(self, steps: Mapping[str, int], worker: str = "", every_s: float = EVERY_S) -> None:
@@ -127,10 +132,10 @@ class Lines:
 
 
 class Bar:
-    """A bar on a terminal; when the node is finished one line takes its place.
+    """Draws a bar on a terminal, and replaces it with one line when the node is finished.
 
     Args:
-        steps: training node -> its steps.
+        steps: training node -> its number of steps.
     """
 
     def __init__(self, steps: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""The store and the pipeline that a verb works on."""
+"""The store and the pipeline that a verb works with."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ __all__ = ["has_store", "open_project", "open_store", "split_words", "store_argu
 
 
 def has_store() -> bool:
-    """Whether a store is named, or the present folder is one."""
+    """Whether a store is named, or the current folder is a store."""
     return bool(_named()) or Path(layout.STORE).is_file()
 
 
 def open_store() -> Store:
-    """The store of ``--store``, of PD_STORE, or the present folder.
+    """The store that ``--store`` or PD_STORE names, else the current folder.
 
     Raises:
-        UsageError: none is named and the present folder is none, or there is none at that place.
+        UsageError: no store is named and the current folder is not one, or the named place holds no store.
     """
     if not has_store():
-        fix = "Name yours: pd --store STORE …, or set PD_STORE, or make one: pd init STORE --images DIR"
-        raise UsageError(
-            f"expected a store, found no --store, no PD_STORE, and no {layout.STORE} here", os.getcwd(), fix
-        )
+        fix = "Name a store with pd --store STORE … or PD_STORE, or make one: pd init STORE --images DIR"
+        problem = f"expected a store, found neither --store nor PD_STORE, and no {layout.STORE} in the current folder"
+        raise UsageError(problem, os.getcwd(), fix)
     return Store(_named() or ".")
 
 
 def open_project(overrides: Iterable[str] = ()) -> Project:
-    """The store and its pipeline under further overrides; what a killed ``init`` left undone is done first."""
+    """The store and its pipeline with further overrides. Work that a killed ``init`` left unfinished is done first."""
     store = open_store()
     ensure_listing(store)
     return Project.open(store, overrides)
@@ -44,12 +43,15 @@ def open_project(overrides: Iterable[str] = ()) -> Project:
 
 def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """Words of a command line -> (names of nodes, overrides ``node.key=value``)."""
-    listed = list(words)
-    return [w for w in listed if "=" not in w], [w for w in listed if "=" in w]
+    names: list[str] = []
+    overrides: list[str] = []
+    for word in words:
+        (overrides if "=" in word else names).append(word)
+    return names, overrides
 
 
 def store_argument(store: Store) -> list[str]:
-    """The words that name this store to another process or to the reader; none if it is the present folder."""
+    """The words that name this store to another process or to the reader; no words if it is the current folder."""
     if store.files.is_local and Path(store.files.root) == Path.cwd():
         return []
     return ["--store", store.url]

@@ -1,1 +1,1 @@
-"""Launchers: they start worker processes and do no work themselves."""
+"""Launchers start worker processes and do no work themselves."""

@@ -1,4 +1,4 @@
-"""Worker processes on this machine, which share the units of a node by claims."""
+"""Worker processes on this machine, which divide the units of a node among themselves by leases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["run_workers"]
 
 _WORST_LAST = (0, Preempted.exit_code, PartlyFailed.exit_code, StaleSettings.exit_code, UsageError.exit_code)
 POLL_S = 0.1
-OUT_OF_MEMORY = "If memory ran out, use fewer --workers. Run the same command again to go on"
+OUT_OF_MEMORY = "If memory ran out, use fewer --workers. Run the same command again to continue"
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,18 @@ class _Worker:
 
 
 def run_workers(command: Sequence[str], launch: Launch, units: int, stop: StopRequest) -> int:
-    """Run the command in several processes at once, which share the units by claims; never more than units.
+    """Run the command in several processes at once, which divide the units among themselves by leases.
+
+    Args:
+        units: units that can be computed; no more processes than that are started.
+        stop: a signal noted here is passed on to the workers.
 
     Returns:
         The worst exit code.
 
     Raises:
-        UsageError: fewer GPUs than asked for.
+        UsageError: there are fewer GPUs than requested.
+        Preempted: a signal stopped the workers.
         PdError: a worker was killed.
     """
     devices = devices_for(launch.gpus)
@@ -48,7 +53,7 @@ def run_workers(command: Sequence[str], launch: Launch, units: int, stop: StopRe
             environment |= {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
             if devices:
                 environment["CUDA_VISIBLE_DEVICES"] = devices[number]
-            # A session of its own: signals reach a worker through us alone, and so exactly once.
+            # A session of its own: a signal reaches the worker only through this process, hence exactly once.
             process = subprocess.Popen(command, env=environment, start_new_session=True)
             workers.append(_Worker(f"{number + 1}/{count}", process))
         return _wait(workers, stop)
@@ -69,8 +74,8 @@ def _wait(workers: Sequence[_Worker], stop: StopRequest) -> int:
                     worker.process.send_signal(forwarded)
         time.sleep(POLL_S)
     if stop.signal:
-        raise Preempted(f"expected to finish, found {signal.Signals(stop.signal).name}", "workers")
-    # A worker says itself why it fails, but not that it was killed.
+        raise Preempted(f"stopped by {signal.Signals(stop.signal).name}", "workers")
+    # A worker that fails prints why; a worker that was killed cannot.
     codes = {worker.name: worker.process.returncode for worker in workers}
     if killed := [f"{name} killed by {signal.Signals(-code).name}" for name, code in codes.items() if code < 0]:
         raise PdError(f"worker {', worker '.join(killed)}", "workers", OUT_OF_MEMORY)

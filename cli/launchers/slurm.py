@@ -1,4 +1,4 @@
-"""Slurm: an array job of which each task computes one shard."""
+"""Slurm: an array job in which each task computes one shard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ __all__ = ["slurm_script", "submit"]
 
 
 def slurm_script(command: Sequence[str], node: str, launch: Launch, folder: Path) -> str:
-    """An array job of which each task takes one shard. A minute before its time is up a task is told to stop."""
+    """The script of an array job in which each task runs the command on one shard.
+
+    Slurm signals each task to stop one minute before its time limit.
+
+    Args:
+        folder: working folder of the tasks; their logs go there.
+    """
     lines = [
         "#!/bin/bash",
         f"#SBATCH --job-name=pd-{node}",
@@ -33,25 +39,26 @@ def slurm_script(command: Sequence[str], node: str, launch: Launch, folder: Path
     words = [*command, *(["--gpus", str(launch.gpus)] if launch.gpus > 1 else [])]
     if os.environ.get("PYTHONPATH"):
         lines.append(f"export PYTHONPATH={shlex.quote(os.environ['PYTHONPATH'])}")
-    # exec: the worker takes the shell's place, so that the signal reaches it.
+    # exec replaces the shell by the worker, so that the signal reaches it.
     lines.append(f'exec {shlex.join(words)} --shard "$SLURM_ARRAY_TASK_ID/{launch.jobs}"')
     return "\n".join(lines) + "\n"
 
 
 def submit(script: str, path: Path) -> str:
-    """Write the script and hand it to ``sbatch``. Returns the job's id.
+    """Write the script to ``path`` and submit it with ``sbatch``. Returns the job id.
 
     Raises:
-        UsageError: there is no sbatch on this machine.
-        PdError: sbatch refused.
+        UsageError: this machine has no ``sbatch``.
+        PdError: ``sbatch`` rejected the job.
     """
     sbatch = shutil.which("sbatch")
     if sbatch is None:
         fix = "Run this on a Slurm login node, or use --workers N here; --dry-run prints the script"
-        raise UsageError("expected the command sbatch, found none", "--launcher slurm", fix)
+        raise UsageError("there is no command sbatch on this machine", "--launcher slurm", fix)
     path.write_text(script)
     done = subprocess.run([sbatch, "--parsable", str(path)], capture_output=True, text=True, check=False)
     if done.returncode:
-        found = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise PdError(f"expected sbatch to take the job, found {found}", str(path), "Mend it with --slurm-arg")
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        fix = "Correct the request, for example with --slurm-arg=--partition=NAME"
+        raise PdError(f"sbatch rejected the job: {reason}", str(path), fix)
     return done.stdout.strip().split(";")[0]

@@ -1,4 +1,4 @@
-"""A training by several ranks on this machine: torchrun's agent starts them and takes all down when one dies."""
+"""A training on several ranks on this machine: torchrun's agent starts them and stops all of them when one dies."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["run_ranks"]
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
 GRACE_S = 120
-"""A rank that was asked to stop has so long to finish its step and write a checkpoint."""
-OUT_OF_MEMORY = "If memory ran out, use fewer ranks or a smaller batch. Run the same command again to go on"
+"""Seconds that a rank has to finish its step and write a checkpoint after it was told to stop."""
+OUT_OF_MEMORY = "If memory ran out, use fewer ranks or a smaller batch. Run the same command again to continue"
 
 
 def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
-    """Run the command in ``count`` processes that know their rank, and wait for all.
+    """Run the command in ``count`` processes, each with its rank in the environment, and wait for all of them.
 
     Args:
-        on_gpus: a GPU for each; else none sees any.
+        on_gpus: whether each rank gets a GPU; otherwise no rank sees any.
 
     Returns:
-        The exit code of the rank that ended badly first; 0 if none did.
+        The exit code of the rank that failed first; 0 if no rank failed.
 
     Raises:
-        Preempted: a signal asked to stop; the ranks have written a checkpoint.
+        Preempted: a signal stopped the training; the ranks have written a checkpoint.
         PdError: a rank was killed.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -50,18 +50,17 @@ def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
         shutdown_timeout=GRACE_S,
     )
     python, *words = command
-    former = {number: signal.getsignal(number) for number in STOPPING}
+    previous = {number: signal.getsignal(number) for number in STOPPING}
     try:
         elastic_launch(config, python)(*words)
     except SignalException as error:
-        raise Preempted(f"expected to finish, found {signal.Signals(error.sigval).name}", "ranks") from None
+        raise Preempted(f"stopped by {signal.Signals(error.sigval).name}", "ranks") from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
-            found = f"rank {rank} killed by {failure.signal_name()}"
-            raise PdError(f"expected each to end by itself, found {found}", "ranks", OUT_OF_MEMORY) from None
+            raise PdError(f"rank {rank} killed by {failure.signal_name()}", "ranks", OUT_OF_MEMORY) from None
         return failure.exitcode
     finally:
-        for number, handler in former.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
     return 0

@@ -1,4 +1,4 @@
-"""One worker: the command that starts it, and the GPUs that workers share."""
+"""The command that starts one worker, and the GPUs that workers are given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["devices_for", "worker_command"]
 
 
 def worker_command(store: Store, node: str, request: Request, overrides: Sequence[str]) -> list[str]:
-    """The words that start one worker: this Python, the same store, node, options and overrides."""
+    """The command line of one worker: this Python with the same store, node, options and overrides."""
     url = store.files.root if store.files.is_local else store.url
     options, flags = request.options, []
     for name in ("allow_partial", "new_layer", "refresh", "wait"):
@@ -29,14 +29,18 @@ def worker_command(store: Store, node: str, request: Request, overrides: Sequenc
 
 
 def devices_for(gpus: int) -> list[str]:
-    """The names of ``gpus`` GPUs; raises UsageError if there are fewer."""
+    """The names of the first ``gpus`` GPUs, as CUDA_VISIBLE_DEVICES takes them; no names for 0.
+
+    Raises:
+        UsageError: there are fewer GPUs.
+    """
     if not gpus:
         return []
     import torch
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    found = torch.cuda.device_count()
-    if found < gpus:
-        fix = f"Ask for --gpus {found}" if found else "Use --workers N to share the CPU"
-        raise UsageError(f"expected {gpus} GPUs, found {found}", "--gpus", fix)
+    available = torch.cuda.device_count()
+    if available < gpus:
+        fix = f"Use --gpus {available}" if available else "Use --workers N to run on the CPU"
+        raise UsageError(f"expected {gpus} GPUs, found {available}", "--gpus", fix)
     return named.split(",")[:gpus] if named else [str(number) for number in range(gpus)]

@@ -1,1 +1,1 @@
-"""The verbs of the command pd: one module per verb."""
+"""The verbs of the command ``pd``: one module per verb."""

@@ -1,4 +1,4 @@
-"""``pd config``: presets, settings with where each comes from, their schema, and changes to them."""
+"""``pd config``: list presets, show settings and where each comes from, print their schema, change them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stages.registry import STAGES
 __all__ = ["command"]
 
 _NETWORK = "preset"
-"""The setting of a network that fills in others."""
+"""The setting of a network that fills in the others."""
 
 
 @click.group("config")
@@ -31,7 +31,7 @@ def command() -> None:
 
 @command.command("list")
 def list_presets() -> None:
-    """The presets that come with the program.
+    """List the presets that come with the program.
 
     \b
     Example:
@@ -43,14 +43,16 @@ def list_presets() -> None:
 
 @command.command("show")
 @click.argument("words", nargs=-1, metavar="[NODE] [NODE.KEY=VALUE]…")
-@click.option("--preset", metavar="NAME|FILE", help="Of a preset or a YAML file, without a store.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--preset", metavar="NAME|FILE", help="Show the settings of a preset or a YAML file instead of the store's."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(words: tuple[str, ...], preset: str | None, as_json: bool) -> None:
-    """Every setting of every node, or of one, with where its value comes from.
+    """Show the settings of all nodes, or of one, and where each value comes from.
 
-    default: the program; preset: the pipeline's file; network NAME: the preset of the network, which the pipeline's
-    file names; implied: another setting; override: pd init, pd config set or a run. An operational setting changes no
-    result and stays out of the fingerprint.
+    The origin is one of: default (the program), preset (the pipeline's file), network NAME (the network's preset,
+    which the pipeline's file names), implied (another setting), override (pd init, pd config set or a run). An
+    operational setting changes no result and is not part of the fingerprint.
 
     \b
     Examples:
@@ -75,7 +77,7 @@ def show(words: tuple[str, ...], preset: str | None, as_json: bool) -> None:
 
 @command.command("schema")
 def schema() -> None:
-    """The JSON Schema of every stage's settings.
+    """Print the JSON Schema of every stage's settings.
 
     \b
     Example:
@@ -87,7 +89,7 @@ def schema() -> None:
 @command.command("set")
 @click.argument("overrides", nargs=-1, required=True, metavar="NODE.KEY=VALUE…")
 def set_values(overrides: tuple[str, ...]) -> None:
-    """Record settings in the store: from now on they are those of its pipeline. Nothing is computed or deleted.
+    """Record settings in the store, whose pipeline uses them from now on. Nothing is computed or deleted.
 
     \b
     Example:
@@ -101,24 +103,25 @@ def set_values(overrides: tuple[str, ...]) -> None:
     project.record()
     changed = [node for node in project.nodes.values() if node.fingerprint != before.get(node.name)]
     if not changed:
-        say("Recorded; no result changes.")
+        say("Recorded. No result changes.")
     for node in changed:
         units, older = project.layer(node.name).units(), older_layers(project, node.name)
-        kept = f"{len(units)} units are there" if units else f"to be computed ({len(older)} older layers stay)"
-        say(f"{node.name}: {before.get(node.name, 'none')} -> {node.fingerprint}, {kept}")
+        todo = f"not computed yet; {len(older)} older layers are kept"
+        state = f"{len(units)} units are already committed" if units else todo
+        say(f"{node.name}: {before.get(node.name, 'none')} -> {node.fingerprint}, {state}")
 
 
 def _pipeline(preset: str | None, overrides: list[str]) -> Pipeline:
-    """Of the store; of a preset where one is named or there is no store."""
+    """The pipeline of the preset that is named, else of the store, else of the default preset."""
     if preset is None and has_store():
         return open_project(overrides).pipeline
     if preset is None:
-        say(f"No store here: these are the settings of the preset {PRESET}.")
+        say(f"There is no store here. These are the settings of the preset {PRESET}.")
     return Pipeline(read_preset(preset or PRESET), merge_overrides(overrides))
 
 
 def _settings(pipeline: Pipeline, node: Node) -> Iterator[dict[str, Any]]:
-    """One a setting, nested ones by their path: value, origin, whether it is operational, what it means."""
+    """One record per setting, nested settings by their path: its path, value, origin and meaning."""
     given = dict(_leaves(pipeline.spec.nodes[node.name].settings))
     overrides = dict(_leaves(pipeline.overrides.get(node.name, {})))
     for path, value, is_set, is_operational, doc in _fields(node.settings):
@@ -126,7 +129,7 @@ def _settings(pipeline: Pipeline, node: Node) -> Iterator[dict[str, Any]]:
         if path.endswith(f".{_NETWORK}"):
             value = overrides.get(path, given.get(path, value))
         elif is_set and origin == "default":
-            # Not written anywhere: the network's own preset gives it, or the setting beside it implies it.
+            # It is written in no file: the network's preset sets it, or another setting implies it.
             network = f"{path.rpartition('.')[0]}.{_NETWORK}"
             chosen = overrides.get(network, given.get(network))
             origin = f"network {chosen}" if chosen else "implied"
@@ -139,7 +142,7 @@ def _settings(pipeline: Pipeline, node: Node) -> Iterator[dict[str, Any]]:
 
 
 def _fields(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, bool, bool, str]]:
-    """(path, value, whether it was set, whether it is operational, what it means) of every setting."""
+    """(path, value, whether it was set, whether it is operational, meaning) of every setting."""
     for name, field in type(settings).model_fields.items():
         path, value = f"{prefix}{field.alias or name}", getattr(settings, name)
         if isinstance(value, BaseModel):
@@ -151,7 +154,7 @@ def _fields(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, b
 
 
 def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """``{"a": {"b": 1}}`` -> ``a.b``, 1."""
+    """Flatten nested settings: ``{"a": {"b": 1}}`` -> ``("a.b", 1)``."""
     if not isinstance(values, dict):
         yield prefix, values
         return

@@ -28,22 +28,24 @@ SHEET_IMAGES, SHEET_PX = 8, 160
 @click.command("demo")
 @click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
 @click.option(
-    "--store", metavar="DIR", help=f"Where it is made. [default: that of pd --store or PD_STORE, else {FOLDER}]"
+    "--store", metavar="DIR", help=f"Where to make it. [default: the store of pd --store or PD_STORE, else {FOLDER}]"
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the drawings and the trainings.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the drawings and the trainings."
+)
 @click.option(
     "--images",
     type=click.IntRange(12),
-    help=f"How many are drawn. [default: {IMAGES}; of a demo that is there, its own]",
+    help=f"How many images to draw. [default: {IMAGES}, or as many as an existing demo has]",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print the numbers as JSON.")
 @click.pass_context
 def command(
     ctx: click.Context, overrides: tuple[str, ...], store: str | None, seed: int, images: int | None, is_json: bool
 ) -> None:
-    """Draw images, run the whole pipeline on them, and print what each stage is worth.
+    """Draw images, run the whole pipeline on them, and print the scores of each stage.
 
-    A demo that was killed goes on where it was: run it again, or go on with pd run.
+    A demo that was killed continues where it stopped: run it again, or continue with pd run.
 
     \b
     Examples:
@@ -66,9 +68,10 @@ def command(
 
 
 def _run(project: Project, name: str, overrides: Sequence[str], stop: StopRequest) -> None:
-    """One node. A CRF keeps one core busy, where a network has use for all.
+    """Run one node, with several workers if it is a CRF.
 
-    A network's results may differ in the last bit with its threads: it has as many here as in ``pd run``.
+    A CRF keeps only one core busy, while a network uses all of them. A network also runs here with as many threads as
+    in ``pd run``, because its results may differ in the last bit with the number of threads.
     """
     node, workers = project[name], min(MOST_WORKERS, os.cpu_count() or 1)
     smooths = node.stage.name == "crf" or getattr(node.settings, "crf", None) is not None
@@ -83,7 +86,7 @@ def _print(result: DemoResult) -> None:
     ]
     print(f"{result.images} drawn images, seed {result.seed}: honest protocol, held-out images, percent")
     print_table(("stage", "AR@20", "mIoU", "seconds"), rows)
-    print(f"{result.seconds:.0f} s in all. What to try next:\n")
+    print(f"{result.seconds:.0f} s in total. What to try next:\n")
     for words in (
         "show --sheet 6 --out sheet.png",
         "report --out report.html",

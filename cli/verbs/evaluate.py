@@ -1,4 +1,4 @@
-"""``pd eval``: what the masks of a node are worth against ground truth."""
+"""``pd eval``: score the masks of a node against ground truth."""
 
 from __future__ import annotations
 
@@ -28,23 +28,25 @@ Number = dict[str, Any]
 @click.command("eval")
 @click.argument("words", nargs=-1, metavar="[NODE]… [NODE.KEY=VALUE]…")
 @click.option(
-    "--protocol", type=click.Choice(["reference", "honest", "both"]), help="As published, without help, or both."
+    "--protocol",
+    type=click.Choice(["reference", "honest", "both"]),
+    help="reference: as published; honest: without help from the ground truth of the scored images.",
 )
 @click.option(
     "--dataset",
     default="",
     metavar="NAME",
-    help="The ground truth: nodes NAME-parts and NAME-objects, or the data set that the store was made of.",
+    help="The ground truth: nodes NAME-parts and NAME-objects, or the data set that the store was made from.",
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs: also the numbers of each class and part.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the numbers of each class and part.")
 @shared_options
 def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, **values: Any) -> None:
-    """Run evaluations that are missing, and print what they measured, in percent.
+    """Run the evaluations that are missing, and print their results, in percent.
 
-    NODE is an evaluation of the pipeline, or any node that finds masks: then the evaluation that reads it, or a new
-    one, eval-NODE, which is recorded in the pipeline. An evaluation under another protocol than its own is a node
-    beside it, such as eval-NODE-both. Without NODE: all evaluations of the pipeline. The numbers are rows of the
-    table metrics.
+    NODE is an evaluation of the pipeline, or any node that finds masks. For such a node the evaluation that reads it
+    is run, or a new one, eval-NODE, which is recorded in the pipeline. To evaluate under another protocol, a separate
+    node is added, such as eval-NODE-both. Without NODE, all evaluations of the pipeline are run. The results are rows
+    of the table metrics.
 
     \b
     Examples:
@@ -58,11 +60,11 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
     project = open_project()
     project = project.extended({}, [o for o in overrides if o.partition(".")[0] in project.nodes])
     evaluations = Evaluations(project.pipeline, protocol or "", dataset, project.source.dataset_name)
-    found = [(name, *evaluations.of(name)) for name in names]
-    chosen = {node: spec for _, node, spec in found} or evaluations.all()
-    # Of an evaluation that was named, everything; of one that a named node led to, what it says of that node.
-    wanted = {(node, name) for name, node, _ in found if project[name].stage.name != "eval"}
-    whole = {node for name, node, _ in found if (node, name) not in wanted} if names else set(chosen)
+    named = [(name, *evaluations.of(name)) for name in names]
+    chosen = {node: spec for _, node, spec in named} or evaluations.all()
+    # An evaluation named directly is printed in full; one found through a node is printed only for that node.
+    wanted = {(node, name) for name, node, _ in named if project[name].stage.name != "eval"}
+    whole = {node for name, node, _ in named if (node, name) not in wanted} if names else set(chosen)
     project = project.extended(chosen, overrides)
     adopt_changed(project, list(chosen), request, overrides)
     with interruptible() as stop:
@@ -93,12 +95,12 @@ def _without_node(number: Number) -> Number:
 
 
 def _print(numbers: list[Number]) -> None:
-    """A row a node that was evaluated, and one more for its segments with one label a pixel; a column a metric."""
+    """One column per metric; one row per evaluated node, and another for its segments with one label per pixel."""
     rows: dict[tuple[str, str, str], dict[str, float]] = {}
     for n in numbers:
         if not n["class_name"]:
             is_unique = n["metric"].endswith(_UNIQUE)
-            evaluated = f"{n['evaluated']}, one label a pixel" if is_unique else n["evaluated"]
+            evaluated = f"{n['evaluated']}, one label per pixel" if is_unique else n["evaluated"]
             row = rows.setdefault((n["node"], evaluated, n["protocol"]), {})
             row[n["metric"].removesuffix(_UNIQUE)] = n["value"]
     metrics = sorted({metric for row in rows.values() for metric in row}, key=metric_place)

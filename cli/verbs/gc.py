@@ -1,4 +1,4 @@
-"""``pd gc``: what no commit names, and layers that are not wanted any more."""
+"""``pd gc``: delete files that no commit refers to, and layers that are no longer wanted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,22 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @click.command("gc")
-@click.option("--yes", is_flag=True, help="Delete; without it they are only listed.")
-@click.option("--older-than", default="7d", show_default=True, metavar="AGE", help="Such as 12h or 7d.")
-@click.option("--layer", "fingerprint", metavar="FINGERPRINT", help="A whole layer that is not the current one.")
+@click.option("--yes", is_flag=True, help="Delete. Without it, the files are only listed.")
+@click.option(
+    "--older-than",
+    default="7d",
+    show_default=True,
+    metavar="AGE",
+    help="Only files at least this old, such as 12h or 7d.",
+)
+@click.option(
+    "--layer",
+    "fingerprint",
+    metavar="FINGERPRINT",
+    help="Instead, a whole layer, but not the current one.",
+)
 def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
-    """List attempts that no commit names and leases of workers that are gone; --yes deletes them.
+    """List attempts that no commit refers to and leases of workers that are gone; --yes deletes them.
 
     \b
     Examples:
@@ -34,29 +45,28 @@ def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
     """
     store = open_store()
     layer = None if fingerprint is None else _unused_layer(store, fingerprint)
-    found = find_garbage(store, _seconds(older_than)) if layer is None else _layer_garbage(store, layer)
-    if not found:
+    entries = find_garbage(store, _seconds(older_than)) if layer is None else _layer_garbage(store, layer)
+    if not entries:
         say("Nothing to delete.")
         return
-    rows = [(g.path, g.size, f"{g.age_s / 3600:.1f} h", g.reason) for g in found]
+    rows = [(g.path, g.size, f"{g.age_s / 3600:.1f} h", g.reason) for g in entries]
     print_table(("path", "bytes", "age", "reason"), rows)
-    size = sum(g.size for g in found)
+    size = sum(g.size for g in entries)
     if not yes:
-        say(f"{len(found)} entries, {size} bytes. Delete them with --yes")
+        say(f"{len(entries)} entries, {size} bytes. Delete them with --yes")
         return
-    for garbage in found:
+    for garbage in entries:
         store.files.remove_tree(garbage.path)
     if layer is not None:
         TrainingPlace(store, layer.node, layer.fingerprint).forget()
-    say(f"Deleted {len(found)} entries, {size} bytes.")
+    say(f"Deleted {len(entries)} entries, {size} bytes.")
 
 
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
     if not match:
-        raise UsageError(
-            f"expected a number and one of s, m, h, d, w, found {text!r}", "--older-than", "For example: 7d"
-        )
+        problem = f"expected a number followed by s, m, h, d or w, found {text!r}"
+        raise UsageError(problem, "--older-than", "For example: 7d")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -64,40 +74,36 @@ def _unused_layer(store: Store, fingerprint: str) -> Layer:
     layer = _find_layer(store, fingerprint)
     if store.current().get(layer.node) == layer.fingerprint:
         settings = ", ".join(f"{key}={value}" for key, value in layer.info.identity.settings.items())
-        fix = f"The recorded settings lead to it ({settings}). Change them first: pd config set {layer.node}.KEY=VALUE"
-        raise UsageError(
-            f"expected a layer that is not the current one, found the current layer of {layer.node}", fingerprint, fix
-        )
+        problem = f"this is the current layer of {layer.node}, as the recorded settings lead to it ({settings})"
+        raise UsageError(problem, fingerprint, f"Change them first: pd config set {layer.node}.KEY=VALUE")
     running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())]
     if running:
-        raise UsageError(
-            f"expected a layer that nobody writes, found workers on units {running}", fingerprint, "Stop them first"
-        )
+        problem = f"workers are writing units {running} of this layer"
+        raise UsageError(problem, fingerprint, "Stop them first")
     return layer
 
 
 def _layer_garbage(store: Store, layer: Layer) -> list[Garbage]:
     node, name, now = layer.node, layer.fingerprint, time.time()
-    # The commits go first: a kill in between leaves units that are not there, never units without their files.
+    # Commits are deleted first: a kill in between leaves units that count as missing, never units without their files.
     commits = layout.commits(node, name)
     rest = (layout.layer(node, name), layout.leases(node, name), layout.failures(node, name))
-    found: list[Garbage] = []
+    entries: list[Garbage] = []
     counted: set[str] = set()
     for folder in (commits, *rest, layout.checkpoints(node, name)):
         sizes = {path: size for path, size in store.files.sizes(folder).items() if path not in counted}
         counted |= sizes.keys()
         if sizes:
             age = now - store.files.newest(folder)
-            found.append(Garbage(folder, sum(sizes.values()), age, f"layer of {node} under other settings"))
-    return found
+            entries.append(Garbage(folder, sum(sizes.values()), age, f"layer of {node} under other settings"))
+    return entries
 
 
 def _find_layer(store: Store, fingerprint: str) -> Layer:
     layers = [layer for node in store.nodes() for layer in store.layers(node)]
-    found = [layer for layer in layers if layer.fingerprint.startswith(fingerprint)]
-    if len(found) != 1:
+    matches = [layer for layer in layers if layer.fingerprint.startswith(fingerprint)]
+    if len(matches) != 1:
         fix = 'See them with: pd sql "SELECT node, layer, is_current, units FROM layers"'
-        raise UsageError(
-            f"expected the fingerprint of one layer, found {len(found)} layers", f"--layer {fingerprint}", fix
-        )
-    return found[0]
+        problem = f"expected the fingerprint of one layer, found {len(matches)} layers that begin with it"
+        raise UsageError(problem, f"--layer {fingerprint}", fix)
+    return matches[0]

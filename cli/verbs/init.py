@@ -1,4 +1,4 @@
-"""``pd init``: a store for a folder of images."""
+"""``pd init``: make a store for a folder of images."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ DATASET_PRESET = "ground_truth"
 @click.argument("store", metavar="STORE")
 @click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
 @click.option("--images", required=True, metavar="DIR", help="Folder with the images; keys are relative to it.")
-@click.option("--list", "list_file", metavar="FILE", help="Only these: 'key' or 'key<TAB>class' a line.")
-@click.option("--dataset", metavar="NAME", help="Only these: a published data set, such as part_imagenet_val.")
-@click.option("--classes", "class_file", metavar="FILE", help="Only images of these classes: a code or folder a line.")
+@click.option("--list", "list_file", metavar="FILE", help="Take only these: one 'key' or 'key<TAB>class' per line.")
+@click.option("--dataset", metavar="NAME", help="Take a published data set, such as part_imagenet_val.")
+@click.option("--classes", "class_file", metavar="FILE", help="Take only these classes: one code or folder per line.")
 @click.option(
     "--preset",
     metavar="NAME|FILE",
-    help=f"The pipeline: a preset or a YAML file. [default: {PRESET}; of a data set {DATASET_PRESET}]",
+    help=f"The pipeline: a preset or a YAML file. [default: {PRESET}; with --dataset {DATASET_PRESET}]",
 )
-@click.option("--add", is_flag=True, help="Add the folder's new images to a store that is there.")
+@click.option("--add", is_flag=True, help="Add the folder's new images to an existing store.")
 def command(
     store: str,
     overrides: tuple[str, ...],
@@ -47,9 +47,9 @@ def command(
 ) -> None:
     """Make a store for a folder of images.
 
-    The folder is an ImageNet tree (train/n02958343/x.JPEG with labels.txt beside train), or any tree with a folder
-    for each class, or with --dataset a data set as it is published: part_imagenet, pascal_part or cityscapes_part,
-    alone or followed by _train, _val, _test or _valtest. The images stay where they are, unless ingest.copy=true.
+    The folder is an ImageNet tree (train/n02958343/x.JPEG, with labels.txt next to train), or any tree with one folder
+    per class, or, with --dataset, a data set as it was published: part_imagenet, pascal_part or cityscapes_part, alone
+    or followed by _train, _val, _test or _valtest. The images stay where they are, unless ingest.copy=true.
 
     \b
     Examples:
@@ -60,12 +60,11 @@ def command(
       pd init pim --images PartImageNet --dataset part_imagenet_val
     """
     if add and (preset or overrides or dataset):
-        fix = "Change settings with: pd config set NODE.KEY=VALUE"
-        raise UsageError(
-            f"only --images goes with --add, found {preset or dataset or overrides[0]}", "pd init --add", fix
-        )
+        fix = "Leave it out. Change settings with: pd config set NODE.KEY=VALUE"
+        extra = preset or dataset or overrides[0]
+        raise UsageError(f"--add takes only --images, --list and --classes, found {extra}", "pd init --add", fix)
     if dataset and list_file:
-        raise UsageError("expected --dataset or --list, found both", "pd init", "Leave one of them")
+        raise UsageError("expected --dataset or --list, found both", "pd init", "Leave one of them out")
     source = SourceSpec(
         kind="dataset" if dataset else "list" if list_file else "folder",
         root=os.path.abspath(images),
@@ -85,7 +84,7 @@ def command(
 def _describe(store: Store) -> None:
     listing, project = ensure_listing(store), Project.open(store)
     classes = listing.classes()
-    # In a data set several classes may have one name: the super-category that names their parts.
+    # Several classes of a data set may share a name: that of the super-category that names their parts.
     names = list(dict.fromkeys(c.name for c in classes))
     shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
     print(f"store       {store.url}")

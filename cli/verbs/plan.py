@@ -1,4 +1,4 @@
-"""``pd plan``: which units would run, and why."""
+"""``pd plan``: show which units would run, and why."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["command"]
 
 @click.command("plan")
 @click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(overrides: tuple[str, ...], as_json: bool) -> None:
-    """Say which units of which nodes would run, and why. Overrides are tried, not recorded.
+    """Show which units of which nodes would run, and why. Overrides are tried, not recorded.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def command(overrides: tuple[str, ...], as_json: bool) -> None:
         raise UsageError(
             f"expected node.key=value, found {names[0]!r}",
             "pd plan",
-            "To see what one node would do: pd stage run NODE --dry-run",
+            "To see what one node would run: pd stage run NODE --dry-run",
         )
     project = open_project(overrides)
     planned = [_entry(state) for state in states(project)]
@@ -52,12 +52,12 @@ def _entry(state: NodeState) -> dict[str, Any]:
         why += f"; {len(state.waiting)} of them after their inputs"
     if state.stale:
         why = f"{why}; " if why else ""
-        why += f"input changed for {len(state.stale)} committed units: add --refresh to compute them again"
+        why += f"input changed for {len(state.stale)} committed units: add --refresh to recompute them"
     return {"node": state.node, "run": state.missing, "waiting": state.waiting, "stale": state.stale, "why": why}
 
 
 def _ranges(units: list[int]) -> str:
-    """``0–3, 7, 9–11``."""
+    """Units as text: ``0-3, 7, 9-11``."""
     runs: list[list[int]] = []
     for unit in units:
         if runs and unit == runs[-1][-1] + 1:

@@ -1,4 +1,4 @@
-"""``pd report``: what the store holds and what it is worth, as one web page."""
+"""``pd report``: write what the store holds, and how good it is, as one web page."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["command"]
 
 @click.command("report")
 @click.option("--out", type=click.Path(path_type=Path), default="report.html", show_default=True, metavar="FILE.html")
-@click.option("--dataset", default="", metavar="NAME", help="Only this ground truth: the node NAME-parts.")
+@click.option("--dataset", default="", metavar="NAME", help="Use only this ground truth: the node NAME-parts.")
 @click.option("--images", type=click.IntRange(0), default=6, show_default=True, metavar="N",
-              help="Best images, and as many worst ones; without ground truth, images by chance.")  # fmt: skip
+              help="Show this many best and as many worst images; without ground truth, random ones.")  # fmt: skip
 def command(out: Path, dataset: str, images: int) -> None:
-    """Write one HTML page: results beside the published ones, stage by stage, by class, pictures, and the monitors.
+    """Write one HTML page: results next to the published ones, by stage and by class, with pictures and monitors.
 
-    It shows what is there and computes nothing: pd eval makes the numbers. It needs no network and no file beside
-    it. The path goes to stdout. docs/report.md says what to look for.
+    The page shows what is in the store and computes nothing: run pd eval to get scores. It needs no network and no
+    other file. Its path goes to stdout. docs/report.md says what to look for.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``pd run``: every node that is missing, in order."""
+"""``pd run``: run every node that is not done, in order."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["command", "needed"]
 
 @click.command("run")
 @click.argument("words", nargs=-1, metavar="[NODE]… [NODE.KEY=VALUE]…")
-@click.option("--until", metavar="NODE", help="Stop after this node: run it and all that it needs.")
+@click.option("--until", metavar="NODE", help="Run this node and everything it needs, then stop.")
 @shared_options
 def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
-    """Run every node that is missing, in order; with NODEs, these alone.
+    """Run every node that is not done, in order; with NODEs, only these.
 
-    A run that was killed goes on where it was: the same command again computes only what is missing.
+    A run that was killed continues where it stopped: the same command computes only what is missing.
 
     \b
     Examples:
@@ -39,22 +39,22 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     with interruptible() as stop:
         for name in chosen:
             if stop():
-                raise Preempted("expected to finish, found a request to stop", name)
+                raise Preempted("stopped by a signal before this node began", name)
             try:
                 execute(project, name, request, overrides, stop)
             except InputMissing as error:
-                # What would come first is not there in a dry run, and that is no fault.
+                # In a dry run the nodes before this one have not run, so their output may be missing.
                 if not request.options.dry_run:
                     raise
                 say(f"{name}: would run after its inputs ({error.problem})")
 
 
 def needed(pipeline: Pipeline, name: str) -> set[str]:
-    """A node and all that it reads, directly or not."""
-    found = {pipeline[name].name}
+    """A node and every node that it reads, directly or indirectly."""
+    names = {pipeline[name].name}
     for source in pipeline[name].upstream():
-        found |= needed(pipeline, source)
-    return found
+        names |= needed(pipeline, source)
+    return names
 
 
 def _chosen(pipeline: Pipeline, names: list[str], until: str | None) -> list[str]:

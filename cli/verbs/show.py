@@ -1,4 +1,4 @@
-"""``pd show``: a picture of an image with the masks of every node."""
+"""``pd show``: draw images with the masks of every node."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 @click.argument("images", nargs=-1, metavar="[IMAGE_ID|KEY]…")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE.png|FILE.jpg",
               help="[default: show-ID.png or sheet.png]")  # fmt: skip
-@click.option("--nodes", metavar="A,B", help="Only these nodes.")
-@click.option("--sheet", type=click.IntRange(1), metavar="N", help="N images by chance.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of --sheet.")
+@click.option("--nodes", metavar="A,B", help="Draw only these nodes.")
+@click.option("--sheet", type=click.IntRange(1), metavar="N", help="Draw N random images.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of --sheet.")
 def command(images: tuple[str, ...], out: Path | None, nodes: str | None, sheet: int | None, seed: int) -> None:
-    """Draw images with the masks of every node into one picture: a row an image, a column a node.
+    """Draw images with the masks of every node as one picture: one row per image, one column per node.
 
     A cluster has the same colour in all images. The path of the picture goes to stdout.
 

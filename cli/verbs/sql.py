@@ -1,4 +1,4 @@
-"""``pd sql``: a question to the tables of a store."""
+"""``pd sql``: query the tables of a store."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SHOWN_CHARACTERS = 60
 @click.command("sql")
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table",
-              show_default=True, help="table shows the first 100 rows, the others give all.")  # fmt: skip
+              show_default=True, help="table shows the first 100 rows, the other formats all rows.")  # fmt: skip
 def command(query: str, form: str) -> None:
-    """Ask the tables of the store. QUERY is one reading statement of DuckDB's SQL; - reads it from stdin.
+    """Query the tables of the store. QUERY is one reading statement in DuckDB's SQL; - reads it from stdin.
 
-    Every view has the columns node and layer: images, classes, objects, parts, proposals, clusters, labels,
-    predictions, metrics, errors; TABLE_all adds the older layers. commits and layers tell who wrote what; coverage,
-    dropped, cluster_collapse and others watch the quality. docs/tables.md lists them all.
+    The views images, classes, objects, parts, proposals, clusters, labels, predictions, metrics and errors all have
+    the columns node and layer; TABLE_all adds the older layers. commits and layers record who wrote what; coverage,
+    dropped, cluster_collapse and others monitor the quality. docs/tables.md lists them all.
 
     \b
     Examples:
@@ -45,8 +45,8 @@ def command(query: str, form: str) -> None:
     """
     store = open_store()
     if form == "parquet" and sys.stdout.isatty():
-        fix = "Send it to a file: pd sql QUERY --format parquet > FILE"
-        raise UsageError("expected a file or a pipe for Parquet, found a terminal", "stdout", fix)
+        fix = "Redirect it to a file: pd sql QUERY --format parquet > FILE"
+        raise UsageError("Parquet is binary: expected a file or a pipe, found a terminal", "stdout", fix)
     text = sys.stdin.read() if query == "-" else query
     _FORMATS[form](catalog_of(store).query(text))
 
@@ -55,7 +55,7 @@ def _as_table(result: pa.Table) -> None:
     rows = [[_short(value) for value in row.values()] for row in result.slice(0, SHOWN_ROWS).to_pylist()]
     print_table(result.column_names, rows)
     if result.num_rows > SHOWN_ROWS:
-        say(f"{SHOWN_ROWS} of {result.num_rows} rows are shown. All of them: --format csv, json or parquet")
+        say(f"{SHOWN_ROWS} of {result.num_rows} rows are shown. To get all of them: --format csv, json or parquet")
 
 
 def _as_csv(result: pa.Table) -> None:
@@ -88,7 +88,7 @@ _FORMATS: dict[str, Callable[[Any], None]] = {
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has: DuckDB sums integers to decimals, and JSON has no NaN."""
+    """The value as JSON can express it: DuckDB sums integers to decimals, and JSON has no NaN."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return None if isinstance(value, float) and not -float("inf") < value < float("inf") else value

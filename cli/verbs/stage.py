@@ -1,4 +1,4 @@
-"""``pd stage list`` and ``pd stage run``."""
+"""``pd stage``: list the nodes, or run one of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def command() -> None:
 
 @command.command("list")
 def list_nodes() -> None:
-    """The nodes of the store's pipeline; outside a store, the stages there are.
+    """List the nodes of the store's pipeline or, outside a store, the stages that exist.
 
     \b
     Example:
@@ -49,9 +49,9 @@ def list_nodes() -> None:
 @node_options
 @shared_options
 def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
-    """Run what is missing of one node.
+    """Run the missing units of one node.
 
-    Any number of workers may run the same node at once, here or on other machines: they share its units by leases.
+    Any number of workers may run the same node at once, here or on other machines: leases divide its units among them.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
         raise UsageError(
             f"expected one node, then node.key=value, found {names[0]!r}",
             "pd stage run",
-            "For several nodes: pd run",
+            "To run several nodes: pd run NODE NODE",
         )
     request = Request.parse(values, wait=values["wait"])
     project = open_project(overrides)

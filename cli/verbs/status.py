@@ -1,4 +1,4 @@
-"""``pd status``: the state of every node."""
+"""``pd status``: show the state of every node."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SPARE = ("running", "failed", "stale", "error rows", "also")
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """Say what is done, running, stale or failed, node by node, and the last error of each unit that failed.
+    """Show what is done, running, stale or failed, node by node, and the last error of each failed unit.
 
     \b
     Examples:
@@ -24,13 +24,13 @@ def command(as_json: bool) -> None:
       pd status --json | jq '.nodes.grouping.state'
     """
     project = open_project()
-    found = states(project)
+    listed = states(project)
     if as_json:
-        print_json({"store": project.store.url, "nodes": {state.node: state.to_dict() for state in found}})
+        print_json({"store": project.store.url, "nodes": {state.node: state.to_dict() for state in listed}})
         return
     columns = ("node", "state", "done", "units", "running", "failed", "stale", "error rows", "seconds", "layer", "also")
-    print_table(columns, [_row(state) for state in found], spare=SPARE)
-    failed = [(s.node, unit, text) for s in found for unit, text in sorted(s.failed.items())]
+    print_table(columns, [_row(state) for state in listed], spare=SPARE)
+    failed = [(s.node, unit, text) for s in listed for unit, text in sorted(s.failed.items())]
     if failed:
         print_table(("failed", "unit", "last error"), failed)
 

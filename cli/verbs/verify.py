@@ -1,4 +1,4 @@
-"""``pd verify``: every committed file against its manifest."""
+"""``pd verify``: compare every committed file with its manifest."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["command"]
 
 @click.command("verify")
 @click.argument("node", required=False)
-@click.option("--repair", "is_repair", is_flag=True, help="Withdraw damaged units, so that they are computed again.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--repair", "is_repair", is_flag=True, help="Withdraw damaged units, so that they are recomputed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(node: str | None, is_repair: bool, as_json: bool) -> None:
     """Read every committed file and compare its size and checksum with what was committed.
 
-    A unit that --repair withdraws is computed again by the next pd run; its damaged files are kept until pd gc.
+    The next pd run recomputes the units that --repair withdraws; their damaged files are kept until pd gc deletes them.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def command(node: str | None, is_repair: bool, as_json: bool) -> None:
     """
     store = open_store()
     if node and node not in store.nodes():
-        fix = nearest(node, store.nodes()) if store.nodes() else "Nothing has been run yet: pd run"
+        fix = nearest(node, store.nodes()) if store.nodes() else "Nothing has run yet; start with: pd run"
         raise UsageError(f"expected a node that has been run, found {node!r}", "pd verify", fix)
     units, damage = 0, []
     for item in verify(store, node):
@@ -51,10 +51,10 @@ def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:
     if not damage:
         say(f"{units} units are sound.")
     elif is_repair:
-        say(f"{len(damage)} units or records of layers were withdrawn. Make them again with: pd run")
+        say(f"{len(damage)} units or layer records were withdrawn. Recompute them with: pd run")
     else:
-        fix = "Withdraw them with pd verify --repair, then compute them again with pd run"
-        raise CorruptData(f"expected sound files, found {len(damage)} damaged", f"{units} units", fix)
+        fix = "Withdraw them with pd verify --repair, then recompute them with pd run"
+        raise CorruptData(f"expected every file as committed, found {len(damage)} damaged", f"{units} units", fix)
 
 
 def _row(item: Damage) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""``pd weights``: published checkpoints, checked and converted."""
+"""``pd weights``: check and convert published checkpoints."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["command"]
 
 @click.group("weights")
 def command() -> None:
-    """Published weights: does a file fit, and its conversion to safetensors.
+    """Check whether published weights fit, and convert them to safetensors.
 
     A source is an official Mask2Former or original PartDistillation file (.pkl, .pth), a folder that transformers'
-    save_pretrained or this program wrote, or a name on the Hugging Face hub. A pickle is opened without being run.
+    save_pretrained or this program wrote, or a name on the Hugging Face hub. Pickles are read without running them.
 
     \b
     Examples:
@@ -38,8 +38,8 @@ def _network_options(function: Any) -> Any:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option("--num-parts", type=click.IntRange(0), default=0, metavar="N",
-                     help="Parts of an object class, for a class-specific head."),
-        click.option("--preset", type=click.Choice(sorted(NETWORK_PRESETS)), help="The network that it must be."),
+                     help="Parts per object class, for a class-specific head."),
+        click.option("--preset", type=click.Choice(sorted(NETWORK_PRESETS)), help="The network the file must fit."),
         click.argument("values", nargs=-1, metavar="[KEY=VALUE]…"),
     ):  # fmt: skip
         function = option(function)
@@ -52,7 +52,8 @@ def _network_options(function: Any) -> Any:
 def check(source: str, values: tuple[str, ...], preset: str | None, num_parts: int, as_json: bool) -> None:
     """Say whether SOURCE fits a network, and list what does not. KEY=VALUE are settings of the network.
 
-    Without a preset or settings it must fit the network that its own shapes describe: nothing missing, nothing left.
+    Without a preset or settings, SOURCE must fit the network that its own shapes describe, with no tensor missing or
+    left over.
 
     \b
     Examples:
@@ -65,7 +66,7 @@ def check(source: str, values: tuple[str, ...], preset: str | None, num_parts: i
         print_json({**_summary(checkpoint), "faults": checkpoint.faults, "fits": not checkpoint.faults})
     else:
         print_table(("", "found"), _summary(checkpoint).items())
-        print(*(checkpoint.faults or ["fits: every tensor has its place"]), sep="\n")
+        print(*(checkpoint.faults or ["fits: every tensor has a counterpart"]), sep="\n")
     if checkpoint.faults:
         raise click.exceptions.Exit(1)
 
@@ -79,7 +80,7 @@ def convert(
 ) -> None:
     """Write SOURCE as safetensors: DST/model.safetensors, DST/config.json, and DST/classes.json if it names classes.
 
-    Prints the sha256 of the weights. A weights node takes SOURCE or DST; converted once, nothing reads a pickle again.
+    Prints the sha256 of the weights. A weights node takes SOURCE or DST; once converted, no pickle is read again.
 
     \b
     Examples:
@@ -89,7 +90,7 @@ def convert(
     from stages.models.network_files import WEIGHTS_NAME, network_files, write_files
 
     if target.is_dir() and any(target.iterdir()):
-        raise UsageError("expected an empty or new folder, found files in it", str(target), "Give another folder")
+        raise UsageError("expected a new or empty folder, found files in it", str(target), "Name another folder")
     checkpoint = _read(source, values, preset, num_parts)
     files = network_files(checkpoint.network(), checkpoint.labels)
     write_files(files, target)
@@ -98,7 +99,7 @@ def convert(
         print_json({**_summary(checkpoint), "folder": str(target), "sha256": digest})
     else:
         print(f"{digest}  {target / WEIGHTS_NAME}")
-        say(f"{len(checkpoint.tensors)} tensors, each with its place")
+        say(f"{len(checkpoint.tensors)} tensors converted")
 
 
 def _read(source: str, values: tuple[str, ...], preset: str | None, num_parts: int) -> Checkpoint:
@@ -106,7 +107,7 @@ def _read(source: str, values: tuple[str, ...], preset: str | None, num_parts: i
 
     network = {**({"preset": preset} if preset else {}), **dict(_setting(text) for text in values)}
     given = {"file": source, "num_parts": num_parts, **({"network": network} if network else {})}
-    settings = WeightsSettings.parse(given, "weights", "See those of networks with: pd config schema")
+    settings = WeightsSettings.parse(given, "weights", "See the settings of networks with: pd config schema")
     return read_checkpoint(settings.file, settings.network, settings.num_parts)
 
 

@@ -44,7 +44,7 @@ Pd = Callable[..., Result]
 
 @pytest.fixture
 def pd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pd:
-    """Runs ``pd`` in this process, in a folder that is no store."""
+    """Runs ``pd`` in this process, in a folder that is not a store."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -59,7 +59,7 @@ def pd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def draw(path: Path, number: int) -> None:
-    """A bright disc with a dark half on a dull ground."""
+    """Draw a bright disc with a dark half on a dull background."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", (SIZE_PX, SIZE_PX), (40, 60, 80))
     pen, left = ImageDraw.Draw(image), 8 + number % 5
@@ -69,7 +69,7 @@ def draw(path: Path, number: int) -> None:
 
 
 def draw_noise(path: Path) -> None:
-    """Grey of one value: no object at all."""
+    """Draw uniform grey: an image without any object."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((SIZE_PX, SIZE_PX, 3), 127, np.uint8)).save(path)
 
@@ -92,11 +92,20 @@ def pipeline_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(pd: Pd, photos: Path, pipeline_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of the six pictures, in three blocks; it is the one that PD_STORE names."""
+    """A store of the six pictures, in three blocks. PD_STORE names it."""
     path = tmp_path / "store"
     assert pd("init", path, "--images", photos, "--preset", pipeline_file).code == 0
     monkeypatch.setenv("PD_STORE", str(path))
     return path
+
+
+def assert_error(result: Result, code: int, *words: object) -> None:
+    """Stderr has exactly one error, which contains all the words; there is no traceback and nothing on stdout."""
+    assert result.code == code, result
+    assert result.out == ""
+    assert result.err.count("error: ") == 1 and "Traceback" not in result.err
+    for word in words:
+        assert str(word) in result.err, (word, result.err)
 
 
 def committed(store: Path) -> dict[str, str]:

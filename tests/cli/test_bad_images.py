@@ -1,23 +1,24 @@
-"""Image files of every kind that a folder may hold: rows where they can be read, error rows with a reason where not."""
+"""Every kind of image file that a folder may hold: readable files become rows, others error rows with a reason."""
 
 from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import SIZE_PX, Pd, draw
+from tests.cli.conftest import SIZE_PX, Pd, assert_error, draw, draw_noise
 
 _ORIENTATION_TAG = 0x0112
 
 
 @pytest.fixture
 def odd_photos(tmp_path: Path) -> Path:
-    """Three sound pictures and one of each odd kind."""
+    """Three intact pictures and one of each odd kind."""
     folder = tmp_path / "odd" / "cat"
     for number in range(3):
         draw(folder / f"sound{number}.jpg", number)
@@ -46,7 +47,7 @@ def _rows(pd: Pd, store: Path, query: str) -> list[dict[str, object]]:
 
 
 def test_each_kind_is_a_row_or_an_error_row(pd: Pd, odd_photos: Path, pipeline_file: Path, tmp_path: Path) -> None:
-    """Every listed file is in `images` or in `errors`, and the rest of the pipeline goes on."""
+    """Every listed file is in `images` or in `errors`, and the rest of the pipeline runs."""
     store = tmp_path / "s"
     assert pd("init", store, "--images", odd_photos, "--preset", pipeline_file, "ingest.max_pixels=10000").code == 0
     result = pd("--store", store, "run", "--until", "crf", "--max-error-rate", "0.6")
@@ -68,10 +69,40 @@ def test_each_kind_is_a_row_or_an_error_row(pd: Pd, odd_photos: Path, pipeline_f
 
 
 def test_too_many_bad_images_fail_the_run(pd: Pd, odd_photos: Path, pipeline_file: Path, tmp_path: Path) -> None:
-    """Above --max-error-rate the run fails and says how to see why; the blocks are committed all the same."""
+    """Above --max-error-rate the run fails and says how to see why; the blocks are committed nevertheless."""
     store = tmp_path / "s"
     pd("init", store, "--images", odd_photos, "--preset", pipeline_file)
     result = pd("--store", store, "run", "ingest", "--max-error-rate", "0.1")
     assert result.code == 1
-    assert "4 of 13 images were left out and are in errors; at most 10% may be" in result.err and "pd sql" in result.err
-    assert "ingest: done already" in pd("--store", store, "run", "ingest").err
+    assert "expected at most 10% of the images in errors, found 4 of 13" in result.err and "pd sql" in result.err
+    assert "ingest: already done" in pd("--store", store, "run", "ingest").err
+
+
+def test_no_object_in_any_image(pd: Pd, pipeline_file: Path, tmp_path: Path) -> None:
+    """Each image becomes an error row; the run fails with the query that shows why, and the blocks are committed."""
+    for number in range(3):
+        draw_noise(tmp_path / "plain" / "cat" / f"{number}.png")
+    store = tmp_path / "s"
+    pd("init", store, "--images", tmp_path / "plain", "--preset", pipeline_file)
+    result = pd("--store", store, "run")
+    assert_error(result, 1, "detic: expected at most 50% of the images in errors, found 3 of 3", "--max-error-rate")
+    rows = pd("--store", store, "sql", "SELECT DISTINCT node, reason FROM errors", "--format", "csv").out
+    assert rows.splitlines()[1:] == ["detic,no_object"]
+    assert "detic: already done" in pd("--store", store, "run", "detic").err
+
+
+def test_images_that_disappeared(pd: Pd, store: Path, photos: Path) -> None:
+    """If the image folder is gone, its blocks fail and nothing is lost; `pd show` names the missing file."""
+    pd("run", "ingest")
+    shutil.move(photos, photos.with_name("unmounted"))
+    result = pd("stage", "run", "detic")
+    assert result.code == 1
+    assert f"{photos}: the files of 2 of 2 images are missing. Bring them back" in result.err
+    assert_error(pd("show", "0"), 1, "the image's file", photos, ".png", "Bring the file back")
+    assert pd("stage", "run", "detic", "--max-error-rate", "1", "--limit", "1").code == 0
+    shutil.move(photos.with_name("unmounted"), photos)
+    assert pd("stage", "run", "detic").code == 0
+    assert pd("sql", "SELECT count(*) n FROM errors WHERE node = 'detic'", "--format", "csv").out.split() == [
+        "n",
+        "2",
+    ]

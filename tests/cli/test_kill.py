@@ -1,4 +1,4 @@
-"""Kill -9 at random moments, and go on: the end is that of a run nobody disturbed."""
+"""A demo that is killed with SIGKILL at random moments and continued ends like an undisturbed one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KILLS = 10
 WHOLE: list[str] = []
 SMALL = ["--images", "72"]
 SMALL += ["segmenter.steps=12", "proposal-train.steps=12", "distill-train.steps=12", "segmenter.checkpoint_every=3"]
-# Networks of so few steps are not sure of anything: take all they say.
+# Networks of so few steps are confident of nothing: accept everything they predict.
 SMALL += ["proposals.min_score=0", "ranking.min_score=0", "ranking.min_inside=0", "ranking.min_object_ratio=0"]
 SMALL += ["labels.min_segment_score=0", "labels.min_inside=0", "labels.crf=null", "distill-train.min_score=0"]
 SMALL += ["proposal-train.checkpoint_every=3", "distill-train.checkpoint_every=3"]
@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, dict[int, str]]:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("words", "shares"),
-    # A run of the small demo is mostly start-up, which each kill brings anew.
+    # A run of the small demo is mostly start-up, which every kill repeats.
     [pytest.param(SMALL, (0.08, 0.2), id="small"), pytest.param(WHOLE, (0.03, 0.13), id="whole")],
 )
 def test_a_demo_that_is_killed_ten_times_ends_like_one_that_is_not(

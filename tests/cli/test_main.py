@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from cli.main import VERBS
-from tests.cli.conftest import Pd
+from tests.cli.conftest import Pd, assert_error
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("duckdb", "numpy", "pyarrow", "pydantic", "torch", "zarr", "rich")
 
 
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
-    """`pd --help` needs under half a second of a processor, the start of Python included, for it loads no verb."""
+    """`pd --help` takes under half a second of processor time, start of Python included, because it loads no verb."""
     code = f"import sys, cli.main as m; m.run_command(['--help']); print([n for n in {HEAVY} if n in sys.modules])"
     seconds = []
     for _ in range(3):
@@ -42,20 +42,20 @@ def test_every_verb_has_help_with_an_example(pd: Pd, verb: str) -> None:
 
 @pytest.mark.parametrize("words", [("stage", "list"), ("stage", "run"), ("config", "show"), ("config", "set")])
 def test_every_second_verb_has_help_with_an_example(pd: Pd, words: tuple[str, ...]) -> None:
-    """As above, for `pd stage` and `pd config`."""
+    """The same holds for `pd stage` and `pd config`."""
     assert f"  pd {' '.join(words)}" in pd(*words, "--help").out
 
 
 @pytest.mark.parametrize("words", [(), ("stage",), ("config",), ("weights",)])
 def test_a_verb_alone_shows_its_help(pd: Pd, words: tuple[str, ...]) -> None:
-    """On stderr, with the exit code of usage, and not as an error's text."""
+    """The help goes to stderr with the exit code of a usage error, but is not printed as an error."""
     result = pd(*words)
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"Usage: {' '.join(['pd', *words])} ") and "error" not in result.err
 
 
 def test_an_unexpected_failure_is_one_line(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 1 and no trace, unless --debug or PD_DEBUG asks for it."""
+    """The exit code is 1, and there is no traceback unless --debug or PD_DEBUG requests it."""
 
     def broken(*given: object) -> None:
         raise RuntimeError("the wheel came off")
@@ -67,3 +67,24 @@ def test_an_unexpected_failure_is_one_line(pd: Pd, store: Path, monkeypatch: pyt
     assert "Traceback" in pd("--debug", "status").err
     monkeypatch.setenv("PD_DEBUG", "1")
     assert "Traceback" in pd("status").err
+
+
+def test_an_unknown_verb_and_option(pd: Pd, store: Path) -> None:
+    """The error names the nearest verb; for --store after the verb it says where to put it."""
+    assert_error(pd("statis"), 2, "expected a verb, found 'statis'. Did you mean 'status'?")
+    assert_error(pd("status", "--store", "x"), 2, "before the verb")
+    assert_error(pd("run", "--wrokers", "2"), 2, "--wrokers", "pd run --help")
+
+
+def test_an_error_of_every_rank_is_printed_once(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All ranks of a training run into a usage error; only the first rank prints it, but all return its exit code."""
+    monkeypatch.setenv("RANK", "1")
+    quiet = pd("run", "groping")
+    assert (quiet.code, quiet.out, quiet.err) == (2, "", "")
+    monkeypatch.setenv("RANK", "0")
+    assert_error(pd("run", "groping"), 2, "Did you mean 'grouping'?")
+
+
+def test_a_verb_that_resembles_none_lists_all(pd: Pd) -> None:
+    """Where no verb is near, the error lists every verb."""
+    assert_error(pd("xyzzy"), 2, "expected a verb, found 'xyzzy'. The verbs are: ", *VERBS)

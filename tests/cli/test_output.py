@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.output import print_json, print_table
+from cli.output import print_json, print_table, say
 
 
 def test_a_number_that_is_not_finite_is_null(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,7 +26,7 @@ ROWS = [("grouping-ranking", "not started", 17, "", ""), ("crf", "done", 3, 2, "
 
 @pytest.fixture
 def on_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[int], list[str]]:
-    """The lines that a terminal of so many columns is given of ``ROWS``."""
+    """Prints ``ROWS`` on a terminal of a given width and returns the lines."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
 
@@ -39,20 +39,20 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     return printed
 
 
-def test_a_terminal_is_spared_empty_columns(on_terminal: Callable[[int], list[str]]) -> None:
-    """Those that may be left out are, when nothing is in them; a pipe is given all of them."""
+def test_a_terminal_shows_no_empty_columns(on_terminal: Callable[[int], list[str]]) -> None:
+    """Columns that may be left out are left out if all their cells are empty."""
     assert on_terminal(80)[0].split() == ["node", "state", "units", "error", "rows"]
 
 
-def test_a_pipe_is_given_every_column(capsys: pytest.CaptureFixture[str]) -> None:
-    """A script sees the same table whatever is in it."""
+def test_a_pipe_shows_every_column(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script sees the same columns whatever the cells hold."""
     print_table(COLUMNS, ROWS, spare=("error rows", "also"))
     assert capsys.readouterr().out.splitlines()[0].split() == ["node", "state", "units", "error", "rows", "also"]
 
 
 @pytest.mark.parametrize("width", [10, 37, 38, 39, 45, 61])
 def test_no_width_breaks_a_heading(on_terminal: Callable[[int], list[str]], width: int) -> None:
-    """Columns give way as far as their words allow; in less room each row becomes lines ``heading  value``."""
+    """Columns shrink as far as their words allow; below that, each row becomes lines ``heading  value``."""
     lines = on_terminal(width)
     is_table = "─" in "".join(lines)
     assert is_table == (width >= 38)
@@ -63,3 +63,21 @@ def test_no_width_breaks_a_heading(on_terminal: Callable[[int], list[str]], widt
     else:
         assert lines[:3] == ["node        grouping-ranking", "state       not started", "units       17"]
         assert lines[3:] == ["", "node        crf", "state       done", "units       3", "error rows  2"]
+
+
+def test_numbers_are_aligned_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of numbers ends in one place, with four digits; text, truth values and mixtures begin in one place."""
+    print_table(("n", "share", "flag", "mixed"), [(1, 0.123456, True, "a"), (1000, None, False, 2)])
+    assert capsys.readouterr().out.splitlines() == [
+        "   n    share   flag    mixed",
+        "─────────────────────────────",
+        "   1   0.1235   True    a",
+        "1000            False   2",
+    ]
+
+
+def test_lines_for_the_reader_leave_stdout_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a program reads on stdout is not mixed with notes."""
+    say("a note")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "a note\n")

@@ -1,15 +1,19 @@
-"""What a run says about itself on stderr."""
+"""What a run prints about its progress on stderr."""
 
 from __future__ import annotations
+
+import sys
 
 import pytest
 
 from cli.output import seconds_text
-from cli.progress import Bar, Lines, Tally
+from cli.progress import WORKER, Bar, Lines, Tally, progress_for
+from stages.plan.pipeline import Pipeline
+from stages.plan.presets import read_preset
 
 
 def test_lines_come_at_intervals_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line whenever the interval is over, with rate and time left, and one when the node is finished."""
+    """A line with rate and time left is printed after each interval, and one when the node is finished."""
     lines = Lines({}, every_s=0.0)
     lines.start("grouping", 4, 0, 10)
     lines.advance(10)
@@ -21,14 +25,14 @@ def test_lines_come_at_intervals_and_at_the_end(capsys: pytest.CaptureFixture[st
     assert captured.out == ""
 
 
-def test_lines_of_a_worker_bear_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines of several workers in one log are told apart."""
+def test_lines_of_a_worker_begin_with_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines of several workers in one log can be told apart."""
     Lines({}, "2/4").note("something")
     assert capsys.readouterr().err == "[2/4] something\n"
 
 
-def test_nothing_is_said_between_the_intervals(capsys: pytest.CaptureFixture[str]) -> None:
-    """A log does not get a line an image."""
+def test_nothing_is_printed_between_the_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log does not get one line per image."""
     lines = Lines({})
     lines.start("grouping", 4, 0, 10)
     for _ in range(30):
@@ -37,7 +41,7 @@ def test_nothing_is_said_between_the_intervals(capsys: pytest.CaptureFixture[str
 
 
 def test_a_training_is_counted_in_steps() -> None:
-    """Its total is that of its settings."""
+    """The total is the number of steps in the settings."""
     tally = Tally(steps=400, units=1, advanced=100)
     assert tally.text().startswith("100/400 steps, ")
 
@@ -50,15 +54,15 @@ def test_done_never_exceeds_the_total() -> None:
     assert Tally(units=3, units_done=2, advanced=90).text().startswith("2/3 units")
 
 
-def test_what_others_did_has_no_rate_of_ours() -> None:
-    """Units that other workers committed count as done, and no time left is told from them."""
+def test_units_of_other_workers_give_no_rate() -> None:
+    """Units that other workers committed count as done, but give no rate and no time left."""
     tally = Tally(units=4, units_done=1, size=10)
     assert tally.text() == "10/40 images"
     assert tally.last_text().startswith("10/40 images in ") and "/s" not in tally.last_text()
 
 
 def test_a_bar_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """On a terminal the bar goes and a line stays; the bar can be used for the next node."""
+    """On a terminal the bar disappears and one line stays; the same bar then serves the next node."""
     bar = Bar({"train": 5})
     for node in ("detic", "train"):
         bar.start(node, 1, 0, 5)
@@ -71,5 +75,23 @@ def test_a_bar_ends_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_durations_read_well() -> None:
-    """Seconds, minutes, hours."""
+    """Durations are written in seconds, minutes or hours."""
     assert [seconds_text(s) for s in (4.21, 185, 60, 7205)] == ["4.2 s", "3:05 min", "1:00 min", "2:00:05 h"]
+
+
+def test_a_bar_only_where_nobody_else_writes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal gets a bar; a pipe and a launched worker get lines, which begin with the worker's name."""
+    pipeline = Pipeline(read_preset("demo"), {})
+    monkeypatch.delenv(WORKER, raising=False)
+    assert isinstance(progress_for(pipeline), Lines)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert isinstance(progress_for(pipeline), Bar)
+    monkeypatch.setenv(WORKER, "2/3")
+    lines = progress_for(pipeline)
+    lines.start("distill-train", 1, 0, 10)
+    lines.advance(5)
+    lines.finish()
+    steps = pipeline["distill-train"].settings.model_dump()["steps"]
+    assert capsys.readouterr().err.startswith(f"[2/3] distill-train: 5/{steps} steps in ")

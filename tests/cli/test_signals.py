@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, SIGUSR1 and closed pipes: an exit code, one line, no trace, nothing lost."""
+"""Ctrl-C, SIGTERM, SIGUSR1 and closed pipes: an exit code, one line, no traceback, nothing lost."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 class TestSignals:
     def test_ctrl_c_once_stops_after_the_batch(self, store: Path) -> None:
-        """Exit code 130, one line, and what was committed stays; SIGTERM is 75."""
+        """Ctrl-C gives exit code 130, SIGTERM and SIGUSR1 75, each with one line that says how to continue."""
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)):
             process = _start(store, "run", "ingest")
             process.send_signal(number)
             _, err = process.communicate(timeout=30)
             assert process.returncode == code and "Traceback" not in err
-            assert "Run the same command again to go on" in err
+            assert "Run the same command again to continue" in err
 
     def test_ctrl_c_twice_stops_at_once(self, store: Path) -> None:
-        """Exit code 130, no trace, and the next run goes on."""
+        """The exit code is 130, there is no traceback, and the next run continues."""
         process = _start(store, "run", "ingest")
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
@@ -34,14 +34,16 @@ class TestSignals:
         assert done.returncode == 0, done.stderr
 
     def test_a_signal_while_the_program_loads(self, store: Path) -> None:
-        """Exit code 75 and one line, before any module of the verb is there to catch it; Ctrl-C is 130."""
+        """Before the verb's module can catch the signal, the exit code is 75 (Ctrl-C: 130) with one line."""
         for number, code in ((signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)):
             done = subprocess.run(
                 [sys.executable, "-c", _SIGNAL_AT_IMPORT, str(number.value), "--store", str(store), "run"],
                 capture_output=True, text=True, timeout=60, check=False, env=_environment(),
             )  # fmt: skip
             assert done.returncode == code and done.stdout == "", done
-            assert len(done.stderr.strip().splitlines()) == 1 and "run the same command again to go on" in done.stderr
+            assert (
+                len(done.stderr.strip().splitlines()) == 1 and "run the same command again to continue" in done.stderr
+            )
 
     def test_a_reader_that_has_seen_enough(self, store: Path) -> None:
         """`pd sql … | head -1` is quiet."""
@@ -85,7 +87,7 @@ main()
 
 
 def _start(store: Path, *words: str) -> subprocess.Popen[str]:
-    """``pd`` with an ingest that takes a second an image, once it has begun to work."""
+    """``pd`` with an ingest that takes one second per image; returns once ingest has begun."""
     command = [sys.executable, "-c", _SLOW_CLI, "--store", str(store), *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment())
     assert process.stdout is not None

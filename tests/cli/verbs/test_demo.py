@@ -1,4 +1,4 @@
-"""``pd demo`` over a store that is there: what is asked is held against what it is, before anything runs."""
+"""``pd demo`` on an existing store: before anything runs, the request is compared with what the store holds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 
 from stages.plan.project import Project
 from stages.run.demo import open_demo
-from tests.cli.conftest import Pd, committed
-from tests.cli.test_bad_input import assert_error
+from tests.cli.conftest import Pd, assert_error, committed
 
 OVERRIDES = ["grouping.k=3", "segmenter.steps=2"]
 
@@ -22,12 +21,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_same_command_goes_on(demo: Path) -> None:
-    """A restart opens the demo as it is: with the same words with none, or where a kill came before the pipeline."""
+def test_the_same_command_continues(demo: Path) -> None:
+    """A restart opens the demo as it is, with the same words, with fewer, or if it was killed before pipeline.json."""
     before = committed(demo)
     for images, overrides in ((12, OVERRIDES), (None, ["grouping.k=3"]), (None, [])):
         store = open_demo(str(demo), 0, images, overrides)
-        assert Project.open(store, overrides).current() == store.current()
+        nodes = Project.open(store, overrides).nodes.values()
+        assert {node.name: node.fingerprint for node in nodes} == store.current()
     (demo / "pipeline.json").unlink()
     open_demo(str(demo), 0, 12, OVERRIDES)
     assert committed(demo) == before
@@ -42,11 +42,7 @@ def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:
         (2, ("grouping.kk=9",), "grouping.kk: unknown setting. Did you mean 'k'?"),
         (2, ("groping.k=9",), "Did you mean 'grouping'?"),
         (3, ("grouping.k=9", "crf.gt_prob=0.7"), f"pd --store {demo} run grouping.k=9 crf.gt_prob=0.7 --new-layer"),
-        (
-            3,
-            ("grouping.k=9", "crf.gt_prob=0.7"),
-            "the demo here has other settings: grouping.k: 3 -> 9; crf.gt_prob: 0.6 -> 0.7. ",
-        ),
+        (3, ("grouping.k=9", "crf.gt_prob=0.7"), "other settings: grouping.k: 3 -> 9; crf.gt_prob: 0.6 -> 0.7. "),
     ):
         assert_error(pd("demo", "--store", demo, *words), code, message)
     assert committed(demo) == before
@@ -55,7 +51,7 @@ def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:
 def test_the_store_is_that_of_the_demo_or_of_pd(
     pd: Pd, demo: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own --store wins over pd --store, and that over PD_STORE, which is never written into if it is no demo."""
+    """pd demo --store wins over pd --store, and that over PD_STORE; a store that is not a demo is never written to."""
     before = committed(store)
     assert_error(
         pd("demo"),

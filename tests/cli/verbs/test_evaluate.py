@@ -1,4 +1,4 @@
-"""`pd eval` on six pictures of a disc with two halves, four of them for training."""
+"""``pd eval`` on six pictures of a disc with two halves, four of them for training."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def whole(rows: list[dict[str, Any]], protocol: str = "honest") -> dict[str, flo
 
 
 def test_without_a_node_the_pipelines_evaluations(pd: Pd, made: Path) -> None:
-    """`pd eval` runs and prints what is in the pipeline, by the protocol that it sets."""
+    """`pd eval` runs and prints the evaluations of the pipeline, under the protocol that each one sets."""
     found = nodes(pd)
     assert set(found) == {"eval-labels"}
     assert {r["protocol"] for r in found["eval-labels"]} == {"honest"}
@@ -99,7 +99,7 @@ def test_without_a_node_the_pipelines_evaluations(pd: Pd, made: Path) -> None:
 def test_a_node_leads_to_the_evaluation_that_reads_it(pd: Pd, made: Path) -> None:
     """`pd eval NODE` of a node that an evaluation reads adds nothing to the pipeline."""
     assert nodes(pd, "labels") == nodes(pd, "eval-labels")
-    assert "done already" in pd("eval", "labels").err
+    assert "already done" in pd("eval", "labels").err
 
 
 def test_a_node_without_an_evaluation_gets_one(pd: Pd, made: Path) -> None:
@@ -111,11 +111,11 @@ def test_a_node_without_an_evaluation_gets_one(pd: Pd, made: Path) -> None:
     query = "SELECT value FROM metrics WHERE node = 'eval-grouping' AND metric = 'AR@200-unique'"
     assert json.loads(pd("sql", query, "--format", "json").out) == [{"value": numbers["AR@200-unique"]}]
     assert "eval-grouping" in json.loads(pd("status", "--json").out)["nodes"]
-    assert "grouping, one label a pixel" in pd("eval").out
+    assert "grouping, one label per pixel" in pd("eval").out
 
 
-def test_another_protocol_is_a_node_beside_the_first(pd: Pd, made: Path) -> None:
-    """Numbers by another protocol do not make those stale that are there."""
+def test_another_protocol_is_a_separate_node(pd: Pd, made: Path) -> None:
+    """Numbers under another protocol do not make the existing ones stale."""
     before = nodes(pd)
     both = nodes(pd, "labels", "--protocol", "both")
     assert set(both) == {"eval-labels-both"}
@@ -135,21 +135,21 @@ def test_settings_of_a_new_evaluation_can_be_given(pd: Pd, made: Path) -> None:
 
 
 def test_a_data_set_is_chosen_by_its_name(pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With several data sets one must be named; without true objects there is no published protocol."""
+    """With several data sets, one must be named; each gets evaluations of its own."""
     monkeypatch.setenv("PD_STORE", str(build(tmp_path, PIPELINE + SECOND)))
     result = pd("eval", "grouping")
-    assert result.code == 2 and "one data set, found other, truth" in result.err and "--dataset NAME" in result.err
+    assert result.code == 2 and "several data sets: other, truth" in result.err and "--dataset NAME" in result.err
     assert set(nodes(pd, "grouping", "--dataset", "truth")) == {"eval-grouping-truth"}
     found = nodes(pd, "grouping", "--dataset", "other")
     assert set(found) == {"eval-grouping-other"}
     assert set(nodes(pd, "--dataset", "truth")) == {"eval-labels", "eval-grouping-truth"}
     wrong = pd("eval", "eval-labels", "--dataset", "other")
-    assert wrong.code == 2 and "this node evaluates against truth-parts, not against other-parts" in wrong.err
+    assert wrong.code == 2 and "against truth-parts, not against other-parts" in wrong.err
     assert "Did you mean 'other'?" in pd("eval", "grouping", "--dataset", "othr").err
 
 
 def test_what_cannot_be_evaluated_is_refused(pd: Pd, made: Path) -> None:
-    """The error says what can, and nothing is recorded."""
+    """The error says what can be evaluated, and nothing is recorded."""
     before = committed(made)
     for name, word in (("ranking", "a node that finds masks"), ("truth-parts", "a node that finds masks")):
         result = pd("eval", name)
@@ -179,7 +179,7 @@ def test_the_published_protocol_needs_true_objects(pd: Pd, tmp_path: Path, monke
 
 
 def test_splits_without_truth_are_an_error(pd: Pd, made: Path) -> None:
-    """No image that votes, or none that is scored, is said and not scored as zero."""
+    """If no image votes, or no image is scored, that is an error rather than a score of zero."""
     for splits in (["vote_split=test"], ["vote_split=train", "test_split=test"]):
         result = pd("eval", "detic", *(f"eval-detic.{split}" for split in splits))
         assert result.code == 2 and splits[-1].split("=")[0] in result.err

@@ -1,4 +1,4 @@
-"""The part benchmarks from the command line: files as they are published in, tables out."""
+"""The part benchmarks from the command line: published files go in, tables come out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ask(pd: Pd, store: Path, query: str) -> list[list[Any]]:
 
 
 def ingest(pd: Pd, store: Path, root: Path, dataset: str, *words: str) -> str:
-    """Make and fill a store; what the run said at its end."""
+    """Make and fill a store; returns what the run printed on stderr."""
     made = pd("init", store, "--images", root, "--dataset", dataset, *words)
     assert made.code == 0, made.err
     result = pd("--store", store, "run")
@@ -52,7 +52,7 @@ def ingest(pd: Pd, store: Path, root: Path, dataset: str, *words: str) -> str:
 
 
 def test_part_imagenet(pd: Pd, tmp_path: Path) -> None:
-    """val + test are one store of two splits; polygons, both run lengths, merged parts; faults are rows and counted."""
+    """val and test form one store of two splits; every mask format is read, parts are merged, faults are counted."""
     root, store = tmp_path / "PartImageNet", tmp_path / "pim"
     dog = [
         (0, [polygon(2, 2, 4, 4), polygon(2, 10, 4, 4)]),
@@ -82,7 +82,7 @@ def test_part_imagenet(pd: Pd, tmp_path: Path) -> None:
 
 
 def test_pascal_part(pd: Pd, tmp_path: Path) -> None:
-    """Both splits in one store, several objects an image; images without a file, or with a broken one, are named."""
+    """One store holds both splits and several objects per image; missing and broken annotation files are error rows."""
     root, store = tmp_path / "VOC2012", tmp_path / "voc"
     write_voc(root, train=["2008_1", "2008_2"], val=["2009_1", "2009_2"])
     legs = [("lfleg", box(8, 0, 4, 2)), ("head", box(0, 0, 3, 3)), ("rbleg", box(8, 6, 4, 2))]
@@ -110,7 +110,7 @@ def test_pascal_part(pd: Pd, tmp_path: Path) -> None:
 
 
 def test_cityscapes_part(pd: Pd, tmp_path: Path) -> None:
-    """Instances of five classes; parts not merged if one says so at init; a file cut off is named."""
+    """Instances of five classes are read; parts stay unmerged if init says so; a truncated file is an error row."""
     root, store = tmp_path / "cityscapes", tmp_path / "city"
     uids = np.full((HEIGHT, WIDTH), 7, np.int32)
     uids[box(0, 0, 4, 4)] = 2_600_102
@@ -136,7 +136,7 @@ def test_cityscapes_part(pd: Pd, tmp_path: Path) -> None:
 
 
 def test_a_few_labels_are_a_layer_of_their_own(pd: Pd, tmp_path: Path) -> None:
-    """percent takes that share of the images, the 20 % among the 50 %, beside the layer of all."""
+    """percent takes that share of the images as a layer of its own; the 20 % are among the 50 %."""
     root, store = tmp_path / "PartImageNet", tmp_path / "pim"
     write_coco(root / "train.json", {f"{DOG}_{i}.JPEG": [(0, [polygon(0, 0, 4, 4)])] for i in range(10)})
     for i in range(10):
@@ -164,7 +164,7 @@ nodes:
 
 
 def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images of several objects are scored by both protocols, against the data set the store was made of."""
+    """Images of several objects are scored against the data set that the store was made from."""
     root, preset = tmp_path / "VOC2012", tmp_path / "grouped.yaml"
     write_voc(root, val=["2009_1", "2009_2"])
     halves = [("head", box(0, 0, 6, 10)), ("tail", box(6, 0, 6, 10))]
@@ -176,7 +176,7 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
     monkeypatch.setenv("PD_STORE", str(tmp_path / "voc"))
     scored = ["eval", "--dataset", "pascal_part_val", "--protocol", "reference", "--json"]
     found = json.loads(pd(*scored, "grouping", "truth-objects").out or "{}")
-    assert not found, "true objects are nothing to score"
+    assert not found, "true objects cannot be scored"
     rows = json.loads(pd(*scored, "grouping").out)["nodes"]["eval-grouping"]
     numbers = {row["metric"]: row["value"] for row in rows}
     assert numbers["samples"] == 2 and 0 < numbers["AR@200"] == numbers["AR@200-unique"] <= 100
@@ -195,14 +195,14 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
         (["--dataset", "pascal_part"], "there is no ImageSets/Main/train.txt here"),
         (["--dataset", "cityscapes_part_val"], "there are no images leftImg8bit/val/<city>/*_leftImg8bit.png here"),
         (["--dataset", "pascal_part", "--list", "x"], "expected --dataset or --list, found both"),
-        (["--dataset", "pascal_part", "--add"], "expected --images alone beside --add, found pascal_part"),
-        (["--classes", "none.txt"], "there is no such file of classes"),
+        (["--dataset", "pascal_part", "--add"], "--add takes only --images, --list and --classes, found pascal_part"),
+        (["--classes", "none.txt"], "expected a file of classes, found none"),
     ],
 )
 def test_what_is_wrong_at_init_is_one_error(
     words: list[str], message: str, pd: Pd, photos: Path, tmp_path: Path
 ) -> None:
-    """And no store is made."""
+    """A wrong request is one line on stderr, and no store is made."""
     result = pd("init", tmp_path / "s", "--images", photos, *words)
     assert result.code == 2 and message in result.err and len(result.err.splitlines()) == 1
     assert not (tmp_path / "s").exists()

@@ -12,7 +12,7 @@ from tests.stages.show.report.reading import read
 
 
 def test_a_page_is_written(pd: Pd, store: Path, tmp_path: Path) -> None:
-    """The path goes to stdout, the page is whole, and what was there before is replaced."""
+    """The path goes to stdout, the page is complete, and it replaces an older file."""
     assert pd("run").code == 0
     out = tmp_path / "parts & more.html"
     out.write_text("old")
@@ -29,17 +29,17 @@ def test_a_page_is_written(pd: Pd, store: Path, tmp_path: Path) -> None:
 
 
 def test_a_store_where_nothing_ran(pd: Pd, store: Path) -> None:
-    """The page is written to report.html of the present folder, and says what to run."""
+    """The page is written to report.html in the current folder, and says what to run."""
     assert pd("report").out == "report.html\n"
     assert "Nothing has been computed yet" in read(Path("report.html").read_text(encoding="utf-8")).text
 
 
 def test_a_place_where_no_page_can_be_is_an_error(pd: Pd, store: Path, tmp_path: Path) -> None:
-    """One line, before anything is read: a folder that is missing, a folder in the file's place, a wrong number."""
+    """A missing folder, a folder in place of the file and a wrong number are each one line, before anything is read."""
     for words, message in (
         (
             ("--out", tmp_path / "none" / "x.html"),
-            "expected a folder that is there, found none. Make it first: mkdir -p",
+            f"the folder {tmp_path / 'none'} does not exist. Create it first: mkdir -p {tmp_path / 'none'}.",
         ),
         (("--out", tmp_path), "expected a file, found a folder. Name a file in it"),
         (("--images", "-1"), "not in the range"),
@@ -51,14 +51,14 @@ def test_a_place_where_no_page_can_be_is_an_error(pd: Pd, store: Path, tmp_path:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_is_an_error(pd: Pd, store: Path, tmp_path: Path) -> None:
-    """Nothing is left behind."""
+    """The error says why the file cannot be written."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
     result = pd("report", "--out", folder / "x.html")
-    assert result.code == 1 and "a file that can be written" in result.err
+    assert result.code == 1 and "the file cannot be written (" in result.err
 
 
 def test_monitors_are_views_of_sql(pd: Pd, store: Path) -> None:
-    """They are listed with the tables, and a wrong name is put right."""
+    """Monitors are listed with the tables, and a misspelt name gets a suggestion."""
     assert "cluster_collapse" in pd("sql", "SHOW TABLES").out
     assert "Did you mean 'coverage'" in pd("sql", "FROM coverag").err

@@ -16,17 +16,17 @@ MASK2FORMER, DISTILLED = DATA / "mask2former_tiny.pkl", DATA / "part_distillatio
 
 
 def test_check_says_that_a_file_fits(pd: Pd) -> None:
-    """Exit code 0, with what was found; without a preset the file's own shapes are what it must fit."""
+    """The exit code is 0 and the contents are listed; without a preset the file must fit its own shapes."""
     for words in ((), ("--preset", "tiny")):
         result = pd("weights", "check", MASK2FORMER, *words)
         assert result.code == 0
-        assert "fits: every tensor has its place" in result.out and "detectron2" in result.out
+        assert "fits: every tensor has a counterpart" in result.out and "detectron2" in result.out
     found = json.loads(pd("weights", "check", DISTILLED, "--preset", "tiny", "--num-parts", 8, "--json").out)
     assert (found["fits"], found["object_classes"], found["classes"], found["faults"]) == (True, 5, 8, [])
 
 
 def test_check_lists_all_that_does_not_fit(pd: Pd) -> None:
-    """Exit code 1; settings, then every name that is missing, left over, or of another shape."""
+    """The exit code is 1; wrong settings are listed, then each tensor missing, left over or of another shape."""
     result = pd("weights", "check", MASK2FORMER, "--preset", "swin-l")
     assert result.code == 1
     lines = result.out.splitlines()
@@ -40,7 +40,7 @@ def test_check_lists_all_that_does_not_fit(pd: Pd) -> None:
 
 
 def test_convert_writes_safetensors_and_prints_their_sha256(pd: Pd, tmp_path: Path) -> None:
-    """The folder is a network of this program, and converting the same file again gives the same bytes."""
+    """The folder can be loaded as a network, and converting the same file again gives the same bytes."""
     first = pd("weights", "convert", MASK2FORMER, tmp_path / "one", "--preset", "tiny")
     assert first.code == 0
     digest = hashlib.sha256((tmp_path / "one" / "model.safetensors").read_bytes()).hexdigest()
@@ -52,7 +52,7 @@ def test_convert_writes_safetensors_and_prints_their_sha256(pd: Pd, tmp_path: Pa
 
 
 def test_convert_overwrites_nothing_and_writes_nothing_of_a_misfit(pd: Pd, tmp_path: Path) -> None:
-    """A folder with files in it is left alone; a file that does not fit leaves no folder."""
+    """A folder that holds files is left alone, and a file that does not fit leaves no folder."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").write_text("")
     assert pd("weights", "convert", MASK2FORMER, tmp_path / "full").code == 2
@@ -61,15 +61,15 @@ def test_convert_overwrites_nothing_and_writes_nothing_of_a_misfit(pd: Pd, tmp_p
     assert not (tmp_path / "new").exists()
 
 
-def test_a_file_of_a_folder_is_sent_to_its_folder(pd: Pd, tmp_path: Path) -> None:
-    """model.safetensors is no checkpoint without the config.json beside it."""
+def test_a_weights_file_without_its_folder_is_refused(pd: Pd, tmp_path: Path) -> None:
+    """model.safetensors is not a checkpoint without its config.json: the error names their folder."""
     assert pd("weights", "convert", MASK2FORMER, tmp_path / "own").code == 0
     result = pd("weights", "check", tmp_path / "own" / "model.safetensors")
     assert result.code == 2 and f"Give the folder, with its config.json: {tmp_path / 'own'}." in result.err
 
 
 class Hostile:
-    """Unpickled by anybody else, it makes a file."""
+    """Creates a file when a careless reader unpickles it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -79,7 +79,7 @@ class Hostile:
 
 
 def test_a_hostile_file_is_refused_in_one_line(pd: Pd, tmp_path: Path) -> None:
-    """Exit code 1, and what it would have run was not run."""
+    """The exit code is 1, and the code in the pickle was not run."""
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"model": {"w": Hostile(tmp_path / "owned")}}))
     result = pd("weights", "check", tmp_path / "a.pkl")
     assert result.code == 1 and "asks for posix.system; none of it was run" in result.err
@@ -87,7 +87,7 @@ def test_a_hostile_file_is_refused_in_one_line(pd: Pd, tmp_path: Path) -> None:
 
 
 def test_wrong_words_are_usage_errors(pd: Pd) -> None:
-    """An unknown preset or setting, and a word that is no setting."""
+    """Unknown presets and settings, and words that are not settings, are refused with exit code 2."""
     assert pd("weights", "check", MASK2FORMER, "--preset", "huge").code == 2
     result = pd("weights", "check", MASK2FORMER, "num_querys=3")
     assert result.code == 2 and "num_queries" in result.err and "config show" not in result.err
