@@ -30,7 +30,7 @@ def step_seconds(steps: int) -> float:
     torch.set_num_threads(2)
     settings = TrainSettings(num_points=256, batch_size=8)
     network = build(NetworkSettings(detail_dim=32, mask_dim=32), 7).train()
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     loss = PartLoss(network.num_classes, settings)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
     images = torch.randint(0, 255, (8, 3, 96, 96), dtype=torch.uint8).to(memory_format=torch.channels_last)
@@ -42,7 +42,7 @@ def step_seconds(steps: int) -> float:
             started = time.perf_counter()
         losses = torch.stack(list(loss(network(images), masks, labels, keys).values()))
         optimiser.zero_grad()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()
         optimiser.step()
     return (time.perf_counter() - started) / steps
 

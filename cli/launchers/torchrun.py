@@ -59,7 +59,7 @@ def run_ranks(command: Sequence[str], count: int, *, on_gpus: bool) -> int:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
             raise PdError(f"rank {rank} killed by {failure.signal_name()}", "ranks", OUT_OF_MEMORY) from None
-        return failure.exitcode
+        return int(failure.exitcode)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

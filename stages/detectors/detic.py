@@ -164,7 +164,7 @@ def _overrides(min_score: float, device: str) -> list[Any]:
 def _load(network: Any, weights: Path) -> None:
     from detectron2.checkpoint import DetectionCheckpointer
 
-    class Strict(DetectionCheckpointer):  # type: ignore[misc]
+    class Strict(DetectionCheckpointer):
         """Remembers the missing weights, which the base class only logs."""
 
         def _load_model(self, checkpoint: Any) -> Any:

@@ -132,7 +132,7 @@ class _SharedBatchNorm(nn.BatchNorm2d):
             return super().forward(values)
         count = values.numel() / values.shape[1]
         of_rank = torch.cat([values.sum((0, 2, 3)), values.square().sum((0, 2, 3)), values.new_tensor([count])])
-        sums: Tensor = _Total.apply(of_rank.double())  # type: ignore[no-untyped-call]  # torch does not annotate it
+        sums: Tensor = _Total.apply(of_rank.double())
         width, whole = values.shape[1], sums[-1]
         mean = sums[:width] / whole
         variance = (sums[width : 2 * width] / whole - mean.square()).clamp(min=0)

@@ -81,7 +81,7 @@ class Stepper:
             queries = self.forward(piece.images, piece.object_class)
         keys = [(self.settings.seed, step, image_id) for image_id in piece.image_ids]
         losses = torch.stack(list(self.loss(queries, piece.masks, piece.labels, keys, totals).values()))
-        losses.sum().backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        losses.sum().backward()
         return losses.detach()
 
     def _check(self, loss: float, step: int, batch: Batch) -> None:

@@ -33,7 +33,7 @@ class TrainingState:
     def __init__(self, settings: TrainSettings, network: PartNetwork, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         # Twice as fast on a CPU. The types of torch leave out this keyword.
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
         self.network = network.train()
         freeze(self.network, settings.freeze)
         self.optimiser = make_optimiser(self.network, settings)

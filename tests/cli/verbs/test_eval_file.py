@@ -87,8 +87,10 @@ def test_proposals_have_recall_alone(pd: Pd, split: Callable[..., tuple[Path, Pa
 def remove(key: str, *path: Any) -> Change:
     """A change that removes a key from the record at ``path``."""
 
-    def break_one(content: dict[str, Any]) -> None:
-        content["predictions"][7]["image_id"] = 999
+    def change(content: Any) -> None:
+        for step in path:
+            content = content[step]
+        del content[key]
 
     return change
 
@@ -141,8 +143,8 @@ def test_a_wrong_file_is_one_clear_error(
     result = pd("eval-file", *split(change))
     assert result.code == 1 and result.out == ""
     assert result.err.startswith("error: ") and len(result.err.splitlines()) == 1
-    for words in ("predictions.json, predictions[7]: expected the image_id of a listed image, found 999.", "Add the"):
-        assert words in result.err
+    for word in [*words, ". "]:
+        assert word in result.err
 
 
 @pytest.mark.parametrize(("text", "word"), [("{", "line 1 column 2"), ("", "line 1 column 1"), ("\xff", "utf-8")])
@@ -152,7 +154,7 @@ def test_a_file_that_is_not_json(pd: Pd, tmp_path: Path, text: str, word: str) -
     path.write_bytes(text.encode("latin-1"))
     for words in ((path, GOLDEN), (GOLDEN, path)):
         result = pd("eval-file", *words)
-        assert result.code == 1 and f"{path}: the file is not valid JSON" in result.err and word in result.err
+        assert result.code == 1 and f"{path}: expected JSON, found" in result.err and word in result.err
 
 
 def test_a_file_that_is_not_there(pd: Pd) -> None:
