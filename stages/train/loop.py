@@ -8,7 +8,7 @@ ranks and threads on one CPU. With another number of ranks, batches are the same
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,16 +90,20 @@ def train(
         torch.set_num_threads(settings.threads)
     state = TrainingState(settings, network.to(device), folder)
     start = state.resume(torch.device(device))
-    if len(set(group.gathered(start))) > 1:
-        fix = "Put the store on a disk that all machines share, so that they see the same folder"
-        steps = group.gathered(start)
-        raise UsageError(f"the ranks have found checkpoints of different steps: {steps}", str(folder), fix)
+    _check_same_start(group.gathered(start), folder)
     training = _Training(state, Stepper(state, group, torch.device(device)), hooks, group, held_out)
     try:
         training.run(start, source)
     finally:
         training.close()
     return state.finish()
+
+
+def _check_same_start(steps: Sequence[int], folder: Path) -> None:
+    """``steps``: done already, as each rank has found them."""
+    if len(set(steps)) > 1:
+        fix = "Put the store on a disk that all machines share, so that they see the same folder"
+        raise UsageError(f"the ranks have found checkpoints of different steps: {steps}", str(folder), fix)
 
 
 class _Training:

@@ -88,18 +88,22 @@ def run_training(
         settings,
         network,
         place.folder,
-        Hooks(
-            on_step=lambda step, values: unit.advance(1),
-            note=lambda text: unit.note(f"{unit.node}: {text}"),
-            should_stop=unit.control.should_stop,
-            name=unit.node,
-            config=settings.model_dump(mode="json"),
-        ),
+        _hooks(unit, settings),
         held_out=_held_out(unit, settings, choice, place.held_out),
         device=setup.device,
         group=ProcessGroup.of_this_process(),
     )
     return Output(_losses(place.folder, unit.node), {**network_files(network), **(extra or {})})
+
+
+def _hooks(unit: Unit, settings: TrainSettings) -> Hooks:
+    return Hooks(
+        on_step=lambda step, values: unit.advance(1),
+        note=lambda text: unit.note(f"{unit.node}: {text}"),
+        should_stop=unit.control.should_stop,
+        name=unit.node,
+        config=settings.model_dump(mode="json"),
+    )
 
 
 def _held_out(unit: Unit, settings: TrainSettings, choice: Choice, name: str) -> StoreSource | None:
