@@ -11,11 +11,12 @@ from cli.output import print_table, say
 from cli.session import open_store
 from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
-from pdstore.garbage import Garbage, find_garbage
+from pdstore.garbage import Garbage, delete_garbage, find_garbage
 from stages.training_place import TrainingPlace
 
 __all__ = ["command"]
 
+HOUR_S = 3600.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -34,7 +35,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
     metavar="FINGERPRINT",
     help="Instead, a whole layer, but not the current one.",
 )
-def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
+@click.option("--force", is_flag=True, help="With --yes: delete what is younger than an hour, too.")
+def command(yes: bool, older_than: str, fingerprint: str | None, force: bool) -> None:
     """List attempts that no commit refers to and leases of workers that are gone; --yes deletes them.
 
     \b
@@ -43,9 +45,13 @@ def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
       pd gc --older-than 12h --yes
       pd gc --layer 51ab90cd23ef4567 --yes
     """
+    age_s = _seconds(older_than)
+    if yes and not force and age_s < HOUR_S:
+        fix = "Use --older-than 1h. Or, if no worker is running on any machine, add --force"
+        raise UsageError("what is younger than an hour may be in use by a worker", f"--older-than {older_than}", fix)
     store = open_store()
     layer = None if fingerprint is None else _unused_layer(store, fingerprint)
-    entries = find_garbage(store, _seconds(older_than)) if layer is None else _layer_garbage(store, layer)
+    entries = find_garbage(store, age_s) if layer is None else _layer_garbage(store, layer)
     if not entries:
         say("Nothing to delete.")
         return
@@ -55,11 +61,14 @@ def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
     if not yes:
         say(f"{len(entries)} entries, {size} bytes. Delete them with --yes")
         return
-    for garbage in entries:
-        store.files.remove_tree(garbage.path)
+    deleted = [garbage for garbage in entries if delete_garbage(store, garbage)]
     if layer is not None:
         TrainingPlace(store, layer.node, layer.fingerprint).forget()
-    say(f"Deleted {len(entries)} entries, {size} bytes.")
+    say(f"Deleted {len(deleted)} entries, {sum(g.size for g in deleted)} bytes.")
+    if len(deleted) < len(entries):
+        say(
+            f"{len(entries) - len(deleted)} entries were left: they are in use by now."
+        )
 
 
 def _seconds(text: str) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +17,9 @@ from cli.output import print_json, print_table, say
 from cli.session import open_store
 from pdstore.errors import UsageError
 from schemas.catalog import catalog_of
+from schemas.monitors import MONITORS
+from schemas.tables import TABLES
+from stages.source.tables import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +34,8 @@ SHOWN_CHARACTERS = 60
 @click.argument("query")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table",
               show_default=True, help="table shows the first 100 rows, the other formats all rows.")  # fmt: skip
-def command(query: str, form: str) -> None:
+@click.option("--with", "files", multiple=True, metavar="NAME=FILE", help="A table of your own: CSV or Parquet.")
+def command(query: str, form: str, files: tuple[str, ...]) -> None:
     """Query the tables of the store. QUERY is one reading statement in DuckDB's SQL; - reads it from stdin.
 
     The views images, classes, objects, parts, proposals, clusters, labels, predictions, metrics and errors all have
@@ -42,13 +48,24 @@ def command(query: str, form: str) -> None:
       pd sql "SELECT node, reason, count(*) FROM errors GROUP BY ALL"
       pd sql "SELECT * FROM labels WHERE score > 0.8" --format parquet > labels.parquet
       pd sql "DESCRIBE labels"
+      pd sql "SELECT key FROM images JOIN mine USING (key)" --with mine=my_images.csv
     """
     store = open_store()
     if form == "parquet" and sys.stdout.isatty():
         fix = "Redirect it to a file: pd sql QUERY --format parquet > FILE"
         raise UsageError("Parquet is binary: expected a file or a pipe, found a terminal", "stdout", fix)
     text = sys.stdin.read() if query == "-" else query
-    _FORMATS[form](catalog_of(store).query(text))
+    _FORMATS[form](catalog_of(store).query(text, dict(map(_named_table, files))))
+
+
+def _named_table(text: str) -> tuple[str, pa.Table]:
+    """``NAME=FILE`` -> the name and the rows of the file."""
+    name, equals, path = text.partition("=")
+    if not (equals and path and re.fullmatch(r"[A-Za-z_]\w*", name)):
+        raise UsageError(f"expected NAME=FILE, found {text!r}", "--with", "For example: --with mine=my_images.csv")
+    if name in {*TABLES, *(f"{table}_all" for table in TABLES), *MONITORS, "commits", "layers"}:
+        raise UsageError(f"the store has a table {name} of its own", "--with", "Choose another name")
+    return name, read_table(Path(path))
 
 
 def _as_table(result: pa.Table) -> None:

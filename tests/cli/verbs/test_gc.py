@@ -45,7 +45,10 @@ def test_gc_lists_attempts_that_no_commit_names(pd: Pd, store: Path) -> None:
     (layer / "blocks" / "00000.dead" / "rows.parquet").write_bytes(b"half")
     assert "Nothing" in pd("gc").err
     assert "00000.dead" in pd("gc", "--older-than", "0s").out
-    assert pd("gc", "--older-than", "0s", "--yes").code == 0
+    refused = pd("gc", "--older-than", "59m", "--yes")
+    assert_error(refused, 2, "--older-than 59m", "younger than an hour may be in use", "--force")
+    assert (layer / "blocks" / "00000.dead").exists()
+    assert "Deleted 1 entries, 4 bytes" in pd("gc", "--older-than", "0s", "--yes", "--force").err
     assert not (layer / "blocks" / "00000.dead").exists()
     assert pd("gc", "--older-than", "soon").code == 2
 

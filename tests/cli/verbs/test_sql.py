@@ -87,3 +87,29 @@ def test_parquet_to_a_terminal(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPa
     """The error shows how to write it to a file."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert_error(pd("sql", "SELECT 1", "--format", "parquet"), 2, "found a terminal", "> FILE")
+
+
+def test_a_table_of_ones_own_joins_the_stores(pd: Pd, store: Path, tmp_path: Path) -> None:
+    """`--with NAME=FILE` reads CSV or Parquet; the query itself opens no file."""
+    pd("run", "ingest")
+    key = pd("sql", "SELECT key FROM images ORDER BY key LIMIT 1", "--format", "csv").out.split()[1]
+    mine = tmp_path / "mine.csv"
+    mine.write_text(f"key,wanted\n{key},7\n")
+    sql = "SELECT wanted FROM images JOIN mine USING (key)"
+    assert pd("sql", sql, "--with", f"mine={mine}", "--format", "csv").out.split() == ["wanted", "7"]
+    assert_error(pd("sql", f"SELECT * FROM '{mine}'"), 2, "no file but the store's own", "--with NAME=FILE")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("mine", "expected NAME=FILE, found 'mine'"),
+        ("my table=x.csv", "expected NAME=FILE"),
+        ("images=x.csv", "the store has a table images of its own"),
+        ("parts_all=x.csv", "the store has a table parts_all of its own"),
+        ("mine=x.csv", "x.csv: there is no such file"),
+    ],
+)
+def test_a_table_that_cannot_be_had_is_refused(pd: Pd, store: Path, given: str, message: str) -> None:
+    """Before anything is asked of the store."""
+    assert_error(pd("sql", "SELECT 1", "--with", given), 2, message)
