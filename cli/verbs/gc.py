@@ -29,10 +29,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
     help="Only files at least this old, such as 12h or 7d.",
 )
 @click.option(
-    "--layer",
-    "fingerprint",
-    metavar="FINGERPRINT",
-    help="Instead, a whole layer, but not the current one.",
+    "--layer", "fingerprint", metavar="FINGERPRINT", help="Instead, a whole layer that is not the current one."
 )
 def command(yes: bool, older_than: str, fingerprint: str | None) -> None:
     """List attempts that no commit refers to and leases of workers that are gone; --yes deletes them.
