@@ -144,8 +144,8 @@ def _failed(error: Exception, is_debug: bool) -> int:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, PdError):
         # Every rank of a training runs into these errors; only the first rank prints them.
-        is_on_every_rank = type(error) in (PdError, Preempted, UsageError) and int(os.environ.get("RANK", "0")) > 0
-        if not is_on_every_rank:
+        is_repeated = type(error) in (PdError, Preempted, UsageError) and int(os.environ.get("RANK", "0")) > 0
+        if not is_repeated:
             _say(str(error))
         return error.exit_code
     text = str(error).strip() or "no message"

@@ -30,10 +30,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
     help="Only files at least this old, such as 12h or 7d.",
 )
 @click.option(
-    "--layer",
-    "fingerprint",
-    metavar="FINGERPRINT",
-    help="Instead, a whole layer, but not the current one.",
+    "--layer", "fingerprint", metavar="FINGERPRINT", help="Instead, a whole layer that is not the current one."
 )
 @click.option("--force", is_flag=True, help="With --yes: delete what is younger than an hour, too.")
 def command(yes: bool, older_than: str, fingerprint: str | None, force: bool) -> None:

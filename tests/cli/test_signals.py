@@ -45,7 +45,7 @@ class TestSignals:
                 len(done.stderr.strip().splitlines()) == 1 and "run the same command again to continue" in done.stderr
             )
 
-    def test_a_reader_that_has_seen_enough(self, store: Path) -> None:
+    def test_a_reader_that_stops_early(self, store: Path) -> None:
         """`pd sql … | head -1` is quiet."""
         query = "SELECT repeat('x', 1000) FROM range(20000)"
         words = " ".join(_words(store, "sql", f'"{query}"', "--format", "csv"))

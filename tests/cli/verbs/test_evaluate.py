@@ -80,8 +80,8 @@ def made(_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def nodes(pd: Pd, *words: object) -> dict[str, list[dict[str, Any]]]:
     result = pd("eval", *words, "--json")
     assert result.code == 0, result.err
-    found: dict[str, list[dict[str, Any]]] = json.loads(result.out)["nodes"]
-    return found
+    by_node: dict[str, list[dict[str, Any]]] = json.loads(result.out)["nodes"]
+    return by_node
 
 
 def whole(rows: list[dict[str, Any]], protocol: str = "honest") -> dict[str, float]:
@@ -90,10 +90,10 @@ def whole(rows: list[dict[str, Any]], protocol: str = "honest") -> dict[str, flo
 
 def test_without_a_node_the_pipelines_evaluations(pd: Pd, made: Path) -> None:
     """`pd eval` runs and prints the evaluations of the pipeline, under the protocol that each one sets."""
-    found = nodes(pd)
-    assert set(found) == {"eval-labels"}
-    assert {r["protocol"] for r in found["eval-labels"]} == {"honest"}
-    assert 50 < whole(found["eval-labels"])["C-mIoU"] <= 100 and whole(found["eval-labels"])["samples"] == 2
+    by_node = nodes(pd)
+    assert set(by_node) == {"eval-labels"}
+    assert {r["protocol"] for r in by_node["eval-labels"]} == {"honest"}
+    assert 50 < whole(by_node["eval-labels"])["C-mIoU"] <= 100 and whole(by_node["eval-labels"])["samples"] == 2
 
 
 def test_a_node_leads_to_the_evaluation_that_reads_it(pd: Pd, made: Path) -> None:
@@ -104,9 +104,9 @@ def test_a_node_leads_to_the_evaluation_that_reads_it(pd: Pd, made: Path) -> Non
 
 def test_a_node_without_an_evaluation_gets_one(pd: Pd, made: Path) -> None:
     """Segments are scored by recall, overlapping and not; the new node is in the pipeline and its rows in metrics."""
-    found = nodes(pd, "grouping")
-    numbers = whole(found["eval-grouping"])
-    assert set(found) == {"eval-grouping"} and "C-mIoU" not in numbers
+    by_node = nodes(pd, "grouping")
+    numbers = whole(by_node["eval-grouping"])
+    assert set(by_node) == {"eval-grouping"} and "C-mIoU" not in numbers
     assert numbers["AR@200"] == numbers["AR@200-unique"] > 0
     query = "SELECT value FROM metrics WHERE node = 'eval-grouping' AND metric = 'AR@200-unique'"
     assert json.loads(pd("sql", query, "--format", "json").out) == [{"value": numbers["AR@200-unique"]}]
@@ -140,8 +140,8 @@ def test_a_data_set_is_chosen_by_its_name(pd: Pd, tmp_path: Path, monkeypatch: p
     result = pd("eval", "grouping")
     assert result.code == 2 and "several data sets: other, truth" in result.err and "--dataset NAME" in result.err
     assert set(nodes(pd, "grouping", "--dataset", "truth")) == {"eval-grouping-truth"}
-    found = nodes(pd, "grouping", "--dataset", "other")
-    assert set(found) == {"eval-grouping-other"}
+    by_node = nodes(pd, "grouping", "--dataset", "other")
+    assert set(by_node) == {"eval-grouping-other"}
     assert set(nodes(pd, "--dataset", "truth")) == {"eval-labels", "eval-grouping-truth"}
     wrong = pd("eval", "eval-labels", "--dataset", "other")
     assert wrong.code == 2 and "against truth-parts, not against other-parts" in wrong.err

@@ -15,10 +15,10 @@ def test_init_says_what_it_found_and_what_to_do_next(pd: Pd, photos: Path, pipel
     """`pd init` prints images, classes, blocks, nodes and the next command."""
     result = pd("init", tmp_path / "new", "--images", photos, "--preset", pipeline_file, "grouping.k=3")
     assert result.code == 0
-    found = dict(line.split(None, 1) for line in result.out.splitlines())
-    assert found["images"] == "6" and found["classes"] == "2 (cat, dog)" and found["blocks"].startswith("3 ")
-    assert found["nodes"] == "ingest, detic, grouping, crf, ranking"
-    assert found["next"] == f"pd --store {tmp_path / 'new'} run"
+    lines = dict(line.split(None, 1) for line in result.out.splitlines())
+    assert lines["images"] == "6" and lines["classes"] == "2 (cat, dog)" and lines["blocks"].startswith("3 ")
+    assert lines["nodes"] == "ingest, detic, grouping, crf, ranking"
+    assert lines["next"] == f"pd --store {tmp_path / 'new'} run"
 
 
 def test_init_add_opens_new_blocks(pd: Pd, store: Path, photos: Path) -> None:

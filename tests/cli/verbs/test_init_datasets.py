@@ -65,7 +65,7 @@ def test_part_imagenet(pd: Pd, tmp_path: Path) -> None:
     write_coco(root / "test.json", {f"{CAR}_1.JPEG": [(3, [polygon(0, 0, 5, 6)])]})
     for key in (f"val/{DOG}/{DOG}_1", f"val/{DOG}/{DOG}_3", f"test/{CAR}_1"):
         photograph(root / f"{key}.JPEG")
-    said = ingest(pd, store, root, "part_imagenet_valtest")
+    printed = ingest(pd, store, root, "part_imagenet_valtest")
     first, second = f"test/{CAR}_1.JPEG", f"val/{DOG}/{DOG}_1.JPEG"
     assert ask(pd, store, PARTS) == [
         ["test", first, "car", 0, 0, 1, "car", "side mirror", 30],
@@ -78,7 +78,7 @@ def test_part_imagenet(pd: Pd, tmp_path: Path) -> None:
         ["truth-objects", f"val/{DOG}/{DOG}_3.JPEG", "bad_annotation"],
         ["truth-parts", f"val/{DOG}/{DOG}_3.JPEG", "bad_annotation"],
     ]
-    assert "ingest: 1 images left out" in said and "truth-parts: 1 images left out" in said
+    assert "ingest: 1 images left out" in printed and "truth-parts: 1 images left out" in printed
 
 
 def test_pascal_part(pd: Pd, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_pascal_part(pd: Pd, tmp_path: Path) -> None:
     write_mat(root / "Annotations_Part/2008_1.mat", ("person", box(0, 12, 9, 9), []), ("dog", box(0, 0, 12, 10), legs))
     write_mat(root / "Annotations_Part/2009_1.mat", ("table", box(0, 0, 2, 2), []))
     (root / "Annotations_Part/2009_2.mat").write_bytes(b"broken")
-    said = ingest(pd, store, root, "pascal_part")
+    printed = ingest(pd, store, root, "pascal_part")
     assert ask(pd, store, PARTS) == [
         ["train", "JPEGImages/2008_1.jpg", "", 1, 0, 11, "dog", "leg", 16],
         ["train", "JPEGImages/2008_1.jpg", "", 1, 1, 11, "dog", "head", 9],
@@ -104,7 +104,7 @@ def test_pascal_part(pd: Pd, tmp_path: Path) -> None:
         ("2008_2", "missing_file"),
         ("2009_2", "damaged"),
     ]
-    assert "truth-parts: 2 images left out, with the reason in the table errors" in said
+    assert "truth-parts: 2 images left out, with the reason in the table errors" in printed
     assert len(ask(pd, store, "SELECT * FROM classes")) == 20
     assert ask(pd, store, "SELECT DISTINCT class_id, class_name, wnid FROM images") == [[-1, "", ""]]
 
@@ -142,14 +142,14 @@ def test_a_few_labels_are_a_layer_of_their_own(pd: Pd, tmp_path: Path) -> None:
     for i in range(10):
         photograph(root / f"train/{DOG}/{DOG}_{i}.JPEG")
     ingest(pd, store, root, "part_imagenet_train")
-    found = {}
+    keys_of = {}
     for percent in (100, 50, 20):
         if percent < 100:
             result = pd("--store", store, "run", "truth-parts", f"truth-parts.percent={percent}", "--new-layer")
             assert result.code == 0, result.err
-        found[percent] = {row[1] for row in ask(pd, store, PARTS)}
-    assert [len(keys) for keys in found.values()] == [10, 5, 2]
-    assert found[20] < found[50] < found[100]
+        keys_of[percent] = {row[1] for row in ask(pd, store, PARTS)}
+    assert [len(keys) for keys in keys_of.values()] == [10, 5, 2]
+    assert keys_of[20] < keys_of[50] < keys_of[100]
 
 
 GROUPED = """
@@ -175,8 +175,8 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
     ingest(pd, tmp_path / "voc", root, "pascal_part_val", "--preset", str(preset))
     monkeypatch.setenv("PD_STORE", str(tmp_path / "voc"))
     scored = ["eval", "--dataset", "pascal_part_val", "--protocol", "reference", "--json"]
-    found = json.loads(pd(*scored, "grouping", "truth-objects").out or "{}")
-    assert not found, "true objects cannot be scored"
+    scores = json.loads(pd(*scored, "grouping", "truth-objects").out or "{}")
+    assert not scores, "true objects cannot be scored"
     rows = json.loads(pd(*scored, "grouping").out)["nodes"]["eval-grouping"]
     numbers = {row["metric"]: row["value"] for row in rows}
     assert numbers["samples"] == 2 and 0 < numbers["AR@200"] == numbers["AR@200-unique"] <= 100

@@ -22,10 +22,10 @@ def test_a_page_is_written(pd: Pd, store: Path, tmp_path: Path) -> None:
     assert "no ground truth" in page.text and f"pd --store {store} sql" in page.text
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
     (row,) = [row for row in page.cells if row[:2] == ["crf", "grouping"]]
-    asked = pd(
+    coverage = pd(
         "sql", "SELECT images_out, rows_out FROM coverage WHERE node = 'crf' AND role = 'parts'", "--format", "csv"
     )
-    assert [row[3], row[-1]] == asked.out.splitlines()[1].split(",")
+    assert [row[3], row[-1]] == coverage.out.splitlines()[1].split(",")
 
 
 def test_a_store_where_nothing_ran(pd: Pd, store: Path) -> None:

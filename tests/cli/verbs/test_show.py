@@ -13,11 +13,11 @@ from tests.cli.conftest import Pd
 def test_show_draws_the_image_and_every_node(pd: Pd, store: Path, tmp_path: Path) -> None:
     """The picture has a column for the image and one for each node with masks; its path goes to stdout."""
     pd("run", "--until", "grouping")
-    result = pd("show", "0", "--out", tmp_path / "one.png")
-    assert result.code == 0 and result.out.strip() == str(tmp_path / "one.png")
-    one = np.asarray(Image.open(tmp_path / "one.png"))
-    assert pd("show", "0", "--nodes", "grouping", "--out", tmp_path / "two.png").code == 0
-    assert one.shape[1] > np.asarray(Image.open(tmp_path / "two.png")).shape[1]
+    result = pd("show", "0", "--out", tmp_path / "all.png")
+    assert result.code == 0 and result.out.strip() == str(tmp_path / "all.png")
+    all_nodes = np.asarray(Image.open(tmp_path / "all.png"))
+    assert pd("show", "0", "--nodes", "grouping", "--out", tmp_path / "single.png").code == 0
+    assert all_nodes.shape[1] > np.asarray(Image.open(tmp_path / "single.png")).shape[1]
     assert pd("show", "--sheet", "3", "--out", tmp_path / "sheet.png").code == 0
     assert pd("show", "cat/0.png", "1.png", "--out", tmp_path / "named.png").code == 0
 

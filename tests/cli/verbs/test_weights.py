@@ -21,8 +21,8 @@ def test_check_says_that_a_file_fits(pd: Pd) -> None:
         result = pd("weights", "check", MASK2FORMER, *words)
         assert result.code == 0
         assert "fits: every tensor has a counterpart" in result.out and "detectron2" in result.out
-    found = json.loads(pd("weights", "check", DISTILLED, "--preset", "tiny", "--num-parts", 8, "--json").out)
-    assert (found["fits"], found["object_classes"], found["classes"], found["faults"]) == (True, 5, 8, [])
+    summary = json.loads(pd("weights", "check", DISTILLED, "--preset", "tiny", "--num-parts", 8, "--json").out)
+    assert (summary["fits"], summary["object_classes"], summary["classes"], summary["faults"]) == (True, 5, 8, [])
 
 
 def test_check_lists_all_that_does_not_fit(pd: Pd) -> None:
@@ -41,14 +41,14 @@ def test_check_lists_all_that_does_not_fit(pd: Pd) -> None:
 
 def test_convert_writes_safetensors_and_prints_their_sha256(pd: Pd, tmp_path: Path) -> None:
     """The folder can be loaded as a network, and converting the same file again gives the same bytes."""
-    first = pd("weights", "convert", MASK2FORMER, tmp_path / "one", "--preset", "tiny")
+    first = pd("weights", "convert", MASK2FORMER, tmp_path / "first", "--preset", "tiny")
     assert first.code == 0
-    digest = hashlib.sha256((tmp_path / "one" / "model.safetensors").read_bytes()).hexdigest()
-    assert first.out.split() == [digest, str(tmp_path / "one" / "model.safetensors")]
-    assert load_network(tmp_path / "one").num_classes == 7
-    again = pd("weights", "convert", MASK2FORMER, tmp_path / "two", "--json")
+    digest = hashlib.sha256((tmp_path / "first" / "model.safetensors").read_bytes()).hexdigest()
+    assert first.out.split() == [digest, str(tmp_path / "first" / "model.safetensors")]
+    assert load_network(tmp_path / "first").num_classes == 7
+    again = pd("weights", "convert", MASK2FORMER, tmp_path / "second", "--json")
     assert json.loads(again.out)["sha256"] == digest
-    assert "fits" in pd("weights", "check", tmp_path / "one", "--preset", "tiny").out
+    assert "fits" in pd("weights", "check", tmp_path / "first", "--preset", "tiny").out
 
 
 def test_convert_overwrites_nothing_and_writes_nothing_of_a_misfit(pd: Pd, tmp_path: Path) -> None:
@@ -63,9 +63,9 @@ def test_convert_overwrites_nothing_and_writes_nothing_of_a_misfit(pd: Pd, tmp_p
 
 def test_a_weights_file_without_its_folder_is_refused(pd: Pd, tmp_path: Path) -> None:
     """model.safetensors is not a checkpoint without its config.json: the error names their folder."""
-    assert pd("weights", "convert", MASK2FORMER, tmp_path / "own").code == 0
-    result = pd("weights", "check", tmp_path / "own" / "model.safetensors")
-    assert result.code == 2 and f"Give the folder, with its config.json: {tmp_path / 'own'}." in result.err
+    assert pd("weights", "convert", MASK2FORMER, tmp_path / "network").code == 0
+    result = pd("weights", "check", tmp_path / "network" / "model.safetensors")
+    assert result.code == 2 and f"Give the folder, with its config.json: {tmp_path / 'network'}." in result.err
 
 
 class Hostile:
