@@ -56,7 +56,7 @@ MODELS = {"dinov2": _dinov2, "dinov3": _dinov3, "convnext": _convnext}
 
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a folder for each kind of network, in the layout of the hub."""
+    """A folder with one subfolder per kind of network, in the layout of the hub."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, make in MODELS.items():
         torch.manual_seed(0)
@@ -79,7 +79,7 @@ def thing(image_id: int, mask: np.ndarray) -> dict[str, object]:
 
 
 def group(bench, settings: GroupingSettings, pictures: list[np.ndarray], block: int = 0, **setup: object) -> Rows:
-    """The parts of one object an image: all but a border of 4 pixels."""
+    """The parts of one object per image, which is the image without a border of 4 pixels."""
     records = []
     for number, pixels in enumerate(pictures):
         mask = np.zeros(pixels.shape[:2], bool)
@@ -103,11 +103,11 @@ def group(bench, settings: GroupingSettings, pictures: list[np.ndarray], block: 
 def test_maps_are_those_of_the_stages_asked_for(
     checkpoints: Path, name: str, stages: tuple[str, ...], height: int, width: int, shapes: list[tuple[int, ...]]
 ) -> None:
-    """A map a layer: of a ViT a cell a patch, of a pyramid finest first; sides are multiples of the patch."""
+    """One map per layer: of a ViT one cell per patch, of a pyramid the finest first; sides fit the patches."""
     network = AutoFeatures(checkpoints / name, settings_of(checkpoints / name, out_features=stages), "cpu")
     (maps,) = network.maps([photo(height, width)])
-    assert [found.shape for found in maps] == shapes
-    assert all(found.dtype == np.float32 for found in maps)
+    assert [layer.shape for layer in maps] == shapes
+    assert all(layer.dtype == np.float32 for layer in maps)
 
 
 def test_without_stages_the_last_one_is_taken(checkpoints: Path) -> None:
@@ -125,18 +125,18 @@ def test_without_stages_the_last_one_is_taken(checkpoints: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_batch_gives_what_single_pictures_give(checkpoints: Path, name: str) -> None:
-    """Pictures that fit the same size are taken together, and none sees another."""
+    """Pictures that fit the same size are computed together, and none affects another."""
     network = AutoFeatures(checkpoints / name, settings_of(checkpoints / name), "cpu")
     pictures = [photo(64, 96, 1), photo(128, 192, 2)]
     assert network.size(pictures[0]) == network.size(pictures[1])
     both = network.maps(pictures)
     for pixels, maps in zip(pictures, both, strict=True):
-        for one, other in zip(network.maps([pixels])[0], maps, strict=True):
-            assert np.allclose(one, other, atol=1e-5)
+        for single, batched in zip(network.maps([pixels])[0], maps, strict=True):
+            assert np.allclose(single, batched, atol=1e-5)
 
 
 def test_the_image_processor_says_how_pixels_are_normalised(checkpoints: Path, tmp_path: Path) -> None:
-    """mean and std of preprocessor_config.json are used if it is there."""
+    """The mean and std of preprocessor_config.json are used if that file exists."""
     folder = tmp_path / "own"
     shutil.copytree(checkpoints / "dinov3", folder)
     before = AutoFeatures(folder, settings_of(folder), "cpu").maps([photo(96, 96)])[0][0]
@@ -166,7 +166,7 @@ def test_an_object_is_grouped_by_any_backbone(bench, checkpoints: Path, name: st
 
 
 def test_a_networks_own_maps_are_joined(bench, tmp_path: Path) -> None:
-    """Backend backbone: the channels of the maps asked for, in batches as one by one."""
+    """Backend backbone: the channels of the chosen maps, with the same result in batches and one by one."""
     small = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=4)
     save_network(build(small, 1), tmp_path / "network")
     pictures, models = [photo(64, 96, n) for n in range(3)], {"model": tmp_path / "network"}
@@ -178,7 +178,7 @@ def test_a_networks_own_maps_are_joined(bench, tmp_path: Path) -> None:
 
 
 def test_features_are_compared_in_sql(grouped: Store, checkpoints: Path) -> None:
-    """Backends, metric and k lead to layers that stand side by side in ``parts_all``, each with its own parts."""
+    """Each backend, metric and k leads to its own layer, and ``parts_all`` holds them side by side."""
     for overrides in (
         ["backend=auto", f"weights={checkpoints / 'dinov2'}", "long_side=56", "k=2"],
         [
@@ -193,13 +193,13 @@ def test_features_are_compared_in_sql(grouped: Store, checkpoints: Path) -> None
         project = Project.open(grouped, [f"grouping.{text}" for text in overrides])
         run_node(project, "grouping", RunOptions(new_layer=True, max_error_rate=1.0))
     sql = "SELECT layer, max(part_id) + 1 AS k, count(DISTINCT image_id) AS images FROM parts_all GROUP BY layer"
-    found = Catalog(grouped, TABLES.values(), grouped.current()).query(sql).to_pylist()
-    assert sorted(row["k"] for row in found) == [2, 2, 4]
-    assert len({row["layer"] for row in found}) == 3 and all(row["images"] > 0 for row in found)
+    layers = Catalog(grouped, TABLES.values(), grouped.current()).query(sql).to_pylist()
+    assert sorted(row["k"] for row in layers) == [2, 2, 4]
+    assert len({row["layer"] for row in layers}) == 3 and all(row["images"] > 0 for row in layers)
 
 
 def test_unknown_stages_are_refused(checkpoints: Path) -> None:
-    """A stage that the backbone does not have: the error names those that it has, and the nearest."""
+    """For a stage that the backbone lacks, the error names the existing stages and the nearest one."""
     with pytest.raises(UsageError, match=r"no stage .stage9.; its stages are stem, stage1.*Did you mean"):
         AutoFeatures(checkpoints / "dinov2", settings_of(checkpoints / "dinov2", out_features=("stage9",)), "cpu")
 
@@ -213,7 +213,7 @@ def test_a_checkpoint_that_is_no_backbone_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_weights_are_refused(checkpoints: Path, tmp_path: Path) -> None:
-    """A file that lacks a tensor is an error that names it: nothing starts from random weights in silence."""
+    """The error names the tensor that the file lacks: no tensor silently keeps random weights."""
     folder = tmp_path / "holed"
     shutil.copytree(checkpoints / "dinov3", folder)
     weights = load_file(folder / "model.safetensors")
@@ -225,7 +225,7 @@ def test_missing_weights_are_refused(checkpoints: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_refused(checkpoints: Path, tmp_path: Path) -> None:
-    """A truncated file of weights, or none, is CorruptData and not a stack of another library's errors."""
+    """A truncated or missing file of weights is CorruptData, not a chain of errors from another library."""
     folder = tmp_path / "cut"
     shutil.copytree(checkpoints / "dinov2", folder)
     path = folder / "model.safetensors"
@@ -238,7 +238,7 @@ def test_a_damaged_checkpoint_is_refused(checkpoints: Path, tmp_path: Path) -> N
 
 
 def test_auto_needs_weights(bench, tmp_path: Path) -> None:
-    """Without weights, or with a folder that is not there, the node says what to set."""
+    """Without weights, or with a folder that does not exist, the error says what to set."""
     with pytest.raises(UsageError, match=r"grouping\.weights: expected weights for backend auto"):
         grouping.start(GroupingSettings(backend="auto"), bench.setup())
     with pytest.raises(InputMissing, match="a folder that save_pretrained wrote, or a hub name"):

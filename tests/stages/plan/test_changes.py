@@ -24,9 +24,9 @@ def test_changes_are_followed_to_the_nodes_that_changed(grouped: Store) -> None:
         run(grouped, name)
     identity = Project.open(grouped)["ranking"].identity
     project = Project.open(grouped, ["grouping.k=3", "detic.max_objects=2"])
-    found = changes(project, identity, "ranking")
-    assert found == {"detic": ["detic.max_objects: 10 -> 2"], "grouping": ["grouping.k: 4 -> 3"]}
-    assert set(summary(found).split("; ")) == {"detic.max_objects: 10 -> 2", "grouping.k: 4 -> 3"}
+    changed = changes(project, identity, "ranking")
+    assert changed == {"detic": ["detic.max_objects: 10 -> 2"], "grouping": ["grouping.k: 4 -> 3"]}
+    assert set(summary(changed).split("; ")) == {"detic.max_objects: 10 -> 2", "grouping.k: 4 -> 3"}
     assert changes(Project.open(grouped), identity, "ranking") == {}
     assert summary({}) == "nothing but the layer's name"
 

@@ -39,7 +39,7 @@ def demo(*overrides: str) -> dict[str, str]:
 
 
 def test_nodes_come_after_what_they_read() -> None:
-    """The order is one in which every node comes after its inputs, however the file lists them."""
+    """Every node comes after its inputs, however the file orders them."""
     pipeline = resolved(crf=CRF, grouping=GROUPING, detic=DETIC)
     assert list(pipeline.nodes) == ["ingest", "detic", "grouping", "crf"]
     assert pipeline.downstream("detic") == ["grouping", "crf"]
@@ -108,7 +108,7 @@ def test_an_override_of_an_unknown_node_or_setting_is_refused() -> None:
 
 
 def test_all_faults_of_a_node_come_in_one_error() -> None:
-    """A list with paths, not the first fault only."""
+    """The error lists all of them by path, not only the first."""
     with pytest.raises(UsageError) as caught:
         resolved(detic={**DETIC, "settings": {"backend": "x", "max_objects": 0, "wrods": []}})
     text = str(caught.value)
@@ -169,8 +169,8 @@ def test_a_file_counts_by_its_content(tmp_path: Path) -> None:
     "module", ["stages.registry", "stages.plan.pipeline", "stages.run.runner", "stages.plan.states"]
 )
 def test_planning_loads_no_network_library(module: str) -> None:
-    """Reading a pipeline and its state loads neither torch nor scikit-learn: ``pd plan`` is quick."""
+    """Reading a pipeline and its state loads neither torch nor scikit-learn, so ``pd plan`` is quick."""
     heavy = ("torch", "transformers", "sklearn", "skimage", "scipy")
     program = f"import sys, {module}; print(*[m for m in {heavy!r} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.split() == []
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -17,8 +17,8 @@ def test_every_preset_resolves(name: str) -> None:
     assert list(Pipeline(preset, root="images").nodes)
 
 
-def test_a_pipeline_file_of_ones_own(tmp_path: Path) -> None:
-    """A path is read as YAML; an unknown preset names the nearest, broken YAML its place."""
+def test_a_pipeline_file_of_the_user(tmp_path: Path) -> None:
+    """A path is read as YAML; the error for an unknown preset names the nearest one, that for broken YAML the place."""
     path = tmp_path / "mine.yaml"
     path.write_text("nodes:\n  ingest: {}\n")
     assert list(Pipeline(read_preset(str(path))).nodes) == ["ingest"]

@@ -10,7 +10,7 @@ from tests.stages.run.commands import run, state
 
 
 def test_changed_settings_over_existing_blocks_are_refused(grouped: Store) -> None:
-    """StaleSettings shows the difference and three ways on; with ``new_layer`` both layers stand side by side."""
+    """StaleSettings shows the difference and three ways to continue; ``new_layer`` keeps both layers side by side."""
     run(grouped, "crf")
     old = grouped.current()["crf"]
     with pytest.raises(StaleSettings) as caught:
@@ -27,7 +27,7 @@ def test_changed_settings_over_existing_blocks_are_refused(grouped: Store) -> No
 
 
 def test_settings_that_change_no_result_are_no_new_layer(grouped: Store) -> None:
-    """Another batch size runs on in the same layer."""
+    """With another batch size the run continues in the same layer."""
     run(grouped, "grouping", "grouping.batch_size=3")
     assert len(grouped.layers("grouping")) == 1
 

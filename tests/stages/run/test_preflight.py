@@ -18,7 +18,7 @@ from tests.stages.run.commands import run, state
 
 
 def test_a_stage_without_its_input_says_what_to_run(classical: Callable[..., Store]) -> None:
-    """Nothing of the input is there: the message names the node to run."""
+    """If an input has no committed unit, the message names the node to run."""
     store = classical()
     with pytest.raises(
         InputMissing, match=r"detic: its input ingest has no committed unit yet. Run: pd stage run ingest"
@@ -45,7 +45,7 @@ def test_a_barrier_refuses_part_of_its_input(ready: Store) -> None:
 
 
 def test_what_cannot_be_refreshed_stays(ready: Store) -> None:
-    """--refresh of a barrier whose input is not complete again is refused, and the stale result is still there."""
+    """--refresh of a barrier with incomplete input is refused, and the stale result stays."""
     run(ready, "crf")
     run(ready, "ranking")
     ready.layer("crf", ready.current()["crf"]).withdraw(3)

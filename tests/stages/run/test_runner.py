@@ -20,7 +20,7 @@ from tests.stages.run.commands import leases, run, state
 
 
 class Flaky:
-    """In place of the CRF: fails on the units named, the first so many times."""
+    """Replaces the CRF: fails on these units, for the first so many tries in all."""
 
     def __init__(self, units: set[int], times: int) -> None:
         self.units, self.left, self.tries = units, times, []
@@ -50,7 +50,7 @@ def test_limit_computes_so_many_units_and_the_next_run_the_rest(ready: Store) ->
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(ready: Store) -> None:
-    """``dry_run`` lists the units; no file of the store comes or changes."""
+    """``dry_run`` lists the units; no file of the store is created or changed."""
     before = {p: p.stat().st_mtime_ns for p in Path(ready.url).rglob("*")}
     report = run(ready, "crf", dry_run=True)
     assert report.todo == [0, 1, 2, 3] and report.committed == []
@@ -70,7 +70,7 @@ def test_a_unit_that_somebody_works_on_is_left_to_them(ready: Store) -> None:
 
 
 def test_waiting_for_others_ends_when_their_units_are_committed(ready: Store) -> None:
-    """``wait`` stays until a held unit is there, and takes it over if its worker lets it go."""
+    """``wait`` stays until a held unit is committed, and takes it over if its worker releases it."""
     layer = ready.declare("crf", Project.open(ready)["crf"].identity, PARTS, "test")
     claim = layer.claim(1)
     assert claim is not None
@@ -84,7 +84,7 @@ def test_waiting_for_others_ends_when_their_units_are_committed(ready: Store) ->
 
 @pytest.mark.parametrize(("host", "beat"), [("elsewhere", 1000.0), ("", time.time() + 50)])
 def test_the_lease_of_a_dead_worker_is_taken_over(ready: Store, host: str, beat: float) -> None:
-    """A lease without heartbeat, or of a process of this machine that is gone, does not block its unit."""
+    """A lease without a heartbeat, or of a dead process on this machine, does not block its unit."""
     import socket
 
     lease = Lease(host or socket.gethostname(), 2**22 + 1, beat, beat)
@@ -128,7 +128,7 @@ def test_a_lasting_fault_is_recorded_and_the_rest_is_committed(ready: Store, mon
     assert failed.word == "failed" and failed.done == [0, 2, 3]
     assert failed.failed == {1: "ZeroDivisionError: a fault in the stage"}
     assert leases(ready, "crf") == []
-    # Neither does it matter which run has committed the rest.
+    # It is the same if another run has committed the rest.
     with pytest.raises(PartlyFailed, match="1 of 1 units failed"):
         run(ready, "crf", retries=0)
     assert run(ready, "crf").committed == [1]
@@ -144,7 +144,7 @@ def test_nothing_but_failures_is_a_plain_failure(ready: Store, monkeypatch: pyte
 
 
 def test_a_full_disk_commits_nothing(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No space: one StorageFailure with what to do, no unit committed, no lease left; with space again it completes."""
+    """Without space: one StorageFailure with a remedy, no unit, no lease; with space again the run completes."""
     real = pdstore.files._write_synced
 
     def full(path: str, data: bytes) -> None:
@@ -161,6 +161,6 @@ def test_a_full_disk_commits_nothing(ready: Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_shard_computes_its_own_units(ready: Store) -> None:
-    """--shard 2/3 computes the units u with u mod 3 = 1 and no other."""
+    """--shard 2/3 computes the units u with u mod 3 = 1 and no others."""
     assert run(ready, "crf", shard=Shard(2, 3)).committed == [1]
     assert run(ready, "crf", shard=Shard(1, 3)).committed == [0, 3]
