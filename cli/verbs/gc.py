@@ -63,9 +63,7 @@ def command(yes: bool, older_than: str, fingerprint: str | None, force: bool) ->
         TrainingPlace(store, layer.node, layer.fingerprint).forget()
     say(f"Deleted {len(deleted)} entries, {sum(g.size for g in deleted)} bytes.")
     if len(deleted) < len(entries):
-        say(
-            f"{len(entries) - len(deleted)} entries were left: they are in use by now."
-        )
+        say(f"{len(entries) - len(deleted)} entries were left: they are in use by now.")
 
 
 def _seconds(text: str) -> float:

@@ -144,3 +144,38 @@ def test_a_damaged_lease_holds_nothing(data: bytes) -> None:
     assert ours is not None
     with ours:
         assert files.names("leases/crf/f00d") == ["00005.3.json"]
+
+
+def test_a_claim_beats_from_start_to_release() -> None:
+    """Before its start a claim holds the unit without heartbeats; release ends them and frees the unit."""
+    files = Files("memory://started")
+    ours = taken(files)
+    assert ours is not None
+    before = held(files)
+    assert before is not None
+    quick = Claim(files, layout.lease("crf", "f00d", 5, 0), before, heartbeat_s=0.01)
+    quick.start()
+    deadline = time.time() + 10
+    while held(files) == before and time.time() < deadline:
+        time.sleep(0.005)
+    beating = held(files)
+    assert beating is not None and beating.beat > before.beat and beating.started == before.started
+    quick.release()
+    time.sleep(0.05)
+    assert held(files) is None and files.names("leases/crf/f00d") == []
+
+
+def test_a_unit_is_free_after_release(files: Files) -> None:
+    """Whoever comes next claims it; the same claim cannot be started again."""
+    ours = taken(files)
+    assert ours is not None
+    ours.start()
+    assert taken(files) is None
+    ours.release()
+    with pytest.raises(RuntimeError):
+        ours.start()
+    other = taken(files)
+    assert other is not None
+    with other:
+        assert held(files) is not None
+    assert held(files) is None

@@ -133,3 +133,44 @@ def test_no_rows_are_rows_too() -> None:
         assert rows["part"].dtype == np.int32
         assert rows.to_arrow().schema == PARTS.arrow_schema
     assert isinstance(PARTS.arrow_schema, pa.Schema)
+
+
+@given(st.integers(0, 5), st.integers(-3, 3), st.text(max_size=3))
+def test_filled_gives_all_rows_the_single_value(length: int, number: int, text: str) -> None:
+    """A scalar column may be one value for all rows; the rows are those of the columns written out."""
+    columns = parts(length).columns
+    filled = Rows.filled(PARTS, length, {**columns, "part": number, "name": text, "is_good": True, "score": 0.5})
+    spread = {"part": [number] * length, "name": [text] * length, "is_good": [True] * length, "score": [0.5] * length}
+    assert len(filled) == length
+    assert_equal(filled, Rows(PARTS, {**columns, **spread}))
+
+
+def test_filled_checks_as_the_constructor_does() -> None:
+    """A single value of the wrong kind, a missing column, or a list of another length is refused."""
+    columns = parts(2).columns
+    for change, message in (
+        ({"part": 0.5}, "must be int32"),
+        ({"name": 1}, "must be strings"),
+        ({"part": [1]}, "length"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Rows.filled(PARTS, 2, {**columns, **change})
+    with pytest.raises(ValueError, match="missing"):
+        Rows.filled(PARTS, 2, {"part": 1})
+    with pytest.raises(ValueError, match="must have 2 dimensions"):
+        Rows.filled(PARTS, 2, {**columns, "feature": 0.5})
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-2, 2)), max_size=12))
+def test_sorted_rows_rise_by_the_first_column_then_the_next(keys: list[tuple[int, int]]) -> None:
+    """Rows of equal keys keep their order, and every row keeps its values."""
+    columns = parts(len(keys)).columns
+    numbered = {
+        "image_id": [a for a, _ in keys],
+        "part": [b for _, b in keys],
+        "area_ratio": list(map(float, range(len(keys)))),
+    }
+    rows = Rows(PARTS, {**columns, **numbered})
+    order = sorted(range(len(keys)), key=lambda row: keys[row])
+    assert_equal(rows.sorted("image_id", "part"), rows.take(np.array(order, int)))
+    assert rows.sorted("part")["area_ratio"].tolist() == sorted(range(len(keys)), key=lambda row: keys[row][1])

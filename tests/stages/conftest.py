@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Before torch is loaded: the tests share their cores, and equal bytes need a fixed number of threads.
+# This must be set before torch is loaded: the tests share cores, and equal bytes need a fixed number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
@@ -39,8 +39,8 @@ _TRAIN = {
     "checkpoint_every": 2,
     "augment.size_px": 96,
 }
-# A network that has hardly been trained finds little that it is sure of: every threshold is opened. The segmenter
-# learns enough for objects of more points than there are parts.
+# A network that has hardly been trained has little confidence: every threshold is opened. The segmenter learns just
+# enough to find objects that have more feature cells than there are parts.
 _OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     "segmenter-train": {**_TRAIN, "steps": 20, "warmup_steps": 3, "lr": 0.003},
     "proposal-train": {**_TRAIN, "lr": 0.00001},
@@ -73,7 +73,7 @@ _CLASSICAL = PipelineSpec.parse(
 
 
 def run_all(store: Store, nodes: Iterable[str] = (), **options: Any) -> None:
-    """Run the nodes named, or all, in the pipeline's order."""
+    """Run the named nodes, or all nodes in the pipeline's order."""
     project = Project.open(store)
     for name in list(nodes) or project.nodes:
         run_node(project, name, RunOptions(**{"max_error_rate": 1.0, **options}))
@@ -201,15 +201,21 @@ class Bench:
         return layer
 
     def images(self, *pictures: np.ndarray, unit: int = 0, split: str = "train", classes: Iterable[int] = ()) -> Layer:
-        """Commit images of the classes named (else cat), and write their files."""
-        own = [self.classes[number] for number in (list(classes) or [0] * len(pictures))]
+        """Commit images of these classes (by default all cats), and write their files."""
+        chosen = [self.classes[number] for number in (list(classes) or [0] * len(pictures))]
         records = []
-        for number, (pixels, one) in enumerate(zip(pictures, own, strict=True)):
+        for number, (pixels, image_class) in enumerate(zip(pictures, chosen, strict=True)):
             key = f"{unit}_{number}.png"
             Image.fromarray(pixels).save(self.folder / key)
-            record = {"image_id": 4 * unit + number, "key": key, "split": split, "wnid": one.wnid}
-            record |= {"class_id": one.class_id, "class_name": one.name, "height": pixels.shape[0]}
-            record |= {"width": pixels.shape[1], "bytes": 0, "mode": "PNG/RGB", "orientation": 1}
+            record = {"image_id": 4 * unit + number, "key": key, "split": split, "wnid": image_class.wnid}
+            record |= {"class_id": image_class.class_id, "class_name": image_class.name}
+            record |= {
+                "height": pixels.shape[0],
+                "width": pixels.shape[1],
+                "bytes": 0,
+                "mode": "PNG/RGB",
+                "orientation": 1,
+            }
             records.append(record | {"sha256": "", "encoded": b""})
         return self.put("images", IMAGES, records, unit)
 

@@ -57,7 +57,7 @@ def unit_of(store: Store, node: Node, number: int) -> tuple[Callable[[Unit], Out
 
 
 def test_the_demo_has_every_stage(finished: Store) -> None:
-    """No stage is left out of the suite but those for which it lacks something: published weights, and a teacher."""
+    """The suite covers all stages except those that need published weights or named parts to train on."""
     others = {"weights", "part-train"}
     assert {node.stage.name for node in Project.open(finished).nodes.values()} == set(STAGES) - others
 
@@ -141,7 +141,7 @@ def test_running_a_node_again_gives_equal_checksums(
 
 @pytest.mark.parametrize(("stage", "role"), ROLES)
 def test_a_node_without_an_input_is_refused(stage: str, role: str) -> None:
-    """A required input that is not given is an error that names the node, the input, and what must write it."""
+    """If a required input is not given, the error names the node, the input, and the table that it must write."""
     preset = read_preset("supervised_parts" if stage == "part-train" else "demo")
     name, spec = next((n, node) for n, node in preset.nodes.items() if (node.stage or n) == stage)
     inputs = {r: nodes for r, nodes in spec.inputs.items() if r != role}
@@ -152,7 +152,7 @@ def test_a_node_without_an_input_is_refused(stage: str, role: str) -> None:
 
 @pytest.mark.parametrize("stage", ["detic", "grouping"])
 def test_a_backend_without_its_network_is_refused(stage: str) -> None:
-    """An optional network that the chosen backend needs is asked for, with the backend that does without."""
+    """If the chosen backend needs the optional network, the error asks for it or for a backend that needs none."""
     assert STAGES[stage].inputs["model"].tables == (MODEL,)
     with pytest.raises(UsageError, match=r"backend \w+ needs an input 'model'.*none.*or choose (another )?backend"):
         STAGES[stage].load()(STAGES[stage].settings(), Setup((), {}, {}))

@@ -13,7 +13,7 @@ def place_in(url: str) -> TrainingPlace:
 
 
 def test_a_training_remembers_what_it_began_with(tmp_path: Path) -> None:
-    """As long as its selection is there, its input is the one that the selection was frozen from."""
+    """As long as its selection exists, its input is the input that the selection was frozen from."""
     place = place_in(str(tmp_path / "store"))
     assert place.frozen_inputs({"parts": "two blocks"}) == {"parts": "two blocks"}
     assert place.frozen_inputs({"parts": "three"}) == {"parts": "three"}
@@ -23,7 +23,7 @@ def test_a_training_remembers_what_it_began_with(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["local", "remote"])
 def test_a_forgotten_training_leaves_nothing_to_go_on_from(where: str, tmp_path: Path) -> None:
-    """Checkpoints and selections go, also those that a remote store keeps on this machine."""
+    """Checkpoints and selections are removed, also those that a remote store keeps on this machine."""
     place = place_in(str(tmp_path / "store") if where == "local" else f"memory://{tmp_path.name}")
     assert not place.is_begun
     place.folder.mkdir(parents=True)

@@ -50,7 +50,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_grouping_divides_an_object(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
-    """The parts share out the object's pixels; with two colours and k=2 they are its halves."""
+    """The parts divide the object's pixels among them; with two colours and k=2 they are its halves."""
     image, mask = scene
     images, objects = bench.images(image), bench.put("objects", OBJECTS, [thing(0, mask), thing(0, mask, 1)])
     settings = GroupingSettings(backend="pixels", k=2, metric="l2", stride=2)
@@ -79,7 +79,7 @@ def test_an_object_of_too_few_points_is_an_error_row(bench, scene: tuple[np.ndar
 
 
 def test_a_picture_that_is_gone_is_an_error_row(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
-    """A file that vanished after ingest costs its own image only."""
+    """A file that vanished after ingest costs only its image."""
     image, mask = scene
     images = bench.images(image, image)
     objects = bench.put("objects", OBJECTS, [thing(0, mask), thing(1, mask)])
@@ -112,7 +112,7 @@ def test_crf_moves_borders_to_the_edges(bench, scene: tuple[np.ndarray, np.ndarr
 
 
 def test_a_part_that_loses_all_pixels_is_gone(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
-    """A speck on a uniform ground is smoothed away; what is left is still one row a part."""
+    """A speck on a uniform ground is smoothed away; each part that is left is still one row."""
     image, mask = scene
     speck = np.zeros_like(mask)
     speck[30, 30] = True

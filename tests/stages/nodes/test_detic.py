@@ -34,7 +34,7 @@ def rows_of(rows: Any) -> list[int]:
 
 
 class Network:
-    """Stands for a network: says the same about every image."""
+    """Replaces the network: gives the same answer for every image."""
 
     def __init__(self, folder: Path, device: str, long_side: int) -> None: ...
 
@@ -44,9 +44,9 @@ class Network:
         return pixels.shape
 
     def queries(self, pictures: list[np.ndarray]) -> list[inference.Found]:
-        found, classes = zip(*self.queries_of, strict=True)
-        features = np.zeros((len(found), 4), np.float32)
-        return [inference.Found(np.stack(classes), np.stack(found), features) for _ in pictures]
+        stack, classes = zip(*self.queries_of, strict=True)
+        features = np.zeros((len(stack), 4), np.float32)
+        return [inference.Found(np.stack(classes), np.stack(stack), features) for _ in pictures]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def detect(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_every_backend_has_a_module() -> None:
-    """What the settings allow can be run."""
+    """Every backend that the settings allow can be imported."""
     assert set(get_args(DeticSettings.model_fields["backend"].annotation)) == set(detic.BACKENDS)
     assert all(importlib.util.find_spec(module) for module in detic.BACKENDS.values())
 
@@ -80,7 +80,7 @@ def test_the_images_own_class_comes_first(detect) -> None:
 
 
 def test_any_class_stands_in_where_the_own_is_missing(detect) -> None:
-    """Without one of its own class, the best objects of any class are taken to be the image's object."""
+    """If no object has the image's class, the best objects of any class are assigned to it."""
     unit, rows = detect([query(1, dog=0.4), query(2, person=0.7), query(3, cat=0.05)], min_score=0.1)
     assert rows_of(rows) == [2, 1]
     assert set(rows["category_name"]) == {"cat"} and set(rows["category_id"].tolist()) == {0}
@@ -98,7 +98,7 @@ def test_human_only_keeps_people_above_the_threshold(detect) -> None:
 
 
 def test_at_most_so_many_objects_are_kept(detect) -> None:
-    """``max_objects`` bounds an image's objects; the score counts how sure the mask is."""
+    """``max_objects`` bounds an image's objects; the score includes the confidence of the mask."""
     _, rows = detect([query(i, 0.6 + i / 100, cat=0.5) for i in range(8)], max_objects=3)
     assert rows_of(rows) == [7, 6, 5]
     assert rows["score"][0] == pytest.approx(0.5 * 0.67)
@@ -118,16 +118,16 @@ def test_words_that_the_network_does_not_know_are_refused(detect) -> None:
 
 
 def test_saliency_finds_one_object_without_a_network(bench) -> None:
-    """A bright thing on a dark ground is the one object; a uniform image is an error row."""
+    """A bright patch on a dark ground is the only object; a uniform image is an error row."""
     picture = np.zeros((48, 48, 3), np.uint8)
     picture[14:34, 12:32] = (220, 180, 60)
     images = bench.images(picture, np.full((48, 48, 3), 90, np.uint8))
     unit = bench.unit(images=images)
     rows = detic.start(DeticSettings(backend="saliency"), bench.setup())(unit).rows
     assert rows["image_id"].tolist()[0] == 0 and rows["object_id"].tolist()[0] == 0
-    found = masks.decode_one(rows.ragged("rle")[0], 48, 48)
+    mask = masks.decode_one(rows.ragged("rle")[0], 48, 48)
     true = picture.any(2)
-    assert (found & true).sum() / (found | true).sum() > 0.8
+    assert (mask & true).sum() / (mask | true).sum() > 0.8
     assert [f["reason"] for f in unit.faults] == ["no_object"]
 
 

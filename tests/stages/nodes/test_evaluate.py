@@ -40,7 +40,7 @@ def label(image_id: int, cluster: int, mask: np.ndarray) -> dict[str, Any]:
 
 
 def values(rows: Rows, **where: str) -> dict[str, float]:
-    """Metric -> value of the rows that match; those about all classes unless told."""
+    """Metric -> value of the rows that match; those about all classes by default."""
     wanted = {"class_name": "", "part_name": "", **where}
     kept = [i for i in range(len(rows)) if all(rows[name][i] == value for name, value in wanted.items())]
     return {rows["metric"][i]: float(rows["value"][i]) for i in kept}
@@ -53,11 +53,11 @@ def roles(bench):
     images = bench.images(BLANK, BLANK, unit=1, split="val")
     for unit, ids in ((0, (0, 1)), (1, (4, 5))):
         parts = [truth(i, name, mask) for i in ids for name, mask in (("head", HEAD), ("tail", TAIL))]
-        found = [label(i, cluster, mask) for i in ids for cluster, mask in ((1, HEAD), (0, TAIL))]
+        labels = [label(i, cluster, mask) for i in ids for cluster, mask in ((1, HEAD), (0, TAIL))]
         outline = [masked(i, HEAD | TAIL) | {"category_name": "cat"} for i in ids]
         layers = {
             "truth": bench.put("truth", PARTS, parts, unit),
-            "predicted": bench.put("labels", LABELS, found, unit),
+            "predicted": bench.put("labels", LABELS, labels, unit),
             "truth_objects": bench.put("outline", OBJECTS, outline, unit),
         }
     return {"images": images, **layers}
@@ -94,13 +94,13 @@ def test_no_predictions_at_all_score_nothing(bench, roles) -> None:
 
 
 def test_whole_objects_are_one_part(bench, roles) -> None:
-    """Objects are scored as the part that most of their pixels are."""
+    """An object is scored as the part that covers most of its pixels."""
     rows = score(bench, roles | {"predicted": roles["truth_objects"]})
     assert values(rows)["C-mIoU"] == pytest.approx(100 * (5 / 9) / 2)
 
 
 def test_recall_is_that_of_the_segments(bench, roles) -> None:
-    """With input ``segments`` their recall stands under their own node."""
+    """The recall of input ``segments`` is reported under the node that wrote them."""
     for unit, ids in ((0, (0, 1)), (1, (4, 5))):
         records = [masked(i, HEAD) | {"proposal_id": 0, "feature": np.zeros(2)} for i in ids]
         kept = [{name: r[name] for name in PROPOSALS.names} for r in records]
@@ -111,7 +111,7 @@ def test_recall_is_that_of_the_segments(bench, roles) -> None:
 
 
 def test_the_published_protocol_scores_every_image(bench, roles) -> None:
-    """``both`` gives both; the reference protocol votes and scores on all images, and needs the true objects."""
+    """``both`` reports both protocols; the published one votes and scores on all images, and needs the true objects."""
     rows = score(bench, roles, protocol="both")
     assert values(rows, protocol="reference")["samples"] == 4 and values(rows, protocol="honest")["samples"] == 2
     without = {name: layer for name, layer in roles.items() if name != "truth_objects"}
@@ -145,20 +145,20 @@ def test_nothing_to_score_is_refused(bench, roles) -> None:
 
 
 def test_part_of_the_input_is_scored_when_asked_for(bench, roles) -> None:
-    """Blocks that not every input has are left out: what --allow-partial takes."""
+    """Blocks that some input lacks are left out, as under --allow-partial."""
     bench.store.layers("outline")[0].withdraw(1)
     rows = score(bench, roles, protocol="reference")
     assert values(rows)["samples"] == 2 and values(rows)["C-mIoU"] == pytest.approx(100)
 
 
 def test_segments_have_recall_alone(bench, roles) -> None:
-    """Segments have no clusters, so no mIoU; a sure one that covers all takes the pixels of the others."""
+    """Segments have no clusters, so no mIoU; a confident segment that covers the others takes their pixels."""
     for unit, ids in ((0, (0, 1)), (1, (4, 5))):
-        found = [(HEAD, 0.5), (TAIL, 0.5), (HEAD | TAIL, 0.9)]
+        kinds = [(HEAD, 0.5), (TAIL, 0.5), (HEAD | TAIL, 0.9)]
         records = [
-            masked(i, mask) | {"proposal_id": n, "feature": np.zeros(2), "score": sure}
+            masked(i, mask) | {"proposal_id": n, "feature": np.zeros(2), "score": confidence}
             for i in ids
-            for n, (mask, sure) in enumerate(found)
+            for n, (mask, confidence) in enumerate(kinds)
         ]
         segments = bench.put("proposals", PROPOSALS, [{n: r[n] for n in PROPOSALS.names} for r in records], unit)
     numbers = values(score(bench, {**roles, "segments": segments}), evaluated="proposals")
@@ -166,14 +166,14 @@ def test_segments_have_recall_alone(bench, roles) -> None:
         "samples",
         *(f"AR@{n}{kind}" for n in (1, 10, 20, 50, 100, 200) for kind in ("", "-unique")),
     }
-    # The whole is taken for the tail, of which it has an IoU of 5/9: one threshold of ten, of one part of two.
+    # The whole object is taken for the tail, with an IoU of 5/9: a hit at one of ten thresholds, for one of two parts.
     assert numbers["AR@10"] == pytest.approx(100) and numbers["AR@10-unique"] == pytest.approx(100 * 2 / 20)
 
 
 def test_processes_change_nothing(bench, roles) -> None:
     """The blocks are shared by two processes, and the rows are the same."""
-    one, two = (score(bench, roles, protocol="both", processes=n) for n in (1, 2))
-    assert all((one[name] == two[name]).all() for name in METRICS.names)
+    alone, shared = (score(bench, roles, protocol="both", processes=n) for n in (1, 2))
+    assert all((alone[name] == shared[name]).all() for name in METRICS.names)
 
 
 def test_a_split_without_truth_is_an_error(bench, roles) -> None:

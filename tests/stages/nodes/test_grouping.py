@@ -33,7 +33,7 @@ def thing(image_id: int, mask: np.ndarray) -> dict[str, object]:
 
 
 def group(bench, settings: GroupingSettings, pictures: list[np.ndarray], block: int = 0, **setup: object) -> Rows:
-    """The parts of one object an image: all but a border of 4 pixels."""
+    """The parts of one object per image, which is the image without a border of 4 pixels."""
     records = []
     for number, pixels in enumerate(pictures):
         mask = np.zeros(pixels.shape[:2], bool)
@@ -61,7 +61,7 @@ def test_an_object_is_grouped_by_any_backbone(bench, checkpoints: Path, name: st
 
 
 def test_a_networks_own_maps_are_joined(bench, tmp_path: Path) -> None:
-    """Backend backbone: the channels of the maps asked for, in batches as one by one."""
+    """Backend backbone: the channels of the chosen maps, with the same result in batches and one by one."""
     small = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=4)
     save_network(build(small, 1), tmp_path / "network")
     pictures, models = [photo(64, 96, n) for n in range(3)], {"model": tmp_path / "network"}
@@ -73,7 +73,7 @@ def test_a_networks_own_maps_are_joined(bench, tmp_path: Path) -> None:
 
 
 def test_features_are_compared_in_sql(grouped: Store, checkpoints: Path) -> None:
-    """Backends, metric and k lead to layers that stand side by side in ``parts_all``, each with its own parts."""
+    """Each backend, metric and k leads to its own layer, and ``parts_all`` holds them side by side."""
     for overrides in (
         ["backend=auto", f"weights={checkpoints / 'dinov2'}", "long_side=56", "k=2"],
         [

@@ -78,11 +78,11 @@ def mixed(tmp_path: Path, classical: Callable[..., Store]) -> Store:
 
 
 def test_good_files_become_rows(mixed: Store) -> None:
-    """PNG named JPEG, CMYK, grey, 16 bit, palette and alpha are rows; the mode tells what the file is."""
+    """PNG named JPEG, CMYK, grey, 16 bit, palette and alpha are rows; the mode records what the file is."""
     ingest(mixed)
     rows = read(mixed)
-    found = {Path(key).name: mode for key, mode in zip(rows["key"], rows["mode"], strict=True)}
-    assert found == {name: mode for name, (_, mode) in GOOD.items()} | {"turned.jpg": "JPEG/RGB"}
+    modes = {Path(key).name: mode for key, mode in zip(rows["key"], rows["mode"], strict=True)}
+    assert modes == {name: mode for name, (_, mode) in GOOD.items()} | {"turned.jpg": "JPEG/RGB"}
 
 
 def test_a_rotated_photograph_is_upright(mixed: Store) -> None:
@@ -94,16 +94,16 @@ def test_a_rotated_photograph_is_upright(mixed: Store) -> None:
 
 
 def test_bad_files_become_error_rows_and_the_block_commits(mixed: Store) -> None:
-    """Truncated, empty, too large and no image at all: each is a row of errors with a reason and a detail."""
+    """A truncated, empty or too large file, or no image at all: each is a row of errors with a reason and a detail."""
     ingest(mixed)
-    found = {Path(key).name: fault for key, fault in errors(mixed).items()}
-    assert {name: reason for name, (reason, _) in found.items()} == {name: reason for name, (_, reason) in BAD.items()}
-    assert "found 0 bytes" in found["empty.jpg"][1] and "found 40x40" in found["huge.png"][1]
-    assert all(detail for _, detail in found.values())
+    faults = {Path(key).name: fault for key, fault in errors(mixed).items()}
+    assert {name: reason for name, (reason, _) in faults.items()} == {name: reason for name, (_, reason) in BAD.items()}
+    assert "found 0 bytes" in faults["empty.jpg"][1] and "found 40x40" in faults["huge.png"][1]
+    assert all(detail for _, detail in faults.values())
 
 
 def test_a_file_that_went_away_is_an_error_row(folder: Path, classical: Callable[..., Store]) -> None:
-    """An image that was listed and is gone at ingest is a row of errors with its path."""
+    """An image that was listed but is gone at ingest is a row of errors with its path."""
     store = classical(spec=INGEST)
     (folder / "cats" / "01.jpg").unlink()
     ingest(store)
@@ -113,7 +113,7 @@ def test_a_file_that_went_away_is_an_error_row(folder: Path, classical: Callable
 
 
 def test_too_many_errors_fail_the_run_but_keep_the_blocks(folder: Path, classical: Callable[..., Store]) -> None:
-    """Above --max-error-rate the run fails and says how to look; all blocks are committed all the same."""
+    """Above --max-error-rate the run fails and says how to see why; all blocks are committed nevertheless."""
     for path in sorted((folder / "cats").iterdir())[:4]:
         path.write_bytes(b"")
     store = classical()
@@ -123,7 +123,7 @@ def test_too_many_errors_fail_the_run_but_keep_the_blocks(folder: Path, classica
 
 
 def test_size_and_checksum_are_those_of_the_file(folder: Path, classical: Callable[..., Store]) -> None:
-    """``bytes`` and ``sha256`` describe the file as it lies in the folder."""
+    """``bytes`` and ``sha256`` describe the file in the folder."""
     store = classical(spec=INGEST)
     ingest(store)
     rows = read(store)
@@ -161,13 +161,13 @@ def test_copied_images_need_the_folder_no_more(
         path.unlink()
     run_all(copied)
     for name in ("detic", "grouping", "crf", "ranking", "labels"):
-        one, other = (s.layer(name, s.current()[name]).manifests() for s in (by_reference, copied))
-        assert {u: m.content for u, m in one.items()} == {u: m.content for u, m in other.items()}
-        assert sum(m.rows[by_reference.layer(name, by_reference.current()[name]).table.name] for m in one.values())
+        plain, packed = (s.layer(name, s.current()[name]).manifests() for s in (by_reference, copied))
+        assert {u: m.content for u, m in plain.items()} == {u: m.content for u, m in packed.items()}
+        assert sum(m.rows[by_reference.layer(name, by_reference.current()[name]).table.name] for m in plain.values())
 
 
 def test_a_list_file_chooses_images_and_classes(folder: Path, tmp_path: Path, classical: Callable[..., Store]) -> None:
-    """A list names keys, and classes where the folder does not say them."""
+    """A list names keys, and also classes where they do not follow from the folder."""
     listed = tmp_path / "list.txt"
     listed.write_text("cats/01.jpg\ndogs/00.jpg\tpuppy\n\n")
     store = classical(spec=INGEST, source=SourceSpec(kind="list", root=str(folder), list_file=str(listed)))

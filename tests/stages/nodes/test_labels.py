@@ -39,7 +39,7 @@ def labelled(bench):
 
 
 def test_segments_of_one_cluster_are_merged_on_the_object(labelled) -> None:
-    """One row a cluster of the best object: merged, cut to the object, each pixel with its surest segment."""
+    """One row per cluster of the best object: merged, cut to the object, each pixel in its best segment."""
     _, rows, stack = labelled(min_segment_score=0.1)
     assert rows["cluster"].tolist() == [0, 1] and rows["object_id"].tolist() == [0, 0]
     assert (stack[0] == rows_of(0, 4) | rows_of(7, 9)).all()
@@ -63,7 +63,7 @@ def test_a_class_without_clusters_is_an_error_row(labelled) -> None:
 
 
 def test_an_object_without_segments_has_no_labels(labelled, bench) -> None:
-    """Neither a block whose segments are all too unsure nor one without any segment is a failure."""
+    """Neither a block whose segments all score too low nor one without any segment is a failure."""
     _, rows, _ = labelled(min_segment_score=0.95)
     assert len(rows) == 0
     nothing = bench.put("nothing", PROPOSALS, [])

@@ -1,4 +1,4 @@
-"""Which classes an image is asked for, and by which rows of a class-specific head."""
+"""Which classes are predicted in an image, and with which rows of a class-specific head."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALL = {"threshold": 0.0, "long_side": 0}
 
 
 def model(folder: Path, num_objects: int, parts: list[tuple[str, str]] | None = None) -> Path:
-    """Random weights: two parts an object class, or those that are named."""
+    """A network of random weights with two parts per object class, or with the named parts."""
     network = build(SMALL, len(parts) if parts else 2, num_objects)
     folder.mkdir()
     for name, content in network_files(network).items():
@@ -43,13 +43,13 @@ def outline(object_id: int, category: int) -> dict[str, Any]:
 
 
 def run(bench, folder: Path, objects: list[dict[str, Any]] | None = None, **settings: Any) -> tuple[Rows, list[str]]:
-    """The rows, and the reasons of what was left out."""
+    """The rows, and the reasons of the rejected images."""
     files = {"slots": Path(settings["slots"])} if "slots" in settings else {}
     process = predict.start(PredictSettings(**ALL, **settings), bench.setup(models={"model": folder}, files=files))
     roles = {"images": bench.store.layers("images")[0]}
     if objects is not None:
-        there = bench.store.layers("objects")
-        roles["objects"] = there[0] if there else bench.put("objects", OBJECTS, objects)
+        existing = bench.store.layers("objects")
+        roles["objects"] = existing[0] if existing else bench.put("objects", OBJECTS, objects)
     unit = bench.unit(**roles)
     rows = process(unit).rows
     return rows, unit.errors()["reason"].tolist()
@@ -64,17 +64,17 @@ def crowd(bench):
     return bench
 
 
-def test_each_class_among_the_objects_is_asked_for_once(crowd, tmp_path: Path) -> None:
-    """Rows have the lowest object_id of their class; a word outside the vocabulary has no parts."""
-    found, reasons = run(crowd, model(tmp_path / "m", 2), [outline(0, -1), outline(1, 1), outline(2, 1), outline(3, 0)])
-    assert {*zip(found["object_id"].tolist(), found["category_id"].tolist(), strict=True)} == {(1, 1), (3, 0)}
-    assert reasons == [] and set(found["part_name"]) == {""}
+def test_each_class_among_the_objects_is_predicted_once(crowd, tmp_path: Path) -> None:
+    """Rows have the lowest object_id of their class; an object outside the vocabulary has no parts."""
+    rows, reasons = run(crowd, model(tmp_path / "m", 2), [outline(0, -1), outline(1, 1), outline(2, 1), outline(3, 0)])
+    assert {*zip(rows["object_id"].tolist(), rows["category_id"].tolist(), strict=True)} == {(1, 1), (3, 0)}
+    assert reasons == [] and set(rows["part_name"]) == {""}
 
 
 def test_an_image_without_class_and_objects_is_left_out(crowd, tmp_path: Path) -> None:
-    """It is a row of errors that says what is missing."""
-    found, reasons = run(crowd, model(tmp_path / "m", 2))
-    assert len(found) == 0 and reasons == ["no_class"]
+    """It becomes a row of errors that says what is missing."""
+    rows, reasons = run(crowd, model(tmp_path / "m", 2))
+    assert len(rows) == 0 and reasons == ["no_class"]
 
 
 def test_slots_say_which_rows_of_the_head_are_a_class(bench, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_slots_say_which_rows_of_the_head_are_a_class(bench, tmp_path: Path) -> 
 
 
 def test_a_head_of_other_classes_is_refused(bench, tmp_path: Path) -> None:
-    """Unless slots says which class is which, and no more of them than the head has."""
+    """Unless slots says which class is which, for no more classes than the head has."""
     bench.images(PICTURE)
     folder, slots = model(tmp_path / "m", 3), tmp_path / "labels.txt"
     with pytest.raises(UsageError, match=r"head is for 3 classes, but the store has 2.*slots=FILE"):
@@ -114,7 +114,7 @@ def test_a_supervised_model_names_parts(crowd, tmp_path: Path) -> None:
 
 
 def test_averaging_with_the_mirror_image_changes_scores(bench, tmp_path: Path) -> None:
-    """flip=true looks twice."""
+    """flip=true averages the chances of the image and of its mirror image."""
     bench.images(PICTURE)
     folder = model(tmp_path / "m", 2)
     once, twice = run(bench, folder)[0], run(bench, folder, flip=True)[0]
@@ -122,7 +122,7 @@ def test_averaging_with_the_mirror_image_changes_scores(bench, tmp_path: Path) -
 
 
 def test_a_crf_moves_borders_to_the_edges_of_the_image(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts stay disjoint, one that loses all its pixels is no row, and shares of the object are those after it."""
+    """Parts stay disjoint, a part without pixels is dropped, and shares of the object are computed last."""
     picture = np.full((32, 32, 3), 30, np.uint8)
     picture[:, 13:] = 220
     chance = np.zeros((3, 32, 32), np.float32)

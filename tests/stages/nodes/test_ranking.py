@@ -50,7 +50,7 @@ def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:
 
 
 def test_a_class_with_too_few_segments_is_an_error_row(bench, many) -> None:
-    """It has no clusters, never random ones; the row names the class."""
+    """The class gets no clusters, not even random ones; the row of errors names it."""
     unit = bench.unit(**many[0])
     ranking.start(RankingSettings(k=3), bench.setup())(unit)
     assert [(f["image_id"], f["subject"], f["reason"]) for f in unit.faults] == [(-1, "dog", "too_few_points")]
@@ -75,7 +75,7 @@ def test_one_class_is_in_memory_at_a_time(bench, many, monkeypatch: pytest.Monke
     assert sorted(r for r in reads if r[0] == "segments") == [("segments", 0), ("segments", 1), ("segments", 2)]
 
 
-def test_only_sure_segments_of_the_split_are_clustered(bench) -> None:
+def test_only_confident_segments_of_the_split_are_clustered(bench) -> None:
     """Score, share inside the object, share of the object and split decide which segments count."""
     images = bench.images(BLANK, BLANK)
     bench.images(BLANK, BLANK, unit=1, split="val")
@@ -85,7 +85,7 @@ def test_only_sure_segments_of_the_split_are_clustered(bench) -> None:
         (rows_of(0, 3), [0, 0], 0.9),
         (rows_of(3, 6), [1, 0], 0.8),
         (rows_of(5, 11), [2, 0], 0.9),  # mostly outside
-        (rows_of(1, 2), [3, 0], 0.5),  # unsure
+        (rows_of(1, 2), [3, 0], 0.5),  # low score
         (rows_of(0, 1), [4, 0], 0.7),  # its pixels belong to the first
     ]
     for unit, ids in ((0, (0, 1)), (1, (4, 5))):
@@ -98,7 +98,7 @@ def test_only_sure_segments_of_the_split_are_clustered(bench) -> None:
 
 
 def test_part_of_the_input_is_enough_when_asked_for(bench, many) -> None:
-    """Blocks that not every input has are left out: what --allow-partial takes."""
+    """Blocks that some input lacks are left out, as under --allow-partial."""
     roles, _ = many
     bench.store.layers("objects")[0].withdraw(1)
     rows = ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(**roles)).rows

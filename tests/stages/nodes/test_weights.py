@@ -1,4 +1,4 @@
-"""The stage that brings published weights, in a pipeline."""
+"""The stage that imports published weights, in a pipeline."""
 
 import json
 import shutil
@@ -54,7 +54,7 @@ def make(classical: Callable[..., Store]) -> Callable[..., Store]:
 def test_a_pipeline_reads_published_weights_as_it_reads_a_trained_network(
     make: Callable[..., Store], run_all: Callable[..., None]
 ) -> None:
-    """Grouping and proposals run on an official file; the node itself reads no image and leaves safetensors."""
+    """Grouping and proposals run on an official file; the node itself reads no image and writes safetensors."""
     store = make(file=str(MASK2FORMER), network={"preset": "tiny"})
     run_all(store)
     project = Project.open(store)
@@ -97,7 +97,7 @@ def test_a_folder_is_weights_too_and_a_hub_name_stands_for_itself(tmp_path: Path
 def test_a_class_specific_head_may_be_of_other_classes(
     make: Callable[..., Store], run_all: Callable[..., None]
 ) -> None:
-    """A head of five object classes is brought into a store of two: who reads it knows which slot is which class."""
+    """A head of five object classes can be imported into a store of two: its reader maps classes to slots."""
     store = make(file=str(DISTILLED), num_parts=8, network={"preset": "tiny"})
     run_all(store, ["mask2former"])
     config = json.loads((written(store) / "config.json").read_text())
@@ -107,7 +107,7 @@ def test_a_class_specific_head_may_be_of_other_classes(
 def test_the_part_names_of_a_taught_model_come_along(
     make: Callable[..., Store], run_all: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A folder with parts.json is one that predict names parts by; of other files there is none."""
+    """The parts.json of a folder is copied, so that predict can name parts; other sources have none."""
     save_network(build(NetworkSettings(preset="tiny"), 2), tmp_path / "taught")
     (tmp_path / "taught" / PART_NAMES).write_text('[["cat", "head"], ["", "leg"]]')
     taught, plain = make(file=str(tmp_path / "taught")), make(file=str(MASK2FORMER))
@@ -124,7 +124,7 @@ def written(store: Store) -> Path:
 
 
 def test_a_file_that_is_not_there_stops_the_node_before_it_runs(make: Callable[..., Store]) -> None:
-    """The pipeline can be planned without it; running says what to bring."""
+    """The pipeline can be planned without the file; running the node says what is missing."""
     store = make(file="/nowhere/model.pkl")
     project = Project.open(store)
     assert node_state(project, "mask2former").word == "not started"
@@ -136,7 +136,7 @@ def test_a_file_that_is_not_there_stops_the_node_before_it_runs(make: Callable[.
 
 
 def test_weights_of_another_network_fail_the_node(make: Callable[..., Store]) -> None:
-    """What does not fit is in the message, and no layer is committed."""
+    """The message says what does not fit, and nothing is committed."""
     store = make(file=str(MASK2FORMER), network={"preset": "tiny", "num_queries": 20})
     project = Project.open(store)
     with pytest.raises((PdError, PartlyFailed), match="setting num_queries 20, not 10"):
@@ -145,13 +145,13 @@ def test_weights_of_another_network_fail_the_node(make: Callable[..., Store]) ->
 
 
 def test_weights_are_no_training_and_no_listing() -> None:
-    """A stage that writes a network need not be one that learns; only ingest is handed the listed images."""
+    """A stage that writes a network need not be a training; only ingest receives the listed images."""
     assert STAGES["weights"].writes_model and not STAGES["weights"].is_training
     assert all(stage.writes_model for stage in STAGES.values() if stage.is_training)
     assert [name for name, stage in STAGES.items() if stage.reads_listing] == ["ingest"]
 
 
 def test_labels_come_along() -> None:
-    """Names of classes are a third file, which the detector reads."""
+    """The names of classes are a third file, which the detector reads."""
     files = network_files(build(NetworkSettings(preset="tiny"), 2), ["cat", "dog"])
     assert json.loads(files["classes.json"]) == ["cat", "dog"]

@@ -5,7 +5,7 @@ from stages.plan.digest import path_digest
 
 
 def test_a_file_has_its_sha256(tmp_path: Path) -> None:
-    """Whatever its name; a file that is not there is marked by its path."""
+    """The name does not count; a file that does not exist is marked by its path."""
     (tmp_path / "a").write_bytes(b"weights")
     assert path_digest(tmp_path / "a") == hashlib.sha256(b"weights").hexdigest()
     assert path_digest(tmp_path / "b") == f"missing: {tmp_path / 'b'}"
@@ -28,7 +28,7 @@ def test_a_folder_has_the_digest_of_its_files(tmp_path: Path) -> None:
 
 
 def test_a_hub_name_stands_for_itself() -> None:
-    """Only where a setting may be one: a missing file of the same form is missing."""
+    """Only a setting that may be a hub name: otherwise a path of the same form is a missing file."""
     assert path_digest(Path("org/name"), is_checkpoint=True) == "hub: org/name"
     assert path_digest(Path("org/name")) == "missing: org/name"
     assert path_digest(Path("/org/name"), is_checkpoint=True) == "missing: /org/name"

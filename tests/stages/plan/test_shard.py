@@ -10,7 +10,7 @@ from stages.plan.shard import Shard
 
 @given(n=st.integers(1, 40), units=st.sets(st.integers(0, 300)))
 def test_every_unit_is_in_exactly_one_shard(n: int, units: set[int]) -> None:
-    """The n shards share out all units, whatever n is, and each keeps their order."""
+    """The n shards divide all units among them, whatever n is, and each keeps their order."""
     shares = [Shard(k, n).units(sorted(units)) for k in range(1, n + 1)]
     assert sorted(unit for share in shares for unit in share) == sorted(units)
     assert all(share == sorted(share) for share in shares)

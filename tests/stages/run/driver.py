@@ -20,7 +20,7 @@ from stages.run.signals import stop_on_signals
 
 
 class Printed(Silent):
-    """Says what is done, line by line."""
+    """Prints each step as a line."""
 
     def advance(self, images: int) -> None:
         print("step", flush=True)

@@ -33,7 +33,7 @@ def word(store: Store, name: str) -> str:
 
 @pytest.fixture
 def stale(grouped: Store) -> Store:
-    """A store whose ranking has seen half of what there is now."""
+    """A store whose ranking was computed from half of the present blocks."""
     run(grouped, "crf", limit=2)
     run(grouped, "ranking", allow_partial=True)
     run(grouped, "crf")
@@ -41,7 +41,7 @@ def stale(grouped: Store) -> Store:
 
 
 def test_what_comes_while_a_barrier_computes_makes_it_stale(grouped: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reads the blocks that were there when it began, and its commit says so."""
+    """It reads the blocks that were committed when it began, and its commit says so."""
     real, read = ranking.start, []
 
     def start(settings, setup) -> Callable[[Unit], Output]:
@@ -81,7 +81,7 @@ def test_planning_a_refresh_withdraws_nothing(stale: Store) -> None:
 
 
 def test_units_that_others_committed_are_not_claimed(grouped: Store) -> None:
-    """One listing tells of all of them."""
+    """A single listing shows all of them."""
     late = agenda(grouped, "crf")
     run(grouped, "crf")
     assert late.work.ready == [0, 1, 2, 3] and all(late.is_done(unit) for unit in late.work.ready)
@@ -112,7 +112,7 @@ def test_a_unit_that_another_worker_failed_on_is_not_tried_again(
 def test_a_read_that_fails_on_the_way_loses_no_image(
     times: int, folder: Path, classical: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is tried again; where it keeps failing the block has failed, and the next run computes it."""
+    """The read is tried again; if it keeps failing, the block has failed, and the next run computes it."""
     store, real, left = classical(), Files.read, [times]
 
     def read(files: Files, path: str) -> bytes:

@@ -4,42 +4,23 @@ import errno
 import json
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import pdstore.files
 from pdstore import PdError, Store, layout
-from pdstore.errors import InputMissing, PartlyFailed, Preempted, StaleSettings, StorageFailure, UsageError
+from pdstore.errors import PartlyFailed, Preempted, StorageFailure
 from pdstore.lease import Lease
 from schemas.tables import PARTS
 from stages.nodes import crf
 from stages.plan.project import Project
-from stages.plan.states import node_state, states
-from stages.run.options import RunOptions
-from stages.run.outcome import Outcome
-from stages.run.progress import Watch
-from stages.run.runner import run_node
-
-
-def run(
-    store: Store, name: str, *overrides: str, should_stop: Callable[[], bool] = lambda: False, **options
-) -> Outcome:
-    return run_node(Project.open(store, overrides), name, RunOptions(**options), Watch(should_stop=should_stop))
-
-
-def state(store: Store, name: str, *overrides: str):
-    project = Project.open(store, overrides)
-    return node_state(project, name)
-
-
-def leases(store: Store, name: str) -> list[str]:
-    return store.files.names(layout.leases(name, store.current()[name]))
+from stages.plan.shard import Shard
+from tests.stages.run.commands import leases, run, state
 
 
 class Flaky:
-    """In place of the CRF: fails on the units named, the first so many times."""
+    """Replaces the CRF: fails on these units, for the first so many tries in all."""
 
     def __init__(self, units: set[int], times: int) -> None:
         self.units, self.left, self.tries = units, times, []
@@ -60,12 +41,6 @@ class Flaky:
 REAL = crf.start
 
 
-@pytest.fixture
-def ready(grouped: Store) -> Store:
-    """Four grouped blocks: what the CRF reads."""
-    return grouped
-
-
 def test_limit_computes_so_many_units_and_the_next_run_the_rest(ready: Store) -> None:
     """``limit`` bounds one run; what is missing stays missing until the next."""
     assert run(ready, "crf", limit=1).committed == [0]
@@ -75,7 +50,7 @@ def test_limit_computes_so_many_units_and_the_next_run_the_rest(ready: Store) ->
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(ready: Store) -> None:
-    """``dry_run`` lists the units; no file of the store comes or changes."""
+    """``dry_run`` lists the units; no file of the store is created or changed."""
     before = {p: p.stat().st_mtime_ns for p in Path(ready.url).rglob("*")}
     report = run(ready, "crf", dry_run=True)
     assert report.todo == [0, 1, 2, 3] and report.committed == []
@@ -95,7 +70,7 @@ def test_a_unit_that_somebody_works_on_is_left_to_them(ready: Store) -> None:
 
 
 def test_waiting_for_others_ends_when_their_units_are_committed(ready: Store) -> None:
-    """``wait`` stays until a held unit is there, and takes it over if its worker lets it go."""
+    """``wait`` stays until a held unit is committed, and takes it over if its worker releases it."""
     layer = ready.declare("crf", Project.open(ready)["crf"].identity, PARTS, "test")
     claim = layer.claim(1)
     assert claim is not None
@@ -109,7 +84,7 @@ def test_waiting_for_others_ends_when_their_units_are_committed(ready: Store) ->
 
 @pytest.mark.parametrize(("host", "beat"), [("elsewhere", 1000.0), ("", time.time() + 50)])
 def test_the_lease_of_a_dead_worker_is_taken_over(ready: Store, host: str, beat: float) -> None:
-    """A lease without heartbeat, or of a process of this machine that is gone, does not block its unit."""
+    """A lease without a heartbeat, or of a dead process on this machine, does not block its unit."""
     import socket
 
     lease = Lease(host or socket.gethostname(), 2**22 + 1, beat, beat)
@@ -122,9 +97,9 @@ def test_the_lease_of_a_dead_worker_is_taken_over(ready: Store, host: str, beat:
 
 def test_a_request_to_stop_ends_between_images(ready: Store) -> None:
     """Preempted keeps whole units only, leaves no lease, and the next run completes the node."""
-    asked = iter(range(10**6))
+    calls = iter(range(10**6))
     with pytest.raises(Preempted, match="stopped in unit 1, which is not committed"):
-        run(ready, "crf", should_stop=lambda: next(asked) >= 6)
+        run(ready, "crf", shard=Shard(1, 1), should_stop=lambda: next(calls) >= 6)
     partly = state(ready, "crf")
     assert partly.word == "partly done" and 0 < len(partly.done) < 4 and partly.failed == {}
     assert leases(ready, "crf") == []
@@ -153,7 +128,7 @@ def test_a_lasting_fault_is_recorded_and_the_rest_is_committed(ready: Store, mon
     assert failed.word == "failed" and failed.done == [0, 2, 3]
     assert failed.failed == {1: "ZeroDivisionError: a fault in the stage"}
     assert leases(ready, "crf") == []
-    # Neither does it matter which run has committed the rest.
+    # It is the same if another run has committed the rest.
     with pytest.raises(PartlyFailed, match="1 of 1 units failed"):
         run(ready, "crf", retries=0)
     assert run(ready, "crf").committed == [1]
@@ -169,7 +144,7 @@ def test_nothing_but_failures_is_a_plain_failure(ready: Store, monkeypatch: pyte
 
 
 def test_a_full_disk_commits_nothing(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No space: one StorageFailure with what to do, no unit committed, no lease left; with space again it completes."""
+    """Without space: one StorageFailure with a remedy, no unit, no lease; with space again the run completes."""
     real = pdstore.files._write_synced
 
     def full(path: str, data: bytes) -> None:
@@ -185,88 +160,7 @@ def test_a_full_disk_commits_nothing(ready: Store, monkeypatch: pytest.MonkeyPat
     assert len(run(ready, "crf").committed) == 4
 
 
-def test_changed_settings_over_existing_blocks_are_refused(ready: Store) -> None:
-    """StaleSettings shows the difference and three ways on; with ``new_layer`` both layers stand side by side."""
-    run(ready, "crf")
-    old = ready.current()["crf"]
-    with pytest.raises(StaleSettings) as caught:
-        run(ready, "crf", "crf.gt_prob=0.8", "crf.iterations=3")
-    text = str(caught.value)
-    assert "gt_prob: 0.7 -> 0.8" in text and "iterations: 2 -> 3" in text and "bilateral" not in text
-    assert "leave the settings" in text and "--new-layer" in text and f"pd gc --layer {old} --yes" in text
-    assert "settings changed: crf.gt_prob: 0.7 -> 0.8" in state(ready, "crf", "crf.gt_prob=0.8").why
-    assert len(run(ready, "crf", "crf.gt_prob=0.8", new_layer=True).committed) == 4
-    assert sorted(layer.fingerprint for layer in ready.layers("crf") if layer.units()) == sorted(
-        {old, Project.open(ready, ["crf.gt_prob=0.8"])["crf"].fingerprint}
-    )
-    assert len(ready.layer("crf", old).units()) == 4
-
-
-def test_settings_that_change_no_result_are_no_new_layer(ready: Store) -> None:
-    """Another batch size runs on in the same layer."""
-    run(ready, "grouping", "grouping.batch_size=3")
-    assert len(ready.layers("grouping")) == 1
-
-
-def test_a_stage_without_its_input_says_what_to_run(classical: Callable[..., Store]) -> None:
-    """Nothing of the input is there: the message names the node to run."""
-    store = classical()
-    with pytest.raises(InputMissing, match=r"its input ingest has no committed unit yet. Run: pd stage run ingest"):
-        run(store, "detic")
-    with pytest.raises(UsageError, match=r"'grouping'"):
-        run(store, "groupin")
-
-
-def test_blocks_wait_for_the_blocks_they_read(ready: Store) -> None:
-    """A block node computes the blocks whose input is there, then says which wait for what."""
-    run(ready, "crf", limit=2)
-    store = ready
-    assert run(store, "ranking", dry_run=False, allow_partial=True).committed == [0]
-    waits = r"labels: the input of these units is not committed yet: 2, 3\. Run .*crf.* for them first"
-    for _ in range(2):
-        with pytest.raises(PartlyFailed, match=waits):
-            run(store, "labels")
-        assert state(store, "labels").done == [0, 1] and state(store, "labels").waiting == [2, 3]
-    with pytest.raises(InputMissing, match=waits):
-        run(store, "labels", dry_run=True)
-
-
-def test_a_barrier_refuses_part_of_its_input(ready: Store) -> None:
-    """Ranking asks for all of its input; --allow-partial takes what there is, which later shows as stale."""
-    run(ready, "crf", limit=2)
-    with pytest.raises(InputMissing, match=r"all 4 units of crf, of which 2 are missing \(2, 3\).*--allow-partial"):
-        run(ready, "ranking")
-    assert state(ready, "ranking").done == []
-    assert run(ready, "ranking", allow_partial=True).committed == [0]
-    assert state(ready, "ranking").word == "done"
-    run(ready, "crf")
-    assert state(ready, "ranking").word == "stale" and state(ready, "ranking").stale == [0]
-    assert run(ready, "ranking").todo == []
-    assert run(ready, "ranking", refresh=True, dry_run=True).todo == [0]
-    assert run(ready, "ranking", refresh=True).committed == [0]
-    assert state(ready, "ranking").word == "done"
-
-
-def test_what_cannot_be_refreshed_stays(ready: Store) -> None:
-    """--refresh of a barrier whose input is not complete again is refused, and the stale result is still there."""
-    run(ready, "crf")
-    run(ready, "ranking")
-    ready.layer("crf", ready.current()["crf"]).withdraw(3)
-    with pytest.raises(InputMissing, match="all 4 units of crf"):
-        run(ready, "ranking", refresh=True)
-    assert state(ready, "ranking").done == [0]
-
-
 def test_a_shard_computes_its_own_units(ready: Store) -> None:
-    """--shard 2/3 computes the units u with u mod 3 = 1 and no other."""
-    from stages.plan.shard import Shard
-
+    """--shard 2/3 computes the units u with u mod 3 = 1 and no others."""
     assert run(ready, "crf", shard=Shard(2, 3)).committed == [1]
     assert run(ready, "crf", shard=Shard(1, 3)).committed == [0, 3]
-
-
-def test_a_finished_store_is_done_everywhere(finished: Store) -> None:
-    """Every node of a finished pipeline is done, with nothing to compute and no reason to."""
-    for one in states(Project.open(finished)):
-        assert (one.word, one.missing, one.why, one.waiting) == ("done", [], "", [])
-        assert one.to_dict()["state"] == "done"

@@ -1,4 +1,4 @@
-"""Several processes on one store, and processes that are killed: the end is that of one undisturbed process."""
+"""Several processes on one store, and killed processes: the result is that of one undisturbed process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stages.plan.states import states
 ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("driver.py")
 LIGHT = ("ingest", "truth-objects", "truth-parts", "crf", "labels")
-"""Nodes that need no torch, each reading blocks of the ones before (or of layers that are left in place)."""
+"""Nodes that need no torch. Each reads blocks of the nodes before it, or of layers that stay in place."""
 
 
 def worker(store: Store, *arguments: str) -> subprocess.Popen[str]:
@@ -31,18 +31,18 @@ def worker(store: Store, *arguments: str) -> subprocess.Popen[str]:
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, list[str], str]:
-    """(exit code, lines, what went to stderr) of a worker that has ended by itself."""
+    """(exit code, lines of stdout, stderr) of a worker that ends by itself."""
     out, err = process.communicate(timeout=120)
     return process.returncode, out.splitlines(), err
 
 
 def stop_after(process: subprocess.Popen[str], steps: int, delay_s: float, number: signal.Signals) -> None:
-    """Send a signal once the worker has reported so many steps, and a moment later."""
+    """Send a signal a moment after the worker has reported so many steps."""
     assert process.stdout is not None
-    seen = 0
+    reported = 0
     for line in process.stdout:
-        seen += line == "step\n"
-        if (line == "ready\n" and not steps) or seen == steps > 0:
+        reported += line == "step\n"
+        if (line == "ready\n" and not steps) or reported == steps > 0:
             break
     time.sleep(delay_s)
     process.send_signal(number)
@@ -51,7 +51,7 @@ def stop_after(process: subprocess.Popen[str], steps: int, delay_s: float, numbe
 def test_four_shards_in_any_order_give_the_tables_of_one_process(
     copy_store: Callable[..., Store], finished: Store, contents: Callable
 ) -> None:
-    """Processes over shard k/4, started in random order, commit what one process commits, checksum by checksum."""
+    """Processes on the shards k/4, started in random order, commit what one process commits, checksum by checksum."""
     store = copy_store(*LIGHT)
     order = random.Random(4).sample(range(1, 5), 4)
     workers = [worker(store, ",".join(LIGHT), f"{k}/4") for k in order]
@@ -64,7 +64,7 @@ def test_four_shards_in_any_order_give_the_tables_of_one_process(
 def test_workers_without_a_shard_compute_each_unit_once(
     copy_store: Callable[..., Store], finished: Store, contents: Callable, tmp_path: Path
 ) -> None:
-    """Three processes that start at once share the units by leases: nothing is computed twice, nothing is left."""
+    """Three processes that start together share the units by leases: each unit is computed once."""
     store = copy_store("crf")
     go = tmp_path / "go"
     workers = [worker(store, "crf", "", str(go)) for _ in range(3)]
@@ -112,7 +112,7 @@ def test_a_stopped_and_killed_training_ends_with_the_same_weights(
     fingerprint = store.current()["segmenter"]
     assert store.layer("segmenter", fingerprint).units() == [] == store.files.names(f"leases/segmenter/{fingerprint}")
     assert Path(store.url, layout.checkpoints("segmenter", fingerprint), "checkpoints").exists()
-    words = {one.node: one.word for one in states(Project.open(store))}
+    words = {state.node: state.word for state in states(Project.open(store))}
     assert words["segmenter"] == "partly done"
     process = worker(store, "segmenter")
     stop_after(process, 1, random.Random(0).random() * 0.1, signal.SIGKILL)

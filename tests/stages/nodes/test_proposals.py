@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pdstore import Rows, masks
+from schemas.stages import ProposalsSettings
+from schemas.training import NetworkSettings
+from stages.models.inference import Found, Inference
+from stages.models.network import build
+from stages.models.network_files import save_network
+from stages.nodes import proposals
+
+SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=6)
+
+
+@pytest.fixture
+def find(bench: Any, tmp_path: Path):
+    """``find(*pictures, **settings)``: the proposals of a network of random weights."""
+    save_network(build(SMALL, 1), tmp_path / "model")
+
+    def run(*pictures: np.ndarray, **settings: Any) -> Rows:
+        setup = bench.setup(models={"model": tmp_path / "model"})
+        process = proposals.start(ProposalsSettings(**{"long_side": 0, "min_score": 0.0, **settings}), setup)
+        layers = bench.store.layers("images")
+        return process(bench.unit(images=layers[0] if layers else bench.images(*pictures))).rows
+
+    return run
+
+
+def noise(seed: int, height: int = 32, width: int = 32) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def queries(monkeypatch: pytest.MonkeyPatch, *found: tuple[float, float]) -> None:
+    """The network says the same about every picture: (score, probability of the mask's 8 x 8 pixels) per query."""
+    stack = np.zeros((len(found), 32, 32), np.float32)
+    for number, (_, probability) in enumerate(found):
+        stack[number, :8, :8] = probability
+    classes = np.array([(score, 1 - score) for score, _ in found], np.float32)
+    answer = Found(classes, stack, np.arange(len(found), dtype=np.float32)[:, None])
+    monkeypatch.setattr(Inference, "queries", lambda self, pictures: [answer] * len(pictures))
+
+
+def test_proposals_are_the_networks_queries(find: Any, tmp_path: Path) -> None:
+    """Mask above one half, score and feature of each query, in float16, are those of the network."""
+    picture = noise(0)
+    rows = find(picture)
+    (answer,) = Inference(tmp_path / "model", "cpu", 0).queries([picture])
+    for row, query in enumerate(rows["proposal_id"].tolist()):
+        assert (masks.decode_one(rows.ragged("rle")[row], 32, 32) == (answer.masks[query] > 0.5)).all()
+        assert rows["score"][row] == pytest.approx(1 - answer.classes[query, -1])
+        assert (rows["feature"][row] == answer.features[query].astype(np.float16)).all()
+    assert set(rows["proposal_id"].tolist()) == set(np.flatnonzero((answer.masks > 0.5).any((1, 2))).tolist())
+
+
+def test_only_queries_above_the_floor_are_stored(find: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query of a low score or an empty mask is no proposal; each keeps the number of its query."""
+    queries(monkeypatch, (0.9, 0.8), (0.04, 0.9), (0.5, 0.4), (0.3, 0.6))
+    rows = find(noise(0), noise(1), min_score=0.05)
+    assert rows["image_id"].tolist() == [0, 0, 1, 1] and rows["proposal_id"].tolist() == [0, 3, 0, 3]
+    assert rows["score"].tolist() == pytest.approx([0.9, 0.3] * 2) and set(rows["area"].tolist()) == {64}
+
+
+def test_the_best_are_kept(find: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than ``max_proposals`` those of the highest scores; of equal ones the first."""
+    queries(monkeypatch, (0.5, 1.0), (0.9, 1.0), (0.5, 1.0), (0.7, 1.0))
+    assert find(noise(0), max_proposals=3)["proposal_id"].tolist() == [0, 1, 3]
+
+
+def test_batches_change_nothing(find: Any) -> None:
+    """Pictures of different shapes, in batches or one by one: the same rows, by rising image."""
+    pictures = [noise(0), noise(1, 32, 64), noise(2)]
+    several, single = find(*pictures), find(batch_size=1)
+    assert several["image_id"].tolist() == sorted(several["image_id"].tolist())
+    assert several["area"].tolist() == single["area"].tolist()
+    assert several["score"].tolist() == pytest.approx(single["score"].tolist(), abs=1e-5)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pdstore.errors import UsageError
+from schemas.pipeline import PipelineSpec
+from stages.plan.evaluations import Evaluations, dataset_name, metric_place, named_truth, scored_nodes
+from stages.plan.pipeline import Pipeline
+
+IMAGES = {"images": "ingest"}
+
+
+def truth(kind: str) -> dict[str, Any]:
+    return {"stage": f"annotated-{kind}", "inputs": IMAGES, "settings": {"format": "pascal_part", "folder": "mat"}}
+
+
+def pipeline(*without: str, **more: dict[str, Any]) -> Pipeline:
+    """A pipeline with ground truth and an evaluation of its labels."""
+    segments = {**IMAGES, "objects": "detic", "segments": "grouping"}
+    nodes: dict[str, Any] = {
+        "ingest": {},
+        "detic": {"inputs": IMAGES, "settings": {"backend": "saliency"}},
+        "grouping": {"inputs": {**IMAGES, "objects": "detic"}, "settings": {"backend": "pixels"}},
+        "ranking": {"inputs": segments},
+        "labels": {"inputs": {**segments, "clusters": "ranking"}},
+        "truth-parts": truth("parts"),
+        "truth-objects": truth("objects"),
+        "eval-labels": {"stage": "eval", "inputs": {**IMAGES, "truth": "truth-parts", "predicted": "labels"}},
+    }
+    nodes |= {name.replace("_", "-"): node for name, node in more.items()}
+    return Pipeline(PipelineSpec.parse({"nodes": {n: v for n, v in nodes.items() if n not in without}}, "pipeline"))
+
+
+def test_a_node_leads_to_the_evaluation_that_scores_it() -> None:
+    """By the name of the evaluation, or by that of the node it scores."""
+    evaluations = Evaluations(pipeline())
+    assert list(evaluations.all()) == ["eval-labels"]
+    assert evaluations.of("labels") == evaluations.of("eval-labels")
+    name, spec = evaluations.of("labels")
+    assert name == "eval-labels" and spec == evaluations.pipeline.spec.nodes["eval-labels"]
+
+
+def test_a_node_without_an_evaluation_gets_a_new_one() -> None:
+    """Its inputs are the node under the role that fits, the true parts and, if there are any, the true objects."""
+    name, spec = Evaluations(pipeline(), "both").of("grouping")
+    assert (name, spec.stage, spec.settings) == ("eval-grouping", "eval", {"protocol": "both"})
+    expected = {"images": ("ingest",), "truth": ("truth-parts",), "truth_objects": ("truth-objects",)}
+    assert spec.inputs == expected | {"segments": ("grouping",)}
+    assert Evaluations(pipeline()).of("detic")[1].inputs["predicted"] == ("detic",)
+
+
+def test_another_protocol_is_an_additional_node() -> None:
+    """It differs from the pipeline's evaluation in the protocol alone; a protocol that is covered adds nothing."""
+    more = {"stage": "eval", "inputs": {**IMAGES, "truth": "truth-parts", "predicted": "detic"}}
+    objects = {"truth_objects": "truth-objects"}
+    node = {**more, "inputs": {**more["inputs"], **objects}, "settings": {"ar_limits": [5]}}
+    name, spec = Evaluations(pipeline(eval_detic=node), "reference").of("detic")
+    assert name == "eval-detic-reference"
+    assert spec.settings == {"ar_limits": [5], "protocol": "reference"} and spec.inputs["predicted"] == ("detic",)
+    assert Evaluations(pipeline(eval_detic=node), "honest").of("detic")[0] == "eval-detic"
+
+
+def test_what_cannot_be_evaluated_is_refused() -> None:
+    """Each error says what is missing and what to do."""
+    with pytest.raises(UsageError, match=r"'ranking' \(stage ranking\) is neither an evaluation nor a node"):
+        Evaluations(pipeline()).of("ranking")
+    with pytest.raises(UsageError, match="'truth-parts' .* is neither an evaluation nor a node that finds masks"):
+        Evaluations(pipeline()).of("truth-parts")
+    with pytest.raises(UsageError, match="the pipeline has no evaluation node. Name a node that writes masks"):
+        Evaluations(pipeline("eval-labels")).all()
+    with pytest.raises(UsageError, match="no ground-truth parts. Add a node of stage annotated-parts"):
+        Evaluations(pipeline("eval-labels", "truth-parts")).of("labels")
+    with pytest.raises(UsageError, match="no true object masks, which the published protocol needs. Add"):
+        Evaluations(pipeline("truth-objects"), "reference").of("grouping")
+    taken = {"stage": "crf", "inputs": {**IMAGES, "parts": "grouping"}}
+    with pytest.raises(UsageError, match="a node eval-grouping that is no evaluation of grouping. Give that node"):
+        Evaluations(pipeline(eval_grouping=taken)).of("grouping")
+
+
+def test_a_data_set_is_chosen_by_its_name() -> None:
+    """Of several data sets one must be named; the store's own data set is another name for truth-parts."""
+    several = pipeline(other_parts=truth("parts"))
+    with pytest.raises(UsageError, match="several data sets: other, truth. Choose one: --dataset NAME"):
+        Evaluations(several).of("grouping")
+    name, spec = Evaluations(several, dataset="other").of("grouping")
+    assert name == "eval-grouping-other" and spec.inputs["truth"] == ("other-parts",)
+    assert Evaluations(several, dataset="pascal_part", source="pascal_part").of("labels")[0] == "eval-labels"
+    with pytest.raises(UsageError, match="no data set 'othr'. Did you mean 'other'"):
+        Evaluations(several, dataset="othr").of("labels")
+    with pytest.raises(UsageError, match="against truth-parts, not against other-parts. .*pd eval labels --data"):
+        Evaluations(several, dataset="other").of("eval-labels")
+    assert list(Evaluations(several, dataset="truth").all()) == ["eval-labels"]
+
+
+def test_names_of_data_sets() -> None:
+    """NAME-parts is the data set NAME; without any ground truth there is none to name."""
+    assert dataset_name("voc-parts") == "voc"
+    assert named_truth("voc", {"truth": "truth-parts"}, "voc") == "truth-parts"
+    with pytest.raises(UsageError, match="The pipeline has no ground truth: leave --dataset out"):
+        named_truth("voc", {}, "voc")
+    assert scored_nodes(pipeline()["eval-labels"]) == ["labels"]
+
+
+def test_metrics_come_in_the_order_of_reading() -> None:
+    """The number of samples and the mIoUs, then other metrics, then recall by rising number of proposals."""
+    metrics = ["AR@100", "AR@20-unique", "AR@20", "IoU", "A-mIoU", "AR@1", "C-mIoU", "samples"]
+    ordered = ["samples", "C-mIoU", "A-mIoU", "IoU", "AR@1", "AR@20", "AR@100", "AR@20-unique"]
+    assert sorted(metrics, key=metric_place) == ordered

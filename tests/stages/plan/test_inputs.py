@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from pdstore import Store
+from stages.plan.inputs import Inputs
+from stages.plan.project import Project
+from tests.stages.run.commands import run
+
+
+@pytest.fixture
+def ranked(grouped: Store) -> Store:
+    """A store whose CRF, ranking and labels are done."""
+    for name in ("crf", "ranking", "labels"):
+        run(grouped, name)
+    return grouped
+
+
+def inputs_of(store: Store, name: str) -> Inputs:
+    return Inputs(Project.open(store), name)
+
+
+def test_a_block_node_needs_its_barriers_whole(ranked: Store) -> None:
+    """A barrier needs all units of every input; a block needs all of a barrier and its own block of the others."""
+    assert inputs_of(ranked, "ranking").whole == {"ingest", "detic", "crf"}
+    assert inputs_of(ranked, "labels").whole == {"ranking"}
+    assert inputs_of(ranked, "ingest").whole == set()
+
+
+def test_content_is_what_the_commits_record(ranked: Store) -> None:
+    """What a unit would read now is, right after a run, what its manifest says that it read."""
+    project = Project.open(ranked)
+    for name in ("crf", "ranking", "labels"):
+        manifests = project.layer(name).manifests()
+        inputs = Inputs(project, name)
+        assert {unit: inputs.content_of(unit) for unit in manifests} == {
+            u: dict(m.inputs) for u, m in manifests.items()
+        }
+        assert inputs.stale_units(manifests) == []
+
+
+def test_a_repaired_block_makes_its_readers_stale(ranked: Store) -> None:
+    """Only the block that reads it, and every barrier; a block that is gone makes nothing stale."""
+    project = Project.open(ranked)
+    layer = project.layer("crf")
+    rows = layer.read(1)
+    layer.withdraw(1)
+    labels = project.layer("labels").manifests()
+    assert inputs_of(ranked, "labels").content_of(1) is None
+    assert inputs_of(ranked, "labels").stale_units(labels) == []
+    layer.commit(1, rows.take(rows["part_id"] == 0))
+    assert inputs_of(ranked, "labels").stale_units(labels) == [1]
+    assert inputs_of(ranked, "ranking").stale_units(project.layer("ranking").manifests()) == [0]
+
+
+def test_what_comes_later_does_not_count(grouped: Store) -> None:
+    """The committed units are those at construction, however long a run lasts."""
+    run(grouped, "crf", limit=1)
+    before = inputs_of(grouped, "labels")
+    run(grouped, "crf")
+    assert before.committed["crf"] == {0} and before.content_of(3) is None
+    assert inputs_of(grouped, "labels").committed["crf"] == {0, 1, 2, 3}

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pdstore import Store, layout
+from pdstore.errors import StaleSettings, UsageError
+from stages.plan.project import Project
+from stages.run.demo import ROWS, demo_scores, open_demo, run_demo
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Store:
+    """A demo of twelve images on which nothing has run."""
+    return open_demo(str(tmp_path / "demo"), 3, 12, ["grouping.k=3"])
+
+
+def test_a_demo_draws_five_of_six_images_for_training(demo: Store) -> None:
+    """The seed goes to the drawings and to every training; overrides are recorded."""
+    project = Project.open(demo)
+    assert (project.source.num_train, project.source.num_val, project.source.seed) == (10, 2, 3)
+    assert project.listing.images == 12 and (Path(demo.url) / "images").is_dir()
+    trainings = [node for node in project.nodes.values() if node.stage.is_training]
+    assert len(trainings) == 3 and {node.settings.seed for node in trainings} == {3}  # type: ignore[attr-defined]
+    assert project["grouping"].settings.k == 3  # type: ignore[attr-defined]
+
+
+def test_an_unfinished_demo_is_opened_again(demo: Store) -> None:
+    """With the same words or with fewer, nothing of it changes; a listing that is missing is made again."""
+    recorded, listed = demo.files.read(layout.PIPELINE), list(Project.open(demo).listing.all())
+    for images, overrides in ((12, ["grouping.k=3"]), (None, ["grouping.k=3"]), (None, [])):
+        assert open_demo(demo.url, 3, images, overrides).files.read(layout.PIPELINE) == recorded
+    for name in demo.files.names(layout.LISTINGS):
+        demo.files.remove(f"{layout.LISTINGS}/{name}")
+    assert list(Project.open(open_demo(demo.url, 3)).listing.all()) == listed
+
+
+def test_another_demo_in_the_same_folder_is_refused(demo: Store, grouped: Store) -> None:
+    """Another seed, number of images or setting, or a store that is no demo: what it is, and what to do."""
+    with pytest.raises(UsageError, match="the demo here has seed 3, not 4. Use its seed: --seed 3"):
+        open_demo(demo.url, 4)
+    with pytest.raises(UsageError, match="the demo here has 12 images, not 30. Leave --images out"):
+        open_demo(demo.url, 3, 30)
+    with pytest.raises(StaleSettings, match=r"other settings: grouping.k: 3 -> 9. To .* run grouping.k=9 --new-layer"):
+        open_demo(demo.url, 3, overrides=["grouping.k=9"])
+    with pytest.raises(UsageError, match="the store here is not a demo: .* Choose another folder: pd demo --store DIR"):
+        open_demo(grouped.url, 0)
+
+
+def test_every_node_is_run_in_order(finished: Store) -> None:
+    """The result has the scores of each stage in percent and the seconds that its nodes took."""
+    nodes: list[str] = []
+    project = Project.open(finished)
+    result = run_demo(project, nodes.append)
+    assert nodes == list(project.nodes)
+    assert (result.store, result.images) == (finished.url, 36) and result.scores == demo_scores(finished)
+    assert [score.name for score in result.scores] == list(ROWS)
+    by_name = {score.name: score for score in result.scores}
+    assert by_name["proposals"].miou is None and by_name["distill"].miou is not None
+    assert all(0 <= value <= 100 for s in result.scores for value in (s.ar, s.miou) if value is not None)
+    assert by_name["proposals"].seconds > 0
+    values = result.to_dict()
+    assert list(values["nodes"]) == [name for name in ROWS if name != "one_part"]
+    assert values["one_part"] == by_name["one_part"].to_dict()
+
+
+def test_a_demo_that_has_not_run_has_no_scores(demo: Store) -> None:
+    """Every row is there, empty."""
+    assert {(score.ar, score.miou, score.seconds) for score in demo_scores(demo)} == {(None, None, 0.0)}

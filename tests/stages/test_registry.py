@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas.tables import ERRORS, TABLES
+from stages.registry import BUCKET_SIZE, MODEL, STAGES, Stage
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=STAGES.values(), ids=list(STAGES))
+def stage(request: pytest.FixtureRequest) -> Stage:
+    return request.param
+
+
+def test_every_stage_has_a_module_with_a_start(stage: Stage) -> None:
+    """The module is named after the stage, as the command line and the settings name it."""
+    assert importlib.util.find_spec(stage.entry) is not None
+    assert callable(stage.load())
+    expected = {"eval": "evaluate"}.get(stage.name, stage.name.replace("-", "_"))
+    assert stage.entry == f"stages.nodes.{expected}"
+
+
+def test_no_module_of_nodes_is_left_out() -> None:
+    """Each module in stages/nodes is the entry of one stage."""
+    modules = {f"stages.nodes.{path.stem}" for path in (ROOT / "stages/nodes").glob("*.py")} - {"stages.nodes.__init__"}
+    assert sorted(stage.entry for stage in STAGES.values()) == sorted(modules)
+
+
+def test_inputs_can_be_written_by_some_stage(stage: Stage) -> None:
+    """Each table that a role accepts is the output of a stage; a network comes from one that writes it."""
+    written = {MODEL if s.writes_model else s.output.name for s in STAGES.values()}
+    assert {table for role in stage.inputs.values() for table in role.tables} <= written
+
+
+def test_declarations_fit_together(stage: Stage) -> None:
+    """A training writes a network as its only unit and uses one; truth needs none; the output is a declared table."""
+    assert stage.output in TABLES.values() and stage.output != ERRORS
+    assert not stage.is_training or (stage.writes_model and stage.uses_network)
+    assert not stage.writes_model or stage.unit == "whole"
+    assert not (stage.is_truth and stage.uses_network)
+    assert stage.is_barrier == (stage.unit != "block")
+    assert stage.version >= 1 and stage.doc and stage.doc[0].islower() and not stage.doc.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "classes", "expected"),
+    [
+        ("crf", 7, 1, 7),
+        ("crf", 0, 1, 0),
+        ("ranking", 7, 1, 1),
+        ("ranking", 7, BUCKET_SIZE, 1),
+        ("ranking", 7, BUCKET_SIZE + 1, 2),
+        ("ranking", 7, 1000, 16),
+        ("distill-train", 7, 1000, 1),
+    ],
+)
+def test_units_are_blocks_buckets_or_the_whole(name: str, blocks: int, classes: int, expected: int) -> None:
+    """A bucket holds up to 64 classes; a training has one unit."""
+    assert STAGES[name].num_units(blocks, classes) == expected
+
+
+def test_stages_without_a_network_load_no_torch() -> None:
+    """Their modules are imported without it, so that they start quickly and run where it is not installed."""
+    modules = [stage.entry for stage in STAGES.values() if not stage.uses_network and stage.name != "weights"]
+    program = f"import sys\nfor name in {modules}: __import__(name)\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
