@@ -33,12 +33,13 @@ GROUP BY node ORDER BY node
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Everything in order; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     store = open_or_create(arguments.store, arguments.images, arguments.overrides)
-    project = Project.open(store)
+    # Settings other than those that the store was made with are an error here, and not silently ignored.
+    project = Project.open(store, arguments.overrides)
     for name in project.nodes:
         outcome = run_node(project, name)
-        print(f"{name}: {len(outcome.committed)} units computed, {outcome.rejected} images left out")
+        print(f"{name}: units computed {len(outcome.committed)}, images left out {outcome.rejected}")
     for row in catalog_of(store).query(MASKS_PER_NODE).to_pylist():
         print(f"{row['node']}: {row['masks']} masks, on average {row['share']:.1%} of their image")
     image_ids = sample_images(project, count=6, seed=0)
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("images", type=Path, help="folder of images, or of one folder per class")
     parser.add_argument("store", help="folder of the store; made if it is not there")
-    parser.add_argument("overrides", nargs="*", metavar="NODE.KEY=VALUE", help="settings of a new store")
+    parser.add_argument("overrides", nargs="*", metavar="NODE.KEY=VALUE", help="settings")
     parser.add_argument("--out", default="sheet.png", metavar="FILE", help="the picture [default: sheet.png]")
     return parser
 

@@ -89,15 +89,14 @@ def open_source(project: Project, node: str, where: str, split: str = "train", w
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what the first epoch holds; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     project = Project.open(Store(str(arguments.store)))
     source = open_source(project, arguments.node, arguments.where, arguments.split)
     order = SampleOrder(source.block_of_row, arguments.batch_size, arguments.seed)
     print(f"{len(source)} images, {order.batches_per_epoch} batches of {arguments.batch_size}")
     # batch_size=None: the store's order has cut the batches already.
     for number, batch in enumerate(DataLoader(MaskSet(source, order), batch_size=None)):
-        shapes = ", ".join(f"{len(masks)} masks of {tuple(image.shape[1:])}" for image, masks, _ in batch)
-        print(f"batch {number}: {shapes}")
+        print(f"batch {number}: {len(batch)} images with {sum(len(masks) for _, masks, _ in batch)} masks")
     return 0
 
 

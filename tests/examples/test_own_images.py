@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pdstore import Store
+from pdstore.errors import StaleSettings
 from schemas.catalog import catalog_of
 from stages.plan.project import Project
 from tests.examples.conftest import NUM_IMAGES
@@ -45,6 +46,12 @@ def test_a_second_run_computes_nothing(
     before = {path: path.stat().st_mtime_ns for path in (made / "layers").rglob("*.json")}
     assert example("own_images").main(arguments) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert "crf: 0 units computed, 0 images left out" in printed
+    assert "crf: units computed 0, images left out 0" in printed
     assert any(line.startswith("detic: 8 masks, on average ") for line in printed)
     assert {path: path.stat().st_mtime_ns for path in (made / "layers").rglob("*.json")} == before
+
+
+def test_other_settings_are_refused(made: Path, arguments: list[str], example: Callable[[str], ModuleType]) -> None:
+    """A setting that the store was not made with is an error that names it, wherever it stands among the words."""
+    with pytest.raises(StaleSettings, match=r"k: 2 -> 3"):
+        example("own_images").main([*arguments, "grouping.k=3"])
