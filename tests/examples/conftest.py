@@ -27,6 +27,7 @@ OVERRIDES = [
     "proposals.long_side=64",
     "proposals.min_score=0",
     "grouping.k=2",
+    "crf.long_side=0",
 ]
 
 
