@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco
 
+from pdstore.errors import CorruptData
 from pdstore.ragged import Ragged
+from pdstore.runlength import check_masks
 
 __all__ = ["area", "boxes", "decode", "decode_one", "encode", "intersect", "iou", "resize_nearest", "union"]
 
@@ -49,7 +51,7 @@ def decode(rle: Ragged, height: int, width: int) -> Bools:
 
 def decode_one(counts: bytes, height: int, width: int) -> Bools:
     """One run-length string -> (height, width) bool."""
-    return np.ascontiguousarray(coco.decode({"size": [height, width], "counts": counts})).astype(bool)
+    return np.ascontiguousarray(decode(Ragged.from_list([counts]), height, width)[0])
 
 
 def area(rle: Ragged, height: int, width: int) -> npt.NDArray[np.int64]:
@@ -91,11 +93,21 @@ def resize_nearest(mask: Bools, height: int, width: int) -> Bools:
 
 
 def _merge(rle: Iterable[bytes], height: int, width: int, *, intersect: bool) -> bytes:
-    items = [{"size": [height, width], "counts": counts} for counts in rle]
+    items = _coco(rle if isinstance(rle, Ragged) else Ragged.from_list(rle), height, width)
     if not items:
         return encode(np.zeros((1, height, width), bool))[0]
     return bytes(coco.merge(items, intersect=intersect)["counts"])
 
 
 def _coco(rle: Ragged, height: int, width: int) -> list[dict[str, Any]]:
+    """What pycocotools takes. It trusts its input: bad runs make it read foreign memory, or loop for ever.
+
+    Raises:
+        CorruptData: a string is not that of a (height, width) mask.
+    """
+    try:
+        check_masks(rle, height, width)
+    except ValueError as error:
+        fix = "Run: pd verify, then pd verify --repair"
+        raise CorruptData(f"a stored mask is damaged: {error}", "", fix) from None
     return [{"size": [height, width], "counts": counts} for counts in rle]

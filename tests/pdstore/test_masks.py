@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -9,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco
 
 from pdstore import masks
+from pdstore.errors import CorruptData
 from pdstore.ragged import Ragged
 
 Bools = npt.NDArray[np.bool_]
@@ -103,3 +106,25 @@ def test_no_masks_have_no_areas_and_no_boxes() -> None:
     assert masks.area(nothing, 3, 3).shape == (0,)
     assert masks.boxes(nothing, 3, 3).shape == (0, 4)
     assert masks.iou(nothing, nothing, 3, 3).shape == (0, 0)
+
+
+@pytest.mark.parametrize("counts", [b"", b"0", b"1", b"T", b"\xff\x00", b"52203", masks.encode(np.ones((1, 4, 5)))[0]])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda rle: masks.decode(rle, 6, 7),
+        lambda rle: masks.decode_one(rle[1], 6, 7),
+        lambda rle: masks.area(rle, 6, 7),
+        lambda rle: masks.boxes(rle, 6, 7),
+        lambda rle: masks.iou(rle, rle, 6, 7),
+        lambda rle: masks.union(rle, 6, 7),
+        lambda rle: masks.intersect(list(rle), 6, 7),
+    ],
+)
+def test_strings_that_do_not_fill_the_picture_never_reach_c_code(
+    counts: bytes, read: Callable[[Ragged], object]
+) -> None:
+    """pycocotools would read foreign memory or loop for ever: the error says which string is damaged, and how."""
+    sound = masks.encode(np.ones((1, 6, 7)))[0]
+    with pytest.raises(CorruptData, match=r"a stored mask is damaged: mask \d of \d: .*pd verify"):
+        read(Ragged.from_list([sound, counts]))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdstore import masks
-from pdstore.runlength import check_run_lengths, compress, run_lengths
+from pdstore.ragged import Ragged
+from pdstore.runlength import check_masks, check_run_lengths, compress, run_lengths
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**32 - 1))
@@ -57,3 +58,28 @@ def test_runs_of_no_mask_are_refused(runs: list[int], message: str) -> None:
     """Runs that are negative, not whole numbers, or do not fill the mask are refused."""
     with pytest.raises(ValueError, match=message):
         compress(runs, 3, 4)
+
+
+@given(st.lists(st.binary(max_size=12), max_size=4), st.integers(1, 6), st.integers(1, 6))
+def test_many_strings_are_checked_as_each_alone(strings: list[bytes], height: int, width: int) -> None:
+    """Whatever the bytes, all are accepted together exactly if each is accepted alone; the first bad one is named."""
+    sound = [bytes(masks.encode(np.ones((1, height, width), bool))[0])]
+    mixed = [*sound, *(bytes(48 + byte % 64 for byte in text) for text in strings)]
+    bad = []
+    for number, counts in enumerate(mixed):
+        try:
+            check_run_lengths(counts, height, width)
+        except ValueError:
+            bad.append(number)
+    if bad:
+        with pytest.raises(ValueError, match=f"^mask {bad[0]} of {len(mixed)}: "):
+            check_masks(Ragged.from_list(mixed), height, width)
+    else:
+        check_masks(Ragged.from_list(mixed), height, width)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.integers(0, 2**32 - 1))
+def test_what_was_encoded_is_accepted(height: int, width: int, count: int, seed: int) -> None:
+    """Random masks, empty and full ones among them; none at all is fine too."""
+    stack = np.random.default_rng(seed).random((count, height, width)) < np.linspace(0, 1, count)[:, None, None]
+    check_masks(masks.encode(stack), height, width)
