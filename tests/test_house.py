@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ORDER = ("pdstore", "schemas", "stages", "cli")
-MODULES = sorted(path for package in (*ORDER, "bench", "tests") for path in (ROOT / package).rglob("*.py"))
+MODULES = sorted(path for package in (*ORDER, "bench", "examples", "tests") for path in (ROOT / package).rglob("*.py"))
 DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc", "core"}
 HEAVY = ("torch", "transformers", "sklearn", "skimage", "wandb")
 

@@ -18,7 +18,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("ground_truth", type=_FILE)
 @click.option(
     "--protocol",
-    type=click.Choice(["reference", "honest", "both"]),
+    type=click.Choice(list(PROTOCOLS)),
     default="both",
     show_default=True,
     help="reference: as published; honest: without help from the ground truth of the scored images.",

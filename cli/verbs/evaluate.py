@@ -13,6 +13,7 @@ from cli.output import print_json, print_table
 from cli.session import open_project, split_words
 from pdstore import Store
 from schemas.catalog import catalog_of
+from stages.kernels.protocol import PROTOCOLS
 from stages.plan.evaluations import Evaluations, metric_place
 
 __all__ = ["command"]
@@ -29,7 +30,7 @@ Number = dict[str, Any]
 @click.argument("words", nargs=-1, metavar="[NODE]… [NODE.KEY=VALUE]…")
 @click.option(
     "--protocol",
-    type=click.Choice(["reference", "honest", "both"]),
+    type=click.Choice(list(PROTOCOLS)),
     help="reference: as published; honest: without help from the ground truth of the scored images.",
 )
 @click.option(

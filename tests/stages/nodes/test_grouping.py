@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -91,3 +93,9 @@ def test_features_are_compared_in_sql(grouped: Store, checkpoints: Path) -> None
     found = Catalog(grouped, TABLES.values(), grouped.current()).query(sql).to_pylist()
     assert sorted(row["k"] for row in found) == [2, 2, 4]
     assert len({row["layer"] for row in found}) == 3 and all(row["images"] > 0 for row in found)
+
+
+def test_every_backend_has_a_module() -> None:
+    """Every backend that the settings allow can be imported."""
+    assert set(get_args(GroupingSettings.model_fields["backend"].annotation)) == set(grouping.BACKENDS)
+    assert all(importlib.util.find_spec(module) for module in grouping.BACKENDS.values())
