@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.output import print_json, print_table
+from stages.kernels.protocol import PROTOCOLS
 
 __all__ = ["command"]
 
