@@ -74,7 +74,7 @@ def test_too_many_bad_images_fail_the_run(pd: Pd, odd_photos: Path, pipeline_fil
     pd("init", store, "--images", odd_photos, "--preset", pipeline_file)
     result = pd("--store", store, "run", "ingest", "--max-error-rate", "0.1")
     assert result.code == 1
-    assert "expected at most 10% of the images in errors, found 4 of 13" in result.err and "pd sql" in result.err
+    assert "4 of 13 images were left out and are in errors; at most 10% may be" in result.err and "pd sql" in result.err
     assert "ingest: already done" in pd("--store", store, "run", "ingest").err
 
 
@@ -85,7 +85,7 @@ def test_no_object_in_any_image(pd: Pd, pipeline_file: Path, tmp_path: Path) -> 
     store = tmp_path / "s"
     pd("init", store, "--images", tmp_path / "plain", "--preset", pipeline_file)
     result = pd("--store", store, "run")
-    assert_error(result, 1, "detic: expected at most 50% of the images in errors, found 3 of 3", "--max-error-rate")
+    assert_error(result, 1, "detic: 3 of 3 images were left out and are in errors; at most 50% may be", "--max-error-rate")
     rows = pd("--store", store, "sql", "SELECT DISTINCT node, reason FROM errors", "--format", "csv").out
     assert rows.splitlines()[1:] == ["detic,no_object"]
     assert "detic: already done" in pd("--store", store, "run", "detic").err
@@ -97,8 +97,8 @@ def test_images_that_disappeared(pd: Pd, store: Path, photos: Path) -> None:
     shutil.move(photos, photos.with_name("unmounted"))
     result = pd("stage", "run", "detic")
     assert result.code == 1
-    assert f"{photos}: the files of 2 of 2 images are missing. Bring them back" in result.err
-    assert_error(pd("show", "0"), 1, "the image's file", photos, ".png", "Bring the file back")
+    assert f"{photos}: the files of 2 of 2 images are missing. Restore them" in result.err
+    assert_error(pd("show", "0"), 1, "the file of the image is missing", photos, ".png", "Bring the file back")
     assert pd("stage", "run", "detic", "--max-error-rate", "1", "--limit", "1").code == 0
     shutil.move(photos.with_name("unmounted"), photos)
     assert pd("stage", "run", "detic").code == 0

@@ -116,9 +116,9 @@ def put(value: Any, *path: Any) -> Change:
         (remove("image_id", "predictions", 5), ["predictions.json, predictions[5]: expected the key 'image_id'"]),
         (remove("cluster", "predictions", 5), ["predictions.json, predictions[5]: expected the key 'cluster'"]),
         (remove("score", "predictions", 0), ["predictions.json, predictions[0]: expected the key 'score'"]),
-        (put(999, "predictions", 7, "image_id"), ["predictions[7]: expected image_id of a listed image, found 999"]),
-        (put(999, "ground_truth", 3, "image_id"), ["truth.json, ground_truth[3]", "found 999", "leave the record out"]),
-        (put(0, "images", 1, "id"), ["truth.json, images[1]: expected an id of its own, found 0, which", "images[0]"]),
+        (put(999, "predictions", 7, "image_id"), ["predictions[7]: expected the image_id of a listed image, found 999"]),
+        (put(999, "ground_truth", 3, "image_id"), ["truth.json, ground_truth[3]", "found 999", "leave this record out"]),
+        (put(0, "images", 1, "id"), ["truth.json, images[1]: expected a unique id, found 0, which", "images[0]"]),
         (put([5, 5], "predictions", 0, "segmentation", "size"), ["segmentation: expected size [109, 79]", "[5, 5]"]),
         (put("QQ\x01", "predictions", 0, "segmentation", "counts"), ["segmentation: expected counts", "pycocotools"]),
         (put("0", "ground_truth", 0, "segmentation", "counts"), ["ground_truth[0], segmentation", "109 x 79 = 8611"]),
@@ -132,7 +132,7 @@ def put(value: Any, *path: Any) -> Change:
         (put("7", "predictions", 0), ["predictions[0]: expected an object, found \"7\""]),
         (put([0, 77], "vote_images"), ["truth.json: expected ids of listed images in vote_images, found 77"]),
         (remove("vote_images"), ["truth.json: expected vote_images", "--protocol reference"]),
-        (remove("object_mask", "images", 4), ["images[4]: expected the key 'object_mask'", "--protocol honest"]),
+        (remove("object_mask", "images", 4), ["images[4]: the key 'object_mask' is missing", "--protocol honest"]),
         (put(0, "images", 4, "width"), ["images[4]: expected a height and a width of at least 1"]),
     ],
 )  # fmt: skip
@@ -154,7 +154,7 @@ def test_a_file_that_is_not_json(pd: Pd, tmp_path: Path, text: str, word: str) -
     path.write_bytes(text.encode("latin-1"))
     for words in ((path, GOLDEN), (GOLDEN, path)):
         result = pd("eval-file", *words)
-        assert result.code == 1 and f"{path}: expected JSON, found" in result.err and word in result.err
+        assert result.code == 1 and f"{path}: the file is not valid JSON" in result.err and word in result.err
 
 
 def test_a_file_that_is_not_there(pd: Pd) -> None:

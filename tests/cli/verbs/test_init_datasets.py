@@ -190,10 +190,10 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--dataset", "part_imagenet_dev"], "expected a data set, found 'part_imagenet_dev'"),
-        (["--dataset", "part_imagenet_val"], "expected val.json or annotations/val.json, found none"),
-        (["--dataset", "pascal_part"], "expected ImageSets/Main/train.txt, found none"),
-        (["--dataset", "cityscapes_part_val"], "expected leftImg8bit/val/<city>/*_leftImg8bit.png, found none"),
+        (["--dataset", "part_imagenet_dev"], "there is no data set 'part_imagenet_dev'"),
+        (["--dataset", "part_imagenet_val"], "there is no val.json or annotations/val.json here"),
+        (["--dataset", "pascal_part"], "there is no ImageSets/Main/train.txt here"),
+        (["--dataset", "cityscapes_part_val"], "there are no images leftImg8bit/val/<city>/*_leftImg8bit.png here"),
         (["--dataset", "pascal_part", "--list", "x"], "expected --dataset or --list, found both"),
         (["--dataset", "pascal_part", "--add"], "--add takes only --images, --list and --classes, found pascal_part"),
         (["--classes", "none.txt"], "expected a file of classes, found none"),
