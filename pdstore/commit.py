@@ -25,6 +25,7 @@ from pdstore.fingerprint import digest
 __all__ = ["FileEntry", "Manifest", "commit_attempt", "inputs_digest", "new_attempt", "read_manifest"]
 
 FORMAT = 1
+LONG_S = 600.0
 REPAIR = "Run: pd verify --repair"
 
 
@@ -166,7 +167,11 @@ def commit_attempt(
         seconds=round(now - started, 3),
         created=now,
     )
-    files.write_many({f"{manifest.folder}/{name}": data for name, data in content.items()})
+    written = {f"{manifest.folder}/{name}": data for name, data in content.items()}
+    files.write_many(written)
+    if time.time() - now > LONG_S:
+        # A process that was paused as long as this lost its lease, and gc may have taken what it had written.
+        files.write_many(written)
     _create(files, manifest)
     return manifest
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,20 @@ def test_values_of_the_wrong_type_are_refused(key: str, value: object, tmp_path:
     assert Manifest.from_json(json.dumps(values).encode(), "crf", "f00d", 3).unit == 3
     with pytest.raises(CorruptData, match="not a manifest"):
         Manifest.from_json(json.dumps(values | {key: value}).encode(), "crf", "f00d", 3)
+
+
+def test_a_writer_that_was_paused_for_long_writes_its_files_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its files and its manifest an hour has gone by, and garbage collection has taken the files."""
+    files, real = Files(str(tmp_path)), Files.write_many
+
+    def paused(self: Files, written: Mapping[str, bytes]) -> None:
+        real(self, written)
+        monkeypatch.setattr(Files, "write_many", real)
+        monkeypatch.setattr("time.time", lambda then=time.time() + 3600: then)
+        self.remove_tree("layers/crf/f00d/blocks")
+
+    monkeypatch.setattr(Files, "write_many", paused)
+    manifest = commit(files, {"a": b"1"})
+    assert files.read(f"{manifest.folder}/a") == b"1"
