@@ -85,9 +85,7 @@ def test_no_object_in_any_image(pd: Pd, pipeline_file: Path, tmp_path: Path) -> 
     store = tmp_path / "s"
     pd("init", store, "--images", tmp_path / "plain", "--preset", pipeline_file)
     result = pd("--store", store, "run")
-    assert_error(
-        result, 1, "detic: 3 of 3 images were left out and are in errors; at most 50% may be", "--max-error-rate"
-    )
+    assert_error(result, 1, "detic: 3 of 3 images were left out and are in errors; at most 50% may be", "--max-error")
     rows = pd("--store", store, "sql", "SELECT DISTINCT node, reason FROM errors", "--format", "csv").out
     assert rows.splitlines()[1:] == ["detic,no_object"]
     assert "detic: already done" in pd("--store", store, "run", "detic").err

@@ -183,7 +183,8 @@ def test_a_writer_that_was_paused_for_long_writes_its_files_again(
     def paused(self: Files, written: Mapping[str, bytes]) -> None:
         real(self, written)
         monkeypatch.setattr(Files, "write_many", real)
-        monkeypatch.setattr("time.time", lambda then=time.time() + 3600: then)
+        resumed = time.time() + 3600
+        monkeypatch.setattr("time.time", lambda: resumed)
         self.remove_tree("layers/crf/f00d/blocks")
 
     monkeypatch.setattr(Files, "write_many", paused)
