@@ -64,7 +64,6 @@ def train(
 
     Args:
         source: the samples.
-        settings: settings of the training.
         network: the network with its initial weights, which are the same on all ranks.
         folder: local folder of this training, shared by all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
         held_out: samples to validate on, if ``validate_every`` is set.
@@ -82,7 +81,8 @@ def train(
         PdError: the loss is not finite.
     """
     if len(source) == 0:
-        raise InputMissing("there are no samples to train on", str(folder), "Lower min_score or the smallest areas")
+        fix = "Lower min_score, min_object_ratio or min_part_ratio"
+        raise InputMissing("there are no samples to train on", str(folder), fix)
     if settings.batch_size % group.size:
         fix = "Choose a batch_size that is a multiple of the number of ranks, or another number of GPUs"
         raise UsageError(f"{group.size} ranks cannot share a batch of {settings.batch_size} evenly", hooks.name, fix)
