@@ -63,7 +63,6 @@ def train(
     """Train ``network`` in place, from the newest checkpoint in ``folder`` if there is one.
 
     Args:
-        source: the samples.
         network: the network with its initial weights, which are the same on all ranks.
         folder: local folder of this training, shared by all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
         held_out: samples to validate on, if ``validate_every`` is set.
@@ -90,10 +89,10 @@ def train(
         torch.set_num_threads(settings.threads)
     state = TrainingState(settings, network.to(device), folder)
     start = state.resume(torch.device(device))
-    if len(set(group.gathered(start))) > 1:
+    starts = group.gathered(start)
+    if len(set(starts)) > 1:
         fix = "Put the store on a disk that all machines share, so that they see the same folder"
-        steps = group.gathered(start)
-        raise UsageError(f"the ranks have found checkpoints of different steps: {steps}", str(folder), fix)
+        raise UsageError(f"the ranks see checkpoints of different steps: {starts}", str(folder), fix)
     training = _Training(state, Stepper(state, group, torch.device(device)), hooks, group, held_out)
     try:
         training.run(start, source)

@@ -69,8 +69,8 @@ def test_splits_choose_the_images(roles, changes: dict[str, Any], honest: int, r
 def test_every_role_has_counts_of_its_own(bench, roles) -> None:
     """Roles are scored separately, each with its number of clusters; 0 clusters leaves only recall."""
     for unit, ids in ((0, (0, 1)), (1, (4, 5))):
-        found = [label(i, cluster, mask) for i in ids for cluster, mask in ((1, HEAD), (0, TAIL))]
-        segments = bench.put("other", LABELS, found[:1], unit)
+        labels = [label(i, cluster, mask) for i in ids for cluster, mask in ((1, HEAD), (0, TAIL))]
+        segments = bench.put("other", LABELS, labels[:1], unit)
     counting = tally({**roles, "segments": segments}, clusters={"predicted": 2, "segments": 0}, protocols=(HONEST,))
     counts = metrics(last(counting, [0, 1]))
     assert set(counts) == {("predicted", "honest"), ("segments", "honest")}

@@ -39,7 +39,7 @@ def test_an_image_is_found_by_id_key_or_end_of_key(project: Project) -> None:
 
 
 def test_an_ambiguous_key_is_refused(folder: Path, classical: Callable[..., Store], run_all: Callable) -> None:
-    """Two images of one file name are told apart by their whole keys."""
+    """If two images have the same file name, the whole key is needed."""
     (folder / "cats" / "00.jpg").write_bytes((folder / "dogs" / "00.jpg").read_bytes())
     store = classical()
     run_all(store, ["ingest"])
