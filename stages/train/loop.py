@@ -8,7 +8,7 @@ ranks and threads on one CPU. With another number of ranks, batches are the same
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,6 @@ def train(
     """Train ``network`` in place, from the newest checkpoint in ``folder`` if there is one.
 
     Args:
-        source: the samples.
-        settings: settings of the training.
         network: the network with its initial weights, which are the same on all ranks.
         folder: local folder of this training, shared by all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
         held_out: samples to validate on, if ``validate_every`` is set.
@@ -82,7 +80,8 @@ def train(
         PdError: the loss is not finite.
     """
     if len(source) == 0:
-        raise InputMissing("there are no samples to train on", str(folder), "Lower min_score or the smallest areas")
+        fix = "Lower min_score, min_object_ratio or min_part_ratio"
+        raise InputMissing("there are no samples to train on", str(folder), fix)
     if settings.batch_size % group.size:
         fix = "Choose a batch_size that is a multiple of the number of ranks, or another number of GPUs"
         raise UsageError(f"{group.size} ranks cannot share a batch of {settings.batch_size} evenly", hooks.name, fix)
@@ -90,20 +89,16 @@ def train(
         torch.set_num_threads(settings.threads)
     state = TrainingState(settings, network.to(device), folder)
     start = state.resume(torch.device(device))
-    _check_same_start(group.gathered(start), folder)
+    starts = group.gathered(start)
+    if len(set(starts)) > 1:
+        fix = "Put the store on a disk that all machines share, so that they see the same folder"
+        raise UsageError(f"the ranks see checkpoints of different steps: {starts}", str(folder), fix)
     training = _Training(state, Stepper(state, group, torch.device(device)), hooks, group, held_out)
     try:
         training.run(start, source)
     finally:
         training.close()
     return state.finish()
-
-
-def _check_same_start(steps: Sequence[int], folder: Path) -> None:
-    """``steps``: done already, as each rank has found them."""
-    if len(set(steps)) > 1:
-        fix = "Put the store on a disk that all machines share, so that they see the same folder"
-        raise UsageError(f"the ranks have found checkpoints of different steps: {steps}", str(folder), fix)
 
 
 class _Training:

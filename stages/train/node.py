@@ -62,12 +62,8 @@ def run_training(
     """Train a network, from the newest checkpoint if there is one.
 
     Args:
-        unit: the training's one unit.
-        setup: device, and the network of the input ``model`` if the training starts from one.
-        settings: settings of the training.
-        shape: settings of the network.
+        setup: has the network of the input ``model``, if the training starts from one.
         split: split of the images to train on.
-        choice: the masks to train on.
         num_classes: number of mask classes.
         num_objects: number of object classes of a class-specific head; 0 for a plain head.
         extra: further files that are committed with the network.

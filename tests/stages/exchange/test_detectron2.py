@@ -93,16 +93,16 @@ def test_every_mask_is_an_annotation(catalog, finished: Store, node: str) -> Non
     for rows in rows_of(finished, node):
         rows = rows.take(rows["area"] > 0)
         for image_id, index in rows.by("image_id").items():
-            own, record = rows.take(index), dicts[image_id]
+            image_rows, record = rows.take(index), dicts[image_id]
             size = record["height"], record["width"]
             assert Image.open(record["file_name"]).size == size[::-1]
-            assert [a["segmentation"]["counts"] for a in record["annotations"]] == list(own.ragged("rle"))
-            stack = masks.decode(own.ragged("rle"), *size)
+            assert [a["segmentation"]["counts"] for a in record["annotations"]] == list(image_rows.ragged("rle"))
+            stack = masks.decode(image_rows.ragged("rle"), *size)
             for annotation, mask in zip(record["annotations"], stack, strict=True):
                 y, x = np.nonzero(mask)
                 assert annotation["bbox"] == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
             called = [names[a["category_id"]] for a in record["annotations"]]
-            expected = [vocabulary[number] for number in own["category_id"].tolist()]
+            expected = [vocabulary[number] for number in image_rows["category_id"].tolist()]
             assert all(name.startswith(start) for name, start in zip(called, expected, strict=True))
 
 
@@ -110,10 +110,10 @@ def test_every_mask_is_an_annotation(catalog, finished: Store, node: str) -> Non
 def test_sql_and_selections_choose(catalog, finished: Store) -> None:
     """A condition over masks and images, or a frozen selection, leaves other masks out; class ids do not change."""
     names = register("chosen", finished, "labels", "i.split = 'val' AND m.cluster = 1")
-    found = catalog.DatasetCatalog.get("chosen")
-    assert {names[a["category_id"]][-2:] for record in found for a in record["annotations"]} == {" 1"}
-    assert len(found) <= 12
-    ids = [record["image_id"] for record in found][:2]
+    records = catalog.DatasetCatalog.get("chosen")
+    assert {names[a["category_id"]][-2:] for record in records for a in record["annotations"]} == {" 1"}
+    assert len(records) <= 12
+    ids = [record["image_id"] for record in records][:2]
     selection = Selection(np.array(ids), finished.info.block_size)
     register("some", finished, "labels", selection=selection)
     assert [record["image_id"] for record in catalog.DatasetCatalog.get("some")] == sorted(ids)
@@ -205,12 +205,12 @@ def test_detectron2_evaluates_against_the_labels(catalog, finished: Store, tmp_p
     evaluator = COCOEvaluator("truth", tasks=("segm",), output_dir=str(tmp_path), use_fast_impl=False)
     evaluator.reset()
     for record in catalog.DatasetCatalog.get("truth"):
-        found = Instances((record["height"], record["width"]))
+        predicted = Instances((record["height"], record["width"]))
         annotations = record["annotations"]
         rle = [annotation["segmentation"]["counts"] for annotation in annotations]
         stack = np.stack([masks.decode_one(counts, record["height"], record["width"]) for counts in rle])
-        found.pred_masks, found.scores = torch.from_numpy(stack), torch.ones(len(stack))
-        found.pred_boxes = Boxes(torch.tensor([a["bbox"] for a in annotations]))
-        found.pred_classes = torch.tensor([a["category_id"] for a in annotations])
-        evaluator.process([{"image_id": record["image_id"]}], [{"instances": found}])
+        predicted.pred_masks, predicted.scores = torch.from_numpy(stack), torch.ones(len(stack))
+        predicted.pred_boxes = Boxes(torch.tensor([a["bbox"] for a in annotations]))
+        predicted.pred_classes = torch.tensor([a["category_id"] for a in annotations])
+        evaluator.process([{"image_id": record["image_id"]}], [{"instances": predicted}])
     assert evaluator.evaluate()["segm"]["AP"] == pytest.approx(100)

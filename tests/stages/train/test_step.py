@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pdstore.errors import PdError
+from schemas.training import TrainSettings
+from stages.models.network import build
+from stages.train.process_group import ALONE
+from stages.train.samples import Batch, collate
+from stages.train.step import Stepper
+from stages.train.training_state import TrainingState
+from tests.stages.train.squares import PLAIN, SETTINGS, SMALL, Squares
+
+CPU = torch.device("cpu")
+
+
+def stepper(folder: Path, settings: TrainSettings = SETTINGS) -> Stepper:
+    return Stepper(TrainingState(settings, build(SMALL, 1), folder), ALONE, CPU)
+
+
+def batch(*rows: int) -> Batch:
+    return collate(Squares().read(np.array(rows)), PLAIN, 0, 0)
+
+
+def test_a_step_changes_the_weights_and_returns_its_losses(tmp_path: Path) -> None:
+    """The loss is the sum of its terms, and the learning rate is that of the schedule."""
+    taker = stepper(tmp_path)
+    before = taker.state.network.class_predictor.weight.clone()
+    values, stop = taker.step(0, batch(0, 1, 3), wants_stop=False)
+    assert values["loss"] == pytest.approx(values["loss_class"] + values["loss_mask"] + values["loss_dice"])
+    assert values["lr"] == pytest.approx(SETTINGS.lr / SETTINGS.warmup_steps if SETTINGS.warmup_factor == 0 else 1e-3)
+    assert not torch.equal(before, taker.state.network.class_predictor.weight)
+    assert stop is False
+
+
+def test_a_step_depends_on_its_number_and_batch_alone(tmp_path: Path) -> None:
+    """The random state of the process has no effect; another number draws other points."""
+    values = []
+    for seed, step in ((1, 0), (2, 0), (1, 1)):
+        torch.manual_seed(seed)
+        values.append(stepper(tmp_path).step(step, batch(0, 1, 3), wants_stop=False)[0]["loss"])
+    assert values[0] == values[1] != values[2]
+
+
+def test_a_request_to_stop_comes_back(tmp_path: Path) -> None:
+    """The step is taken all the same, and every rank learns of the request."""
+    taker = stepper(tmp_path)
+    before = taker.state.network.class_predictor.weight.clone()
+    assert taker.step(0, batch(0), wants_stop=True)[1] is True
+    assert not torch.equal(before, taker.state.network.class_predictor.weight)
+
+
+def test_a_batch_in_pieces_teaches_what_the_whole_does(tmp_path: Path) -> None:
+    """Accumulated gradients are those of the whole batch, up to rounding, if batch norms stand still."""
+    frozen = SETTINGS.model_copy(update={"freeze": ("pixel_level_module",)})
+    takers = [stepper(tmp_path, frozen.model_copy(update={"accumulate": pieces})) for pieces in (1, 2)]
+    for step in range(3):
+        losses = [taker.step(step, batch(0, 1, 2, 3), wants_stop=False)[0]["loss"] for taker in takers]
+        assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path: Path) -> None:
+    """The error names the step, the images and the last good checkpoint, and no weight has changed."""
+    taker = stepper(tmp_path)
+    taker.state.save(2, None, is_due=True)
+    torch.nn.init.constant_(taker.state.network.class_predictor.bias, float("nan"))
+    before = taker.state.network.class_predictor.weight.clone()
+    with pytest.raises(PdError, match=r"step 4 of .*: the loss is nan on images \[100, 103\]") as error:
+        taker.step(3, batch(0, 3), wants_stop=False)
+    assert f"the last good checkpoint is {tmp_path}/checkpoints/step_00000002.pt" in str(error.value)
+    assert torch.equal(before, taker.state.network.class_predictor.weight)
+
+
+def test_the_output_for_a_batch_is_that_of_the_network(tmp_path: Path) -> None:
+    """Queries have one row per image and no gradient."""
+    taker = stepper(tmp_path)
+    queries = taker.queries(batch(0, 1))
+    assert queries.class_logits.shape == (2, 5, 2) and not queries.mask_logits.requires_grad
