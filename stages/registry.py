@@ -108,7 +108,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             name="weights",
-            doc="bring published weights",
+            doc="import published weights",
             settings=settings.WeightsSettings,
             output=tables.METRICS,
             entry="stages.nodes.weights",

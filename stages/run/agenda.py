@@ -43,7 +43,10 @@ class Agenda:
         self._started = time.time()
 
     def is_done(self, unit: int) -> bool:
-        """True if any worker has committed the unit by now. To find out by a claim would cost several writes."""
+        """True if any worker has committed the unit by now, and it is not stale and to be computed again.
+
+        To find this out by a claim would cost several writes.
+        """
         if time.monotonic() - self._listed_at > RELIST_S:
             self._done, self._listed_at = set(self.layer.units()), time.monotonic()
         return unit in self._done and unit not in self._refreshed

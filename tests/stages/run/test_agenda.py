@@ -6,20 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pdstore import PdError, Store
+from pdstore import PdError, Store, layout
 from pdstore.files import Files
+from pdstore.selection import open_selection
 from stages.nodes import crf, ranking
 from stages.plan.project import Project
-from stages.plan.states import node_state
 from stages.run.agenda import Agenda
 from stages.run.options import RunOptions
-from stages.run.outcome import Outcome
-from stages.run.runner import run_node
 from stages.unit import Output, Unit
-
-
-def run(store: Store, name: str, **options) -> Outcome:
-    return run_node(Project.open(store), name, RunOptions(**options))
+from tests.stages.run.commands import run, state
 
 
 def agenda(store: Store, name: str, **options) -> Agenda:
@@ -27,8 +22,7 @@ def agenda(store: Store, name: str, **options) -> Agenda:
 
 
 def word(store: Store, name: str) -> str:
-    project = Project.open(store)
-    return node_state(project, name).word
+    return state(store, name).word
 
 
 @pytest.fixture
@@ -132,3 +126,22 @@ def test_a_read_that_fails_on_the_way_loses_no_image(
         assert word(store, "ingest") == "failed" and run(store, "ingest").rejected == 0
     rows = [len(part) for part in store.layer("ingest", store.current()["ingest"]).scan(["image_id"])]
     assert rows == [3, 3, 3, 3]
+
+
+def test_a_training_that_is_refreshed_chooses_anew(
+    copy_store: Callable[..., Store], run_all: Callable[..., None], finished: Store, contents: Callable
+) -> None:
+    """A stale training under --refresh starts again from its first step, on all that is committed now."""
+    store = copy_store("proposal-train")
+    crf = store.layer("crf", store.current()["crf"])
+    crf.withdraw(0)
+    fingerprint = store.current()["proposal-train"]
+    name = f"checkpoints-proposal-train-{fingerprint}"
+    run_all(store, ["proposal-train"], allow_partial=True)
+    partial = open_selection(store, name).image_ids.tolist()
+    assert contents(store, ["proposal-train"]) != contents(finished, ["proposal-train"])
+    run_all(store, ["crf"])
+    run_all(store, ["proposal-train"], refresh=True)
+    assert contents(store, ["proposal-train"]) == contents(finished, ["proposal-train"])
+    assert open_selection(store, name).image_ids.tolist() == open_selection(finished, name).image_ids.tolist()
+    assert len(partial) > 0 and store.files.exists(layout.selection(name))

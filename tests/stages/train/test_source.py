@@ -9,7 +9,7 @@ import pytest
 from pdstore import Catalog, Store, layout, masks
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.files import Files
-from pdstore.selection import Selection, open_selection
+from pdstore.selection import Selection
 from schemas.tables import TABLES
 from schemas.training import TrainSettings
 from stages.plan.inputs import Inputs
@@ -101,25 +101,6 @@ def test_a_selection_is_frozen(copy_store: Callable[..., Store]) -> None:
     run_node(project, "labels")
     assert choose(store).image_ids.tolist() == before
     assert min(choose(store, name="later").image_ids.tolist()) < 8
-
-
-def test_a_refreshed_training_chooses_its_images_again(
-    copy_store: Callable[..., Store], run_all: Callable[..., None], finished: Store, contents: Callable
-) -> None:
-    """A stale training under --refresh starts from its first step, on everything that is committed now."""
-    store = copy_store("proposal-train")
-    crf = store.layer("crf", store.current()["crf"])
-    crf.withdraw(0)
-    fingerprint = store.current()["proposal-train"]
-    name = f"checkpoints-proposal-train-{fingerprint}"
-    run_all(store, ["proposal-train"], allow_partial=True)
-    partial = open_selection(store, name).image_ids.tolist()
-    assert contents(store, ["proposal-train"]) != contents(finished, ["proposal-train"])
-    run_all(store, ["crf"])
-    run_all(store, ["proposal-train"], refresh=True)
-    assert contents(store, ["proposal-train"]) == contents(finished, ["proposal-train"])
-    assert open_selection(store, name).image_ids.tolist() == open_selection(finished, name).image_ids.tolist()
-    assert len(partial) > 0 and store.files.exists(layout.selection(name))
 
 
 def test_nothing_to_train_on_is_refused(copy_store: Callable[..., Store]) -> None:
