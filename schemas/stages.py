@@ -165,15 +165,10 @@ class CrfSettings(Settings):
 class SegmenterTrainSettings(TrainSettings):
     """A small object segmenter that takes the place of published weights."""
 
-    network: NetworkSettings = Field(default_factory=NetworkSettings, description="the network")
-    split: str = Field("train", description="split of the training images")
-
 
 class ProposalTrainSettings(TrainSettings):
     """The class-agnostic part-proposal model."""
 
-    network: NetworkSettings = Field(default_factory=NetworkSettings, description="the network")
-    split: str = Field("train", description="split of the training images")
     min_object_ratio: float = Field(0.01, ge=0, lt=1, description="smallest object area, relative to the image")
     min_part_ratio: float = Field(0.05, ge=0, lt=1, description="a part needs a larger share of its object than this")
 
@@ -181,8 +176,6 @@ class ProposalTrainSettings(TrainSettings):
 class DistillTrainSettings(TrainSettings):
     """The final model, in which the parts of an object class have the same labels in all images."""
 
-    network: NetworkSettings = Field(default_factory=NetworkSettings, description="the network")
-    split: str = Field("train", description="split of the training images")
     parts_per_class: int = Field(8, ge=1, description="clusters per object class, as in ranking.k")
     batch_size: int = Field(32, ge=1, description="images per step")
     min_object_ratio: float = Field(0.001, ge=0, lt=1, description="smallest object area, relative to the image")
@@ -192,8 +185,6 @@ class DistillTrainSettings(TrainSettings):
 class PartTrainSettings(TrainSettings):
     """A part segmenter that learns the names of parts: the supervised baseline."""
 
-    network: NetworkSettings = Field(default_factory=NetworkSettings, description="the network")
-    split: str = Field("train", description="split of the training images")
     shared_names: bool = Field(
         False, description="one class per part name for all object classes; otherwise one per object class and name"
     )

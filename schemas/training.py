@@ -146,6 +146,8 @@ class AugmentSettings(Settings):
 class TrainSettings(Settings):
     """One training. The defaults are the 1K configuration of the paper's authors."""
 
+    network: NetworkSettings = Field(default_factory=NetworkSettings, description="the network")
+    split: str = Field("train", description="split of the training images")
     steps: int = Field(90_000, ge=1, description="optimiser steps")
     batch_size: int = Field(64, ge=1, description="images per step, over all ranks")
     lr: float = Field(1e-5, gt=0, description="learning rate after the warm-up")

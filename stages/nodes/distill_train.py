@@ -32,8 +32,6 @@ def start(settings: DistillTrainSettings, setup: Setup) -> Callable[[Unit], Outp
             unit,
             setup,
             settings,
-            settings.network,
-            settings.split,
             part_choice("labels", settings, labelled=True),
             num_classes=settings.parts_per_class,
             num_objects=len(setup.classes),

@@ -42,8 +42,6 @@ def start(settings: PartTrainSettings, setup: Setup) -> Callable[[Unit], Output]
             unit,
             setup,
             settings,
-            settings.network,
-            settings.split,
             replace(part_choice("parts", settings, labelled=False), label=label),
             num_classes=len(names),
             extra={PART_NAMES: json.dumps(names).encode()},

@@ -19,6 +19,6 @@ def start(settings: ProposalTrainSettings, setup: Setup) -> Callable[[Unit], Out
 
     def run(unit: Unit) -> Output:
         choice = part_choice("parts", settings, labelled=False)
-        return run_training(unit, setup, settings, settings.network, settings.split, choice, num_classes=1)
+        return run_training(unit, setup, settings, choice, num_classes=1)
 
     return run

@@ -33,8 +33,6 @@ def start(settings: SegmenterTrainSettings, setup: Setup) -> Callable[[Unit], Ou
             unit,
             setup,
             settings,
-            settings.network,
-            settings.split,
             Choice("objects", condition, label),
             num_classes=len(names),
             extra={CLASS_NAMES: json.dumps(names).encode()},

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pdstore import Rows
 from pdstore.errors import UsageError
 from schemas.tables import METRICS
-from schemas.training import NetworkSettings, TrainSettings
+from schemas.training import TrainSettings
 from stages.models.network import PartNetwork, build, copy_body
 from stages.models.network_files import load_network, load_weights, network_files
 from stages.train.log import LOG_NAME, read_log
@@ -51,8 +51,6 @@ def run_training(
     unit: Unit,
     setup: Setup,
     settings: TrainSettings,
-    shape: NetworkSettings,
-    split: str,
     choice: Choice,
     *,
     num_classes: int,
@@ -63,7 +61,6 @@ def run_training(
 
     Args:
         setup: has the network of the input ``model``, if the training starts from one.
-        split: split of the images to train on.
         num_classes: number of mask classes.
         num_objects: number of object classes of a class-specific head; 0 for a plain head.
         extra: further files that are committed with the network.
@@ -74,9 +71,9 @@ def run_training(
     """
     place = unit.training
     assert place is not None, "the runner gives every training a place"
-    selection = select(unit, settings, split, choice, place.selection)
+    selection = select(unit, settings, settings.split, choice, place.selection)
     unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {place.folder}")
-    network = build(shape, num_classes, num_objects, settings.seed)
+    network = build(settings.network, num_classes, num_objects, settings.seed)
     if "model" in setup.models:
         _start_from(network, setup.models["model"])
     network = train(

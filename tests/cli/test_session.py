@@ -22,7 +22,7 @@ def test_no_store(pd: Pd, words: tuple[str, ...]) -> None:
 
 def test_a_folder_that_is_not_a_store(pd: Pd, photos: Path) -> None:
     """A folder without store.json is refused with the command that makes a store."""
-    assert_error(pd("--store", photos, "status"), 2, photos, "expected a store, found no store.json", "pd init")
+    assert_error(pd("--store", photos, "status"), 2, photos, "there is no store here (no store.json)", "pd init")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"spec": {}, "overrides": [1]}'])
@@ -30,7 +30,7 @@ def test_a_recorded_pipeline_that_is_broken(pd: Pd, store: Path, text: str) -> N
     """The error names the file, for every verb that reads it."""
     (store / "pipeline.json").write_text(text)
     for words in (("status",), ("run",), ("config", "show")):
-        assert_error(pd(*words), 1, store / "pipeline.json", "expected what this program writes there", "a copy")
+        assert_error(pd(*words), 1, store / "pipeline.json", "not a record that this program wrote", "a copy")
 
 
 def test_the_named_store_wins(

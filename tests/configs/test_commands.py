@@ -61,7 +61,7 @@ def test_the_first_commands_work_until_weights_are_missing(
         code, _, err = pd("--store", "parts", "stage", "run", node)
         lines = [line for line in err.splitlines() if "rror" in line or "expected" in line]
         assert code == 1 and len(lines) == 1
-        assert f"{node}.{setting} = weights/" in err and f"set another: {node}.{setting}=PATH" in err
+        assert f"{node}.{setting} = weights/" in err and f"set another path: {node}.{setting}=PATH" in err
 
 
 def test_a_file_in_another_place_is_named_at_init(pd: Pd, imagenet: Path) -> None:

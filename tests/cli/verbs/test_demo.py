@@ -37,8 +37,8 @@ def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:
     """Another number of images, another seed and a misspelt setting are usage errors; other settings are stale ones."""
     before = committed(demo)
     for code, words, message in (
-        (2, ("--images", "30"), "expected a demo store of 30 images, found one of 12. Leave --images out"),
-        (2, ("--seed", "1"), "expected a demo store of seed 1, found one of seed 0. Its own: --seed 0"),
+        (2, ("--images", "30"), "the demo here has 12 images, not 30. Leave --images out"),
+        (2, ("--seed", "1"), "the demo here has seed 0, not 1. Use its seed: --seed 0"),
         (2, ("grouping.kk=9",), "grouping.kk: unknown setting. Did you mean 'k'?"),
         (2, ("groping.k=9",), "Did you mean 'grouping'?"),
         (3, ("grouping.k=9", "crf.gt_prob=0.7"), f"pd --store {demo} run grouping.k=9 crf.gt_prob=0.7 --new-layer"),
@@ -53,10 +53,14 @@ def test_the_store_is_that_of_the_demo_or_of_pd(
 ) -> None:
     """pd demo --store wins over pd --store, and that over PD_STORE; a store that is not a demo is never written to."""
     before = committed(store)
-    assert_error(pd("demo"), 2, f"{store}: expected a demo store, found a store of other images. Choose another folder")
-    assert_error(pd("--store", demo, "demo", "--images", "30"), 2, f"{demo}: expected a demo store of 30 images")
+    assert_error(
+        pd("demo"),
+        2,
+        f"{store}: the store here is not a demo: its images were not drawn by pd demo. Choose another folder",
+    )
+    assert_error(pd("--store", demo, "demo", "--images", "30"), 2, f"{demo}: the demo here has 12 images")
     result = pd("--store", tmp_path, "demo", "--store", demo, "--images", "30")
-    assert_error(result, 2, f"{demo}: expected a demo store of 30 images")
+    assert_error(result, 2, f"{demo}: the demo here has 12 images")
     monkeypatch.setenv("PD_STORE", str(demo))
-    assert_error(pd("demo", "--images", "30"), 2, f"{demo}: expected a demo store of 30 images")
+    assert_error(pd("demo", "--images", "30"), 2, f"{demo}: the demo here has 12 images")
     assert committed(store) == before and list(Path.cwd().iterdir()) == []

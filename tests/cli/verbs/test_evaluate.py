@@ -183,4 +183,7 @@ def test_splits_without_truth_are_an_error(pd: Pd, made: Path) -> None:
     for splits in (["vote_split=test"], ["vote_split=train", "test_split=test"]):
         result = pd("eval", "detic", *(f"eval-detic.{split}" for split in splits))
         assert result.code == 2 and splits[-1].split("=")[0] in result.err
-        assert "expected images of split 'test'" in result.err and "protocol=reference" in result.err
+        assert (
+            "no image of split 'test' has ground truth of its class" in result.err
+            and "protocol=reference" in result.err
+        )

@@ -46,7 +46,7 @@ def test_an_empty_image_folder(pd: Pd, tmp_path: Path) -> None:
     """The error lists the file name endings of images."""
     (tmp_path / "empty").mkdir()
     result = pd("init", tmp_path / "s", "--images", tmp_path / "empty")
-    assert_error(result, 2, "expected images, found none", tmp_path / "empty", ".jpeg")
+    assert_error(result, 2, "there are no images here", tmp_path / "empty", ".jpeg")
     assert not (tmp_path / "s").exists()
 
 
@@ -54,7 +54,7 @@ def test_an_imagenet_tree_without_labels(pd: Pd, tmp_path: Path) -> None:
     """The error shows what a line of labels.txt looks like."""
     draw(tmp_path / "net" / "train" / "n02958343" / "a.JPEG", 0)
     result = pd("init", tmp_path / "s", "--images", tmp_path / "net")
-    assert_error(result, 2, "labels.txt", "found none", tmp_path / "net", "n02958343,car")
+    assert_error(result, 2, "there is no labels.txt here", tmp_path / "net", "n02958343,car")
 
 
 def test_a_class_folder_that_labels_does_not_name(pd: Pd, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_class_folder_that_labels_does_not_name(pd: Pd, tmp_path: Path) -> Non
         draw(tmp_path / "net" / "train" / wnid / "a.JPEG", 0)
     (tmp_path / "net" / "labels.txt").write_text("n02958343,car\n")
     result = pd("init", tmp_path / "s", "--images", tmp_path / "net")
-    assert_error(result, 2, "no line for ['n01503061']", "labels.txt", "Add a line 'n01503061,name'")
+    assert_error(result, 2, "labels.txt", "no line for the class folders ['n01503061']", "the line 'n01503061,name'")
 
 
 @pytest.mark.parametrize("key", ["../outside.png", "/etc/outside.png", "cat/../../outside.png"])
@@ -98,21 +98,26 @@ def test_a_store_that_exists(pd: Pd, store: Path, photos: Path) -> None:
     """The error offers another folder and --add; the store stays as it was."""
     before = committed(store)
     result = pd("init", store, "--images", photos)
-    assert_error(result, 2, "expected no store, found one that is already there", store, "--add")
+    assert_error(result, 2, "a store already exists here", store, "--add")
     assert committed(store) == before
 
 
 def test_an_unknown_preset(pd: Pd, photos: Path, tmp_path: Path) -> None:
     """The error names the nearest one."""
     result = pd("init", tmp_path / "s", "--images", photos, "--preset", "no_weight")
-    assert_error(result, 2, "expected a preset, found 'no_weight'", "Did you mean 'no_weights'?")
+    assert_error(result, 2, "there is no preset 'no_weight'", "Did you mean 'no_weights'?")
 
 
 def test_new_images_of_a_new_class(pd: Pd, store: Path, photos: Path) -> None:
     """The vocabulary of a store is fixed."""
     before = committed(store)
     draw(photos / "horse" / "0.png", 0)
-    assert_error(pd("init", store, "--images", photos, "--add"), 2, "new ones: ['horse']", "make a new store")
+    assert_error(
+        pd("init", store, "--images", photos, "--add"),
+        2,
+        "these classes are not in the store's vocabulary: ['horse']",
+        "Create a new store",
+    )
     assert committed(store) == before
 
 

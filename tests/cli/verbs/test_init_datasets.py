@@ -196,7 +196,7 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
         (["--dataset", "cityscapes_part_val"], "there are no images leftImg8bit/val/<city>/*_leftImg8bit.png here"),
         (["--dataset", "pascal_part", "--list", "x"], "expected --dataset or --list, found both"),
         (["--dataset", "pascal_part", "--add"], "--add takes only --images, --list and --classes, found pascal_part"),
-        (["--classes", "none.txt"], "expected a file of classes, found none"),
+        (["--classes", "none.txt"], "there is no such file of classes"),
     ],
 )
 def test_what_is_wrong_at_init_is_one_error(

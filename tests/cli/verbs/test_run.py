@@ -47,7 +47,7 @@ def test_an_unknown_node(pd: Pd, store: Path) -> None:
         ("run", "groping.k=3"),
         ("config", "show", "groping"),
     ):
-        assert_error(pd(*words), 2, "a node of the pipeline", "'groping'", "Did you mean 'grouping'?")
+        assert_error(pd(*words), 2, "the pipeline has no node 'groping'", "Did you mean 'grouping'?")
 
 
 def test_an_unknown_setting(pd: Pd, store: Path) -> None:
@@ -105,6 +105,6 @@ def test_a_full_disk(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     with monkeypatch.context() as patched:
         patched.setattr("pdstore.files._write_synced", full)
-        assert_error(pd("run", "ingest"), 1, "expected room to write, found no space left", "Free some space")
+        assert_error(pd("run", "ingest"), 1, "the disk is full: there is no space left", "Free some space")
     assert committed(store) == before
     assert pd("run", "ingest").code == 0 and pd("verify").code == 0

@@ -10,16 +10,7 @@ from pdstore.errors import InputMissing, UsageError
 from schemas.stages import EvalSettings
 from schemas.tables import LABELS, METRICS, OBJECTS, PARTS, PROPOSALS
 from stages.nodes import evaluate
-
-SIZE = 12
-BLANK = np.zeros((SIZE, SIZE, 3), np.uint8)
-
-
-def rows_of(first: int, last: int) -> np.ndarray:
-    mask = np.zeros((SIZE, SIZE), bool)
-    mask[first:last] = True
-    return mask
-
+from tests.stages.nodes.records import BLANK, SIZE, rows_of
 
 HEAD, TAIL = rows_of(0, 4), rows_of(4, 9)
 

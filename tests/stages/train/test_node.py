@@ -23,7 +23,7 @@ from stages.unit import Control, Output, Setup, Unit
 from tests.stages.train.squares import SETTINGS, SMALL
 
 TRAINING = "distill-train"
-QUICK = SETTINGS.model_copy(update={"steps": 3, "batch_size": 2, "min_score": 0.0})
+QUICK = SETTINGS.model_copy(update={"steps": 3, "batch_size": 2, "min_score": 0.0, "network": SMALL})
 
 
 def unit_of(store: Store, **control: Any) -> Unit:
@@ -36,7 +36,7 @@ def unit_of(store: Store, **control: Any) -> Unit:
 def run(unit: Unit, settings: TrainSettings = QUICK, models: dict[str, Path] | None = None) -> Output:
     setup = Setup(classes=(), models=models or {}, files={})
     choice = part_choice("labels", settings, labelled=True)
-    return run_training(unit, setup, settings, SMALL, "train", choice, num_classes=8, num_objects=6, extra={"x": b"y"})
+    return run_training(unit, setup, settings, choice, num_classes=8, num_objects=6, extra={"x": b"y"})
 
 
 @pytest.mark.parametrize(
