@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import cli
 from cli.options import Request
 from pdstore import Store
 from pdstore.errors import UsageError
 
 __all__ = ["devices_for", "worker_command"]
+
+PROGRAM = Path(cli.__file__).with_name("__main__.py")
 
 
 def worker_command(store: Store, node: str, request: Request, overrides: Sequence[str]) -> list[str]:
@@ -25,7 +29,7 @@ def worker_command(store: Store, node: str, request: Request, overrides: Sequenc
     if options.limit:
         flags += ["--limit", str(options.limit)]
     flags += ["--retries", str(options.retries), "--max-error-rate", str(options.max_error_rate)]
-    return [sys.executable, "-m", "cli", "--store", url, "stage", "run", node, *flags, *overrides]
+    return [sys.executable, "-P", str(PROGRAM), "--store", url, "stage", "run", node, *flags, *overrides]
 
 
 def devices_for(gpus: int) -> list[str]:

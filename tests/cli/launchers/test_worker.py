@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import cast
@@ -31,7 +33,8 @@ def test_a_worker_gets_the_options_of_the_launcher(store: Path, options: RunOpti
     """The words of the command are parsed back into the same options, node and overrides, without a launcher."""
     request = Request(options, Launch(workers=4))
     words = worker_command(Store(str(store)), "crf", request, ["crf.gt_prob=0.8", "crf.iterations=1"])
-    assert words[:7] == [sys.executable, "-m", "cli", "--store", str(store), "stage", "run"]
+    assert words[:2] == [sys.executable, "-P"] and Path(words[2]).is_file()
+    assert words[3:7] == ["--store", str(store), "stage", "run"]
     stage_run = cast(click.Group, command).commands["run"]
     values = stage_run.make_context("run", words[7:]).params
     assert (values["node"], values["overrides"]) == ("crf", ("crf.gt_prob=0.8", "crf.iterations=1"))
@@ -54,3 +57,27 @@ def test_too_few_gpus(pd: Pd, store: Path) -> None:
     """The error says how many GPUs were requested and what to do."""
     result = pd("stage", "run", "ingest", "--gpus", "99")
     assert result.code == 2 and "expected 99 GPUs" in result.err and "Use --" in result.err
+
+
+@pytest.mark.parametrize("place", ["current folder", "PYTHONPATH"])
+def test_a_worker_runs_our_packages(
+    pd: Pd, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A user's own ``cli.py``, ``stages/`` and ``configs/`` are not run in their place, by none of the launchers."""
+    mine = tmp_path / "mine"
+    for name in ("cli.py", "stages/__init__.py", "configs/__init__.py", "schemas.py"):
+        (mine / name).parent.mkdir(parents=True, exist_ok=True)
+        (mine / name).write_text("raise SystemExit('the package of the user was run')\n")
+    monkeypatch.delenv("PYTHONPATH")
+    if place == "PYTHONPATH":
+        monkeypatch.setenv("PYTHONPATH", str(mine))
+    else:
+        monkeypatch.chdir(mine)
+    assert pd("stage", "run", "ingest", "--workers", "2").code == 0
+    assert json.loads(pd("status", "--json").out)["nodes"]["ingest"]["state"] == "done"
+    script = subprocess.run(
+        worker_command(Store(str(store)), "detic", Request(RunOptions(shard=Shard(1, 1)), Launch()), []),
+        capture_output=True,
+        text=True,
+    )
+    assert script.returncode == 0, script.stderr
