@@ -67,9 +67,10 @@ def unit_length(points: npt.ArrayLike, axis: int = -1) -> Floats:
 
 def _too_few(k: int, data: Floats) -> TooFewPoints:
     distinct = len(np.unique(data, axis=0))
+    # The text is stored in rows of errors: other words would be another content of the unit.
     return TooFewPoints(
-        f"{k} clusters need at least {k} distinct points, found {distinct} distinct of {len(data)}",
-        fix="Reduce the number of clusters, or relax the thresholds that leave so few points",
+        f"expected at least {k} distinct points for {k} clusters, found {distinct} distinct of {len(data)}",
+        fix="Ask for fewer clusters, or loosen the thresholds that leave so few points",
     )
 
 

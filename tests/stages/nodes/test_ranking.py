@@ -54,7 +54,7 @@ def test_a_class_with_too_few_segments_is_an_error_row(bench, many) -> None:
     unit = bench.unit(**many[0])
     ranking.start(RankingSettings(k=3), bench.setup())(unit)
     assert [(f["image_id"], f["subject"], f["reason"]) for f in unit.faults] == [(-1, "dog", "too_few_points")]
-    assert "3 clusters need at least 3 distinct points" in unit.faults[0]["detail"]
+    assert "expected at least 3 distinct points for 3 clusters" in unit.faults[0]["detail"]
 
 
 def test_one_class_is_in_memory_at_a_time(bench, many, monkeypatch: pytest.MonkeyPatch) -> None:
