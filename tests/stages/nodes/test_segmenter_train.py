@@ -34,5 +34,5 @@ def test_there_is_a_class_for_each_name_of_the_masks(bench: Any) -> None:
 
 def test_small_objects_are_not_learned(bench: Any) -> None:
     """An object must cover more than ``min_object_ratio`` of the image; without any such object nothing is trained."""
-    with pytest.raises(InputMissing, match="images to train on, found none"):
+    with pytest.raises(InputMissing, match="the split 'train' has no images to train on"):
         train(bench, thing(0, rows_of(0, 1)), min_object_ratio=0.1)

@@ -120,7 +120,7 @@ def test_workers_of_a_training_are_ranks_and_stop_together(copy_store: Callable[
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 75 and "Traceback" not in err and "Run the same command again to go on" in err
+    assert process.returncode == 75 and "Traceback" not in err and "Run the same command again to continue" in err
     folder = max(log.iterdir(), key=lambda path: path.stat().st_mtime)
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["step"]
     assert (folder / "checkpoints" / f"step_{last:08d}.pt").exists()
