@@ -67,6 +67,8 @@ def signalled(name, package=None):
     return load(name, package)
 
 importlib.import_module = signalled
+import pytest
+
 from cli.main import main
 main()
 """
