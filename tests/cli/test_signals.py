@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 
 class TestSignals:
     def test_ctrl_c_once_stops_after_the_batch(self, store: Path) -> None:
