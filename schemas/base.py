@@ -19,7 +19,9 @@ _NOT_IDENTITY = {"operational", "file"}
 class Settings(BaseModel):
     """Frozen settings. Fields that change no result are declared with :func:`operational`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), serialize_by_alias=True, allow_inf_nan=False
+    )
 
     def identity(self) -> dict[str, Any]:
         """The settings that change results, as JSON values: the part that enters the fingerprint."""

@@ -41,7 +41,7 @@ class PipelineSpec(Settings):
     """A whole pipeline: a preset or a user's own file."""
 
     description: str = Field("", description="what the pipeline is for")
-    block_size: int = Field(1024, ge=1, description="images per block; fixed when the store is made")
+    block_size: int = Field(1024, ge=1, le=1_048_576, description="images per block; fixed when the store is made")
     seed: int = Field(0, ge=0, description="seed of the order of images; fixed when the store is made")
     nodes: dict[NodeName, NodeSpec] = Field(min_length=1, description="name -> node")
 

@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 Metric = Literal["dot", "l2"]
+SEED_MAX = 2**32 - 1
+"""scikit-learn takes no larger seed."""
+SIDE_MAX = 32_768
+"""Largest long side, in pixels: above it a single picture no longer fits into memory."""
 HUMAN_WORDS = ("human", "man", "woman", "toddler", "person")
 
 
@@ -114,10 +118,13 @@ class DeticSettings(Settings):
         "max-gt-label", description="objects of the image's class (of any class if there are none), or people only"
     )
     words: tuple[str, ...] = Field(HUMAN_WORDS, description="human-only: the words for people")
-    max_objects: int = Field(10, ge=1, description="most objects per image, best first")
+    max_objects: int = Field(10, ge=1, le=10_000, description="most objects per image, best first")
     min_score: float = Field(0.0, ge=0, le=1, description="an object needs a higher score than this")
     long_side: int = Field(
-        640, ge=0, description="images are resized to this long side for the network, in pixels; 0 keeps their size"
+        640,
+        ge=0,
+        le=SIDE_MAX,
+        description="images are resized to this long side for the network, in pixels; 0 is off",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
@@ -132,34 +139,43 @@ class GroupingSettings(Settings):
     out_features: tuple[str, ...] = Field(
         (), description="auto: stages of the backbone whose maps are joined, such as stage12; unless set, the last"
     )
-    k: int = Field(4, ge=2, description="segments per object")
-    n_init: int = Field(1, ge=1, description="number of k-means starts; the best is kept")
+    k: int = Field(4, ge=2, le=1000, description="segments per object")
+    n_init: int = Field(1, ge=1, le=1000, description="number of k-means starts; the best is kept")
     metric: Metric = Field("dot", description="how a pixel chooses its centroid")
     normalize: bool = Field(False, description="scale features to unit length before k-means, each map separately")
     maps: tuple[Annotated[int, Field(ge=0, le=3)], ...] = Field(
         (0, 1), min_length=1, description="backbone: maps that are joined, finest first; 1 is res3"
     )
-    input_scale: float = Field(1.0, gt=0, description="images are resized by this factor before the network")
+    input_scale: float = Field(1.0, gt=0, le=16, description="images are resized by this factor before the network")
     stride: int = Field(4, ge=1, description="pixels: image pixels per feature cell, along each side")
-    seed: int = Field(0, ge=0, description="seed of k-means")
+    seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
     objects_per_image: int = Field(1, ge=1, description="number of objects per image that are grouped, best first")
     long_side: int = Field(
-        640, ge=0, description="images are resized to this long side for the network, in pixels; 0 keeps their size"
+        640,
+        ge=0,
+        le=SIDE_MAX,
+        description="images are resized to this long side for the network, in pixels; 0 is off",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 
 class CrfSettings(Settings):
-    """Dense CRF on the part labels; background is a label like any other."""
+    """Dense CRF on the part labels; background is a label like any other.
+
+    The bounds are those of pydensecrf, which is C++ and checks nothing: a width of 1e-6 ends the process. At 0.01 no
+    pixel reaches another one, so a smaller width would change no result.
+    """
 
     gt_prob: float = Field(0.7, gt=0, lt=1, description="trust in the labels")
-    gaussian_sxy: float = Field(3.0, gt=0, description="smoothness kernel: width in pixels")
-    gaussian_compat: float = Field(3.0, ge=0, description="smoothness kernel: weight")
-    bilateral_sxy: float = Field(20.0, gt=0, description="appearance kernel: width in pixels")
-    bilateral_srgb: float = Field(13.0, gt=0, description="appearance kernel: width in grey levels")
-    bilateral_compat: float = Field(10.0, ge=0, description="appearance kernel: weight")
-    iterations: int = Field(10, ge=1, description="mean-field iterations")
-    long_side: int = Field(640, ge=0, description="images are resized to this long side first, in pixels; 0 is off")
+    gaussian_sxy: float = Field(3.0, ge=0.01, le=1e6, description="smoothness kernel: width in pixels")
+    gaussian_compat: float = Field(3.0, ge=0, le=1e6, description="smoothness kernel: weight")
+    bilateral_sxy: float = Field(20.0, ge=0.01, le=1e6, description="appearance kernel: width in pixels")
+    bilateral_srgb: float = Field(13.0, ge=0.01, le=1e6, description="appearance kernel: width in grey levels")
+    bilateral_compat: float = Field(10.0, ge=0, le=1e6, description="appearance kernel: weight")
+    iterations: int = Field(10, ge=1, le=10_000, description="mean-field iterations")
+    long_side: int = Field(
+        640, ge=0, le=8192, description="images are resized to this long side first, in pixels; 0 is off"
+    )
 
 
 class SegmenterTrainSettings(TrainSettings):
@@ -196,9 +212,12 @@ class ProposalsSettings(Settings):
     """All queries of the proposal model above a score floor."""
 
     min_score: float = Field(0.05, ge=0, le=1, description="a proposal needs a higher score than this")
-    max_proposals: int = Field(200, ge=1, description="most proposals per image, best first")
+    max_proposals: int = Field(200, ge=1, le=100_000, description="most proposals per image, best first")
     long_side: int = Field(
-        640, ge=0, description="images are resized to this long side for the network, in pixels; 0 keeps their size"
+        640,
+        ge=0,
+        le=SIDE_MAX,
+        description="images are resized to this long side for the network, in pixels; 0 is off",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
@@ -206,8 +225,8 @@ class ProposalsSettings(Settings):
 class RankingSettings(Settings):
     """k-means over the segments of each object class."""
 
-    k: int = Field(8, ge=2, description="clusters per object class")
-    n_init: int = Field(1, ge=1, description="number of k-means starts; the best is kept")
+    k: int = Field(8, ge=2, le=10_000, description="clusters per object class")
+    n_init: int = Field(1, ge=1, le=1000, description="number of k-means starts; the best is kept")
     metric: Metric = Field("dot", description="how a segment chooses its cluster")
     normalize: bool = Field(False, description="scale features to unit length")
     min_score: float = Field(0.7, ge=0, le=1, description="a segment needs a higher score than this")
@@ -215,7 +234,7 @@ class RankingSettings(Settings):
     min_inside: float = Field(0.0, ge=0, le=1, description="at least this share of a segment must lie on its object")
     unique_pixels: bool = Field(True, description="assign each pixel to its best segment before clustering")
     split: str = Field("train", description="split of the images that are clustered; all images if empty")
-    seed: int = Field(0, ge=0, description="seed of k-means")
+    seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
 
 
 class LabelsSettings(Settings):
@@ -223,7 +242,7 @@ class LabelsSettings(Settings):
 
     metric: Metric = Field("dot", description="as in ranking")
     normalize: bool = Field(False, description="as in ranking")
-    top: int = Field(200, ge=1, description="most (segment, cluster) pairs per object, best first")
+    top: int = Field(200, ge=1, le=1_000_000, description="most (segment, cluster) pairs per object, best first")
     min_score: float = Field(0.0, ge=0, le=1, description="a label needs a higher score than this")
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a label covers more than this share of its object")
     unique_pixels: bool = Field(True, description="give each pixel at most one label")
@@ -246,7 +265,10 @@ class PredictSettings(Settings):
         "needed if they are not the classes of the store",
     )
     long_side: int = Field(
-        640, ge=0, description="images are resized to this long side for the network, in pixels; 0 keeps their size"
+        640,
+        ge=0,
+        le=SIDE_MAX,
+        description="images are resized to this long side for the network, in pixels; 0 is off",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
@@ -262,5 +284,7 @@ class EvalSettings(Settings):
     reference_splits: tuple[str, ...] = Field(
         (), description="reference: splits of the images that vote and are scored; unless set, all images"
     )
-    ar_limits: tuple[int, ...] = Field((1, 10, 20, 50, 100, 200), description="AR: numbers of proposals per image")
-    processes: int = operational(1, ge=1, description="processes that share the blocks")
+    ar_limits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (1, 10, 20, 50, 100, 200), description="AR: numbers of proposals per image"
+    )
+    processes: int = operational(1, ge=1, le=1024, description="processes that share the blocks")

@@ -80,7 +80,7 @@ class NetworkSettings(Settings):
     decoder_layers: int = Field(2, ge=1, description="masked attention layers of the query decoder")
     num_queries: int = Field(12, ge=1, description="masks that are proposed per image")
     normalize_queries: bool = Field(False, description="scale mask embeddings to unit length before the mask product")
-    input_scale: float = Field(1.0, gt=0, description="images are resized by this factor before the network")
+    input_scale: float = Field(1.0, gt=0, le=16, description="images are resized by this factor before the network")
 
     @model_validator(mode="before")
     @classmethod
@@ -127,11 +127,13 @@ class NetworkSettings(Settings):
 class AugmentSettings(Settings):
     """Random changes to a training image. Flip, crop, scale, rotation and shift are one affine map."""
 
-    size_px: int = Field(640, ge=32, multiple_of=32, description="side of the square that the network sees")
+    size_px: int = Field(640, ge=32, le=8192, multiple_of=32, description="side of the square that the network sees")
     flip_ratio: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored left to right")
-    crop_min_ratio: float = Field(0.9, gt=0, le=1, description="smallest relative side of the random window; 1 is off")
-    scale_min: float = Field(0.1, gt=0, description="smallest ratio of the window's long side to the square")
-    scale_max: float = Field(2.0, gt=0, description="largest such ratio")
+    crop_min_ratio: float = Field(
+        0.9, ge=0.001, le=1, description="smallest relative side of a random window; 1 is off"
+    )
+    scale_min: float = Field(0.1, ge=0.001, description="smallest ratio of the window's long side to the square")
+    scale_max: float = Field(2.0, gt=0, le=1000, description="largest such ratio")
     rotation_rad: float = Field(0.0, ge=0, description="largest rotation in either direction, in radians")
     shift_ratio: float = Field(0.0, ge=0, lt=1, description="largest shift, relative to the square")
     colour: float = Field(0.0, ge=0, lt=1, description="strength of brightness, contrast, saturation and colour cast")
@@ -159,8 +161,8 @@ class TrainSettings(Settings):
     clip: float = Field(0.01, gt=0, description="largest gradient norm of the full model; larger gradients are clipped")
     ema_decay: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights; 0 uses the last weights")
     ema_start_ratio: float = Field(0.5, ge=0, lt=1, description="share of the steps after which averaging starts")
-    num_points: int = Field(12_544, ge=1, description="points at which mask losses are taken")
-    oversample_ratio: float = Field(3.0, ge=1, description="points drawn per point that is kept")
+    num_points: int = Field(12_544, ge=1, le=10_000_000, description="points at which mask losses are taken")
+    oversample_ratio: float = Field(3.0, ge=1, le=100, description="points drawn per point that is kept")
     importance_ratio: float = Field(0.75, ge=0, le=1, description="share of points taken where the mask is uncertain")
     class_weight: float = Field(2.0, ge=0, description="weight of the class loss")
     mask_weight: float = Field(5.0, ge=0, description="weight of the mask cross-entropy")
@@ -169,14 +171,16 @@ class TrainSettings(Settings):
     backbone_lr_ratio: float = Field(0.1, ge=0, description="learning rate of the backbone, relative to lr")
     freeze: tuple[str, ...] = Field((), description="parameters whose names contain one of these words are not trained")
     amp: bool = Field(False, description="bfloat16 in the network if the GPU supports it, else float32")
-    seed: int = Field(0, ge=0, description="seed of initial weights, sample order, augmentation and points")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of weights, sample order, augmentation and points")
     window: int = Field(8, ge=1, description="blocks whose images are shuffled together")
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="smallest object area, relative to the image")
     min_part_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of its object than this")
     min_score: float = Field(0.0, ge=0, le=1, description="a part needs a higher score than this")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
-    threads: int = operational(0, ge=0, description="CPU threads, 0 is torch's default; set it for bit-exact resume")
-    loader_threads: int = operational(4, ge=1, description="threads per rank that decode and augment images")
+    threads: int = operational(
+        0, ge=0, le=1024, description="CPU threads; 0 is torch's choice; set it for exact resume"
+    )
+    loader_threads: int = operational(4, ge=1, le=1024, description="threads per rank that decode and augment images")
     accumulate: int = operational(1, ge=1, description="number of pieces in which a rank computes its share of a batch")
     checkpoint_activations: bool = operational(False, description="recompute activations instead of keeping them")
     compile: bool = operational(False, description="torch.compile the network")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
@@ -15,8 +16,10 @@ from pdstore.errors import StorageFailure
 from pdstore.files import Files
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
 
-__all__ = ["MISSING_FILE", "Block", "read_image"]
+__all__ = ["CHANGED", "MISSING_FILE", "Block", "check_unchanged", "read_image"]
 
+CHANGED = "changed"
+"""Reason in ``errors`` for an image whose file was replaced after it was ingested."""
 MISSING_FILE = "missing_file"
 """Reason in ``errors`` for an image whose file does not exist."""
 
@@ -101,18 +104,35 @@ class Block:
         yield from waiting.values()
 
     def loader(self) -> Callable[[int], Picture]:
-        """A function image_id -> picture that reads the packed files or the image folder and raises ImageFault."""
+        """A function image_id -> picture that reads the packed files or the image folder and raises ImageFault.
+
+        A file that is no longer the one that was ingested is a fault: masks that fit the old picture do not fit it.
+        """
         layer = self._owner.layers["images"][0]
         is_packed = layer.info.identity.settings.get("copy", False)
         encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed else None
-        position = {image_id: row for row, image_id in enumerate(self.keys)}
+        position, rows = {image_id: row for row, image_id in enumerate(self.keys)}, self.image_rows
+        digests, heights, widths = (rows[name].tolist() for name in ("sha256", "height", "width"))
 
         def load(image_id: int) -> Picture:
+            row = position[image_id]
             if encoded is not None:
-                return decode(encoded[position[image_id]])
-            return decode(read_image(self._owner.images, self.keys[image_id]))
+                return decode(encoded[row])
+            data = read_image(self._owner.images, self.keys[image_id])
+            check_unchanged(data, digests[row])
+            picture = decode(data)
+            if picture.pixels.shape[:2] != (heights[row], widths[row]):
+                found = f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
+                raise ImageFault(CHANGED, f"the image had {widths[row]}x{heights[row]} pixels at ingest, now {found}")
+            return picture
 
         return load
+
+
+def check_unchanged(data: bytes, sha256: str) -> None:
+    """Raises ImageFault if an image file's bytes are not those that were ingested; no digest matches everything."""
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise ImageFault(CHANGED, f"the file is another one than at ingest (now {len(data)} bytes)")
 
 
 def read_image(images: Files, key: str) -> bytes:

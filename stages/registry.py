@@ -104,6 +104,7 @@ STAGES: dict[str, Stage] = {
             settings=settings.IngestSettings,
             output=tables.IMAGES,
             entry="stages.nodes.ingest",
+            version=2,
             reads_listing=True,
         ),
         Stage(

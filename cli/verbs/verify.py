@@ -1,4 +1,4 @@
-"""``pd verify``: compare every committed file with its manifest."""
+"""``pd verify``: compare every committed file with its manifest, or every image file with what was ingested."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import asdict
 import click
 
 from cli.output import print_json, print_table, say
-from cli.session import open_store
+from cli.session import open_project, open_store
 from pdstore.errors import CorruptData, UsageError, nearest
 from pdstore.verify import Damage, repair, verify
+from stages.block import CHANGED
+from stages.plan.changed_images import changed_images, image_nodes
 
 __all__ = ["command"]
 
@@ -17,17 +19,25 @@ __all__ = ["command"]
 @click.command("verify")
 @click.argument("node", required=False)
 @click.option("--repair", "is_repair", is_flag=True, help="Withdraw damaged units, so that they are recomputed.")
+@click.option("--images", "is_images", is_flag=True, help="Compare the image files with what was ingested, instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(node: str | None, is_repair: bool, as_json: bool) -> None:
+def command(node: str | None, is_repair: bool, is_images: bool, as_json: bool) -> None:
     """Read every committed file and compare its size and checksum with what was committed.
 
     The next pd run recomputes the units that --repair withdraws; their damaged files are kept until pd gc deletes them.
+
+    With --images, the files of the image folder are read instead, and compared with the sha256 of the time of ingest;
+    --repair then has the blocks of those that were replaced ingested again. Files that are gone are only listed.
 
     \b
     Examples:
       pd verify
       pd verify grouping --repair
+      pd verify --images
     """
+    if is_images:
+        _verify_images(node, is_repair, as_json)
+        return
     store = open_store()
     if node and node not in store.nodes():
         fix = nearest(node, store.nodes()) if store.nodes() else "Nothing has run yet; start with: pd run"
@@ -45,6 +55,34 @@ def command(node: str | None, is_repair: bool, as_json: bool) -> None:
     elif damage:
         print_table(("node", "layer", "unit", "file", "problem"), [_row(item) for item in damage])
     _conclude(units, damage, is_repair)
+
+
+def _verify_images(name: str | None, is_repair: bool, as_json: bool) -> None:
+    project = open_project()
+    known = image_nodes(project)
+    if name and name not in known:
+        raise UsageError(f"{name!r} is no node that reads the image folder", "--images", nearest(name, known))
+    count, damage = 0, []
+    for node in [name] if name else known:
+        for item in changed_images(project, node):
+            count += 1
+            damage += [item] if item is not None else []
+    replaced = {(d.node, d.unit): d for d in damage if d.problem.startswith(CHANGED)} if is_repair else {}
+    for item in replaced.values():
+        project.store.layer(item.node, item.fingerprint).withdraw(item.unit)
+    if as_json:
+        print_json({"images": count, "damage": [asdict(item) for item in damage], "repaired": is_repair})
+    elif damage:
+        columns = ("node", "unit", "image", "problem")
+        print_table(columns, [(d.node, d.unit, d.file, d.problem) for d in damage])
+    if not damage:
+        say(f"{count} images are as they were ingested.")
+        return
+    if replaced:
+        say(f"Blocks withdrawn: {len(replaced)}. Ingest them again with: pd run; what read them: pd run --refresh")
+    if not is_repair or any(not d.problem.startswith(CHANGED) for d in damage):
+        fix = "Bring the old files back, or take the new ones: pd verify --images --repair"
+        raise CorruptData(f"{len(damage)} of {count} images are not as they were ingested", project.source.root, fix)
 
 
 def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:

@@ -24,8 +24,9 @@ __all__ = ["command"]
 def command() -> None:
     """Check whether published weights fit, and convert them to safetensors.
 
-    A source is an official Mask2Former or original PartDistillation file (.pkl, .pth), a folder that transformers'
-    save_pretrained or this program wrote, or a name on the Hugging Face hub. Pickles are read without running them.
+    A source is an official Mask2Former or original PartDistillation file (.pkl, .pth, .safetensors), a folder that
+    transformers' save_pretrained or this program wrote, or org/name@revision on the Hugging Face hub. Pickles are read
+    without running them.
 
     \b
     Examples:

@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pdstore.errors import UsageError
 from stages.kernels.resize import resize_bilinear
 
 __all__ = ["dense_crf", "masks_of_labels", "paint", "smooth"]
+
+_CELLS = 1e7
+"""Most kernel widths along an image. Beyond, pydensecrf's float32 positions run together, and then it crashes."""
+_CORNERS = 6
+"""Corners of a cell in (x, y, red, green, blue), each of which pydensecrf stores for each pixel."""
+_INT_MAX = 2**31 - 1
 
 Labels = npt.NDArray[np.int16]
 Bytes = npt.NDArray[np.uint8]
@@ -50,12 +57,14 @@ def dense_crf(
 
     Raises:
         ValueError: if the shapes differ, the image has no pixels, or a label is outside 0..num_labels − 1.
+        UsageError: if the image is larger than the library can compute: it would end the process instead.
     """
     _check(image, labels, num_labels)
     height, width = labels.shape
     if num_labels == 1:
         return np.zeros((height, width), np.int16)
     scaled_image, scaled_labels = _scaled(image, labels, long_side)
+    _check_size(scaled_labels.shape, num_labels, min(gaussian_sxy, bilateral_sxy), bilateral_srgb)
     probability = _infer(
         scaled_image,
         scaled_labels,
@@ -102,6 +111,16 @@ def _check(image: Bytes, labels: npt.NDArray[np.integer], num_labels: int) -> No
         raise ValueError("the image has no pixels, so there are no labels to refine")
     if labels.min() < 0 or labels.max() >= num_labels:
         raise ValueError(f"labels must be 0..{num_labels - 1}, got {labels.min()}..{labels.max()}")
+
+
+def _check_size(shape: tuple[int, ...], num_labels: int, width_px: float, width_grey: float) -> None:
+    fix = "Let the image be scaled down, such as with long_side=640, or choose wider kernels"
+    if not (max(shape) <= _CELLS * width_px and _CELLS * width_grey >= 255):
+        problem = f"a CRF with kernels of {width_px:g} pixels and {width_grey:g} grey levels cannot tell apart"
+        raise UsageError(f"{problem} the pixels of an image of {shape[1]}x{shape[0]}", "crf", fix)
+    if shape[0] * shape[1] * max(num_labels, _CORNERS) > _INT_MAX:
+        problem = f"the CRF computes at most {_INT_MAX} values, found {shape[1]}x{shape[0]} pixels"
+        raise UsageError(f"{problem} with {num_labels} labels", "crf", fix)
 
 
 def _scaled(image: Bytes, labels: npt.NDArray[np.integer], long_side: int) -> tuple[Bytes, npt.NDArray[np.integer]]:

@@ -1,7 +1,8 @@
 """Reads published checkpoints into a network: tensors without a counterpart, on either side, are reported.
 
 - ``transformers``: a folder (or hub name) that ``Mask2FormerForUniversalSegmentation.save_pretrained`` wrote.
-- ``detectron2``: an official Mask2Former file, or a file of the original PartDistillation, ``.pkl`` or ``.pth``.
+- ``detectron2``: an official Mask2Former file, or a file of the original PartDistillation, ``.pkl``, ``.pth`` or
+  ``.safetensors``.
 - ``pdstore``: a folder that this program wrote.
 """
 
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation
 
@@ -23,6 +26,7 @@ from stages.models import official
 from stages.models.architecture import config
 from stages.models.network import PartNetwork
 from stages.models.network_files import CONFIG_NAME, WEIGHTS_NAME, load_weights
+from stages.models.not_weights import refuse_not_weights
 from stages.models.pickles import read_tensors
 from stages.models.sources import is_hub_name, local_checkpoint
 
@@ -89,15 +93,22 @@ def read_checkpoint(text: str, network: NetworkSettings | None = None, num_parts
     path = Path(text)
     if path.is_dir() or (not path.exists() and is_hub_name(text)):
         return _read_folder(local_checkpoint(text), text, network, num_parts)
-    if path.suffix == ".safetensors" and path.is_file():
-        fix = f"Give the folder, with its {CONFIG_NAME}: {path.parent}"
-        raise UsageError("expected the whole folder of a network, found only its file of weights", text, fix)
-    tensors = read_tensors(path)
+    tensors = official.unwrapped(_read_safetensors(path) if path.suffix == ".safetensors" else read_tensors(path))
     if not official.is_official(tensors):
         found = f"names such as {', '.join(sorted(tensors)[:3])}"
-        fix = "Give the folder if this is a transformers checkpoint"
+        fix = f"If this is a checkpoint of transformers, give its folder, with {CONFIG_NAME}: {path.parent}"
         raise UsageError(f"expected the names of an official Mask2Former (sem_seg_head.…), found {found}", text, fix)
     return _read_official(official.ours(tensors), text, network, num_parts)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputMissing("there is no such file", str(path), "Put the file there, or give its path")
+    refuse_not_weights(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CorruptData(f"the file is not valid safetensors: {error!s}", str(path), "Download it again") from None
 
 
 def _read_folder(folder: Path, text: str, network: NetworkSettings | None, num_parts: int) -> Checkpoint:

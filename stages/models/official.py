@@ -73,6 +73,7 @@ _RULES = (
     (r"class_predictor\.(?:no_object\.)?", _TO_QUERIES + "class_embed."),
 )
 _COMPILED = [(re.compile(pattern), target) for pattern, target in _RULES]
+_WRAPPED = re.compile(r"((?:(?:module|model|network|net|_orig_mod|_forward_module|ema_model)\.)+)sem_seg_head\.")
 _THIRD = re.compile(r"\.([qkv])_proj\.")
 _DROPPED = re.compile(
     r"backbone\.layers\.\d+\.blocks\.\d+\.attn\.relative_position_index"  # follows from the window size
@@ -96,6 +97,13 @@ class Place:
 
     def of(self, tensors: Mapping[str, Tensor]) -> Tensor:
         return tensors[self.name][self.start : self.stop]
+
+
+def unwrapped(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without what a wrapper put before their names: ``module.`` (DDP), ``model.`` (Lightning), both, …"""
+    found = next((match for match in map(_WRAPPED.match, tensors) if match), None)
+    prefix = found[1] if found else ""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name != "n_averaged"}
 
 
 def is_official(names: Iterable[str]) -> bool:

@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 
 from pdstore.errors import CorruptData, InputMissing
+from stages.models.beside_model import BESIDE, GETATTR, passed_over
+from stages.models.not_weights import refuse_not_weights
 
 __all__ = ["read_tensors"]
 
@@ -34,16 +36,20 @@ _FIX = "Download the file from its publisher again, or convert it to safetensors
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Name -> tensor of a checkpoint: ``{name: array}``, or the entry "model" of ``{"model": {name: array}, …}``.
+    """Name -> tensor of a checkpoint: ``{name: array}``, or such a mapping under ``model``, ``state_dict``, …
 
-    Files of ``torch.save`` are read with ``weights_only=True``, plain pickles by the unpickler of this module.
+    Files of ``torch.save`` are read with ``weights_only=True``, plain pickles by the unpickler of this module. What a
+    training has noted beside the model (NumPy numbers, its log, its arguments) is passed over.
 
     Raises:
         InputMissing: if there is no such file.
         CorruptData: if the file is damaged, holds no such mapping, or names anything but arrays and containers.
     """
     try:
+        refuse_not_weights(path)
         return _tensors(_read(path))
+    except CorruptData:
+        raise
     except FileNotFoundError:
         raise InputMissing("there is no such file", str(path), "Put the file there, or give its path") from None
     except Exception as error:  # a damaged or hostile file can fail in any way; in none of them is it a checkpoint
@@ -59,7 +65,9 @@ def _read(path: Path) -> Any:
         if not is_torch:
             return _Unpickler(file).load()
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # torch takes these functions for those that a file names. Of its own accord it would refuse NumPy's.
+        with torch.serialization.safe_globals([(function, name) for name, function in _BESIDE_TORCH.items()]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # The message of torch recommends reading the file without the guard.
         name = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -72,7 +80,10 @@ def _first_bytes(file: BinaryIO) -> bytes:
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
-    model = content.get("model", content) if isinstance(content, dict) else content
+    model = content
+    for _ in range(_WRAPPINGS):
+        inner = next((model[k] for k in _WRAPPERS if isinstance(model.get(k), dict)), None) if _is_dict(model) else None
+        model = model if inner is None else inner
     if not isinstance(model, dict) or not model:
         raise _Refused(f"{type(model).__name__} instead of a mapping from names to arrays")
     tensors = {}
@@ -85,6 +96,10 @@ def _tensors(content: Any) -> dict[str, Tensor]:
             raise _Refused(f"{name}, which is not an array but {type(value).__name__}")
         tensors[str(name)] = value.detach()
     return tensors
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 class _Refused(pickle.UnpicklingError):
@@ -229,6 +244,11 @@ _NAMES: dict[str, Callable[..., Any]] = {
     "builtins.bytes": _no_bytes,
     "__builtin__.bytes": _no_bytes,
 }
+_BESIDE_TORCH = {n: f for n, f in _NAMES.items() if n.startswith("numpy.")} | BESIDE
+_BESIDE_TORCH |= dict.fromkeys(GETATTR, passed_over)
+_WRAPPERS = ("model", "state_dict", "model_state_dict", "module", "network")
+"""Keys under which trainings put the model's mapping, the likeliest first."""
+_WRAPPINGS = 3
 
 
 class _Unpickler(pickle.Unpickler):
@@ -236,6 +256,10 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
+        if full in BESIDE:
+            return BESIDE[full]  # the class itself, because the pickle may make an object of it
+        if full in GETATTR:
+            return _Name(passed_over)
         if full not in _NAMES:
             raise _Refused(f"a pickle that asks for {full}; none of it was run")
         return _Name(_NAMES[full])

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from pdstore.errors import InputMissing
+from stages.models.not_weights import refuse_not_weights
 
 __all__ = ["is_hub_name", "local_checkpoint"]
 
@@ -30,8 +31,12 @@ def local_checkpoint(text: str) -> Path:
 
     Raises:
         InputMissing: if there is no such folder, or the hub has no such name or cannot be reached.
+        CorruptData: if a file of the folder is a Git LFS pointer or a web page.
     """
     if Path(text).is_dir():
+        for path in sorted(Path(text).glob("*")):
+            if path.suffix in (".safetensors", ".json") and path.is_file():
+                refuse_not_weights(path)  # as a clone without Git LFS leaves them
         return Path(text)
     if not is_hub_name(text):
         fix = "Give a folder that save_pretrained wrote, or a hub name such as facebook/dinov2-base"

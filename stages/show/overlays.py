@@ -10,6 +10,7 @@ from PIL import Image
 from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
+from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.plan.project import Project
 from stages.source.images import ImageFault, decode
@@ -99,9 +100,11 @@ def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
     packed = rows.ragged("encoded")[0]
     data = packed or _file(project, key)
     try:
+        if not packed:
+            check_unchanged(data, str(rows["sha256"][0]))
         return decode(data).pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
     except ImageFault as fault:
-        problem = f"the image was readable at ingest and no longer is: {fault!s}"
+        problem = f"the image is no longer as it was ingested: {fault!s}"
         raise InputMissing(problem, key, "Bring the file back") from None
 
 

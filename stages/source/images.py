@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from stages.source.png_chunks import is_png, without_text
+from stages.source.sample_range import UnknownRange, describe_tiff, grey, is_deep, refuse_dark
+
 __all__ = ["ImageFault", "Picture", "decode", "decode_ahead"]
 
 Pixels = npt.NDArray[np.uint8]
@@ -20,6 +24,8 @@ Pixels = npt.NDArray[np.uint8]
 # warning filters are not thread-safe.
 Image.MAX_IMAGE_PIXELS = None
 
+_TEXT_LIMIT = re.compile("MAX_TEXT_|text chunks")
+"""In Pillow's errors about comments or a colour profile that are longer than it accepts; the picture is sound."""
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -64,26 +70,43 @@ def decode(data: bytes, max_pixels: int | None = None) -> Picture:
         max_pixels: the largest height × width that is accepted; None accepts any.
 
     Raises:
-        ImageFault: if the file is empty, not an image, truncated, damaged, or too large.
+        ImageFault: if the file is empty, not an image, truncated, damaged, or too large, or if nobody can know which
+            of its values are black and white.
     """
     if not data:
         raise ImageFault("empty_file", "expected an image, found 0 bytes")
     try:
-        image = Image.open(io.BytesIO(data))
-        if max_pixels is not None and image.width * image.height > max_pixels:
-            raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
-        mode, orientation = f"{image.format}/{image.mode}", _orientation(image)
-        # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
-        pixels = _to_rgb(image.transpose(_UPRIGHT[orientation]) if orientation > 1 else image)
+        try:
+            return _decoded(data, max_pixels)
+        except ValueError as error:
+            if not (is_png(data) and _TEXT_LIMIT.search(str(error))):
+                raise
+            return _decoded(without_text(data), max_pixels)
     except (ImageFault, MemoryError):
         raise
     except UnidentifiedImageError:
+        unsupported = describe_tiff(data)
+        if unsupported:
+            raise ImageFault("unsupported", unsupported) from None
         raise ImageFault("not_an_image", f"expected an image, found {data[:8]!r}…") from None
+    except UnknownRange as error:
+        raise ImageFault("unknown_range", f"{error}; convert it to 8 bits") from None
     except Exception as error:
         # Each of Pillow's decoders raises what it likes (AVIF: RuntimeError, DDS: NotImplementedError), and one file
         # must not cost its whole block. A lack of memory is not the file's fault: the block is tried again.
         detail = str(error) or type(error).__name__
         raise ImageFault("truncated" if "truncat" in detail.lower() else "damaged", detail) from None
+
+
+def _decoded(data: bytes, max_pixels: int | None) -> Picture:
+    image = Image.open(io.BytesIO(data))
+    if max_pixels is not None and image.width * image.height > max_pixels:
+        raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
+    mode, orientation = f"{image.format}/{image.mode}", _orientation(image)
+    pixels = _to_rgb(image, data)
+    if _orientation(image) > 1:  # asked again, because Pillow turns a TIFF upright while it loads it
+        # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
+        pixels = np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
     return Picture(pixels, mode, orientation)
 
 
@@ -121,13 +144,10 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
-def _to_rgb(image: Image.Image) -> Pixels:
-    if image.mode.startswith("I") or image.mode == "F":
-        # 16-bit grey: Pillow would clip at 255, so the values are scaled down instead.
-        values = np.asarray(image, np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        grey = np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
+def _to_rgb(image: Image.Image, data: bytes) -> Pixels:
+    if is_deep(image):
+        return np.repeat(grey(image, data)[..., None], 3, axis=2)
+    refuse_dark(image, data)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return np.asarray(image.convert("RGB"))

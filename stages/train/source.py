@@ -87,7 +87,7 @@ class StoreSource:
     def read(self, rows: npt.NDArray[np.int64]) -> list[Callable[[], Sample]]:
         """One function per row, which decodes its sample. Blocks that are not in the window are read now.
 
-        The functions raise CorruptData if an image was readable at ingest and no longer is.
+        The functions raise CorruptData if an image is no longer as it was ingested.
         """
         image_ids = self._selection.image_ids[rows].tolist()
         return [partial(self._block(i // self._selection.block_size).sample, i) for i in image_ids]
@@ -118,7 +118,7 @@ class _BlockSamples:
             pixels = self._load(image_id).pixels
         except ImageFault as fault:
             fix = "Bring the file back: a training must see the images that were ingested"
-            problem = f"the image was readable at ingest and no longer is: {fault!s}"
+            problem = f"the image is no longer as it was ingested: {fault!s}"
             raise CorruptData(problem, self._keys[image_id], fix) from None
         index = self._by_image[image_id]
         stack = masks.decode(self._rle.take(index), *pixels.shape[:2])

@@ -80,3 +80,59 @@ def test_annotations_come_from_files_or_from_a_folder() -> None:
     for values in ({}, {"file": ""}, {"file": "a", "folder": "b"}, {"format": "pascal_part", "file": "a"}):
         with pytest.raises(UsageError, match=r"format \w+ needs a (file|folder) and takes no"):
             stages.AnnotationsSettings.parse(values, "truth")
+
+
+WIDTHS = ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb")
+TOO_SMALL = (0.0, 1e-8, 1e-5, 0.0099, -1.0)
+
+
+@pytest.mark.parametrize("value", TOO_SMALL)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_widths_that_crash_the_crf_are_refused(width: str, value: float) -> None:
+    """In the stage and in the smoothing of labels and predictions; the smallest width that works is accepted."""
+    with pytest.raises(UsageError, match=rf"crf\.{width}: input should be greater than or equal to 0\.01"):
+        stages.CrfSettings.parse({width: value}, "crf")
+    for settings in (stages.LabelsSettings, stages.PredictSettings):
+        with pytest.raises(UsageError, match=rf"x\.crf\.{width}: input should be greater than or equal to 0\.01"):
+            settings.parse({"crf": {width: value}}, "x")
+    assert getattr(stages.CrfSettings.parse({width: 0.01}, "crf"), width) == 0.01
+
+
+@pytest.mark.parametrize(
+    ("settings", "values"),
+    [
+        (stages.CrfSettings, {"iterations": 10**10}),
+        (stages.CrfSettings, {"long_side": 16_384}),
+        (stages.CrfSettings, {"bilateral_compat": 1e300}),
+        (stages.GroupingSettings, {"seed": 2**32}),
+        (stages.GroupingSettings, {"n_init": 10**12}),
+        (stages.GroupingSettings, {"input_scale": 1e9}),
+        (stages.GroupingSettings, {"long_side": 10**10}),
+        (stages.RankingSettings, {"seed": 2**32}),
+        (stages.RankingSettings, {"k": 10**9}),
+        (stages.EvalSettings, {"ar_limits": (0,)}),
+        (stages.EvalSettings, {"processes": 10**9}),
+        (stages.ProposalTrainSettings, {"threads": 10**9}),
+        (stages.ProposalTrainSettings, {"loader_threads": 10**9}),
+        (stages.ProposalTrainSettings, {"num_points": 10**12}),
+        (stages.ProposalTrainSettings, {"seed": 2**64}),
+        (stages.ProposalTrainSettings, {"augment": {"size_px": 2**30}}),
+        (stages.ProposalTrainSettings, {"augment": {"scale_min": 1e-300}}),
+        (stages.ProposalTrainSettings, {"augment": {"crop_min_ratio": 1e-300}}),
+    ],
+    ids=str,
+)
+def test_values_that_c_code_does_not_survive_are_refused(settings: type[Settings], values: dict[str, object]) -> None:
+    """A number that would end a library's C code, or fill the memory, is an error of its setting."""
+    with pytest.raises(UsageError, match=rf"node\.\S*{next(iter(values))}.*input should be"):
+        settings.parse(values, "node")
+
+
+@pytest.mark.parametrize("settings", CLASSES, ids=lambda c: c.__name__)
+def test_infinity_is_no_setting(settings: type[Settings]) -> None:
+    """No setting takes inf or nan, whatever its bounds."""
+    numbers = [name for name, field in settings.model_fields.items() if field.annotation is float]
+    for name in numbers:
+        for value in (float("inf"), float("nan"), float("-inf")):
+            with pytest.raises(UsageError, match=rf"node\.{name}: input should be"):
+                settings.parse({name: value}, "node")

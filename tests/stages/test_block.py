@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pdstore import Identity, Rows, Store, StoreInfo, masks
 from pdstore.errors import Preempted
 from pdstore.files import Files
 from schemas.tables import IMAGES, OBJECTS
-from stages.block import read_image
+from stages.block import check_unchanged, read_image
 from stages.source.images import ImageFault
 from stages.unit import Control, Unit
 
@@ -136,3 +137,41 @@ def test_a_read_that_fails_on_the_way_is_no_fault_of_the_image(tmp_path: Path, m
     monkeypatch.setattr(Files, "read", broken)
     with pytest.raises(OSError, match="Input/output error"):
         read_image(files, "any.png")
+
+
+def _ingested(bench: Any, key: str) -> tuple[Any, Path]:
+    """A layer with one image as ingest writes it, and its file."""
+    path = bench.folder / key
+    Image.fromarray(picture(9)).save(path)
+    record = {"image_id": 0, "key": key, "split": "train", "wnid": "", "class_id": 0, "class_name": "cat"}
+    record |= {"height": 6, "width": 8, "bytes": path.stat().st_size, "mode": "PNG/RGB", "orientation": 1}
+    record |= {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "encoded": b""}
+    return bench.put("ingest", IMAGES, [record]), path
+
+
+@pytest.mark.parametrize("size", [(6, 8), (8, 6), (12, 16)])
+def test_a_picture_that_was_replaced_is_rejected(bench: Any, size: tuple[int, int]) -> None:
+    """Also by one of the same size: the masks of the store belong to another picture."""
+    layer, path = _ingested(bench, "a.png")
+    assert [i for i, _ in bench.unit(images=layer).own_block.pictures()] == [0]
+    Image.fromarray(picture(200, *size)).save(path)
+    unit = bench.unit(images=layer)
+    assert list(unit.own_block.pictures()) == []
+    assert [(f["image_id"], f["subject"], f["reason"]) for f in unit.faults] == [(0, "a.png", "changed")]
+
+
+def test_a_picture_of_another_size_is_rejected_without_a_digest(bench: Any) -> None:
+    """Rows that carry no sha256 still say the size."""
+    images = bench.images(picture(1), picture(2))
+    Image.fromarray(picture(1, 7, 8)).save(bench.folder / "0_0.png")
+    unit = bench.unit(images=images)
+    assert [i for i, _ in unit.own_block.pictures()] == [1]
+    assert unit.faults[0]["reason"] == "changed" and "8x6 pixels at ingest, now 8x7" in unit.faults[0]["detail"]
+
+
+def test_bytes_are_compared_with_their_digest() -> None:
+    """Equal bytes pass, others are a fault; without a digest everything passes."""
+    check_unchanged(b"abc", hashlib.sha256(b"abc").hexdigest())
+    check_unchanged(b"abc", "")
+    with pytest.raises(ImageFault, match=r"another one than at ingest \(now 3 bytes\)"):
+        check_unchanged(b"abd", hashlib.sha256(b"abc").hexdigest())

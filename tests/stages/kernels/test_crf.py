@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from pdstore.errors import UsageError
 from stages.kernels.crf import dense_crf
 
 
@@ -72,3 +76,36 @@ def test_no_pixels_is_refused() -> None:
     """An image without pixels is an error."""
     with pytest.raises(ValueError, match="no pixels"):
         dense_crf(np.zeros((0, 5, 3), np.uint8), np.zeros((0, 5), np.int64), 2)
+
+
+_IN_A_PROCESS = """
+import numpy as np
+from schemas.stages import CrfSettings
+from stages.kernels.crf import dense_crf
+rng = np.random.default_rng(0)
+image, labels = rng.integers(0, 256, (2, 20_000, 3), dtype=np.uint8), rng.integers(0, 3, (2, 20_000))
+settings = CrfSettings(gaussian_sxy=0.01, bilateral_sxy=0.01, bilateral_srgb=0.01, iterations=1, long_side=0)
+assert np.array_equal(dense_crf(image, labels, 3, **settings.model_dump()), labels)
+"""
+
+
+def test_the_smallest_widths_survive_a_long_picture() -> None:
+    """At the bounds of the settings no pixel reaches another one, so the labels stay, and the process does too."""
+    done = subprocess.run([sys.executable, "-c", _IN_A_PROCESS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("width", ["gaussian_sxy", "bilateral_sxy", "bilateral_srgb"])
+def test_a_width_that_crashes_the_library_never_reaches_it(width: str) -> None:
+    """A caller without settings gets an error, too, instead of the end of its process."""
+    image, labels = two_halves()
+    with pytest.raises(UsageError, match=r"cannot tell apart the pixels of an image of 48x48"):
+        dense_crf(image, labels, 3, **{width: 1e-8})
+
+
+def test_a_picture_that_overflows_the_library_never_reaches_it() -> None:
+    """pydensecrf counts in int; more values than that are an error that says how to scale."""
+    image = np.broadcast_to(np.zeros(3, np.uint8), (30_000, 30_000, 3))
+    labels = np.broadcast_to(np.int16(0), (30_000, 30_000))
+    with pytest.raises(UsageError, match=r"at most \d+ values, found 30000x30000 pixels with 3 labels.*long_side"):
+        dense_crf(image, labels, 3)

@@ -209,3 +209,37 @@ def test_anything_but_a_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(CorruptData, match="config.json: the file is not valid JSON"):
         read_checkpoint(str(tmp_path))
+
+
+PREFIXES = ["module.", "model.", "module.model.", "_orig_mod.", "ema_model.module."]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_names_behind_a_wrapper_are_found(prefix: str, tmp_path: Path) -> None:
+    """DDP, Lightning, torch.compile and averages put words before every name."""
+    model = {prefix + name: value for name, value in read_tensors(MASK2FORMER).items()}
+    torch.save({"state_dict": {**model, "n_averaged": torch.tensor(3)}}, tmp_path / "a.pth")
+    assert read_checkpoint(str(tmp_path / "a.pth")).faults == ()
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_official_names_in_safetensors_are_read(prefix: str, tmp_path: Path) -> None:
+    """What the advice to convert a pickle leads to is read like the pickle."""
+    tensors = {prefix + name: value.contiguous() for name, value in read_tensors(MASK2FORMER).items()}
+    save_file(tensors, tmp_path / "a.safetensors")
+    mine, theirs = (read_checkpoint(str(path)) for path in (tmp_path / "a.safetensors", MASK2FORMER))
+    assert mine.faults == () and mine.settings == theirs.settings and mine.tensors.keys() == theirs.tensors.keys()
+    assert all(torch.equal(mine.tensors[name], theirs.tensors[name]) for name in mine.tensors)
+
+
+def test_other_safetensors_are_refused(tmp_path: Path) -> None:
+    """Names of transformers lead to its folder; damaged and missing files are errors of their own."""
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(InputMissing, match="no such file"):
+        read_checkpoint(str(path))
+    save_file({"model.pixel_level_module.x": torch.zeros(2)}, path)
+    with pytest.raises(UsageError, match=rf"give its folder, with config\.json: {tmp_path}"):
+        read_checkpoint(str(path))
+    path.write_bytes(b"\x01" * 40)
+    with pytest.raises(CorruptData, match="not valid safetensors"):
+        read_checkpoint(str(path))

@@ -1,6 +1,10 @@
+import argparse
+import collections
 import os
 import pickle
 import re
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +79,90 @@ def test_files_of_torch_save_come_back_under_any_name(is_zip: bool, tmp_path: Pa
     """Both layouts of torch.save are detected from the content."""
     torch.save({"model": {"a": torch.ones(3)}}, tmp_path / "a.pkl", _use_new_zipfile_serialization=is_zip)
     assert torch.equal(read_tensors(tmp_path / "a.pkl")["a"], torch.ones(3))
+
+
+MODEL = {"weight": torch.arange(4.0)}
+WRAPPED = {
+    "model": {"model": MODEL},
+    "state_dict": {"state_dict": MODEL, "epoch": 3},
+    "model_state_dict": {"model_state_dict": MODEL, "optimizer": {"state": {0: {"step": torch.ones(1)}}}},
+    "both": {"model": {"state_dict": MODEL}},
+    "mmengine": {"meta": {"epoch": 1}, "state_dict": MODEL, "message_hub": {"lr": np.ones(3), "loss": np.float32(1)}},
+    "bare": MODEL,
+}
+
+
+@pytest.mark.parametrize("how", ["zip", "old", "plain"])
+@pytest.mark.parametrize("name", WRAPPED)
+def test_the_model_is_found_in_what_a_training_wrote(name: str, how: str, tmp_path: Path) -> None:
+    """Under each usual key, nested or not, with NumPy numbers and arrays beside it."""
+    content = WRAPPED[name] if name == "bare" else {**WRAPPED[name], "best": np.float64(3.2), "at": np.arange(2)}
+    if how == "plain":
+        write(tmp_path / "a.pth", content)
+    else:
+        torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=how == "zip")
+    assert torch.equal(read_tensors(tmp_path / "a.pth")["weight"], MODEL["weight"])
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i8", "u1", "b1"])
+def test_numpy_numbers_of_every_type_are_no_obstacle(dtype: str, tmp_path: Path) -> None:
+    """A scalar of any plain type beside the model, in a file of torch.save."""
+    torch.save({"model": MODEL, "metric": np.ones(1, dtype)[0]}, tmp_path / "a.pth")
+    assert list(read_tensors(tmp_path / "a.pth")) == ["weight"]
+
+
+@pytest.mark.parametrize("how", ["torch.save", "plain"])
+def test_logs_and_arguments_beside_the_model_are_passed_over(how: str, tmp_path: Path) -> None:
+    """Objects that trainings are known to note; in the place of a tensor they are refused."""
+    noted: dict[str, Any] = {
+        "args": argparse.Namespace(lr=1.0, out=Path("/x")),
+        "log": collections.defaultdict(list, {"loss": [1.0]}),
+    }
+    for content, is_sound in (({"model": MODEL, **noted}, True), ({"model": {**MODEL, **noted}}, False)):
+        if how == "plain":
+            write(tmp_path / "a.pth", content)
+        else:
+            torch.save(content, tmp_path / "a.pth")
+        if is_sound:
+            assert list(read_tensors(tmp_path / "a.pth")) == ["weight"]
+        else:
+            with pytest.raises(CorruptData, match="args, which is not an array but PassedOver"):
+                read_tensors(tmp_path / "a.pth")
+
+
+class HistoryBuffer:
+    """As mmengine's: its state has an array and names methods of the class."""
+
+    def __init__(self) -> None:
+        self.history, self.methods = np.ones(3), {"mean": HistoryBuffer.mean}
+
+    def mean(self) -> None: ...
+
+
+@pytest.mark.parametrize("how", ["torch.save", "plain"])
+def test_the_log_of_mmengine_is_passed_over(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its buffers name their own methods through getattr, which is not carried out."""
+    module = types.ModuleType("mmengine.logging.history_buffer")
+    monkeypatch.setattr(HistoryBuffer, "__module__", module.__name__)
+    monkeypatch.setattr(HistoryBuffer.mean, "__module__", module.__name__)
+    module.HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]
+    for name in ("mmengine", "mmengine.logging", module.__name__):
+        monkeypatch.setitem(sys.modules, name, module)
+    content = {"state_dict": MODEL, "message_hub": {"log_scalars": {"loss": HistoryBuffer()}}}
+    if how == "plain":
+        write(tmp_path / "a.pth", content, 2)
+    else:
+        torch.save(content, tmp_path / "a.pth")
+    assert b"getattr" in (tmp_path / "a.pth").read_bytes()
+    assert list(read_tensors(tmp_path / "a.pth")) == ["weight"]
+
+
+def test_objects_in_numpy_arrays_are_refused_beside_the_model(tmp_path: Path) -> None:
+    """Only numbers: an array of objects or structures in a file of torch.save runs and reads nothing."""
+    for array in (np.array([Hostile(os.system, "true")], object), np.zeros(2, [("a", "f4")])):
+        torch.save({"model": MODEL, "extra": array}, tmp_path / "a.pth")
+        with pytest.raises(CorruptData, match=r"not of numbers|asks for"):
+            read_tensors(tmp_path / "a.pth")
 
 
 class Hostile:

@@ -123,6 +123,6 @@ def test_an_image_file_that_has_changed_is_refused(
     (folder / "cats" / "03.jpg").write_bytes(b"no image")
     with pytest.raises(InputMissing, match=r"cats/01.jpg: the file of the image is missing\. Bring the file back"):
         image_of(project, first)
-    with pytest.raises(InputMissing, match=r"cats/03.jpg: the image was readable at ingest and no longer is"):
+    with pytest.raises(InputMissing, match=r"cats/03.jpg: the image is no longer as it was ingested"):
         image_of(project, second)
     assert np.array_equal(image_of(Project.open(packed), first)[0], before)

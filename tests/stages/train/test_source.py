@@ -117,5 +117,5 @@ def test_a_missing_image_stops_the_training(copy_store: Callable[..., Store], tm
     unit = unit_of(store)
     unit.images = Files(str(tmp_path / "nowhere"))
     source = StoreSource(unit, choose(store), choice_of(), window=1)
-    with pytest.raises(CorruptData, match=r"\.JPEG: the image was readable at ingest and no longer is: missing"):
+    with pytest.raises(CorruptData, match=r"\.JPEG: the image is no longer as it was ingested: missing"):
         source.read(np.array([0]))[0]()

@@ -1,0 +1,54 @@
+"""The chunks of a PNG file: what Pillow does not tell about a picture, and a copy of the file without its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+__all__ = ["bit_depth", "is_png", "significant_bits", "without_text"]
+
+_MAGIC = b"\x89PNG\r\n\x1a\n"
+_TEXT = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
+_ORIENTATION = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
+"""Keywords of text that can hold the picture's orientation."""
+_FRAME_BYTES = 12
+"""Length, name and checksum of a chunk."""
+
+
+def is_png(data: bytes) -> bool:
+    return data.startswith(_MAGIC)
+
+
+def bit_depth(data: bytes) -> int:
+    """Bits of one sample, from the first chunk of a PNG."""
+    return data[24]
+
+
+def significant_bits(data: bytes) -> int:
+    """The largest number in the chunk sBIT: how many bits the samples had originally; 0 if the file does not say."""
+    for name, start, stop in _chunks(data):
+        if name == b"sBIT":
+            return max(data[start + 8 : stop - 4], default=0)
+        if name == b"IDAT":
+            break
+    return 0
+
+
+def without_text(data: bytes) -> bytes:
+    """The file without comments and colour profile, which no pixel needs; text that holds an orientation is kept."""
+    kept, end = [_MAGIC], len(_MAGIC)
+    for name, start, stop in _chunks(data):
+        if name not in _TEXT or data[start + 8 : stop].startswith(_ORIENTATION):
+            kept.append(data[start:stop])
+        end = stop
+    return b"".join([*kept, data[end:]])
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, stop) of each whole chunk; stops where the file is cut off."""
+    start = len(_MAGIC)
+    while start + _FRAME_BYTES <= len(data):
+        stop = start + _FRAME_BYTES + int.from_bytes(data[start : start + 4], "big")
+        if stop > len(data):
+            return
+        yield data[start + 4 : start + 8], start, stop
+        start = stop
