@@ -130,8 +130,10 @@ def _done(stage: Stage, outcome: Outcome, shard: Shard | None) -> str:
     if not outcome.committed and not is_worker:
         idle = f"nothing to do in shard {shard.k}/{shard.n}" if shard else "already done"
         parts.append("no unit is free" if outcome.held else idle)
-    if outcome.rejected:
-        parts.append(f"{outcome.rejected} images left out, with the reason in the table errors")
+    left_out = {"image": outcome.rejected, **outcome.left_out}
+    shown = [f"{count} {what}{'es' if what == 'class' else 's'}" for what, count in left_out.items() if count]
+    if shown:
+        parts.append(f"{', '.join(shown)} left out, with the reason in the table errors")
     if outcome.held and not is_worker:
         parts.append(f"{_units(stage, len(outcome.held))} held by other workers")
     return f"{outcome.node}: {'; '.join(parts)}" if parts else ""

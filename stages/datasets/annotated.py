@@ -62,7 +62,7 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
             chosen.update(labelled(setup.listed(), settings.percent, settings.seed))
         # Stray annotations belong to no block, so the first block reports them.
         for stray in reader.strays if unit.number == 0 else ():
-            unit.reject(-1, "bad_annotation", stray.detail, stray.subject)
+            unit.reject(-1, "bad_annotation", stray.detail, stray.subject, of="annotation")
         keys = [(i, key) for i, key in sorted(unit.own_block.keys.items()) if settings.percent == 100 or i in chosen]
         categories = unit.own_block.classes
         for (image_id, _), truth in decode_ahead(keys, _load(unit, reader)):
@@ -131,7 +131,7 @@ def _numbered(
             thing = merged(thing, height, width)
         areas = masks.area(Ragged.from_list([thing.counts, *(part.counts for part in thing.parts)]), height, width)
         if not areas[0]:
-            unit.reject(image_id, "empty_mask", f"object {number} ({thing.name}) has no pixels")
+            unit.reject(image_id, "empty_mask", f"object {number} ({thing.name}) has no pixels", of="object")
             continue
         is_own = truth.is_own_class or thing.name == category[1].lower()
         category_id = category[0] if is_own else class_ids.get(thing.name, -1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pdstore.errors import InputMissing, PartlyFailed, PdError
+from stages.unit import LeftOut
 
 __all__ = ["Outcome", "raise_failures", "raise_waiting"]
 
@@ -17,7 +19,8 @@ class Outcome:
     Attributes:
         todo: the units it set out to compute. committed: those it committed. failed: unit -> error.
         held: units that other workers were computing. waiting: units whose input is not committed.
-        images, rejected: how many images its committed units have, and how many of these became error rows.
+        images, rejected: how many images its committed units have, and how many of these were left out.
+        left_out: what else these units left out: objects, parts, … -> how many.
         is_begun: the layer now has committed units, from any run or worker; always False in a dry run.
     """
 
@@ -29,6 +32,7 @@ class Outcome:
     waiting: list[int] = field(default_factory=list)
     images: int = 0
     rejected: int = 0
+    left_out: Counter[LeftOut] = field(default_factory=Counter)
     is_begun: bool = False
     seconds: float = 0.0
 

@@ -183,6 +183,7 @@ class _Run:
             self.outcome.committed.append(unit.number)
             self.outcome.images += computed.images
             self.outcome.rejected += computed.rejected
+            self.outcome.left_out += computed.unit.left_out
         finally:
             claim.release()
             self.progress.unit_done(unit.number)
