@@ -122,6 +122,7 @@ STAGES: dict[str, Stage] = {
             output=tables.OBJECTS,
             entry="stages.nodes.annotated_objects",
             inputs={"images": _IMAGES},
+            version=2,
             is_truth=True,
         ),
         Stage(
@@ -131,7 +132,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PARTS,
             entry="stages.nodes.annotated_parts",
             inputs={"images": _IMAGES},
-            version=2,
+            version=3,
             is_truth=True,
         ),
         Stage(

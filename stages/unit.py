@@ -17,10 +17,25 @@ from stages.block import Block
 from stages.source.listing import ImageClass, Listed
 from stages.training_place import TrainingPlace
 
-__all__ = ["Control", "LeftOut", "Output", "Setup", "Unit"]
+__all__ = ["Control", "Coverage", "LeftOut", "Output", "Setup", "Unit"]
 
-LeftOut = Literal["image", "object", "part", "class", "annotation"]
+LeftOut = Literal["image", "object", "part", "class", "annotation", "name"]
 """What a row of ``errors`` is about. Only an image counts for ``--max-error-rate``."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What files that list all annotations have in common with a store.
+
+    Attributes:
+        images, in_store: images that the files list, and how many of these are in the store.
+        annotations, strays: annotations in the files, and how many of these belong to no listed image.
+    """
+
+    images: int
+    in_store: int
+    annotations: int
+    strays: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,7 @@ class Setup:
         files: name of a file setting -> local path.
         device: ``cpu`` or ``cuda``.
         listed: all images of the store, block by block.
+        root: the image folder.
     """
 
     classes: Sequence[ImageClass]
@@ -48,6 +64,7 @@ class Setup:
     files: Mapping[str, Path]
     device: str = "cpu"
     listed: Callable[[], Iterable[Listed]] = tuple
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,8 @@ class Unit:
         listed: for a stage with ``reads_listing``, the block's listed images.
         training: for a training, where it keeps its state.
         faults: the records of ``errors`` so far.
+        coverage: for a stage that reads annotations, what their files have in common with the store.
+        num_used: how many annotations became parts so far.
         left_out: how many of these are about something smaller than an image, by what it is.
     """
 
@@ -91,6 +110,8 @@ class Unit:
     control: Control = Control()
     faults: list[dict[str, Any]] = field(default_factory=list)
     left_out: Counter[LeftOut] = field(default_factory=Counter)
+    coverage: Coverage | None = None
+    num_used: int = 0
     _images_of: dict[str, set[int]] = field(default_factory=dict)
 
     @cached_property

@@ -87,6 +87,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
         files=node.files,
         device=_device() if node.stage.uses_network else "cpu",
         listed=listing.all,
+        root=project.source.root,
     )
     try:
         process = node.stage.load()(node.settings, setup)
