@@ -34,6 +34,7 @@ from stages.run.signals import StopRequest, stop_on_signals
 
 __all__ = ["adopt_changed", "execute", "interruptible"]
 
+_PLURALS = {"class": "classes", "name": "unclear file names"}
 AGAIN = "Run the same command again to continue"
 
 
@@ -79,7 +80,8 @@ def execute(project: Project, name: str, request: Request, overrides: Sequence[s
     else:
         outcome = run_node(project, name, options, Watch(progress_for(project.pipeline), stop))
         stage = project[name].stage
-        text = _planned(stage, outcome) if options.dry_run else _done(stage, outcome, options.shard)
+        is_whole = len(outcome.committed) == project.num_units(name)
+        text = _planned(stage, outcome) if options.dry_run else _done(stage, outcome, options.shard, is_whole)
         if text and is_first_rank():
             say(text)
 
@@ -123,18 +125,25 @@ def _planned(stage: Stage, outcome: Outcome) -> str:
     return f"{outcome.node}: {_units(stage, len(outcome.todo))} would run: {shown}"
 
 
-def _done(stage: Stage, outcome: Outcome, shard: Shard | None) -> str:
+def _done(stage: Stage, outcome: Outcome, shard: Shard | None, is_whole: bool) -> str:
     """What the progress lines have not already said."""
+    lines: list[str] = []
     parts = []
     is_worker = WORKER in os.environ
     if not outcome.committed and not is_worker:
         idle = f"nothing to do in shard {shard.k}/{shard.n}" if shard else "already done"
         parts.append("no unit is free" if outcome.held else idle)
-    if outcome.rejected:
-        parts.append(f"{outcome.rejected} images left out, with the reason in the table errors")
+    if outcome.coverage:
+        found = f"{outcome.coverage.images} images listed, {outcome.coverage.in_store} of them in the store"
+        lines.append(f"{found}, {outcome.num_used} annotations used{'' if is_whole else ' in this run'}")
+    left_out = {"image": outcome.rejected, **outcome.left_out}
+    shown = [f"{count} {_PLURALS.get(what, f'{what}s')}" for what, count in left_out.items() if count]
+    if shown:
+        parts.append(f"{', '.join(shown)} left out, with the reason in the table errors")
     if outcome.held and not is_worker:
         parts.append(f"{_units(stage, len(outcome.held))} held by other workers")
-    return f"{outcome.node}: {'; '.join(parts)}" if parts else ""
+    lines += ["; ".join(parts)] if parts else []
+    return "\n".join(f"{outcome.node}: {line}" for line in lines)
 
 
 def _units(stage: Stage, count: int) -> str:

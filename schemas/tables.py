@@ -137,10 +137,10 @@ METRICS = Table(
 )
 ERRORS = Table(
     "errors",
-    "One row per image, object or class that a node had to leave out, with the reason.",
+    "One row per image, object, part, annotation or class that a node had to leave out, with the reason.",
     (
-        Column("image_id", "int64", "the image; -1 if the row is about a class"),
-        Column("subject", "string", "key of the image, or name of the class"),
+        Column("image_id", "int64", "the image; -1 if the row is about a class, or about an annotation of no image"),
+        Column("subject", "string", "key of the image, or name of the class or of the annotation"),
         Column("reason", "string", "short code, such as truncated, no_object, too_few_points"),
         Column("detail", "string", "what was expected and what was found"),
     ),

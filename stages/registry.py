@@ -123,6 +123,7 @@ STAGES: dict[str, Stage] = {
             output=tables.OBJECTS,
             entry="stages.nodes.annotated_objects",
             inputs={"images": _IMAGES},
+            version=2,
             is_truth=True,
         ),
         Stage(
@@ -132,7 +133,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PARTS,
             entry="stages.nodes.annotated_parts",
             inputs={"images": _IMAGES},
-            version=2,
+            version=3,
             is_truth=True,
         ),
         Stage(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pdstore import Layer, Rows
 from pdstore.errors import Preempted
@@ -16,7 +17,25 @@ from stages.block import Block
 from stages.source.listing import ImageClass, Listed
 from stages.training_place import TrainingPlace
 
-__all__ = ["Control", "Output", "Setup", "Unit"]
+__all__ = ["Control", "Coverage", "LeftOut", "Output", "Setup", "Unit"]
+
+LeftOut = Literal["image", "object", "part", "class", "annotation", "name"]
+"""What a row of ``errors`` is about. Only an image counts for ``--max-error-rate``."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What files that list all annotations have in common with a store.
+
+    Attributes:
+        images, in_store: images that the files list, and how many of these are in the store.
+        annotations, strays: annotations in the files, and how many of these belong to no listed image.
+    """
+
+    images: int
+    in_store: int
+    annotations: int
+    strays: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,7 @@ class Setup:
         files: name of a file setting -> local path.
         device: ``cpu`` or ``cuda``.
         listed: all images of the store, block by block.
+        root: the image folder.
     """
 
     classes: Sequence[ImageClass]
@@ -44,6 +64,7 @@ class Setup:
     files: Mapping[str, Path]
     device: str = "cpu"
     listed: Callable[[], Iterable[Listed]] = tuple
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,9 @@ class Unit:
         listed: for a stage with ``reads_listing``, the block's listed images.
         training: for a training, where it keeps its state.
         faults: the records of ``errors`` so far.
+        coverage: for a stage that reads annotations, what their files have in common with the store.
+        num_used: how many annotations became parts so far.
+        left_out: how many of these are about something smaller than an image, by what it is.
     """
 
     node: str
@@ -85,6 +109,10 @@ class Unit:
     training: TrainingPlace | None = None
     control: Control = Control()
     faults: list[dict[str, Any]] = field(default_factory=list)
+    left_out: Counter[LeftOut] = field(default_factory=Counter)
+    coverage: Coverage | None = None
+    num_used: int = 0
+    _images_of: dict[str, set[int]] = field(default_factory=dict)
 
     @cached_property
     def own_block(self) -> Block:
@@ -104,10 +132,22 @@ class Unit:
         committed = [self.committed[m.node] if m.node in self.committed else m.units() for m in members]
         return sorted(set.intersection(*map(set, committed)))
 
-    def reject(self, image_id: int, reason: str, detail: str, subject: str | None = None) -> None:
-        """Add a row to ``errors``: what was left out, and why. The subject is the image's key unless it is given."""
+    def reject(
+        self, image_id: int, reason: str, detail: str, subject: str | None = None, *, of: LeftOut = "image"
+    ) -> None:
+        """Add a row to ``errors``: what was left out, and why.
+
+        Args:
+            image_id: the image that it is about, or -1.
+            subject: the image's key unless it is given.
+            of: what is left out. An image that lost a part or an object is not left out itself.
+        """
         name = self.own_block.keys.get(image_id, "") if subject is None else subject
         self.faults.append({"image_id": image_id, "subject": name, "reason": reason, "detail": detail})
+        if of != "image":
+            self.left_out[of] += 1
+        elif image_id >= 0:
+            self._images_of.setdefault(reason, set()).add(image_id)
 
     def check_stop(self) -> None:
         """Raises Preempted once a signal has requested a stop; called between images and between blocks."""
@@ -123,9 +163,8 @@ class Unit:
         self.control.note(text)
 
     def num_rejected(self, reason: str = "") -> int:
-        """How many images were rejected so far, for ``reason`` or, if it is empty, for any reason."""
-        reasons = (reason,) if reason else {fault["reason"] for fault in self.faults}
-        return len({f["image_id"] for f in self.faults if f["reason"] in reasons and f["image_id"] >= 0})
+        """How many images were left out so far, for ``reason`` or, if it is empty, for any reason."""
+        return len(self._images_of.get(reason, ()) if reason else set().union(*self._images_of.values()))
 
     def errors(self) -> Rows:
         """The rows of ``errors``."""

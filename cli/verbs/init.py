@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from cli.output import say
 from cli.session import store_argument
 from pdstore import Store
 from pdstore.errors import UsageError
 from schemas.pipeline import SourceSpec
 from stages.create.store import add_images, create_store, ensure_listing
+from stages.plan.file_settings import missing_files
 from stages.plan.presets import read_preset
 from stages.plan.project import Project
 
@@ -92,5 +94,7 @@ def _describe(store: Store) -> None:
     print(f"classes     {len(classes)}{f' ({shown})' if classes else ''}")
     print(f"blocks      {listing.blocks} of up to {store.info.block_size} images")
     print(f"nodes       {', '.join(project.nodes)}")
+    for missing in missing_files(project.nodes.values()):
+        say(f"{missing}. Bring it before pd run")
     is_here = store.files.is_local and Path(store.files.root) == Path.cwd()
     print(f"next        pd {'' if is_here else shlex.join(store_argument(store)) + ' '}run")

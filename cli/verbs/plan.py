@@ -9,6 +9,7 @@ import click
 from cli.output import print_json, print_table, say
 from cli.session import open_project, split_words
 from pdstore.errors import UsageError
+from stages.plan.file_settings import check_files
 from stages.plan.states import NodeState, states
 
 __all__ = ["command"]
@@ -19,6 +20,8 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(overrides: tuple[str, ...], as_json: bool) -> None:
     """Show which units of which nodes would run, and why. Overrides are tried, not recorded.
+
+    Files that settings name and that are not there are listed at the end, with exit code 1.
 
     \b
     Examples:
@@ -36,7 +39,12 @@ def command(overrides: tuple[str, ...], as_json: bool) -> None:
     planned = [_entry(state) for state in states(project)]
     if as_json:
         print_json({"nodes": {entry.pop("node"): entry for entry in planned}})
-        return
+    else:
+        _print(planned)
+    check_files(project.nodes.values())
+
+
+def _print(planned: list[dict[str, Any]]) -> None:
     rows = [(e["node"], len(e["run"]) or "", _ranges(e["run"]), e["why"]) for e in planned if e["why"]]
     if rows:
         print_table(("node", "units", "which", "why"), rows)

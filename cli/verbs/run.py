@@ -12,6 +12,7 @@ from cli.output import say
 from cli.session import open_project, split_words
 from pdstore.errors import InputMissing, Preempted
 from stages.plan.pipeline import Pipeline
+from stages.run.preflight import check_files_of_done, check_files_to_read
 
 __all__ = ["command", "needed"]
 
@@ -35,6 +36,7 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     request = Request.parse(values, wait=True)
     project = open_project(overrides)
     chosen = _chosen(project.pipeline, names, until)
+    check_files_to_read(project, chosen)
     adopt_changed(project, chosen, request, overrides)
     with interruptible() as stop:
         for name in chosen:
@@ -47,6 +49,7 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
                 if not request.options.dry_run:
                     raise
                 say(f"{name}: would run after its inputs ({error.problem})")
+    check_files_of_done(project, chosen)
 
 
 def needed(pipeline: Pipeline, name: str) -> set[str]:

@@ -13,6 +13,7 @@ from cli.session import has_store, open_project, split_words
 from pdstore.errors import UsageError
 from stages.plan.states import states
 from stages.registry import MODEL, STAGES, Stage
+from stages.run.preflight import check_files_of_done, check_files_to_read
 
 __all__ = ["command"]
 
@@ -71,9 +72,11 @@ def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
     request = Request.parse(values, wait=values["wait"])
     project = open_project(overrides)
     name = project[node].name
+    check_files_to_read(project, [name])
     adopt_changed(project, [name], request, overrides)
     with interruptible() as stop:
         execute(project, name, request, overrides, stop)
+    check_files_of_done(project, [name])
 
 
 def _inputs(stage: Stage) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli.output import print_json, print_table
+from cli.output import print_json, print_table, say
 from cli.session import open_project
+from stages.plan.file_settings import missing_files
 from stages.plan.states import NodeState, states
 
 __all__ = ["command"]
@@ -33,6 +34,8 @@ def command(as_json: bool) -> None:
     failed = [(s.node, unit, text) for s in listed for unit, text in sorted(s.failed.items())]
     if failed:
         print_table(("failed", "unit", "last error"), failed)
+    for missing in missing_files(project.nodes.values()):
+        say(str(missing))
 
 
 def _row(state: NodeState) -> tuple[object, ...]:

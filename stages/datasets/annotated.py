@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from pdstore import Ragged, masks
 from schemas.stages import AnnotationsSettings
@@ -14,11 +16,12 @@ from stages.block import read_image
 from stages.datasets import part_imagenet
 from stages.datasets.cityscapes_part import CityscapesPartReader
 from stages.datasets.coco import CocoReader
+from stages.datasets.part_names import vocabulary_of
 from stages.datasets.pascal_part import PascalPartReader
 from stages.datasets.truth import Reader, TrueObject, Truth, merged
 from stages.source.images import ImageFault, decode_ahead
 from stages.source.listing import Listed
-from stages.unit import Setup, Unit
+from stages.unit import Coverage, LeftOut, Setup, Unit
 
 __all__ = ["Drawn", "drawn_objects", "labelled"]
 
@@ -53,7 +56,8 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
     Raises:
         CorruptData: if a file that should list all annotations is damaged or of another format.
     """
-    reader = _reader(settings, [path for name, path in setup.files.items() if name.partition(".")[0] == "file"])
+    reader = _reader(settings, setup)
+    coverage = _matched(reader, setup)
     class_ids = {c.name.lower(): c.class_id for c in setup.classes}
     chosen: set[int] = set()
 
@@ -62,7 +66,9 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
             chosen.update(labelled(setup.listed(), settings.percent, settings.seed))
         # Stray annotations belong to no block, so the first block reports them.
         for stray in reader.strays if unit.number == 0 else ():
-            unit.reject(-1, "bad_annotation", stray.detail, stray.subject)
+            of: LeftOut = "annotation" if stray.reason == "bad_annotation" else "name"
+            unit.reject(-1, stray.reason, stray.detail, stray.subject, of=of)
+        unit.coverage = coverage
         keys = [(i, key) for i, key in sorted(unit.own_block.keys.items()) if settings.percent == 100 or i in chosen]
         categories = unit.own_block.classes
         for (image_id, _), truth in decode_ahead(keys, _load(unit, reader)):
@@ -70,6 +76,8 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
             if isinstance(truth, ImageFault):
                 unit.reject(image_id, truth.reason, truth.detail)
             elif truth is not None:
+                for reason, detail in truth.left_out:
+                    unit.reject(image_id, reason, detail, of="annotation")
                 yield from _numbered(unit, image_id, categories[image_id], truth, class_ids, settings)
             unit.advance(1)
 
@@ -92,14 +100,21 @@ def labelled(images: Iterable[Listed], percent: float, seed: int) -> set[int]:
     return chosen
 
 
-def _reader(settings: AnnotationsSettings, paths: Sequence[Path]) -> Reader:
+def _reader(settings: AnnotationsSettings, setup: Setup) -> Reader:
+    paths = [path for name, path in setup.files.items() if name.partition(".")[0] == "file"]
     readers: dict[str, Callable[[], Reader]] = {
-        "coco": lambda: CocoReader(paths),
+        "coco": lambda: CocoReader(paths, vocabulary=vocabulary_of(c.name for c in setup.classes)),
         "part_imagenet": lambda: part_imagenet.reader(paths),
         "pascal_part": lambda: PascalPartReader(settings.folder),
         "cityscapes_part": lambda: CityscapesPartReader(settings.folder),
     }
     return readers[settings.format]()
+
+
+def _matched(reader: Reader, setup: Setup) -> Coverage | None:
+    """None for a reader of one file per image, which finds the file by the key. Raises InputMissing."""
+    images = list(setup.listed()) if isinstance(reader, CocoReader) else []
+    return reader.match(images, setup.root) if isinstance(reader, CocoReader) and images else None
 
 
 def _load(unit: Unit, reader: Reader) -> Callable[[tuple[int, str]], Truth | None]:
@@ -125,14 +140,24 @@ def _numbered(
     settings: AnnotationsSettings,
 ) -> Iterator[Drawn]:
     height, width = truth.height, truth.width
-    things = sorted(truth.objects, key=lambda thing: thing.name != category[1].lower())
+    own = category[1].lower()
+    named = [thing if thing.name else replace(thing, name=own or thing.parts[0].name) for thing in truth.objects]
+    things = sorted(named, key=lambda thing: thing.name != own)
     for number, thing in enumerate(things):
+        areas = _areas(thing, height, width)
+        unit.num_used += int((areas[1:] > 0).sum())
         if settings.merge_parts:
             thing = merged(thing, height, width)
-        areas = masks.area(Ragged.from_list([thing.counts, *(part.counts for part in thing.parts)]), height, width)
+            areas = _areas(thing, height, width)
         if not areas[0]:
-            unit.reject(image_id, "empty_mask", f"object {number} ({thing.name}) has no pixels")
+            unit.reject(image_id, "empty_mask", f"object {number} ({thing.name}) has no pixels", of="object")
             continue
-        is_own = truth.is_own_class or thing.name == category[1].lower()
+        is_own = truth.is_own_class or thing.name == own
         category_id = category[0] if is_own else class_ids.get(thing.name, -1)
         yield Drawn(image_id, number, category_id, height, width, thing, int(areas[0]), tuple(areas[1:].tolist()))
+
+
+def _areas(thing: TrueObject, height: int, width: int) -> npt.NDArray[np.int64]:
+    """Pixels of the object, then of each part."""
+    areas = masks.area(Ragged.from_list([thing.counts, *(part.counts for part in thing.parts)]), height, width)
+    return np.asarray(areas, np.int64)

@@ -15,7 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pdstore.errors import CorruptData, UsageError
-from stages.datasets.coco import CocoReader, read_content, split_name
+from stages.datasets.coco import CocoReader, by_id, read_content
+from stages.datasets.file_names import clean
+from stages.datasets.part_names import split_name
 
 __all__ = ["classes", "images", "reader", "settings"]
 
@@ -91,8 +93,10 @@ def _read_index(path: Path, size: int, mtime_ns: int) -> _Index:
     content = read_content(path)
     votes: dict[str, Counter[str]] = {}
     try:
-        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        owners = {category["id"]: split_name(category)[0] for category in content["categories"]}
+        names = {
+            n: str(image["file_name"]) for n, image in by_id(content["images"], path, "image", "file_name").items()
+        }
+        owners = {n: split_name(c)[0] for n, c in by_id(content["categories"], path, "category", "name").items()}
         for annotation in content["annotations"]:
             # A malformed annotation is reported with its image when the ground truth is read.
             if isinstance(annotation, dict):
@@ -112,4 +116,4 @@ def _wnid(name: str) -> str:
 
 
 def _file_name(key: str) -> str:
-    return PurePosixPath(key).name
+    return PurePosixPath(clean(key)).name

@@ -42,7 +42,10 @@ class TruePart:
 
 @dataclass(frozen=True)
 class TrueObject:
-    """An object: the name of its class in lower case, its mask, and its parts in listed order."""
+    """An object: the name of its class in lower case, its mask, and its parts in listed order.
+
+    An empty name stands for the image's own class.
+    """
 
     name: str
     counts: bytes
@@ -55,12 +58,14 @@ class Truth:
 
     Attributes:
         is_own_class: the objects are of the image's own class, whatever the store calls it.
+        left_out: (reason, detail) of each annotation that is no part.
     """
 
     height: int
     width: int
     objects: tuple[TrueObject, ...] = ()
     is_own_class: bool = False
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Stray:
 
     subject: str
     detail: str
+    reason: str = "bad_annotation"
 
 
 class Reader(Protocol):

@@ -29,7 +29,7 @@ def _rows(unit: Unit, drawn: Drawn) -> Rows:
     parts, areas = drawn.thing.parts, np.array(drawn.part_areas, int)
     for number in np.flatnonzero(areas == 0):
         part = f"{parts[number].name} of object {drawn.object_id} ({drawn.thing.name})"
-        unit.reject(drawn.image_id, "empty_mask", f"expected pixels of {part}, found none")
+        unit.reject(drawn.image_id, "empty_mask", f"expected pixels of {part}, found none", of="part")
     columns = {
         "image_id": drawn.image_id,
         "object_id": drawn.object_id,

@@ -33,7 +33,10 @@ BACKENDS = {
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """An object with too few feature cells becomes a row of ``errors``. Raises UsageError without the network."""
+    """An object with too few feature cells becomes a row of ``errors``. Raises UsageError without the network.
+
+    An image none of whose objects is grouped is left out as a whole.
+    """
     features: Features = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
     def run(unit: Unit) -> Output:
@@ -42,11 +45,15 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
         by_image = objects.by("image_id")
         parts: list[Rows] = []
         for image_id, maps in features(unit, sorted(by_image)):
+            faults: list[str] = []
             for row in by_image[image_id]:
                 try:
                     parts.append(_parts(objects, int(row), maps, settings))
                 except TooFewPoints as error:
-                    unit.reject(image_id, "too_few_points", f"object {objects['object_id'][row]}: {error}")
+                    faults.append(f"object {objects['object_id'][row]}: {error}")
+            is_whole = len(faults) == len(by_image[image_id])
+            for fault in faults:
+                unit.reject(image_id, "too_few_points", fault, of="image" if is_whole else "object")
         return Output(Rows.concat(PARTS, parts).sorted("image_id", "object_id", "part_id"))
 
     return run

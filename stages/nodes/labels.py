@@ -17,7 +17,7 @@ from stages.kernels.crf import smooth
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
 from stages.mask_columns import mask_columns
 from stages.segments import ObjectSegments, chosen_objects, object_segments, segment_rows
-from stages.unit import Output, Setup, Unit
+from stages.unit import LeftOut, Output, Setup, Unit
 
 __all__ = ["start"]
 
@@ -25,18 +25,23 @@ Bools = npt.NDArray[np.bool_]
 
 
 def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
-    """An image whose class has no clusters becomes a row of ``errors``."""
+    """An object whose class has no clusters becomes a row of ``errors``; an image with no other is left out."""
 
     def run(unit: Unit) -> Output:
         centroids, block = _centroids(unit), unit.own_block
         objects = chosen_objects(block.rows("objects"), block.image_rows)
         labels: list[Rows] = []
         ranked: list[tuple[ObjectSegments, RankedParts]] = []
+        lacking: list[tuple[int, int]] = []
         for segments in object_segments(objects, segment_rows(block)):
             if segments.category_id in centroids:
                 ranked.append((segments, _rank(segments, centroids[segments.category_id], settings)))
             else:
-                unit.reject(segments.image_id, "no_clusters", f"class {segments.category_id} has no clusters")
+                lacking.append((segments.image_id, segments.category_id))
+        labelled = {segments.image_id for segments, _ in ranked}
+        for image_id, category in lacking:
+            of: LeftOut = "object" if image_id in labelled else "image"
+            unit.reject(image_id, "no_clusters", f"class {category} has no clusters", of=of)
         smoothed = _smoothed(unit, ranked, settings.crf)
         for segments, parts in ranked:
             stack = smoothed.get((segments.image_id, segments.object_id), parts.masks)

@@ -129,6 +129,7 @@ def _targets(unit: Unit, slots: dict[int, int] | None) -> dict[int, list[_Target
     """image_id -> the classes whose parts are predicted; an image without any becomes a row of ``errors``."""
     several = _classes_of_objects(unit)
     targets: dict[int, list[_Target]] = {}
+    lacking: list[tuple[int, str]] = []
     for image_id, (category_id, name) in unit.own_block.classes.items():
         if category_id < 0 and "objects" not in unit.layers:
             unit.reject(image_id, "no_class", "expected an image with a class, or the input objects, found neither")
@@ -139,7 +140,10 @@ def _targets(unit: Unit, slots: dict[int, int] | None) -> dict[int, list[_Target
                 target = _Target(object_id, category, slots[category] if slots else 0, is_own=category_id >= 0)
                 targets.setdefault(image_id, []).append(target)
             else:
-                unit.reject(image_id, "no_slot", f"expected class {name or category} in slots, found none")
+                lacking.append((image_id, f"expected class {name or category} in slots, found none"))
+    for image_id, detail in lacking:
+        # An image of which other objects are predicted has lost an object, and is not left out itself.
+        unit.reject(image_id, "no_slot", detail, of="object" if image_id in targets else "image")
     return targets
 
 

@@ -40,7 +40,7 @@ def start(settings: RankingSettings, setup: Setup) -> Callable[[Unit], Output]:
                 try:
                     clusters.append(_clusters(object_class, features.reshape(-1, max(width, 1)), settings))
                 except TooFewPoints as error:
-                    unit.reject(-1, "too_few_points", str(error), object_class.name)
+                    unit.reject(-1, "too_few_points", str(error), object_class.name, of="class")
         return Output(Rows.concat(CLUSTERS, clusters))
 
     return run

@@ -12,11 +12,13 @@ from stages.plan.project import Project
 
 __all__ = ["changes", "own_changes", "summary"]
 
+_WEIGHTS = "weights "
+
 
 def own_changes(node: str, old: Identity, new: Identity) -> list[str]:
     """What changed in a node itself, one change per line: ``grouping.k: 4 -> 3``."""
     lines = difference(replace(old, upstream=new.upstream), new)
-    return [f"{node} {line}" if line.startswith("weights ") else f"{node}.{line}" for line in lines]
+    return [f"{node}.{_as_content(line)}" if line.startswith(_WEIGHTS) else f"{node}.{line}" for line in lines]
 
 
 def changes(project: Project, old: Identity, name: str) -> dict[str, list[str]]:
@@ -59,3 +61,8 @@ def _sources(store: Store, names: Sequence[str], fingerprints: Sequence[str]) ->
         return {n: store.layer(n, f).info.identity for n, f in zip(names, fingerprints, strict=True)}
     except InputMissing:
         return None
+
+
+def _as_content(line: str) -> str:
+    """``weights file: 1a -> 2b`` as a reader knows it: the setting names the same file, whose content differs."""
+    return line.removeprefix(_WEIGHTS).replace(":", " (content):", 1)

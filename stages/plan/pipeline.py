@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from pdstore import Identity
-from pdstore.errors import InputMissing, UsageError, nearest
+from pdstore.errors import UsageError, nearest
 from schemas.base import Settings
 from schemas.pipeline import NodeSpec, PipelineSpec
-from stages.models.sources import is_hub_name
-from stages.plan.digest import path_digest
+from stages.plan.digest import is_known, path_digest
 from stages.plan.overrides import place
 from stages.registry import MODEL, STAGES, Role, Stage
 
-__all__ = ["Node", "Pipeline", "check_files"]
+__all__ = ["Node", "Pipeline", "RecordedFiles"]
+
+RecordedFiles = Mapping[str, Mapping[str, tuple[str, str]]]
+"""Node -> file setting -> (path, digest), as they were when the pipeline was recorded."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,21 @@ class Pipeline:
         spec: the pipeline as it is written.
         overrides: node -> setting -> value, replacing those of ``spec``; ``a.b`` reaches into nested settings.
         root: the image folder; ``{images}`` in a file setting stands for it.
+        recorded: the digests of files when the pipeline was recorded, for those that cannot be read now.
 
     Raises:
         UsageError: a stage, node, role or setting is unknown, a type is wrong, a table does not fit its input, or
             nodes form a cycle.
     """
 
-    def __init__(self, spec: PipelineSpec, overrides: Mapping[str, Mapping[str, Any]] | None = None, root: str = ""):
-        self.spec, self.overrides, self.root = spec, dict(overrides or {}), root
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        root: str = "",
+        recorded: RecordedFiles | None = None,
+    ) -> None:
+        self.spec, self.overrides, self.root, self._recorded = spec, dict(overrides or {}), root, recorded or {}
         for name in self.overrides:
             if name not in spec.nodes:
                 raise UsageError(f"the pipeline has no node {name!r}", "override", nearest(name, spec.nodes))
@@ -75,6 +84,26 @@ class Pipeline:
     def current(self) -> dict[str, str]:
         """Node -> fingerprint."""
         return {name: node.fingerprint for name, node in self.nodes.items()}
+
+    def files(self) -> dict[str, dict[str, tuple[str, str]]]:
+        """The files whose digests are known: what to record, so that one that is away later changes no layer."""
+        return {
+            node.name: {
+                key: (str(path), node.identity.weights[key])
+                for key, path in node.files.items()
+                if is_known(node.identity.weights[key])
+            }
+            for node in self.nodes.values()
+            if node.files
+        }
+
+    def upstream(self, name: str) -> list[str]:
+        """The nodes that ``name`` reads, directly or indirectly, in order."""
+        reached = {name}
+        for node in reversed(self.nodes.values()):
+            if node.name in reached:
+                reached.update(node.upstream())
+        return [node for node in self.nodes if node in reached - {name}]
 
     def downstream(self, name: str) -> list[str]:
         """The nodes that read ``name``, directly or indirectly, in order."""
@@ -97,11 +126,15 @@ class Pipeline:
             stage.name,
             stage.version,
             settings.identity(),
-            {key: path_digest(path, is_checkpoint=key in checkpoints) for key, path in files.items()},
+            {k: path_digest(p, k in checkpoints, self._last_digest(name, k, p)) for k, p in files.items()},
             {role: ",".join(self.nodes[n].fingerprint for n in names) for role, names in inputs.items()},
         )
         origin = {key: "preset" for key in spec.settings} | {key.split(".")[0]: "override" for key in override}
         return Node(name, stage, settings, inputs, identity, files, origin)
+
+    def _last_digest(self, node: str, key: str, path: Path) -> str:
+        former, digest = self._recorded.get(node, {}).get(key, ("", ""))
+        return digest if former == str(path) else ""
 
     def _inputs(self, name: str, stage: Stage, given: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for role in given:
@@ -152,15 +185,3 @@ def _ordered(nodes: Mapping[str, NodeSpec]) -> list[str]:
         waiting = {name: spec for name, spec in waiting.items() if name not in ready}
     # Nodes that are ready at the same time keep the order of the file.
     return done
-
-
-def check_files(node: Node) -> None:
-    """Raises InputMissing if a path that a node's settings name does not exist, unless it may be a hub name."""
-    checkpoints = node.settings.checkpoints()
-    for key, path in node.files.items():
-        is_checkpoint = key in checkpoints and (path.is_dir() or is_hub_name(str(path)))
-        if not (path.is_file() or is_checkpoint):
-            expected = "a file, a folder or a hub name org/name" if key in checkpoints else "a file"
-            problem = f"expected {expected}, but " + ("this is a folder" if path.is_dir() else "there is none")
-            fix = f"Put it there, or set another path: {node.name}.{key}=PATH"
-            raise InputMissing(problem, f"{node.name}.{key} = {path}", fix)

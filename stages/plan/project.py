@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from pdstore import Layer, Store, layout
-from pdstore.errors import UsageError
+from pdstore.errors import InputMissing, UsageError
 from pdstore.info import read_record
 from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
+from stages.plan.digest import is_known
 from stages.plan.overrides import merge_overrides
-from stages.plan.pipeline import Node, Pipeline
+from stages.plan.pipeline import Node, Pipeline, RecordedFiles
 from stages.source.listing import Listing
 
 __all__ = ["Project"]
@@ -35,12 +36,16 @@ class Project:
             CorruptData: the recorded pipeline cannot be read.
         """
         try:
-            spec, recorded = read_record(store.files, layout.PIPELINE, _spec_and_overrides)
+            values = read_record(store.files, layout.PIPELINE, _Recorded.of)
         except FileNotFoundError:
             fix = "Run pd init again in a new folder"
             raise UsageError(f"the store has no pipeline (no {layout.PIPELINE})", store.url, fix) from None
-        merged = merge_overrides(overrides, recorded)
-        return cls(store, Pipeline(PipelineSpec.parse(spec, "pipeline"), merged, SourceSpec.of(store).root))
+        merged = merge_overrides(overrides, values.overrides)
+        spec, root = PipelineSpec.parse(values.spec, "pipeline"), SourceSpec.of(store).root
+        files = values.files
+        if files is None:
+            files = _files_of_layers(store, Pipeline(spec, values.overrides, root))
+        return cls(store, Pipeline(spec, merged, root, files))
 
     @cached_property
     def source(self) -> SourceSpec:
@@ -73,7 +78,7 @@ class Project:
         """The project with these additional nodes and further overrides."""
         spec = self.pipeline.spec.model_copy(update={"nodes": {**self.pipeline.spec.nodes, **nodes}})
         merged = merge_overrides(overrides, self.pipeline.overrides)
-        return Project(self.store, Pipeline(spec, merged, self.pipeline.root))
+        return Project(self.store, Pipeline(spec, merged, self.pipeline.root, self.pipeline.files()))
 
     def record(self) -> None:
         """Write the pipeline into the store. The layers that it leads to become the current ones."""
@@ -81,9 +86,37 @@ class Project:
             "spec": self.pipeline.spec.model_dump(mode="json"),
             "overrides": self.pipeline.overrides,
             "current": self.pipeline.current(),
+            "files": self.pipeline.files(),
         }
         self.store.files.write(layout.PIPELINE, json.dumps(values, indent=1).encode())
 
 
-def _spec_and_overrides(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    return dict(values["spec"]), {node: dict(settings) for node, settings in values["overrides"].items()}
+@dataclass(frozen=True)
+class _Recorded:
+    """``pipeline.json``. ``files`` is None in a store that an earlier release wrote."""
+
+    spec: dict[str, Any]
+    overrides: dict[str, dict[str, Any]]
+    files: RecordedFiles | None
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> _Recorded:
+        files = values.get("files")
+        parsed = files and {n: {k: (str(p), str(d)) for k, (p, d) in keys.items()} for n, keys in files.items()}
+        return cls(dict(values["spec"]), {n: dict(s) for n, s in values["overrides"].items()}, parsed)
+
+
+def _files_of_layers(store: Store, pipeline: Pipeline) -> RecordedFiles:
+    """The digests of files as the current layers have them."""
+    current = store.current()
+    files: dict[str, dict[str, tuple[str, str]]] = {}
+    for node in pipeline.nodes.values():
+        if all(is_known(digest) for digest in node.identity.weights.values()):
+            continue
+        try:
+            weights = store.layer(node.name, current.get(node.name, "")).info.identity.weights
+        except InputMissing:
+            continue
+        known = {key: (str(path), weights[key]) for key, path in node.files.items() if is_known(weights.get(key, ""))}
+        files[node.name] = {key: value for key, value in known.items() if value[1]}
+    return files

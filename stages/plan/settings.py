@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pdstore.errors import StaleSettings
 from stages.plan.changes import changes, summary
+from stages.plan.file_settings import check_files
 from stages.plan.project import Project
 from stages.plan.states import newest_layer, older_layers
 
@@ -15,11 +16,14 @@ __all__ = ["adopt", "check_settings"]
 def check_settings(project: Project, name: str, new_layer: bool) -> None:
     """Raises StaleSettings if the node has committed units under other settings, and none under these.
 
+    Raises InputMissing instead if a file is not there, because then it is unknown whether anything has changed.
+
     If only the settings of its inputs changed, the error names those inputs.
     """
     older = older_layers(project, name)
     if new_layer or not older or project.layer(name).units():
         return
+    check_files(project[source] for source in (name, *project.pipeline.upstream(name)))
     newest = newest_layer(older)
     changed = changes(project, newest.info.identity, name)
     setting = f"pd config set {' '.join(f'{node}.KEY=VALUE' for node in changed or [name])}"

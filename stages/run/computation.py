@@ -37,7 +37,7 @@ class Computed:
 
     @property
     def rejected(self) -> int:
-        """Number of images in the block that became rows of ``errors``; 0 if the unit is not a block."""
+        """Number of images in the block that were left out; 0 if the unit is not a block."""
         return self.unit.num_rejected() if self.is_block else 0
 
 

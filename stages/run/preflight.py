@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pdstore import Layer
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
+from stages.plan.file_settings import check_files
 from stages.plan.inputs import Inputs
-from stages.plan.pipeline import check_files
 from stages.plan.project import Project
 from stages.plan.settings import check_settings
 from stages.plan.work import Snapshot, Source, Work, plan_work
 from stages.run.options import RunOptions
 from stages.unit import Output, Setup, Unit
 
-__all__ = ["checked_work", "prepare"]
+__all__ = ["check_files_of_done", "check_files_to_read", "checked_work", "prepare"]
 
 EXTRAS = {"s3fs": "s3"}
 
@@ -35,6 +35,26 @@ def checked_work(project: Project, name: str, inputs: Inputs, options: RunOption
     if work.lacking:
         raise _lacking(name, work.lacking[0])
     return work
+
+
+def check_files_to_read(project: Project, names: Iterable[str]) -> None:
+    """Raises InputMissing, which lists all files that are not there, of those nodes that still have units to compute.
+
+    This is checked before the first of them runs: otherwise the last would fail after hours.
+    """
+    check_files(project[name] for name in names if not _is_done(project, name))
+
+
+def check_files_of_done(project: Project, names: Iterable[str]) -> None:
+    """Raises InputMissing if files of finished nodes are not there.
+
+    Their rows need no file, but whether the file has changed since cannot be known, so the run is no success.
+    """
+    check_files(project[name] for name in names if _is_done(project, name))
+
+
+def _is_done(project: Project, name: str) -> bool:
+    return bool(project[name].files) and len(project.layer(name).units()) == project.num_units(name)
 
 
 def _lacking(name: str, source: Source) -> InputMissing:
@@ -55,7 +75,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
         InputMissing: a file that a setting names does not exist.
     """
     node, listing = project[name], project.listing
-    check_files(node)
+    check_files([node])
     models = {
         role: _fetch_model(project.layer(names[0]))
         for role, names in node.inputs.items()
@@ -67,6 +87,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
         files=node.files,
         device=_device() if node.stage.uses_network else "cpu",
         listed=listing.all,
+        root=project.source.root,
     )
     try:
         process = node.stage.load()(node.settings, setup)

@@ -183,6 +183,9 @@ class _Run:
             self.outcome.committed.append(unit.number)
             self.outcome.images += computed.images
             self.outcome.rejected += computed.rejected
+            self.outcome.left_out += computed.unit.left_out
+            self.outcome.coverage = computed.unit.coverage
+            self.outcome.num_used += computed.unit.num_used
         finally:
             claim.release()
             self.progress.unit_done(unit.number)

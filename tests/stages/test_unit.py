@@ -47,6 +47,17 @@ def test_rejected_images_are_counted_once(bench: Any) -> None:
     assert [unit.num_rejected(reason) for reason in ("empty_mask", "wrong_size", "other", "none")] == [1, 2, 0, 0]
 
 
+def test_what_is_smaller_than_an_image_is_counted_apart(bench: Any) -> None:
+    """An image that lost parts is a row of errors, but is not left out; each part and object counts."""
+    unit = bench.unit(images=bench.images(BLACK, BLACK))
+    unit.reject(0, "empty_mask", "tail", of="part")
+    unit.reject(0, "empty_mask", "head", of="part")
+    unit.reject(1, "empty_mask", "cat", of="object")
+    unit.reject(1, "wrong_size", "")
+    assert unit.left_out == {"part": 2, "object": 1} and len(unit.errors()) == 4
+    assert unit.num_rejected() == 1 and unit.num_rejected("empty_mask") == 0
+
+
 def test_a_unit_stops_when_the_run_is_asked_to() -> None:
     """The error names node and unit; until then nothing happens."""
     is_stopped: list[bool] = []

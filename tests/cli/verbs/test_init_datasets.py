@@ -79,6 +79,7 @@ def test_part_imagenet(pd: Pd, tmp_path: Path) -> None:
         ["truth-parts", f"val/{DOG}/{DOG}_3.JPEG", "bad_annotation"],
     ]
     assert "ingest: 1 images left out" in printed and "truth-parts: 1 images left out" in printed
+    assert "truth-parts: 4 images listed, 4 of them in the store, 4 annotations used\n" in printed
 
 
 def test_pascal_part(pd: Pd, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
 from pdstore import masks
-from pdstore.errors import CorruptData
+from pdstore.errors import CorruptData, InputMissing
 from stages.datasets.coco import CocoReader
 from stages.source.images import ImageFault
+from stages.source.listing import Listed
+from stages.unit import Coverage
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, compressed, polygon, uncompressed
 
 CATEGORIES = [
@@ -85,7 +87,7 @@ def test_any_mask_survives_both_notations(noise: np.ndarray, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
-        (None, "TypeError"),
+        (None, "no segmentation"),
         ([[1, 2, 3, 4, 5]], r"polygon of shape \(5,\)"),
         ([["a", "b", 1, 2, 3, 4]], "ValueError"),
         ([[0, 0, 1e9, 0, 0, 1e9]], r"polygon that leaves the image of size \[24, 32\]"),
@@ -127,7 +129,6 @@ def test_an_unlisted_category_is_a_fault_of_the_image(tmp_path: Path) -> None:
     ("annotation", "label", "message"),
     [
         ({"id": 5, "image_id": 8, "category_id": 1, "segmentation": []}, "annotation 5", "KeyError: 8"),
-        ({"image_id": 7, "category_id": 1}, "annotation 0", "KeyError: 'segmentation'"),
         ({"category_id": 1}, "annotation 0", "KeyError: 'image_id'"),
         ("x", "annotation 0", "AttributeError"),
     ],
@@ -138,6 +139,75 @@ def test_an_annotation_of_no_image_is_named(annotation: Any, label: str, message
     assert [stray.subject for stray in reader.strays] == [f"truth.json, {label}"]
     assert message in reader.strays[0].detail
     assert reader.read("0_0.png", load) is not None
+
+
+def test_an_annotation_without_a_mask_is_a_fault_of_its_image(tmp_path: Path) -> None:
+    """It belongs to a listed image, so the row of errors names that image."""
+    with pytest.raises(ImageFault, match="annotation 100: expected a part mask, found ValueError: no segmentation"):
+        CocoReader([write(tmp_path / "a.json", {"category_id": 1})]).read("0_0.png", load)
+
+
+def test_crowds_and_repetitions_are_left_out_with_a_reason(tmp_path: Path) -> None:
+    """The other annotations of the image stay; the truth says what is not in it."""
+    one = {"category_id": 1, "segmentation": [polygon(0, 0, 3, 3)]}
+    crowds = [{**one, "iscrowd": value} for value in (1, True, "1")]
+    path = write(tmp_path / "a.json", {**one, "iscrowd": 0}, *crowds, {**one, "id": 100, "iscrowd": 0}, one)
+    truth = CocoReader([path]).read("0_0.png", load)
+    assert truth is not None and len(truth.objects[0].parts) == 2
+    assert [reason for reason, _ in truth.left_out] == ["crowd", "crowd", "crowd", "repeated"]
+    assert truth.left_out[0][1].startswith("a.json, annotation 101: iscrowd is 1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": [{"id": 7, "file_name": n, "height": 3, "width": 3} for n in "ab"]}, "image .* the id 7 .*'a' and"),
+        (
+            {"categories": [{"id": "x", "name": n} for n in ("A b", "A c")]},
+            "category .* id 'x' stands twice",
+        ),
+    ],
+)
+def test_an_id_that_stands_twice_is_refused(changes: Any, message: str, tmp_path: Path) -> None:
+    """It is unknown which of the two an annotation means."""
+    with pytest.raises(CorruptData, match=message):
+        CocoReader([write(tmp_path / "a.json", **changes)])
+
+
+def test_an_image_in_two_sizes_has_no_truth(tmp_path: Path) -> None:
+    """Polygons of one size do not fit the other. In one file or in two, it is a fault of the image."""
+    big = [{"id": 1, "file_name": "0_0.png", "height": 10 * HEIGHT, "width": 10 * WIDTH}]
+    paths = [write(tmp_path / "a.json"), write(tmp_path / "b.json", images=big)]
+    with pytest.raises(ImageFault, match=r"listed in two sizes, \(height, width\) \(24, 32\) and \(240, 320\)"):
+        CocoReader(paths).read("0_0.png", load)
+
+
+def listed(*keys: str) -> list[Listed]:
+    return [Listed(i, key, "train", "") for i, key in enumerate(keys)]
+
+
+def test_what_file_and_store_share_is_counted(tmp_path: Path) -> None:
+    """Images are found by other spellings of their paths; unclear ones are strays of their own kind."""
+    names = ["./x/0_0.png", "b.png", "c.png"]
+    images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(names)]
+    parts = [{"image_id": i, "category_id": 1, "segmentation": [polygon(0, 0, 3, 3)]} for i in (0, 0, 9)]
+    reader = CocoReader([write(tmp_path / "a.json", *parts, images=images)])
+    assert reader.match(listed("x/0_0.png", "x/b.png", "y/b.png")) == Coverage(3, 1, 3, 1)
+    truth = reader.read("x/0_0.png", load)
+    assert truth is not None and len(truth.objects[0].parts) == 2 and reader.read("x/b.png", load) is None
+    assert [(s.subject, s.reason) for s in reader.strays] == [
+        ("a.json, annotation 102", "bad_annotation"),
+        ("b.png", "unclear_name"),
+    ]
+
+
+def test_files_that_have_nothing_in_common_with_the_store_are_refused(tmp_path: Path) -> None:
+    """The error shows how both spell a path, or an image_id."""
+    with pytest.raises(InputMissing, match=r"none of the 1 images .* says, for example, '0_0.png', and .* 'cat/1.png'"):
+        CocoReader([write(tmp_path / "a.json")]).match(listed("cat/1.png"))
+    strays = [{"image_id": "7", "category_id": 1, "segmentation": []}]
+    with pytest.raises(InputMissing, match="none of the 1 annotations belongs to .*: image_id is '7', .* an id 7"):
+        CocoReader([write(tmp_path / "a.json", *strays)]).match(listed("0_0.png"))
 
 
 def test_images_that_the_file_does_not_list_have_no_truth(tmp_path: Path) -> None:

@@ -128,9 +128,7 @@ def test_a_file_that_is_not_there_stops_the_node_before_it_runs(make: Callable[.
     store = make(file="/nowhere/model.pkl")
     project = Project.open(store)
     assert node_state(project, "mask2former").word == "not started"
-    expected = (
-        r"mask2former.file = /nowhere/model.pkl: expected a file, a folder or a hub name org/name, but there is none"
-    )
+    expected = r"/nowhere/model.pkl: no such file or folder \(is the disk mounted\?\), named by mask2former.file"
     with pytest.raises(InputMissing, match=expected):
         run_node(project, "mask2former")
 

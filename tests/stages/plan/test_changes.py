@@ -14,7 +14,7 @@ def test_changes_of_a_node_name_the_setting() -> None:
     new = replace(old, settings={"gt_prob": 0.8, "iterations": 2}, weights={"file": "bb"}, upstream={"parts": "2"})
     lines = own_changes("smooth", old, new)
     assert lines[0] == "smooth.gt_prob: 0.7 -> 0.8" and len(lines) == 2
-    assert lines[1].startswith("smooth weights file")
+    assert lines[1].startswith("smooth.file (content): ")
     assert own_changes("smooth", old, replace(old, upstream={"parts": "2"})) == []
 
 

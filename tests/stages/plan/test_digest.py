@@ -1,7 +1,7 @@
 import hashlib
 from pathlib import Path
 
-from stages.plan.digest import path_digest
+from stages.plan.digest import is_known, path_digest
 
 
 def test_a_file_has_its_sha256(tmp_path: Path) -> None:
@@ -25,6 +25,18 @@ def test_a_folder_has_the_digest_of_its_files(tmp_path: Path) -> None:
     assert path_digest(tmp_path / "two") != first
     (tmp_path / "one" / "sub" / "a").rename(tmp_path / "one" / "sub" / "b")
     assert path_digest(tmp_path / "one") != first
+
+
+def test_what_is_away_keeps_its_recorded_digest(tmp_path: Path) -> None:
+    """A file or a folder on a disk that is not mounted; a folder that exists but is empty is a mount point."""
+    (tmp_path / "empty").mkdir()
+    assert path_digest(tmp_path / "a", recorded="ab12") == "ab12"
+    assert path_digest(tmp_path / "empty", is_checkpoint=True, recorded="ab12") == "ab12"
+    assert path_digest(tmp_path / "empty", is_checkpoint=True) == f"missing: {tmp_path / 'empty'}"
+    assert path_digest(Path("org/name"), is_checkpoint=True, recorded="ab12") == "ab12"
+    (tmp_path / "a").write_bytes(b"new")
+    assert path_digest(tmp_path / "a", recorded="ab12") == hashlib.sha256(b"new").hexdigest()
+    assert is_known("ab12") and not is_known(path_digest(tmp_path / "b"))
 
 
 def test_a_hub_name_stands_for_itself() -> None:

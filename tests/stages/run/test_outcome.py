@@ -5,6 +5,7 @@ import pytest
 from pdstore import PdError, Store
 from pdstore.errors import InputMissing, PartlyFailed
 from stages.run.outcome import Outcome, raise_failures, raise_waiting
+from stages.unit import Coverage
 from tests.stages.run.commands import run, state
 
 
@@ -46,6 +47,14 @@ def test_more_error_rows_fail_the_run() -> None:
     text = str(caught.value)
     assert text.startswith("crf: 2 of 10 images were left out and are in errors; at most 10% may be. See why: pd sql")
     assert "WHERE node = 'crf'" in text and "--max-error-rate" in text
+
+
+def test_annotations_of_no_image_fail_the_run() -> None:
+    """They are measured against all annotations of the file, not against the images of the run."""
+    outcome = Outcome("truth", images=1, coverage=Coverage(images=5, in_store=1, annotations=10, strays=2))
+    raise_failures(outcome, 0.2)
+    with pytest.raises(PdError, match="truth: 2 of 10 annotations belong to no image .*; at most 10% may. See them"):
+        raise_failures(outcome, 0.1)
 
 
 def test_waiting_units_name_what_to_run() -> None:
