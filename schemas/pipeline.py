@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -56,6 +56,14 @@ class SourceSpec(Settings):
     class_file: str = Field(
         "", description="text file with the only classes to take: one WordNet code or folder name per line"
     )
+    labels: str = Field(
+        "", description="file with the names of the classes, or a folder with the files that ImageNet publishes"
+    )
+    splits: tuple[str, ...] = Field((), description="the only splits to take: train, val, test; empty takes all")
+    read_as: Literal["", "splits", "classes"] = Field(
+        "", description="what a folder is that can be a split or a class; unless set, such a folder is an error"
+    )
+    follow_links: bool = Field(False, description="follow links that lead out of the image folder")
     num_train: int = Field(900, ge=1, description="demo: number of training images to draw")
     num_val: int = Field(180, ge=1, description="demo: number of held-out images to draw")
     seed: int = Field(0, ge=0, description="demo: seed of the drawings")

@@ -5,41 +5,49 @@ Every fault of a source is reported here, before anything is written.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, pairwise
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
 
-from pdstore.errors import StorageFailure, UsageError
+from pdstore.errors import UsageError
 from pdstore.stream import generator
 from schemas.pipeline import SourceSpec
+from stages.create.names import ClassFiles, a_few
+from stages.create.shape import OUTSIDE, WORDNET, Place, arrange
+from stages.create.walk import SUFFIXES, check_links, find_images
 from stages.datasets.published import dataset_classes, dataset_images
 from stages.source.listing import ImageClass
 from stages.source.text_files import read_lines
 
-__all__ = ["scan", "scan_classes"]
+__all__ = ["Tell", "ignore", "scan", "scan_classes"]
 
-_SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
-_SPLITS = {"train", "val", "valid", "validation", "test"}
 UNSORTED = "object"
-"""The class of all images that lie in no class folder."""
-_WNID = re.compile(r"n\d{8}")
+"""The class of all images of a folder that has no classes at all."""
+Image = tuple[str, str, str]
+Tell = Callable[[str], None]
 
 
-def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str, str]]:
-    """(key, split, wnid) of every image that is not ``known``, in seeded random order.
+def ignore(sentence: str) -> None:
+    """A :data:`Tell` for callers that do not speak to anybody."""
+
+
+def scan(source: SourceSpec, known: set[str], seed: int, tell: Tell = ignore) -> list[Image]:
+    """(key, split, wnid) of every image that is not ``known``, in seeded random order; wnid "" is no class.
+
+    Args:
+        tell: is called with a sentence about files that are left out.
 
     Raises:
-        UsageError: the folder is missing or holds no images, or a key is absolute, leaves the folder, is not valid
-            UTF-8, or has two classes.
+        UsageError: the folder is missing or holds no images, or can be read in two ways; or a key is absolute, leaves
+            the folder, is not valid UTF-8, or has two classes.
         StorageFailure: a folder cannot be read.
     """
-    images = [image for image, _ in groupby(sorted(_chosen(source)))]
+    images = [image for image, _ in groupby(sorted(_chosen(source, tell)))]
     if not images:
-        fix = f"Name a folder with files that end in {', '.join(sorted(_SUFFIXES))}"
+        fix = f"Name a folder with files that end in {', '.join(sorted(SUFFIXES))}"
         fix += f"; only images of the classes in {source.class_file} are taken" if source.class_file else ""
+        fix += f"; only images of the splits {', '.join(source.splits)} are taken" if source.splits else ""
         raise UsageError("there are no images here", source.list_file or source.root, fix)
     for key, _, _ in images:
         _check_is_text(key, "Rename the file, or name the images to take in a file: --list FILE", source.root)
@@ -51,17 +59,17 @@ def scan(source: SourceSpec, known: set[str], seed: int) -> list[tuple[str, str,
     return [fresh[i] for i in order]
 
 
-def scan_classes(source: SourceSpec, images: Iterable[tuple[str, str, str]]) -> list[ImageClass]:
+def scan_classes(source: SourceSpec, images: Iterable[Image]) -> list[ImageClass]:
     """The vocabulary of a source.
 
-    It is that of the data set; or that of ``labels.txt`` (one ``wnid,name`` per line) if the folder has this file; or
-    the names of the class folders.
+    It is that of the data set; or that of ``labels.txt`` (one ``wnid,name`` per line) or of the files that ImageNet
+    publishes, see :mod:`stages.create.names`; or the names of the class folders.
 
     Args:
         images: what :func:`scan` returned.
 
     Raises:
-        UsageError: there is no folder, an ImageNet tree has no ``labels.txt``, a line of it is malformed, or a class
+        UsageError: there is no folder, an ImageNet tree has no file of names, a line of it is malformed, or a class
             folder has no line.
     """
     root, is_chosen = _existing(source.root), _class_filter(source)
@@ -70,24 +78,48 @@ def scan_classes(source: SourceSpec, images: Iterable[tuple[str, str, str]]) -> 
         for _, name in pairs:
             _check_is_text(name, "Fix the names of the categories", source.root)
         return [ImageClass(i, code, name) for i, (code, name) in enumerate(pairs)]
-    labels = root / "labels.txt"
     wnids = sorted({wnid for _, _, wnid in images if wnid})
-    if labels.exists():
-        named = {wnid: name for wnid, name in _parse_labels(labels).items() if is_chosen(wnid)}
+    named, where = ClassFiles.find(root, source.labels, wnids).names(wnids)
+    if where:
         unknown = [wnid for wnid in wnids if wnid not in named]
         if unknown:
             fix = f"Add the line '{unknown[0]},name' to it, or move the folder away"
-            raise UsageError(f"there is no line for the class folders {unknown}", str(labels), fix)
-        return [ImageClass(i, wnid, name) for i, (wnid, name) in enumerate(named.items())]
-    if wnids and all(_WNID.fullmatch(wnid) for wnid in wnids):
-        fix = "Write one: a line 'wnid,name' for each class, such as 'n02958343,car'"
-        raise UsageError("the folders are named by WordNet codes, but there is no labels.txt here", str(root), fix)
+            raise UsageError(f"there is no line for the class folders {a_few(unknown)}", where, fix)
+        chosen = [pair for pair in named.items() if is_chosen(pair[0])]
+        return [ImageClass(i, wnid, name) for i, (wnid, name) in enumerate(chosen)]
+    codes = [wnid for wnid in wnids if WORDNET.fullmatch(wnid)]
+    if codes:
+        problem = f"the folders {a_few(codes)} are named by WordNet codes, but there is no labels.txt here"
+        fix = "Write one: a line 'wnid,name' for each class, such as 'n02958343,car'; or name the file: --labels FILE"
+        raise UsageError(problem, str(root), fix)
     return [ImageClass(i, name, name.replace("_", " ")) for i, name in enumerate(wnids)]
 
 
-def _chosen(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
+def _chosen(source: SourceSpec, tell: Tell) -> list[Image]:
+    """The images of the chosen splits and classes, with the classes that published files know."""
     is_chosen = _class_filter(source)
-    return (image for image in _walk(source) if is_chosen(image[2]))
+    images = list(dataset_images(source.dataset, _existing(source.root)) if source.kind == "dataset" else ())
+    if source.kind != "dataset":
+        images = _with_truth(source, list(_walk(source, tell)), tell)
+        if not any(wnid for _, _, wnid in images):
+            images = [(key, split, UNSORTED) for key, split, _ in images]
+    return [image for image in images if (not source.splits or image[1] in source.splits) and is_chosen(image[2])]
+
+
+def _with_truth(source: SourceSpec, images: list[Image], tell: Tell) -> list[Image]:
+    """The images with the classes that a file of validation labels gives to those without a class folder."""
+    if all(wnid or split != "val" for _, split, wnid in images):
+        return images
+    files = ClassFiles.find(_existing(source.root), source.labels, {wnid for _, _, wnid in images})
+    if files.lacks_meta:
+        tell("the classes of val are numbers, and the devkit's meta.mat is not here: these images have no class")
+    truth = files.truth()
+    if not truth:
+        return images
+    return [
+        (key, split, wnid or (truth.get(PurePosixPath(key).stem, "") if split == "val" else ""))
+        for key, split, wnid in images
+    ]
 
 
 def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
@@ -104,33 +136,55 @@ def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
     return codes.__contains__
 
 
-def _walk(source: SourceSpec) -> Iterator[tuple[str, str, str]]:
+def _walk(source: SourceSpec, tell: Tell) -> Iterator[Image]:
     if source.kind == "list":
-        yield from (image for _, image in _read_list(Path(source.list_file)))
+        yield from (image for _, image in _read_list(source))
         return
     root = _existing(source.root)
-    if source.kind == "dataset":
-        yield from dataset_images(source.dataset, root)
-        return
-    for folder, subfolders, files in os.walk(root, onerror=_refuse):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        inside = Path(folder).relative_to(root).as_posix()
-        prefix = "" if inside == "." else f"{inside}/"
-        # Once per folder, not once per file: millions of images share these strings.
-        split, wnid = _split_and_class(prefix)
-        for name in files:
-            if os.path.splitext(name)[1].lower() in _SUFFIXES:
-                yield prefix + name, split, wnid
+    found = {folder: names for folder, names in find_images(root, source.follow_links) if names}
+    places = arrange(found, source.read_as, source.root)
+    for folder, names in found.items():
+        # One place per folder, not per file: millions of images share these strings.
+        place = places[folder]
+        if place is None:
+            tell(f"left out: {len(names)} files in {folder}, which are masks of the images beside it")
+            continue
+        _check_is_in_a_split(source, folder, place)
+        prefix = f"{folder}/" if folder else ""
+        yield from ((prefix + name, place.split, place.code) for name in names)
 
 
-def _refuse(error: OSError) -> NoReturn:
-    """An unreadable folder is an error: otherwise its images would be left out silently."""
-    fix = "Check its permissions, or move it away"
-    raise StorageFailure(f"this folder cannot be read: {error.strerror!s}", str(error.filename), fix) from error
+def _check_is_in_a_split(source: SourceSpec, folder: str, place: Place) -> None:
+    """Images beside ``train`` and ``val`` are in no split; --split leaves them out like those of other splits."""
+    if place.split == OUTSIDE and not source.splits:
+        problem = f"the folder {folder} lies beside the folders of the splits: its images are in none of them"
+        fix = "Move it into one of them or away; or name the splits to take: --split train --split val"
+        raise UsageError(problem, source.root, fix)
 
 
-def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
+def _read_list(source: SourceSpec) -> list[tuple[int, Image]]:
     """(line number, image) for each line that names an image."""
+    path = Path(source.list_file)
+    lines = list(_listed_keys(path))
+    if not source.follow_links and Path(source.root).is_dir():
+        check_links(Path(source.root), (key for _, key, _ in lines))
+    places = arrange({_folder(key) for _, key, _ in lines}, source.read_as, source.root)
+    images = []
+    for number, key, wnid in lines:
+        # A list names its images one by one, so none of them is left out as a mask.
+        place = places[_folder(key)] or Place("train", "")
+        if not wnid:
+            _check_is_in_a_split(source, _folder(key), place)
+        images.append((number, (key, place.split or "train", wnid or place.code)))
+    return images
+
+
+def _folder(key: str) -> str:
+    return key.rpartition("/")[0]
+
+
+def _listed_keys(path: Path) -> Iterator[tuple[int, str, str]]:
+    """(line number, key, class or "") for each line that names an image."""
     if not path.is_file():
         raise UsageError("there is no such list file", str(path), "Write one image key per line")
     for number, line in read_lines(path):
@@ -141,9 +195,7 @@ def _read_list(path: Path) -> Iterator[tuple[int, tuple[str, str, str]]]:
             fix = "Write keys relative to the image folder"
             raise UsageError(f"expected a key inside the image folder, found {key!r}", f"{path}, line {number}", fix)
         # Without "./" and "//": an image has one key, however the line spells it.
-        key = PurePosixPath(key).as_posix()
-        split, inferred = _split_and_class(key)
-        yield number, (key, split, wnid or inferred)
+        yield number, PurePosixPath(key).as_posix(), wnid
 
 
 def _two_classes(source: SourceSpec, first: tuple[str, str, str], second: tuple[str, str, str]) -> UsageError:
@@ -151,16 +203,9 @@ def _two_classes(source: SourceSpec, first: tuple[str, str, str], second: tuple[
     key, where = first[0], source.root
     names = ["/".join(filter(None, image[1:])) for image in (first, second)]
     if source.kind == "list":
-        lines = {image: number for number, image in _read_list(Path(source.list_file)) if image[0] == key}
+        lines = {image: number for number, image in _read_list(source) if image[0] == key}
         names, where = [f"{image[2]} in line {lines[image]}" for image in (first, second)], source.list_file
     return UsageError(f"{key} is listed twice, as {' and as '.join(names)}", where, "Keep only one of them")
-
-
-def _split_and_class(key: str) -> tuple[str, str]:
-    """``train/n01/x.JPEG`` -> (train, n01); ``cats/x.png`` -> (train, cats); ``x.png`` -> (train, object)."""
-    parts = key.split("/")[:-1]
-    split = parts.pop(0) if parts and parts[0].lower() in _SPLITS else "train"
-    return split, parts[-1] if parts else UNSORTED
 
 
 def _check_is_text(name: str, fix: str, where: str) -> None:
@@ -179,17 +224,3 @@ def _existing(folder: str) -> Path:
             "the image folder is a file" if root.exists() else "there is no such image folder", folder, fix
         )
     return root
-
-
-def _parse_labels(path: Path) -> dict[str, str]:
-    named: dict[str, str] = {}
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
-        wnid, comma, name = (part.strip() for part in line.partition(","))
-        if not (wnid and comma and name):
-            raise UsageError(f"expected 'wnid,name', found {line!r}", f"{path}, line {number}", "Fix the line")
-        if wnid in named:
-            raise UsageError(f"the class {wnid} has two lines", f"{path}, line {number}", "Remove one of them")
-        named[wnid] = name
-    return named

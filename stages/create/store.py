@@ -12,7 +12,8 @@ from pdstore.errors import UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import digest
 from schemas.pipeline import PipelineSpec, SourceSpec
-from stages.create.scan import scan, scan_classes
+from stages.create.names import a_few
+from stages.create.scan import Tell, ignore, scan, scan_classes
 from stages.datasets.published import with_truth
 from stages.drawn.dataset import write_dataset
 from stages.plan.overrides import merge_overrides
@@ -24,13 +25,19 @@ __all__ = ["add_images", "create_store", "ensure_listing"]
 
 
 def create_store(
-    url: str, source: SourceSpec, spec: PipelineSpec, overrides: Iterable[str] = (), **options: object
+    url: str,
+    source: SourceSpec,
+    spec: PipelineSpec,
+    overrides: Iterable[str] = (),
+    tell: Tell = ignore,
+    **options: object,
 ) -> Store:
     """A new store with its listing and its pipeline. Everything that can be wrong is checked before it is written.
 
     If the source is a data set, the pipeline's ground-truth nodes are set to read the annotations that it publishes.
 
     Args:
+        tell: is called with a sentence about files that are left out.
         options: passed to fsspec, for a store that is not a local folder.
 
     Raises:
@@ -40,7 +47,7 @@ def create_store(
     if Files(url, **options).exists(layout.STORE):
         fix = "Choose another folder, or add new images to this store with: pd init STORE --images DIR --add"
         raise UsageError("a store already exists here", url, fix)
-    scanned = None if source.kind == "demo" else _scan(source, spec.seed)
+    scanned = None if source.kind == "demo" else _scan(source, spec.seed, tell)
     if source.kind == "dataset":
         spec = with_truth(spec, source.dataset, Path(source.root))
     Pipeline(spec, merged, source.root)
@@ -79,20 +86,27 @@ def add_images(store: Store, source: SourceSpec) -> int:
         # Images are read from the store's own folder alone: those of another could be listed, but never read.
         fix = f"Move or link the new images there, and name that folder: --images {folder}"
         raise UsageError(f"{source.root} is not the image folder of the store, {folder}", "pd init --add", fix)
+    source = _as_before(source, SourceSpec.of(store))
     listing = ensure_listing(store)
     known = {c.wnid for c in listing.classes()}
     fresh = scan(source, listing.keys(), store.info.seed)
     unknown = sorted({wnid for _, _, wnid in fresh if wnid} - known)
     if unknown:
         fix = "A store's vocabulary is fixed. Create a new store for other classes"
-        raise UsageError(f"these classes are not in the store's vocabulary: {unknown}", source.root, fix)
+        raise UsageError(f"these classes are not in the store's vocabulary: {a_few(unknown)}", source.root, fix)
     if fresh:
         listing.append(fresh)
     return len(fresh)
 
 
-def _scan(source: SourceSpec, seed: int) -> tuple[list[ImageClass], list[tuple[str, str, str]]]:
-    images = scan(source, set(), seed)
+def _as_before(source: SourceSpec, first: SourceSpec) -> SourceSpec:
+    """The source, read as the store's first images were where it says nothing else."""
+    unset = [name for name in ("labels", "splits", "read_as", "follow_links") if not getattr(source, name)]
+    return source.model_copy(update={name: getattr(first, name) for name in unset})
+
+
+def _scan(source: SourceSpec, seed: int, tell: Tell = ignore) -> tuple[list[ImageClass], list[tuple[str, str, str]]]:
+    images = scan(source, set(), seed, tell)
     return scan_classes(source, images), images
 
 

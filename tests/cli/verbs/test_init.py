@@ -15,7 +15,7 @@ def test_init_says_what_it_found_and_what_to_do_next(pd: Pd, photos: Path, pipel
     """`pd init` prints images, classes, blocks, nodes and the next command."""
     result = pd("init", tmp_path / "new", "--images", photos, "--preset", pipeline_file, "grouping.k=3")
     assert result.code == 0
-    lines = dict(line.split(None, 1) for line in result.out.splitlines())
+    lines = dict(line.split(None, 1) for line in result.out.splitlines() if " " in line)
     assert lines["images"] == "6" and lines["classes"] == "2 (cat, dog)" and lines["blocks"].startswith("3 ")
     assert lines["nodes"] == "ingest, detic, grouping, crf, ranking"
     assert lines["next"] == f"pd --store {tmp_path / 'new'} run"
@@ -54,7 +54,7 @@ def test_an_imagenet_tree_without_labels(pd: Pd, tmp_path: Path) -> None:
     """The error shows what a line of labels.txt looks like."""
     draw(tmp_path / "net" / "train" / "n02958343" / "a.JPEG", 0)
     result = pd("init", tmp_path / "s", "--images", tmp_path / "net")
-    assert_error(result, 2, "there is no labels.txt here", tmp_path / "net", "n02958343,car")
+    assert_error(result, 2, "there is no labels.txt here", tmp_path / "net", "n02958343,car", "--labels")
 
 
 def test_a_class_folder_that_labels_does_not_name(pd: Pd, tmp_path: Path) -> None:
@@ -138,3 +138,33 @@ def test_a_store_in_the_current_folder_needs_no_name(
     monkeypatch.chdir(tmp_path / "here")
     assert pd("init", ".", "--images", photos).out.splitlines()[-1] == "next        pd run"
     assert pd("plan").code == 0
+
+
+def test_a_table_shows_how_the_folder_was_read(pd: Pd, tmp_path: Path) -> None:
+    """One row per split, with the images that have no class apart, and a key to see it by."""
+    for number, key in enumerate(("Train/bird/1.png", "Train/bird/2.png", "Train/car/3.png", "Valid/4.png")):
+        draw(tmp_path / "net" / "Data" / key, number)
+    result = pd("init", tmp_path / "s", "--images", tmp_path / "net")
+    rows = [" ".join(line.split()) for line in result.out.splitlines()]
+    head = rows.index("split classes images such as")
+    assert rows[head + 2 : head + 4] == ["train 2 3 Data/Train/bird/1.png", "val no class 1 Data/Valid/4.png"]
+    only = pd("init", tmp_path / "t", "--images", tmp_path / "net", "--split", "train")
+    assert "images      3\n" in only.out and "Valid" not in only.out
+
+
+def test_a_folder_that_can_be_a_split_or_a_class(pd: Pd, tmp_path: Path) -> None:
+    """The error shows both readings and the options that choose one of them; the option is kept for --add."""
+    for number, name in enumerate(("train", "bus")):
+        draw(tmp_path / "net" / name / "1.png", number)
+    refused = pd("init", tmp_path / "s", "--images", tmp_path / "net")
+    assert_error(refused, 2, "as the split 'train'", "a class named 'train'", "--read-as splits or --read-as classes")
+    assert "2 (bus, train)" in pd("init", tmp_path / "s", "--images", tmp_path / "net", "--read-as", "classes").out
+    draw(tmp_path / "net" / "train" / "2.png", 2)
+    assert "added       1 images" in pd("init", tmp_path / "s", "--images", tmp_path / "net", "--add").out
+
+
+def test_a_key_with_escape_sequences_is_shown_in_ascii(pd: Pd, tmp_path: Path) -> None:
+    """A file name cannot write to the terminal of who looks at it."""
+    draw(tmp_path / "net" / "\x1b[31m.png", 0)
+    result = pd("init", tmp_path / "s", "--images", tmp_path / "net")
+    assert "\x1b" not in result.out and r"\x1b[31m.png" in result.out

@@ -27,12 +27,10 @@ def test_a_folder_is_walked_only_once(
     folder: Path, classical: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The images that were checked are the images that are listed: walking over millions of files takes hours."""
-    walked = []
-    monkeypatch.setattr(
-        "stages.create.scan.os.walk", lambda root, walk=os.walk, **rest: walked.append(root) or walk(root)
-    )
+    walked, real = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: walked.append(Path(path)) or real(path))
     assert Listing(classical()).images == 12
-    assert walked == [folder]
+    assert [walked.count(path) for path in (folder, folder / "cats", folder / "dogs")] == [1, 1, 1]
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +129,7 @@ def test_an_imagenet_tree_needs_its_names(tmp_path: Path) -> None:
     splits = [("train", "n01503061"), ("train", "n02958343"), ("val", "n01503061")]
     assert sorted(image[1:] for image in images) == splits
     for text, problem in (
-        (None, r"WordNet codes, but there is no labels.txt here.*n02958343,car"),
+        (None, r"\['n01503061', 'n02958343'\] are named by WordNet codes, but there is no labels.txt.*n02958343,car"),
         ("n02958343,car\n", r"labels.txt: there is no line for the class folders \['n01503061'\]"),
         ("n02958343 car\n", r"labels.txt, line 1: expected 'wnid,name', found 'n02958343 car"),
         ("n02958343,car\nn02958343,auto\n", r"labels.txt, line 2: the class n02958343 has two lines"),
@@ -142,3 +140,78 @@ def test_an_imagenet_tree_needs_its_names(tmp_path: Path) -> None:
             scan_classes(source, images)
     (root / "labels.txt").write_text("n02958343,car\nn01503061,bird\nn04194289,ship\n")
     assert [(c.class_id, c.name) for c in scan_classes(source, images)] == [(0, "car"), (1, "bird"), (2, "ship")]
+
+
+def _net(root: Path, *keys: str, labels: str = "n02958343,car\nn01503061,bird\n") -> SourceSpec:
+    for key in keys:
+        photograph(root / key)
+    (root / "labels.txt").write_text(labels)
+    return SourceSpec(root=str(root))
+
+
+def test_the_flat_val_of_imagenet_has_no_class(tmp_path: Path) -> None:
+    """Its images are listed in val without a class, and --split train leaves them out; the vocabulary is the same."""
+    source = _net(tmp_path, "train/n02958343/c.JPEG", "train/n01503061/b.JPEG", "val/ILSVRC2012_val_00000001.JPEG")
+    images = sorted(scan(source, set(), 0))
+    assert images[2] == ("val/ILSVRC2012_val_00000001.JPEG", "val", "")
+    only = source.model_copy(update={"splits": ("train",)})
+    assert sorted(scan(only, set(), 0)) == images[:2]
+    assert scan_classes(source, images) == scan_classes(only, images[:2])
+    with pytest.raises(UsageError, match=r"no images here.*only images of the splits test are taken"):
+        scan(source.model_copy(update={"splits": ("test",)}), set(), 0)
+
+
+def test_one_code_is_enough_to_need_names(tmp_path: Path) -> None:
+    """A stray image beside the folders of codes does not switch the check off, and is an image without a class."""
+    source = _net(tmp_path, "n02958343/c.JPEG", "n01503061/b.JPEG", "stray.png")
+    images = sorted(scan(source, set(), 0))
+    assert images[-1] == ("stray.png", "train", "")
+    (tmp_path / "labels.txt").unlink()
+    with pytest.raises(UsageError, match=r"are named by WordNet codes"):
+        scan_classes(source, images)
+
+
+def test_a_folder_without_classes_is_one_class(tmp_path: Path) -> None:
+    """Photographs without any class folder are objects, in whatever splits they lie."""
+    for key in ("Train/a.png", "Valid/b.png"):
+        photograph(tmp_path / key)
+    images = scan(SourceSpec(root=str(tmp_path)), set(), 0)
+    assert sorted(images) == [("Train/a.png", "train", "object"), ("Valid/b.png", "val", "object")]
+
+
+def test_an_error_lists_at_most_five_codes(tmp_path: Path) -> None:
+    """A labels file that lacks a thousand classes is one readable line."""
+    source = _net(tmp_path, *(f"n0000000{n}/a.png" for n in range(8)))
+    with pytest.raises(UsageError, match=r"\['n00000000', .*'n00000004'\] and 3 more\. Add") as error:
+        scan_classes(source, scan(source, set(), 0))
+    assert "n00000005" not in str(error.value)
+
+
+def test_images_beside_the_splits_are_refused_by_name(tmp_path: Path) -> None:
+    """They would be trained on, or left out, in silence; --split says that they are to be left out."""
+    for key in ("train/cat/1.png", "val/cat/1.png", "later/cat/1.png"):
+        photograph(tmp_path / key)
+    source = SourceSpec(root=str(tmp_path))
+    with pytest.raises(UsageError, match=r"the folder later/cat lies beside the folders of the splits"):
+        scan(source, set(), 0)
+    assert len(scan(source.model_copy(update={"splits": ("train", "val")}), set(), 0)) == 2
+
+
+def test_masks_beside_images_are_left_out_by_name(tmp_path: Path) -> None:
+    """The pictures in SegmentationClass are masks; how many were left out is said."""
+    for key in ("VOC/JPEGImages/1.jpg", "VOC/SegmentationClass/1.png"):
+        photograph(tmp_path / key)
+    told: list[str] = []
+    assert scan(SourceSpec(root=str(tmp_path)), set(), 0, told.append) == [("VOC/JPEGImages/1.jpg", "train", "object")]
+    assert told == ["left out: 1 files in VOC/SegmentationClass, which are masks of the images beside it"]
+
+
+def test_a_list_is_read_by_the_shape_of_its_keys(tmp_path: Path) -> None:
+    """Splits are found below the root in a list, too; a class on the line wins."""
+    photograph(tmp_path / "a" / "train" / "cat" / "1.png")
+    (tmp_path / "list.txt").write_text("a/Train/cat/1.png\na/Valid/cat/2.png\ta dog\n")
+    source = SourceSpec(kind="list", root=str(tmp_path), list_file=str(tmp_path / "list.txt"))
+    assert sorted(scan(source, set(), 0)) == [
+        ("a/Train/cat/1.png", "train", "cat"),
+        ("a/Valid/cat/2.png", "val", "a dog"),
+    ]
