@@ -91,6 +91,9 @@ def schema() -> None:
 def set_values(overrides: tuple[str, ...]) -> None:
     """Record settings in the store, whose pipeline uses them from now on. Nothing is computed or deleted.
 
+    The views go on showing the last complete layer of a changed node, until `pd run` has completed the new one. Both
+    are kept: TABLE_all has all layers.
+
     \b
     Example:
       pd config set grouping.k=5 ranking.k=8
@@ -100,7 +103,7 @@ def set_values(overrides: tuple[str, ...]) -> None:
         raise UsageError(f"expected node.key=value, found {names[0]!r}", "pd config set", "For example: grouping.k=5")
     project = open_project(overrides)
     before = project.store.current()
-    project.record()
+    project.record(is_consent=True)
     changed = [node for node in project.nodes.values() if node.fingerprint != before.get(node.name)]
     if not changed:
         say("Recorded. No result changes.")
@@ -109,6 +112,8 @@ def set_values(overrides: tuple[str, ...]) -> None:
         todo = f"not computed yet; {len(older)} older layers are kept"
         state = f"{len(units)} units are already committed" if units else todo
         say(f"{node.name}: {before.get(node.name, 'none')} -> {node.fingerprint}, {state}")
+    if any(project.shown(node.name).fingerprint != node.fingerprint for node in changed):
+        say("The views show the layers from before until the new ones are complete. To compute them: pd run")
 
 
 def _pipeline(preset: str | None, overrides: list[str]) -> Pipeline:

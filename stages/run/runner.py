@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from pdstore import PdError, __version__
 from pdstore.errors import CommitConflict, Preempted, StorageFailure, UsageError
+from pdstore.inventory import mark_complete
 from pdstore.lease import Claim
 from stages.plan.failures import forget_failure, record_failure
 from stages.plan.inputs import Inputs
@@ -52,6 +53,7 @@ def run_node(project: Project, name: str, options: RunOptions = RunOptions(), wa
         if outcome.todo:
             computation = Computation(project, name, agenda.inputs, watch.control, options.max_error_rate)
             _Run(agenda, computation, options, watch, group).work(outcome)
+        mark_complete(agenda.layer, project.num_units(name))
     outcome.seconds = time.monotonic() - started
     group.leave()
     outcome.is_begun = not options.dry_run and bool(agenda.layer.units())
