@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,56 @@ def test_settings_that_go_back_show_the_first_layer_at_once(pd: Pd, store: Path)
     assert pd("show", "0", "--out", store.parent / "b.png").code == 0
     assert (store.parent / "a.png").read_bytes() == (store.parent / "b.png").read_bytes()
     assert rows(pd, PARTS.format("")) == former and "already done" in pd("run", "grouping").err
+
+
+def test_a_pipeline_is_edited_as_a_file(pd: Pd, store: Path, tmp_path: Path) -> None:
+    """What `config show --yaml` prints, with a node and a setting changed, is recorded by `config apply`."""
+    file = tmp_path / "edited.yaml"
+    file.write_text(pd("config", "show", "--yaml").out)
+    assert pd("config", "apply", file).err == "Recorded. No result changes.\n"
+    text = file.read_text().replace("iterations: 2", "iterations: 1")
+    file.write_text(text + "  weak: {stage: crf, inputs: {images: ingest, parts: grouping}}\n")
+    said = pd("config", "apply", file)
+    assert said.code == 0 and {"crf", "ranking", "weak"} == {line.split(":")[0] for line in said.err.splitlines()}
+    assert "weak" in json.loads(pd("status", "--json").out)["nodes"]
+    assert_error(pd("config", "show", "crf", "--yaml"), 2, "--yaml prints the whole pipeline of the store, found crf")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("crf:", "crf: [", ("not valid YAML",)),
+        ("k: 2", "kk: 2", ("unknown setting. Did you mean 'k'",)),
+        ("parts: grouping", "part: grouping", ("no input 'part'. Did you mean 'parts'",)),
+        ("block_size: 2", "block_size: 4", ("block_size is fixed when a store is made: it is 2 here",)),
+        ("nodes:", "nods:", ("pipeline.nods: unknown setting. Did you mean 'nodes'",)),
+    ],
+)
+def test_a_file_that_is_wrong_is_not_recorded(
+    pd: Pd, store: Path, tmp_path: Path, old: str, new: str, words: tuple[str, ...]
+) -> None:
+    """One error names the key and the nearest name; the store stays as it was."""
+    before, file = committed(store), tmp_path / "edited.yaml"
+    file.write_text(pd("config", "show", "--yaml").out.replace(old, new, 1))
+    assert_error(pd("config", "apply", file), 2, *words)
+    assert committed(store) == before
+
+
+def test_an_editor_changes_the_pipeline(pd: Pd, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """$EDITOR gets the pipeline as YAML; a wrong text is kept in a file that the error names, nothing is lost."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.delenv("EDITOR", raising=False)
+    if not sys.stdin.isatty():
+        assert_error(pd("config", "edit"), 2, "no editor is named", "Set EDITOR")
+    monkeypatch.setenv("EDITOR", "true")
+    assert pd("config", "edit").err == "Nothing was changed.\n"
+    monkeypatch.setenv("EDITOR", "sed -i 's/iterations: 2/iterations: 5/'")
+    assert pd("config", "edit").code == 0
+    assert json.loads(pd("config", "show", "crf", "--json").out)["crf"]["iterations"]["value"] == 5
+    before = committed(store)
+    monkeypatch.setenv("EDITOR", "sed -i 's/iterations: 5/iteration: 4/'")
+    failed = pd("config", "edit")
+    assert_error(failed, 2, "crf.iteration: unknown setting. Did you mean 'iterations'", "pd config apply /")
+    kept = Path(failed.err.strip().rstrip(".").split("pd config apply ")[1])
+    assert "iteration: 4" in kept.read_text() and committed(store) == before
+    kept.unlink()
