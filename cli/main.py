@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("cli.verbs.report", "Write a web page with results, pictures and monitors."),
     "verify": ("cli.verbs.verify", "Check every committed file."),
     "gc": ("cli.verbs.gc", "List or delete files that no commit refers to."),
+    "node": ("cli.verbs.node", "Add a node to the pipeline."),
     "config": ("cli.verbs.config", "Show or change the settings."),
     "weights": ("cli.verbs.weights", "Check or convert published weights."),
     "demo": ("cli.verbs.demo", "Run the whole pipeline on drawn images."),

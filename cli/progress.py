@@ -43,6 +43,9 @@ class Tally:
         units_done: units that are committed, by this process or another.
         size: mean number of images per unit.
         advanced: images or steps that this process has done.
+        begun: steps that an earlier run of the training has done.
+        kept: of ``advanced``, those of the units before the present one.
+        failed: units that failed.
         started: time of the monotonic clock at which counting began.
     """
 
@@ -51,6 +54,9 @@ class Tally:
     units_done: int = 0
     size: float = 1
     advanced: int = 0
+    begun: int = 0
+    kept: int = 0
+    failed: int = 0
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -63,10 +69,12 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """How many are done; never more than ``total``, though a block may be shorter than others or be tried twice."""
+        """How many are done: at most ``total``, since a block may be shorter than others, and less if a unit failed."""
         counted = round(self.units_done * self.size) if not self.steps else 0
         if self.noun != "units":
-            counted = max(counted, self.advanced)
+            counted = max(counted, self.begun + self.advanced)
+        if self.failed and counted >= self.total:
+            return 0 if self.steps else round((self.units - self.failed) * self.size)
         return min(self.total, counted)
 
     @property
@@ -74,6 +82,16 @@ class Tally:
         """How many per second, since the start."""
         counted = self.advanced if self.noun != "units" else self.done
         return counted / max(time.monotonic() - self.started, 1e-3)
+
+    def start_unit(self) -> None:
+        self.kept = self.advanced
+
+    def resume(self, steps: int) -> None:
+        self.begun, self.advanced, self.kept = steps, 0, 0
+
+    def fail(self, is_last: bool) -> None:
+        """Forget what the present unit has advanced."""
+        self.advanced, self.failed = self.kept, self.failed + is_last
 
     def text(self) -> str:
         """``384/1080 images, 42.1/s, 16.5 s left``; without a rate if other workers did everything."""
@@ -88,7 +106,8 @@ class Tally:
         """``1080/1080 images in 25.6 s, 42.1/s``."""
         took = seconds_text(time.monotonic() - self.started)
         rate = f", {self.rate:.3g}/s" if self.rate and self.done > 1 else ""
-        return f"{self.done}/{self.total} {self.noun} in {took}{rate}"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.done}/{self.total} {self.noun} in {took}{rate}{failed}"
 
 
 class Lines:
@@ -108,6 +127,19 @@ class Lines:
     def start(self, node: str, units: int, done: int, images_per_unit: float) -> None:
         self._node, self._last = node, time.monotonic()
         self._tally = Tally(self._steps.get(node, 0), units, done, images_per_unit)
+
+    def unit_started(self, unit: int) -> None:
+        with self._lock:
+            self._tally.start_unit()
+
+    def resumed(self, steps: int) -> None:
+        with self._lock:
+            self._tally.resume(steps)
+            self._tick()
+
+    def attempt_failed(self, unit: int, is_last: bool) -> None:
+        with self._lock:
+            self._tally.fail(is_last)
 
     def advance(self, images: int) -> None:
         with self._lock:
@@ -148,6 +180,20 @@ class Bar:
         self._bars = Bars(*columns, console=self._console, transient=True)
         self._task = self._bars.add_task(node, total=self._tally.total, state="starting")
         self._bars.start()
+
+    def unit_started(self, unit: int) -> None:
+        with self._lock:
+            self._tally.start_unit()
+
+    def resumed(self, steps: int) -> None:
+        with self._lock:
+            self._tally.resume(steps)
+            self._draw()
+
+    def attempt_failed(self, unit: int, is_last: bool) -> None:
+        with self._lock:
+            self._tally.fail(is_last)
+            self._draw()
 
     def advance(self, images: int) -> None:
         with self._lock:

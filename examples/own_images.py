@@ -2,8 +2,8 @@
 
     python examples/own_images.py photos my-store --out sheet.png
 
-Preset no_weights finds one object per image by saliency, groups its pixels into parts, smooths them, and trains a small
-proposal model on the result. Settings follow as NODE.KEY=VALUE, for example grouping.k=5 or proposal-train.steps=1000.
+Preset no_weights finds one object per image by saliency, groups its pixels into parts, smooths them, and clusters the
+parts of each class. Settings follow as NODE.KEY=VALUE, for example grouping.k=5 or ranking.k=6.
 Stop the script at any moment and run it again: it computes only what is missing.
 """
 
@@ -26,7 +26,7 @@ MASKS_PER_NODE = """
 SELECT node, count(*) AS masks, round(avg(area / (height * width)), 3) AS share
 FROM (SELECT node, area, height, width FROM objects
       UNION ALL BY NAME SELECT node, area, height, width FROM parts
-      UNION ALL BY NAME SELECT node, area, height, width FROM proposals)
+      UNION ALL BY NAME SELECT node, area, height, width FROM labels)
 GROUP BY node ORDER BY node
 """
 

@@ -1,15 +1,18 @@
-"""The catalog's tables about the store itself: the committed units and the layers."""
+"""What the catalog says about the store itself: the committed units, the layers, and which of them the views show."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from pdstore import layout
 from pdstore.commit import Manifest
 from pdstore.fingerprint import canonical
-from pdstore.store import Layer
+from pdstore.info import read_record
+from pdstore.store import Layer, Store
 from pdstore.table import Column, Table
 
-__all__ = ["COMMITS", "LAYERS", "commit_row", "layer_row"]
+__all__ = ["COMMITS", "LAYERS", "commit_row", "layer_row", "mark_complete", "shown_layers"]
 
 COMMITS = Table(
     "commits",
@@ -36,7 +39,7 @@ LAYERS = Table(
         Column("layer", "string", "fingerprint of the layer"),
         Column("stage", "string", "stage that computes the layer"),
         Column("version", "int64", "version of the stage"),
-        Column("is_current", "bool", "true if the pipeline's settings lead to this layer"),
+        Column("is_current", "bool", "true if the views show this layer"),
         Column("units", "int64", "number of committed units"),
         Column("table_name", "string", "table that the layer holds"),
         Column("block_size", "int64", "images per block"),
@@ -69,3 +72,42 @@ def layer_row(layer: Layer, units: int, is_current: bool) -> dict[str, Any]:
         "block_size": layer.store.info.block_size,
         "identity": canonical(info.identity.to_dict()).decode(),
     }
+
+
+def shown_layers(store: Store) -> dict[str, str]:
+    """Node -> fingerprint of the layer that the views show; empty if no pipeline is recorded.
+
+    After a change of settings this is the layer that was shown before, until the new one is complete or at least holds
+    every unit of it. It follows from the record of the pipeline and the commits alone, so all readers agree.
+    """
+    current = store.current()
+    if not current:
+        return {}
+    before = _before(store)
+    return {node: _shown(store, node, new, before.get(node, new)) for node, new in current.items()}
+
+
+def mark_complete(layer: Layer, num_units: int) -> None:
+    """If all units of the layer are committed, note it: from now on the views show it whatever is withdrawn later.
+
+    The note is written only where it is needed: where the views could still show another layer.
+    """
+    path = layout.complete(layer.node, layer.fingerprint)
+    is_first = _before(layer.store).get(layer.node, layer.fingerprint) == layer.fingerprint
+    if not is_first and not layer.store.files.exists(path) and len(layer.units()) >= num_units:
+        layer.store.files.create(path, json.dumps({"units": num_units}).encode())
+
+
+def _before(store: Store) -> dict[str, str]:
+    """Node -> fingerprint of the layer that the views showed when the settings were recorded."""
+    try:
+        return read_record(store.files, layout.PIPELINE, lambda values: dict(values.get("shown", {})))
+    except FileNotFoundError:
+        return {}
+
+
+def _shown(store: Store, node: str, new: str, before: str) -> str:
+    if new == before or store.files.exists(layout.complete(node, new)):
+        return new
+    kept = set(store.layer(node, before).units())
+    return new if kept <= set(store.layer(node, new).units()) else before

@@ -17,6 +17,7 @@ __all__ = [
     "checkpoints",
     "commit",
     "commits",
+    "complete",
     "failure",
     "failures",
     "layer",
@@ -61,6 +62,11 @@ def layer(node: str, fingerprint: str) -> str:
 
 def layer_info(node: str, fingerprint: str) -> str:
     return f"{layer(node, fingerprint)}/layer.json"
+
+
+def complete(node: str, fingerprint: str) -> str:
+    """Says that all units of the layer were committed at some time, so that the views may show it from then on."""
+    return f"{layer(node, fingerprint)}/complete.json"
 
 
 def attempts(node: str, fingerprint: str) -> str:

@@ -6,6 +6,7 @@ Every reader uses this catalog, because readers with different sets of views wou
 from __future__ import annotations
 
 from pdstore import Catalog, Store
+from pdstore.inventory import shown_layers
 from schemas.monitors import MONITORS
 from schemas.tables import TABLES
 
@@ -13,5 +14,5 @@ __all__ = ["catalog_of"]
 
 
 def catalog_of(store: Store) -> Catalog:
-    """SQL over the layers of the recorded pipeline."""
-    return Catalog(store, TABLES.values(), store.current(), MONITORS.values())
+    """SQL over the layers of the recorded pipeline; over the former ones until new ones are complete."""
+    return Catalog(store, TABLES.values(), shown_layers(store), MONITORS.values())

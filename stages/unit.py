@@ -75,11 +75,13 @@ class Control:
         should_stop: returns true once a signal has requested a stop.
         advance: reports that n more images (or training steps) are done.
         note: prints a line.
+        resumed: reports that n training steps were done by an earlier run.
     """
 
     should_stop: Callable[[], bool] = lambda: False
     advance: Callable[[int], None] = lambda _: None
     note: Callable[[str], None] = lambda _: None
+    resumed: Callable[[int], None] = lambda _: None
 
 
 @dataclass

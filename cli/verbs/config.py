@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,13 +12,14 @@ import click
 from pydantic import BaseModel
 
 from cli.output import print_json, print_table, say
+from cli.recording import record_changes
 from cli.session import has_store, open_project, split_words
 from cli.verbs.init import PRESET
 from pdstore.errors import UsageError
+from stages.plan.editing import edited, pipeline_text
 from stages.plan.overrides import merge_overrides
 from stages.plan.pipeline import Node, Pipeline
-from stages.plan.presets import preset_names, read_preset
-from stages.plan.states import older_layers
+from stages.plan.presets import parse_pipeline, preset_names, read_preset
 from stages.registry import STAGES
 
 __all__ = ["command"]
@@ -47,7 +51,8 @@ def list_presets() -> None:
     "--preset", metavar="NAME|FILE", help="Show the settings of a preset or a YAML file instead of the store's."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(words: tuple[str, ...], preset: str | None, as_json: bool) -> None:
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print the store's pipeline as a file for pd config apply.")
+def show(words: tuple[str, ...], preset: str | None, as_json: bool, as_yaml: bool) -> None:
     """Show the settings of all nodes, or of one, and where each value comes from.
 
     The origin is one of: default (the program), preset (the pipeline's file), network NAME (the network's preset,
@@ -61,6 +66,12 @@ def show(words: tuple[str, ...], preset: str | None, as_json: bool) -> None:
       pd config show ranking --preset demo
     """
     names, overrides = split_words(words)
+    if as_yaml:
+        if names or preset or as_json:
+            extra = names[0] if names else "--preset" if preset else "--json"
+            raise UsageError(f"--yaml prints the whole pipeline of the store, found {extra}", "--yaml", "Leave it out")
+        print(pipeline_text(open_project(overrides)), end="")
+        return
     pipeline = _pipeline(preset, overrides)
     nodes = [pipeline[name] for name in names] or list(pipeline.nodes.values())
     settings = {node.name: list(_settings(pipeline, node)) for node in nodes}
@@ -91,6 +102,9 @@ def schema() -> None:
 def set_values(overrides: tuple[str, ...]) -> None:
     """Record settings in the store, whose pipeline uses them from now on. Nothing is computed or deleted.
 
+    The views go on showing the last complete layer of a changed node, until `pd run` has completed the new one. Both
+    are kept: TABLE_all has all layers.
+
     \b
     Example:
       pd config set grouping.k=5 ranking.k=8
@@ -99,16 +113,51 @@ def set_values(overrides: tuple[str, ...]) -> None:
     if names:
         raise UsageError(f"expected node.key=value, found {names[0]!r}", "pd config set", "For example: grouping.k=5")
     project = open_project(overrides)
-    before = project.store.current()
-    project.record()
-    changed = [node for node in project.nodes.values() if node.fingerprint != before.get(node.name)]
-    if not changed:
-        say("Recorded. No result changes.")
-    for node in changed:
-        units, older = project.layer(node.name).units(), older_layers(project, node.name)
-        todo = f"not computed yet; {len(older)} older layers are kept"
-        state = f"{len(units)} units are already committed" if units else todo
-        say(f"{node.name}: {before.get(node.name, 'none')} -> {node.fingerprint}, {state}")
+    record_changes(project)
+
+
+@command.command("edit")
+def edit() -> None:
+    """Open the pipeline as YAML in $VISUAL or $EDITOR, and record it if it is valid. Nothing is computed.
+
+    \b
+    Example:
+      EDITOR=nano pd config edit
+    """
+    project = open_project()
+    if not (os.environ.get("VISUAL") or os.environ.get("EDITOR") or sys.stdin.isatty()):
+        fix = "Set EDITOR. Or write the file with: pd config show --yaml, and record it with: pd config apply FILE"
+        raise UsageError("no editor is named, and there is no terminal to start one in", "pd config edit", fix)
+    text = click.edit(pipeline_text(project), extension=".yaml")
+    if text is None:
+        say("Nothing was changed.")
+        return
+    try:
+        changed = edited(project, parse_pipeline(text, "the edited text"))
+    except UsageError as error:
+        handle, kept = tempfile.mkstemp(prefix="pipeline-", suffix=".yaml", text=True)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        error.fix = f"{error.fix}. Your text is kept. Once it is right: pd config apply {kept}"
+        raise
+    record_changes(changed)
+
+
+@command.command("apply")
+@click.argument("file", metavar="FILE|PRESET")
+def apply(file: str) -> None:
+    """Record the pipeline of a YAML file in the store, in place of the one that is there. Nothing is computed.
+
+    It is checked as a whole before anything is recorded. Nodes whose settings stay the same keep their results, and the
+    layers of nodes that are no longer there are kept, too.
+
+    \b
+    Examples:
+      pd config show --yaml > pipeline.yaml
+      pd config apply pipeline.yaml
+      pd config apply no_weights_trained
+    """
+    record_changes(edited(open_project(), read_preset(file)))
 
 
 def _pipeline(preset: str | None, overrides: list[str]) -> Pipeline:

@@ -45,9 +45,9 @@ def command(overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 def _print(planned: list[dict[str, Any]]) -> None:
-    rows = [(e["node"], len(e["run"]) or "", _ranges(e["run"]), e["why"]) for e in planned if e["why"]]
+    rows = [(e["node"], len(e["run"]) or "", _ranges(e["run"]), e["why"], e["views"]) for e in planned if e["why"]]
     if rows:
-        print_table(("node", "units", "which", "why"), rows)
+        print_table(("node", "units", "which", "why", "views"), rows, spare=("views",))
     else:
         say("Nothing to run: every node is done.")
 
@@ -61,7 +61,15 @@ def _entry(state: NodeState) -> dict[str, Any]:
     if state.stale:
         why = f"{why}; " if why else ""
         why += f"input changed for {len(state.stale)} committed units: add --refresh to recompute them"
-    return {"node": state.node, "run": state.missing, "waiting": state.waiting, "stale": state.stale, "why": why}
+    views = f"show {state.shown[:8]} until {state.fingerprint[:8]} is complete" if state.is_behind else ""
+    return {
+        "node": state.node,
+        "run": state.missing,
+        "waiting": state.waiting,
+        "stale": state.stale,
+        "why": why,
+        "views": views,
+    }
 
 
 def _ranges(units: list[int]) -> str:

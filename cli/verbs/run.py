@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.execution import adopt_changed, execute, interruptible
+from cli.next_step import next_step
 from cli.options import Request, shared_options
 from cli.output import say
 from cli.session import open_project, split_words
@@ -24,7 +25,8 @@ __all__ = ["command", "needed"]
 def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     """Run every node that is not done, in order; with NODEs, only these.
 
-    A run that was killed continues where it stopped: the same command computes only what is missing.
+    The last line says what to try next. A run that was killed continues where it stopped: the same command computes
+    only what is missing.
 
     \b
     Examples:
@@ -50,6 +52,8 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
                     raise
                 say(f"{name}: would run after its inputs ({error.problem})")
     check_files_of_done(project, chosen)
+    if not request.options.dry_run:
+        say(next_step(project))
 
 
 def needed(pipeline: Pipeline, name: str) -> set[str]:

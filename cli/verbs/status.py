@@ -40,6 +40,8 @@ def command(as_json: bool) -> None:
 
 def _row(state: NodeState) -> tuple[object, ...]:
     others = f"{len(state.other)} older layer{'s' * (len(state.other) > 1)}" if state.other else ""
+    if state.is_behind:
+        others += f"; the views show {state.shown[:8]} until this one is complete"
     counts = [len(state.running) or "", len(state.failed) or "", len(state.stale) or "", state.errors or ""]
     seconds = round(state.seconds, 1) if state.done else ""
     return (state.node, state.word, len(state.done), state.units, *counts, seconds, state.fingerprint[:8], others)

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from pdstore import Catalog, Layer, Rows, Store, masks
 from pdstore.errors import UsageError, nearest
+from pdstore.inventory import shown_layers
 from pdstore.selection import Selection
 from schemas.catalog import catalog_of
 from schemas.pipeline import SourceSpec
@@ -115,11 +116,11 @@ def thing_classes(store: Store, node: str) -> list[str]:
 
 
 def _layer(store: Store, node: str) -> Layer:
-    """The current layer of a node that writes masks of known classes."""
-    current = store.current()
-    if node not in current:
-        raise UsageError(f"the pipeline has no node {node!r}", WHERE, nearest(node, current))
-    layer = store.layer(node, current[node])
+    """The layer that the views show of a node that writes masks of known classes."""
+    shown = shown_layers(store)
+    if node not in shown:
+        raise UsageError(f"the pipeline has no node {node!r}", WHERE, nearest(node, shown))
+    layer = store.layer(node, shown[node])
     if layer.table.name not in _KEYS:
         tables = list(_KEYS)
         problem = f"expected a node that writes {', '.join(tables[:-1])} or {tables[-1]}, found {node}"
@@ -128,7 +129,7 @@ def _layer(store: Store, node: str) -> Layer:
 
 
 def _images(store: Store) -> Layer:
-    layers = (store.layer(node, fingerprint) for node, fingerprint in store.current().items() if store.layers(node))
+    layers = (store.layer(node, fingerprint) for node, fingerprint in shown_layers(store).items() if store.layers(node))
     return next(layer for layer in layers if layer.table.name == "images")
 
 

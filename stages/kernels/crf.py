@@ -65,15 +65,8 @@ def dense_crf(
         return np.zeros((height, width), np.int16)
     scaled_image, scaled_labels = _scaled(image, labels, long_side)
     _check_size(scaled_labels.shape, num_labels, min(gaussian_sxy, bilateral_sxy), bilateral_srgb)
-    probability = _infer(
-        scaled_image,
-        scaled_labels,
-        num_labels,
-        gt_prob,
-        (gaussian_sxy, gaussian_compat),
-        (bilateral_sxy, bilateral_srgb, bilateral_compat),
-        iterations,
-    )
+    gaussian, bilateral = (gaussian_sxy, gaussian_compat), (bilateral_sxy, bilateral_srgb, bilateral_compat)
+    probability = _infer(scaled_image, scaled_labels, num_labels, gt_prob, gaussian, bilateral, iterations)
     return np.asarray(resize_bilinear(probability, height, width).argmax(0), np.int16)
 
 

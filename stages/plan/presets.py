@@ -11,7 +11,7 @@ from pdstore.errors import UsageError, nearest
 from schemas.pipeline import PipelineSpec
 from stages.source.text_files import read_text
 
-__all__ = ["preset_names", "read_preset"]
+__all__ = ["parse_pipeline", "preset_names", "read_preset"]
 
 
 def read_preset(name: str) -> PipelineSpec:
@@ -30,12 +30,23 @@ def read_preset(name: str) -> PipelineSpec:
     else:
         fix = f"Name a preset, or the path of a YAML file. {nearest(name, preset_names())}"
         raise UsageError(f"there is no preset {name!r}", "--preset", fix)
+    return parse_pipeline(text, name)
+
+
+def parse_pipeline(text: str, where: str) -> PipelineSpec:
+    """The pipeline that a YAML text describes. Whether its nodes fit together is not checked here.
+
+    Raises:
+        UsageError: the text is not valid YAML, or not a pipeline.
+    """
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UsageError(f"this file is not valid YAML: {' '.join(str(error).split())}", name, "Fix the file") from None
+        problem = f"this file is not valid YAML: {' '.join(str(error).split())}"
+        raise UsageError(problem, where, "Fix the file") from None
     if not isinstance(values, dict):
-        raise UsageError(f"expected a mapping with 'nodes', found {type(values).__name__}", name, "Fix the file")
+        problem = f"expected a mapping with 'nodes', found {type(values).__name__}"
+        raise UsageError(problem, where, "Fix the file")
     return PipelineSpec.parse(values, "pipeline")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pdstore import Layer, Store, layout
 from pdstore.errors import InputMissing, UsageError
 from pdstore.info import read_record
+from pdstore.inventory import shown_layers
 from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
 from stages.plan.digest import is_known
 from stages.plan.overrides import merge_overrides
@@ -70,6 +71,14 @@ class Project:
         """The layer that a node writes under the pipeline's settings. It may still be empty."""
         return self.store.layer(name, self[name].fingerprint)
 
+    def shown(self, name: str) -> Layer:
+        """The layer of a node that the views show: not yet that of changed settings while it is incomplete."""
+        return self.store.layer(name, shown_layers(self.store).get(name, self[name].fingerprint))
+
+    def is_accepted(self, name: str) -> bool:
+        """True if somebody has recorded the node's settings, as they are now, on purpose."""
+        return self._accepted().get(name) == self[name].fingerprint
+
     def num_units(self, name: str) -> int:
         """How many units a node has."""
         return self[name].stage.num_units(self.listing.blocks, len(self.listing.classes()))
@@ -80,15 +89,27 @@ class Project:
         merged = merge_overrides(overrides, self.pipeline.overrides)
         return Project(self.store, Pipeline(spec, merged, self.pipeline.root, self.pipeline.files()))
 
-    def record(self) -> None:
-        """Write the pipeline into the store. The layers that it leads to become the current ones."""
+    def record(self, *, is_consent: bool = False) -> None:
+        """Write the pipeline into the store. What it leads to is shown as soon as it is complete.
+
+        Args:
+            is_consent: a person has asked for exactly these settings, so a run may compute new layers without asking.
+        """
         values = {
             "spec": self.pipeline.spec.model_dump(mode="json"),
             "overrides": self.pipeline.overrides,
             "current": self.pipeline.current(),
             "files": self.pipeline.files(),
+            "shown": {node: layer for node, layer in shown_layers(self.store).items() if node in self.nodes},
+            "accepted": self.pipeline.current() if is_consent else self._accepted(),
         }
         self.store.files.write(layout.PIPELINE, json.dumps(values, indent=1).encode())
+
+    def _accepted(self) -> dict[str, str]:
+        try:
+            return read_record(self.store.files, layout.PIPELINE, lambda values: dict(values.get("accepted", {})))
+        except FileNotFoundError:
+            return {}
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ __all__ = ["adopt", "check_settings"]
 def check_settings(project: Project, name: str, new_layer: bool) -> None:
     """Raises StaleSettings if the node has committed units under other settings, and none under these.
 
-    Raises InputMissing instead if a file is not there, because then it is unknown whether anything has changed.
+    Settings that were recorded on purpose (``pd config set``) are never refused. If only the settings of its inputs
+    changed, the error names those inputs.
 
-    If only the settings of its inputs changed, the error names those inputs.
+    Raises InputMissing instead if a file is not there, because then it is unknown whether anything has changed.
     """
     older = older_layers(project, name)
-    if new_layer or not older or project.layer(name).units():
+    if new_layer or not older or project.layer(name).units() or project.is_accepted(name):
         return
     check_files(project[source] for source in (name, *project.pipeline.upstream(name)))
     newest = newest_layer(older)
@@ -30,14 +31,14 @@ def check_settings(project: Project, name: str, new_layer: bool) -> None:
     fix = (
         f"Choose one of three ways: (1) leave the settings as they were (to go back to them: {setting}); (2) write a "
         "second layer and keep the first for comparison in SQL: add --new-layer; (3) keep only the new one: "
-        f"{setting}, then pd gc --layer {newest.fingerprint} --yes, then run again"
+        f"{setting}, then run again, then pd gc --layer {newest.fingerprint} --yes"
     )
     problem = f"no unit is committed under the current settings, but {len(newest.units())} are under others"
     raise StaleSettings(f"{problem}: {summary(changed)}", name, fix)
 
 
 def adopt(project: Project, nodes: Iterable[str], new_layer: bool, *, dry_run: bool = False) -> None:
-    """Record the changed settings of these nodes, so that the layers they lead to become the current ones.
+    """Record the changed settings of these nodes, so that the views show their layers once these are complete.
 
     Raises:
         StaleSettings: one of the nodes has committed units under other settings, and ``new_layer`` is not set.

@@ -31,6 +31,8 @@ class NodeState:
     Attributes:
         units: how many units the node has. done, stale, running: unit numbers; stale units are also done.
         failed: unit -> its last error. waiting: missing units whose input is not committed yet.
+        shown: fingerprint of the layer that the views show. It is another one while the layer of changed settings is
+            incomplete.
         other: fingerprint -> number of committed units, for layers under other settings.
         errors: images that became rows of ``errors``. seconds: time spent on the committed units.
         is_begun: a training that was stopped before its end has left a state to resume from.
@@ -46,6 +48,7 @@ class NodeState:
     failed: dict[int, str]
     running: list[int]
     waiting: list[int]
+    shown: str
     other: dict[str, int]
     errors: int
     seconds: float
@@ -68,6 +71,11 @@ class NodeState:
         if not self.missing:
             return "done"
         return "partly done" if self.done or self.is_begun else "not started"
+
+    @property
+    def is_behind(self) -> bool:
+        """True if the views show an earlier layer."""
+        return self.shown != self.fingerprint
 
     def to_dict(self) -> dict[str, Any]:
         values = asdict(self)
@@ -93,6 +101,7 @@ def node_state(project: Project, name: str) -> NodeState:
         failed={unit: why for unit, why in read_failures(layer).items() if unit not in manifests},
         running=sorted(leases - set(manifests)),
         waiting=work.waiting,
+        shown=project.shown(name).fingerprint,
         other={old.fingerprint: len(old.units()) for old in older},
         errors=sum(m.rows.get("errors", 0) for m in manifests.values()),
         seconds=round(sum(m.seconds for m in manifests.values()), 2),

@@ -17,6 +17,15 @@ class Progress(Protocol):
     def start(self, node: str, units: int, done: int, images_per_unit: float) -> None:
         """Work on a node begins: ``units`` in total, of which ``done`` are already committed."""
 
+    def unit_started(self, unit: int) -> None:
+        """Computing a unit begins, in this process."""
+
+    def resumed(self, steps: int) -> None:
+        """The training begins after so many steps, which an earlier run has done."""
+
+    def attempt_failed(self, unit: int, is_last: bool) -> None:
+        """What was reported since the unit was started does not count; unless ``is_last``, it is tried again."""
+
     def advance(self, images: int) -> None:
         """So many more images (or training steps) are done."""
 
@@ -34,6 +43,12 @@ class Silent:
     """A receiver that ignores all reports."""
 
     def start(self, node: str, units: int, done: int, images_per_unit: float) -> None: ...
+
+    def unit_started(self, unit: int) -> None: ...
+
+    def resumed(self, steps: int) -> None: ...
+
+    def attempt_failed(self, unit: int, is_last: bool) -> None: ...
 
     def advance(self, images: int) -> None: ...
 
@@ -54,4 +69,4 @@ class Watch:
     @property
     def control(self) -> Control:
         """The observer as the units of the run see it."""
-        return Control(self.should_stop, self.progress.advance, self.progress.note)
+        return Control(self.should_stop, self.progress.advance, self.progress.note, self.progress.resumed)

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from pdstore import PdError, __version__
 from pdstore.errors import CommitConflict, Preempted, StorageFailure, UsageError
+from pdstore.inventory import mark_complete
 from pdstore.lease import Claim
 from stages.plan.failures import forget_failure, record_failure
 from stages.plan.inputs import Inputs
@@ -52,6 +53,7 @@ def run_node(project: Project, name: str, options: RunOptions = RunOptions(), wa
         if outcome.todo:
             computation = Computation(project, name, agenda.inputs, watch.control, options.max_error_rate)
             _Run(agenda, computation, options, watch, group).work(outcome)
+        mark_complete(agenda.layer, project.num_units(name))
     outcome.seconds = time.monotonic() - started
     group.leave()
     outcome.is_begun = not options.dry_run and bool(agenda.layer.units())
@@ -142,6 +144,8 @@ class _Run:
         error = self.agenda.failed_meanwhile(unit)
         if error:
             self.outcome.failed[unit] = error
+            self.progress.unit_started(unit)
+            self.progress.attempt_failed(unit, is_last=True)
             return False
         if self.agenda.take(unit):
             return True
@@ -151,14 +155,20 @@ class _Run:
     def _compute(self, unit: int) -> Computed | None:
         """The computed unit, after retries if necessary; None if it failed in the end."""
         self.group.call()
+        self.progress.unit_started(unit)
         # In a process group there are no retries: all ranks would have to try again together.
         for left in range(self.options.retries if self.group.size == 1 else 0, -1, -1):
             try:
                 return self.computation.compute(unit)
-            except (Preempted, StorageFailure, UsageError, KeyboardInterrupt, MemoryError):
+            except (Preempted, KeyboardInterrupt):
+                raise
+            except (StorageFailure, UsageError, MemoryError):
+                self.progress.attempt_failed(unit, is_last=True)
                 raise
             except Exception as error:
-                if left and not isinstance(error, PdError):
+                is_last = not left or isinstance(error, PdError)
+                self.progress.attempt_failed(unit, is_last)
+                if not is_last:
                     self.progress.note(f"{self.layer.node} unit {unit}: {error!r}; trying again")
                     continue
                 self._record_failure(unit, error)
@@ -166,29 +176,37 @@ class _Run:
         raise AssertionError("unreachable")
 
     def _commit(self, computed: Computed, started: float, claim: Claim) -> None:
-        unit, output = computed.unit, computed.output
+        unit = computed.unit
         try:
-            try:
-                self.layer.commit(
-                    unit.number,
-                    output.rows,
-                    errors=unit.errors(),
-                    extra=output.files,
-                    inputs=computed.inputs,
-                    started=started,
-                )
-            except CommitConflict:
-                return
-            forget_failure(self.layer, unit.number)
-            self.outcome.committed.append(unit.number)
-            self.outcome.images += computed.images
-            self.outcome.rejected += computed.rejected
-            self.outcome.left_out += computed.unit.left_out
-            self.outcome.coverage = computed.unit.coverage
-            self.outcome.num_used += computed.unit.num_used
+            self._write(computed, started)
+        except BaseException:
+            self.progress.attempt_failed(unit.number, is_last=True)
+            raise
+        else:
+            self.progress.unit_done(unit.number)
         finally:
             claim.release()
-            self.progress.unit_done(unit.number)
+
+    def _write(self, computed: Computed, started: float) -> None:
+        unit, output = computed.unit, computed.output
+        try:
+            self.layer.commit(
+                unit.number,
+                output.rows,
+                errors=unit.errors(),
+                extra=output.files,
+                inputs=computed.inputs,
+                started=started,
+            )
+        except CommitConflict:
+            return
+        forget_failure(self.layer, unit.number)
+        self.outcome.committed.append(unit.number)
+        self.outcome.images += computed.images
+        self.outcome.rejected += computed.rejected
+        self.outcome.left_out += unit.left_out
+        self.outcome.coverage = unit.coverage
+        self.outcome.num_used += unit.num_used
 
     def _record_failure(self, unit: int, error: Exception) -> None:
         text = str(error) if isinstance(error, PdError) else f"{type(error).__name__}: {error}"

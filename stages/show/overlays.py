@@ -77,7 +77,7 @@ def picture_of(project: Project, image_ids: Sequence[int], nodes: Sequence[str],
 def _images(project: Project) -> Layer:
     for node in project.nodes.values():
         if node.stage.output.name == "images":
-            layer = project.layer(node.name)
+            layer = project.shown(node.name)
             if layer.units():
                 return layer
             raise InputMissing("no image has been ingested yet", node.name, f"Run: pd stage run {node.name}")
@@ -119,7 +119,7 @@ def _file(project: Project, key: str) -> bytes:
 
 def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     """The masks that a node has of an image, at most ``MAX_MASKS``; None if there are none."""
-    layer, block = project.layer(name), image_id // project.store.info.block_size
+    layer, block = project.shown(name), image_id // project.store.info.block_size
     if block not in layer.units():
         return None
     rows = layer.read(block, [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"])

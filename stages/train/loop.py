@@ -34,6 +34,7 @@ class Hooks:
     """How a training reports to its caller, and how the caller stops it.
 
     Attributes:
+        on_resume: called before the first step with the number of steps that an earlier run has done, if there are any.
         on_step: called after each step with the number of the step, from 1, and its values.
         note: prints a line.
         should_stop: called in each step; if it returns True on any rank, all ranks stop after that step, with a
@@ -42,6 +43,7 @@ class Hooks:
         config: settings that the log shows.
     """
 
+    on_resume: Callable[[int], None] = lambda step: None
     on_step: Callable[[int, dict[str, float]], None] = lambda step, values: None
     note: Callable[[str], None] = lambda text: None
     should_stop: Callable[[], bool] = lambda: False
@@ -117,6 +119,8 @@ class _Training:
 
     def run(self, start: int, source: SampleSource) -> None:
         settings, self.reported = self.settings, start
+        if start:
+            self.hooks.on_resume(start)
         if self.log:
             self.log.cut(start)
         order = SampleOrder(source.block_of_row, settings.batch_size, settings.seed, settings.window)

@@ -91,6 +91,7 @@ def run_training(
 
 def _hooks(unit: Unit, settings: TrainSettings) -> Hooks:
     return Hooks(
+        on_resume=unit.control.resumed,
         on_step=lambda step, values: unit.advance(1),
         note=lambda text: unit.note(f"{unit.node}: {text}"),
         should_stop=unit.control.should_stop,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -44,6 +45,42 @@ def test_a_training_is_counted_in_steps() -> None:
     """The total is the number of steps in the settings."""
     tally = Tally(steps=400, units=1, advanced=100)
     assert tally.text().startswith("100/400 steps, ")
+
+
+def test_a_resumed_training_starts_where_it_resumes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps of an earlier run count as done, from the first line on, but not for the rate."""
+    lines = Lines({"train": 400}, every_s=0.0)
+    lines.start("train", 1, 0, 1)
+    lines.unit_started(0)
+    lines.resumed(100)
+    lines.advance(1)
+    lines.unit_done(0)
+    first, second, _ = capsys.readouterr().err.splitlines()
+    assert first == "train: 100/400 steps" and second.startswith("train: 101/400 steps, ")
+    assert Tally(steps=400, begun=100, advanced=100, started=time.monotonic() - 100).rate == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", [Lines, Bar])
+def test_a_failed_unit_is_not_counted(kind: type[Lines | Bar], capsys: pytest.CaptureFixture[str]) -> None:
+    """Images of a failed attempt are forgotten: neither a retry nor a failure at the end gives N/N images."""
+    progress = kind({})
+    progress.start("crf", 2, 0, 5)
+    progress.unit_started(0)
+    progress.advance(5)
+    progress.unit_started(1)
+    progress.advance(4)
+    progress.attempt_failed(1, is_last=False)
+    progress.advance(5)
+    progress.unit_done(0)
+    progress.attempt_failed(1, is_last=True)
+    progress.finish()
+    assert "crf: 5/10 images in" in (err := capsys.readouterr().err) and ", 1 failed" in err
+
+
+def test_a_unit_that_could_not_be_written_is_not_counted() -> None:
+    """Even if all images were computed before a commit failed, the line does not say that all are done."""
+    assert Tally(units=1, size=12, advanced=12, failed=1).last_text().startswith("0/12 images in ")
+    assert Tally(steps=50, units=1, advanced=50, failed=1).done == 0
 
 
 def test_done_never_exceeds_the_total() -> None:

@@ -18,17 +18,7 @@ from PIL import Image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NUM_IMAGES, SIDE = 8, 64
-# The smallest training that is one: what it learns does not matter here.
-OVERRIDES = [
-    "proposal-train.network={embedding_size: 8, hidden_sizes: [8, 8, 16, 16], pixel_dim: 32, hidden_dim: 32}",
-    *(f"proposal-train.{setting}" for setting in ("steps=3", "batch_size=2", "warmup_steps=1", "num_points=64")),
-    "proposal-train.threads=1",
-    "proposal-train.augment.size_px=64",
-    "proposals.long_side=64",
-    "proposals.min_score=0",
-    "grouping.k=2",
-    "crf.long_side=0",
-]
+OVERRIDES = ["grouping.k=2", "ranking.k=2", "crf.long_side=0"]
 
 
 def load(name: str) -> ModuleType:

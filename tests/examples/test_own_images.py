@@ -19,15 +19,15 @@ def test_every_node_is_computed(made: Path) -> None:
     """All units of the preset's six nodes are committed, and every image has an object and its parts."""
     store = Store(str(made))
     project = Project.open(store)
-    assert list(project.nodes) == ["ingest", "detic", "grouping", "crf", "proposal-train", "proposals"]
+    assert list(project.nodes) == ["ingest", "detic", "grouping", "crf", "ranking", "labels"]
     assert {name: len(project.layer(name).units()) for name in project.nodes} == dict.fromkeys(project.nodes, 1)
     counts = catalog_of(store).query(
         "SELECT (SELECT count(DISTINCT image_id) FROM objects) AS objects, "
         "(SELECT count(DISTINCT image_id) FROM parts WHERE node = 'crf') AS parts, "
-        "(SELECT count(*) FROM proposals) AS proposals"
+        "(SELECT count(*) FROM labels) AS labels"
     )
     found = counts.to_pylist()[0]
-    assert (found["objects"], found["parts"]) == (NUM_IMAGES, NUM_IMAGES) and found["proposals"] > 0
+    assert (found["objects"], found["parts"]) == (NUM_IMAGES, NUM_IMAGES) and found["labels"] > 0
 
 
 def test_the_picture_shows_images_and_masks(made: Path, arguments: list[str]) -> None:

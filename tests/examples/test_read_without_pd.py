@@ -26,7 +26,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("node", ["detic", "crf", "proposals"])
+@pytest.mark.parametrize("node", ["detic", "crf", "labels"])
 def test_it_reads_what_pd_reads(made: Path, tmp_path: Path, node: str) -> None:
     """Rows per block and the largest mask are those that the library gives, though it cannot be imported there."""
     done = run(made, node, "--out", tmp_path / "mask.png")

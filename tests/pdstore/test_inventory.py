@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pdstore import Catalog, Identity, Layer, Rows
-from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row
+from pdstore import Catalog, Identity, Layer, Rows, layout
+from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row, mark_complete, shown_layers
 from tests.pdstore.conftest import Place
-from tests.pdstore.example import TABLES, filled, new_layer
+from tests.pdstore.example import TABLES, filled, new_layer, parts
 
 
 @pytest.fixture
@@ -67,3 +67,46 @@ def test_layers_of_other_settings_are_listed_too(layer: Layer) -> None:
     other = new_layer(layer.store, k=5)
     rows = query(layer, "SELECT layer, units, is_current FROM layers ORDER BY units")
     assert [tuple(row.values()) for row in rows] == [(other.fingerprint, 0, False), (layer.fingerprint, 2, True)]
+
+
+def recorded(layer: Layer, new: Layer) -> None:
+    """Record a pipeline whose settings lead to ``new``, after the views have shown ``layer``."""
+    values = {"current": {new.node: new.fingerprint}, "shown": {layer.node: layer.fingerprint}}
+    layer.store.files.write(layout.PIPELINE, json.dumps(values).encode())
+
+
+def test_the_former_layer_is_shown_until_the_new_one_has_all_of_it(layer: Layer) -> None:
+    """With one of two units the new layer is not shown yet; with both it is, without anything else being written."""
+    new = new_layer(layer.store, k=5)
+    recorded(layer, new)
+    assert shown_layers(layer.store) == {"grouping": layer.fingerprint}
+    new.commit(0, parts(4))
+    assert shown_layers(layer.store) == {"grouping": layer.fingerprint}
+    new.commit(1, parts(4))
+    assert shown_layers(layer.store) == {"grouping": new.fingerprint}
+
+
+def test_a_layer_that_was_complete_stays_shown(layer: Layer) -> None:
+    """Once it is noted as complete, a unit that is taken back does not bring the former layer back; before, it does."""
+    new = new_layer(layer.store, k=5)
+    recorded(layer, new)
+    new.commit(0, parts(4))
+    mark_complete(new, 2)
+    assert shown_layers(layer.store) == {"grouping": layer.fingerprint}
+    new.commit(1, parts(4))
+    mark_complete(new, 2)
+    new.withdraw(1)
+    assert shown_layers(layer.store) == {"grouping": new.fingerprint}
+
+
+def test_a_former_layer_that_is_gone_is_not_shown(layer: Layer) -> None:
+    """Without it there is nothing to keep showing; and a store of an earlier program names no former layer."""
+    new = new_layer(layer.store, k=5)
+    recorded(layer, new)
+    for unit in layer.units():
+        layer.withdraw(unit)
+    assert shown_layers(layer.store) == {"grouping": new.fingerprint}
+    layer.store.files.write(layout.PIPELINE, json.dumps({"current": {"grouping": "abc"}}).encode())
+    assert shown_layers(layer.store) == {"grouping": "abc"}
+    mark_complete(new, 0)
+    assert not layer.store.files.exists(layout.complete("grouping", new.fingerprint))

@@ -70,7 +70,7 @@ def read_contents(project: Project, dataset: str = "", num_images: int = 6) -> C
     pages = [_dataset(project, scores, num_images) for scores in scored]
     samples = Gallery()
     if overview.images and num_images and not any(page.gallery.best for page in pages):
-        committed = [name for name in drawable(project) if project.layer(name).units()]
+        committed = [name for name in drawable(project) if project.shown(name).units()]
         samples = by_chance(project, committed, num_images)
     watch, trainings = read_monitors(catalog, pipeline), read_trainings(catalog, pipeline)
     return Contents(overview, pages, samples, watch, trainings, bool(datasets_of(pipeline)))

@@ -115,7 +115,7 @@ def _qualities(project: Project, evaluation: Node, node: str) -> Iterator[tuple[
     roles = {role: names[0] for role, names in evaluation.inputs.items()}
     role = next(role for role in ("predicted", "segments") if roles.get(role) == node)
     wanted = {name: roles[name] for name in ("images", "truth", role)}
-    layers = {name: project.layer(source) for name, source in wanted.items()}
+    layers = {name: project.shown(source) for name, source in wanted.items()}
     parts: dict[tuple[str, str], int] = defaultdict(int)  # which part is which does not matter for quality
     assert isinstance(evaluation.settings, EvalSettings)
     vote_split, test_split = evaluation.settings.vote_split, evaluation.settings.test_split

@@ -55,3 +55,15 @@ def test_settings_are_adopted_only_for_the_nodes_that_run(grouped: Store) -> Non
     assert grouped.current() == recorded
     adopt(project, ["grouping", "crf"], new_layer=True)
     assert grouped.current() == project.pipeline.current() != recorded
+
+
+def test_settings_that_were_recorded_on_purpose_are_computed(grouped: Store) -> None:
+    """After a consent no further one is needed, for exactly these settings; without it the record is not enough."""
+    run(grouped, "crf")
+    Project.open(grouped, ["crf.gt_prob=0.8"]).record()
+    with pytest.raises(StaleSettings):
+        check_settings(Project.open(grouped), "crf", new_layer=False)
+    Project.open(grouped).record(is_consent=True)
+    check_settings(Project.open(grouped), "crf", new_layer=False)
+    with pytest.raises(StaleSettings):
+        check_settings(Project.open(grouped, ["crf.gt_prob=0.9"]), "crf", new_layer=False)

@@ -90,12 +90,12 @@ def test_a_training_gives_a_network_and_its_losses(copy_store: Callable[..., Sto
 
 def test_a_stopped_training_is_continued(copy_store: Callable[..., Store]) -> None:
     """The next call starts from the checkpoint and ends as if there had been no stop."""
-    store, steps = copy_store(), []
+    store, steps, begun = copy_store(), [], []
     with pytest.raises(Preempted, match="stopped at step 1 of 3"):
         run(unit_of(store, should_stop=lambda: True))
-    resumed = run(unit_of(store, advance=steps.append))
+    resumed = run(unit_of(store, advance=steps.append, resumed=begun.append))
     whole = run(unit_of(copy_store()))
-    assert len(steps) == 2 and resumed.files == whole.files
+    assert len(steps) == 2 and begun == [1] and resumed.files == whole.files
     assert all((resumed.rows[name] == whole.rows[name]).all() for name in METRICS.names)
 
 
