@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,23 @@ from stages.block import read_image
 from stages.datasets import part_imagenet
 from stages.datasets.cityscapes_part import CityscapesPartReader
 from stages.datasets.coco import CocoReader
+from stages.datasets.paco import PacoReader
 from stages.datasets.pascal_part import PascalPartReader
 from stages.datasets.truth import Reader, TrueObject, Truth, merged
 from stages.source.images import ImageFault, decode_ahead
 from stages.source.listing import Listed
 from stages.unit import Setup, Unit
 
-__all__ = ["Drawn", "drawn_objects", "labelled"]
+__all__ = ["READERS", "Drawn", "drawn_objects", "labelled"]
+
+READERS: Mapping[str, Callable[[AnnotationsSettings, Sequence[Path]], Reader]] = {
+    "coco": lambda settings, paths: CocoReader(paths),
+    "paco": lambda settings, paths: PacoReader(paths),
+    "part_imagenet": lambda settings, paths: part_imagenet.reader(paths),
+    "pascal_part": lambda settings, paths: PascalPartReader(settings.folder),
+    "cityscapes_part": lambda settings, paths: CityscapesPartReader(settings.folder),
+}
+"""Format -> its reader, given the settings and the paths of the JSON files."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,9 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
     Raises:
         CorruptData: if a file that should list all annotations is damaged or of another format.
     """
-    reader = _reader(settings, [path for name, path in setup.files.items() if name.partition(".")[0] == "file"])
+    reader = READERS[settings.format](
+        settings, [path for name, path in setup.files.items() if name.partition(".")[0] == "file"]
+    )
     class_ids = {c.name.lower(): c.class_id for c in setup.classes}
     chosen: set[int] = set()
 
@@ -70,6 +82,8 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
             if isinstance(truth, ImageFault):
                 unit.reject(image_id, truth.reason, truth.detail)
             elif truth is not None:
+                for detail in truth.rejected:
+                    unit.reject(image_id, "bad_annotation", detail)
                 yield from _numbered(unit, image_id, categories[image_id], truth, class_ids, settings)
             unit.advance(1)
 
@@ -90,16 +104,6 @@ def labelled(images: Iterable[Listed], percent: float, seed: int) -> set[int]:
         members.sort(key=lambda image: hashlib.sha256(f"{seed} {image.key}".encode()).digest())
         chosen |= {image.image_id for image in members[: max(1, int(len(members) * percent / 100))]}
     return chosen
-
-
-def _reader(settings: AnnotationsSettings, paths: Sequence[Path]) -> Reader:
-    readers: dict[str, Callable[[], Reader]] = {
-        "coco": lambda: CocoReader(paths),
-        "part_imagenet": lambda: part_imagenet.reader(paths),
-        "pascal_part": lambda: PascalPartReader(settings.folder),
-        "cityscapes_part": lambda: CityscapesPartReader(settings.folder),
-    }
-    return readers[settings.format]()
 
 
 def _load(unit: Unit, reader: Reader) -> Callable[[tuple[int, str]], Truth | None]:

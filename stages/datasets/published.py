@@ -9,7 +9,7 @@ from typing import Any
 
 from pdstore.errors import UsageError, nearest
 from schemas.pipeline import NodeSpec, PipelineSpec
-from stages.datasets import cityscapes_part, part_imagenet, pascal_part
+from stages.datasets import cityscapes_part, paco, part_imagenet, pascal_part
 from stages.registry import STAGES
 
 __all__ = ["DATASETS", "NAMES", "dataset_classes", "dataset_images", "with_truth"]
@@ -41,6 +41,7 @@ DATASETS: Mapping[str, Dataset] = {
     "cityscapes_part": Dataset(
         ("train", "val"), cityscapes_part.images, cityscapes_part.classes, cityscapes_part.settings
     ),
+    "paco_lvis": Dataset(("train", "val", "test"), paco.images, paco.classes, paco.settings),
 }
 
 NAMES: Mapping[str, tuple[str, tuple[str, ...]]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,47 @@ def write_coco(path: Path, images: Mapping[str, Sequence[tuple[int, Any]]], **ch
         "annotations": [
             {"id": i, "image_id": image, "category_id": category, "iscrowd": 0, "area": 1, "segmentation": drawn}
             for i, (image, category, drawn) in enumerate(annotations)
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**content, **changes}))
+
+
+PACO_CATEGORIES = {
+    23: "trash_can",
+    207: "car_(automobile)",
+    400: "dog",
+    2000: "car_(automobile):side_mirror",
+    2001: "dog:head",
+    2002: "dog:leg",
+    2003: "trash_can:lid",
+}
+
+
+def paco(number: int, category: int, owner: int | None, drawn: Any, **changes: Any) -> dict[str, Any]:
+    """An annotation of PACO; an object has its own number as ``owner``, and None leaves the key out."""
+    linked = {} if owner is None else {"obj_ann_id": owner}
+    attributes = {"attribute_ids": [4], "dom_color_ids": [], "unknown_color": 0, "bbox": [0, 0, 1, 1], "area": 1.0}
+    return {"id": number, "category_id": category, "segmentation": drawn, **linked, **attributes, **changes}
+
+
+def write_paco(
+    path: Path, images: Mapping[str, Sequence[dict[str, Any]]], changes: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write a JSON of PACO: file name -> the annotations of the image, from :func:`paco`."""
+    listed = list(images)
+    content = {
+        "images": [
+            {"id": 10 + i, "file_name": n, "height": HEIGHT, "width": WIDTH, "neg_category_ids": []}
+            for i, n in enumerate(listed)
+        ],
+        "categories": [
+            {"id": i, "name": n, "supercategory": "PART" if ":" in n else "OBJECT"} for i, n in PACO_CATEGORIES.items()
+        ],
+        "part_categories": [{"id": 0, "name": "head", "supercategory": "PART"}],
+        "attributes": [{"id": 4, "name": "light_brown", "supercategory": "ATTR"}],
+        "annotations": [
+            {"image_id": 10 + listed.index(name), **one} for name, several in images.items() for one in several
         ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,22 @@ import pytest
 from pdstore import masks
 from stages.datasets.cityscapes_part import CityscapesPartReader
 from stages.datasets.coco import CocoReader
+from stages.datasets.paco import PacoReader
 from stages.datasets.pascal_part import PascalPartReader
 from stages.datasets.truth import Reader, TrueObject, TruePart, Truth, merged
 from stages.source.images import ImageFault
-from tests.stages.datasets.published import HEIGHT, WIDTH, box, polygon, write_coco, write_mat, write_tiff
+from tests.stages.datasets.published import (
+    HEIGHT,
+    WIDTH,
+    box,
+    compressed,
+    paco,
+    polygon,
+    write_coco,
+    write_mat,
+    write_paco,
+    write_tiff,
+)
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -44,13 +56,17 @@ def test_merging_twice_is_merging_once() -> None:
     assert merged(bare, HEIGHT, WIDTH) == bare
 
 
-@pytest.fixture(params=["coco", "pascal_part", "cityscapes_part"])
+@pytest.fixture(params=["coco", "paco", "pascal_part", "cityscapes_part"])
 def annotated(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Reader, str]:
     """A reader of each format, and the key of an image that its data set annotates."""
     key = "leftImg8bit/train/ulm/ulm_1_leftImg8bit.png"
     if request.param == "coco":
         write_coco(tmp_path / "a.json", {key: [(3, [polygon(2, 2, 8, 8)])]})
         return CocoReader([tmp_path / "a.json"]), key
+    if request.param == "paco":
+        dog = [paco(1, 400, 1, [polygon(2, 2, 8, 8)]), paco(2, 2001, 1, compressed(box(2, 2, 4, 4)))]
+        write_paco(tmp_path / "a.json", {key: dog})
+        return PacoReader([tmp_path / "a.json"]), key
     if request.param == "pascal_part":
         write_mat(tmp_path / "mat/ulm_1_leftImg8bit.mat", ("dog", box(2, 2, 8, 8), [("head", box(2, 2, 4, 4))]))
         return PascalPartReader("mat"), key
@@ -88,7 +104,7 @@ def test_every_reader_reports_an_image_without_annotation(
 ) -> None:
     """A format with one file for all images gives None; with one file per image, that file is missing."""
     reader, _ = annotated
-    if isinstance(reader, CocoReader):
+    if isinstance(reader, (CocoReader, PacoReader)):
         assert reader.read("other.png", load) is None
     else:
         with pytest.raises(ImageFault, match=r"missing_file: .*other"):
