@@ -48,9 +48,9 @@ def command(
     """Make a store for a folder of images.
 
     The folder is an ImageNet tree (train/n02958343/x.JPEG, with labels.txt next to train), or any tree with one folder
-    per class, or, with --dataset, a data set as it was published: part_imagenet, pascal_part, cityscapes_part or
-    paco_lvis, alone or followed by _train, _val, _test or _valtest. The images stay where they are, unless
-    ingest.copy=true.
+    per class, or, with --dataset, a data set as it was published: part_imagenet, part_imagenet_pp, pascal_part,
+    cityscapes_part or paco_lvis, alone or followed by _train, _val, _test or _valtest. The images stay where they are,
+    unless ingest.copy=true.
 
     \b
     Examples:

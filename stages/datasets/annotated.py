@@ -11,10 +11,10 @@ from pathlib import Path
 from pdstore import Ragged, masks
 from schemas.stages import AnnotationsSettings
 from stages.block import read_image
-from stages.datasets import part_imagenet
+from stages.datasets import part_imagenet, part_imagenet_pp
 from stages.datasets.cityscapes_part import CityscapesPartReader
 from stages.datasets.coco import CocoReader
-from stages.datasets.paco import PacoReader
+from stages.datasets.paco_json import PacoReader
 from stages.datasets.pascal_part import PascalPartReader
 from stages.datasets.truth import Reader, TrueObject, Truth, merged
 from stages.source.images import ImageFault, decode_ahead
@@ -27,6 +27,7 @@ READERS: Mapping[str, Callable[[AnnotationsSettings, Sequence[Path]], Reader]] =
     "coco": lambda settings, paths: CocoReader(paths),
     "paco": lambda settings, paths: PacoReader(paths),
     "part_imagenet": lambda settings, paths: part_imagenet.reader(paths),
+    "part_imagenet_pp": lambda settings, paths: part_imagenet_pp.reader(settings.folder, paths),
     "pascal_part": lambda settings, paths: PascalPartReader(settings.folder),
     "cityscapes_part": lambda settings, paths: CityscapesPartReader(settings.folder),
 }

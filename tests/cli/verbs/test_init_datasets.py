@@ -15,14 +15,11 @@ from tests.stages.datasets.published import (
     WIDTH,
     box,
     compressed,
-    paco,
     photograph,
     polygon,
     street,
-    uncompressed,
     write_coco,
     write_mat,
-    write_paco,
     write_tiff,
     write_voc,
 )
@@ -138,39 +135,6 @@ def test_cityscapes_part(pd: Pd, tmp_path: Path) -> None:
     assert [shown[node]["merge_parts"]["value"] for node in ("truth-objects", "truth-parts")] == [True, False]
 
 
-def test_paco_lvis(pd: Pd, tmp_path: Path) -> None:
-    """Parts follow obj_ann_id, and the object keeps its own mask; a wrong part is an error row, its image stays."""
-    root, store = tmp_path / "coco", tmp_path / "paco"
-    dogs = [
-        paco(1, 400, 1, compressed(box(0, 0, 10, 10))),
-        paco(2, 400, 2, [polygon(12, 12, 8, 8)]),
-        paco(3, 2001, 2, [polygon(12, 12, 4, 4)]),
-        paco(4, 2001, 1, uncompressed(box(0, 0, 3, 3))),
-        paco(5, 2002, 1, [polygon(7, 0, 2, 2)]),
-        paco(6, 2002, 1, [polygon(7, 6, 2, 2)]),
-        paco(7, 2002, 99, [polygon(7, 6, 2, 2)]),
-    ]
-    key, bare, train, missing = (f"train2017/{number:012d}.jpg" for number in range(4))
-    for split, images in {"train": {train: dogs[1:2]}, "val": {key: dogs, bare: []}, "test": {missing: []}}.items():
-        write_paco(root / f"annotations/paco_lvis_v1_{split}.json", images)
-    for name in (key, bare, train):
-        photograph(root / name)
-    ingest(pd, store, root, "paco_lvis_val")
-    assert ask(pd, store, PARTS) == [
-        ["val", key, "", 0, 0, 2, "dog", "head", 9],
-        ["val", key, "", 0, 1, 2, "dog", "leg", 8],
-        ["val", key, "", 1, 0, 2, "dog", "head", 16],
-    ]
-    assert ask(pd, store, OBJECTS) == [[key, 0, 2, "dog", 100], [key, 1, 2, "dog", 64]]
-    faults = ask(pd, store, ERRORS)
-    assert [row[:3] for row in faults] == [[f"truth-{of}", key, "bad_annotation"] for of in ("objects", "parts")]
-    assert all("annotation 7" in row[3] and "no usable object of this image has the id 99" in row[3] for row in faults)
-    ingest(pd, tmp_path / "all", root, "paco_lvis")
-    splits = ask(pd, tmp_path / "all", "SELECT split, count(*) FROM images GROUP BY 1 ORDER BY 1")
-    assert splits == [["train", 1], ["val", 2]]
-    assert ask(pd, tmp_path / "all", ERRORS)[0][1:3] == [missing, "missing_file"]
-
-
 def test_a_few_labels_are_a_layer_of_their_own(pd: Pd, tmp_path: Path) -> None:
     """percent takes that share of the images as a layer of its own; the 20 % are among the 50 %."""
     root, store = tmp_path / "PartImageNet", tmp_path / "pim"
@@ -233,6 +197,10 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
         (
             ["--dataset", "paco_lvis_train"],
             "there is no paco_lvis_v1_train.json or annotations/paco_lvis_v1_train.json",
+        ),
+        (
+            ["--dataset", "part_imagenet_pp"],
+            "there is no json/<wnid>.json, Pin++_<split>.json or seg/<wnid>/<name>.png",
         ),
         (["--dataset", "pascal_part", "--list", "x"], "expected --dataset or --list, found both"),
         (["--dataset", "pascal_part", "--add"], "--add takes only --images, --list and --classes, found pascal_part"),

@@ -108,6 +108,54 @@ def write_paco(
     path.write_text(json.dumps({**content, **changes}))
 
 
+PPP_PARTS = {"n01440764": ("tench", ["head", "tail fin"]), "n01530575": ("brambling", ["head", "wing", "foot"])}
+"""Two classes of PartImageNet++; their parts have the numbers 1 and 2, and 3 to 5."""
+
+
+def write_class_file(
+    root: Path,
+    wnid: str,
+    images: Mapping[str, Sequence[tuple[int, Any]]],
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write ``json/<wnid>.json``: name of an image -> (number of a part of the class from 1, segmentation)."""
+    listed = list(images)
+    content = {
+        "images": [
+            {"id": i + 1, "width": WIDTH, "height": HEIGHT, "file_name": f"{wnid}/{n}"} for i, n in enumerate(listed)
+        ],
+        "categories": [{"id": i, "name": n} for i, n in enumerate(PPP_PARTS[wnid][1], 1)],
+        "annotations": [
+            {"id": f"{i}-{j}", "image_id": i, "category_id": part, "segmentation": drawn, "iscrowd": 0, "area": 1}
+            for i, name in enumerate(listed, 1)
+            for j, (part, drawn) in enumerate(images[name])
+        ],
+    }
+    (root / "json").mkdir(parents=True, exist_ok=True)
+    (root / f"json/{wnid}.json").write_text(json.dumps({**content, **changes}))
+
+
+def write_tables(root: Path) -> None:
+    """Write the tables of the classes: numbers of parts, and names."""
+    root.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f'"{wnid}": {len(parts)},\n' for wnid, (_, parts) in PPP_PARTS.items())
+    (root / "classinfo_1k_pp.py").write_text(f"CLASSES = {{\n{lines}}}\n")
+    names = [{"file_name": f"{w}.json", "part_name": parts, "object_name": n} for w, (n, parts) in PPP_PARTS.items()]
+    (root / "category_name.json").write_text(json.dumps(names))
+
+
+def write_label_map(path: Path, *boxes: tuple[int, np.ndarray], mode: str = "I;16") -> None:
+    """Write a PNG of part numbers: (number, where) of each part; the later lies on the earlier."""
+    labels = np.zeros((HEIGHT, WIDTH), np.uint16 if mode == "I;16" else np.uint8)
+    for number, mask in boxes:
+        labels[mask] = number
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(labels)
+    if mode == "P":
+        image.putpalette(bytes(range(256)) * 3)
+    image.save(path)
+
+
 def _struct(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> np.ndarray:
     """A MATLAB struct array (1, N)."""
     array = np.empty((1, len(rows)), [(name, object) for name in names])
