@@ -70,13 +70,18 @@ class WeightsSettings(Settings):
 class AnnotationsSettings(Settings):
     """Masks that people drew, as a data set publishes them; ``pd init --dataset`` fills in their paths."""
 
-    format: Literal["coco", "part_imagenet", "pascal_part", "cityscapes_part"] = Field(
+    format: Literal["coco", "paco", "part_imagenet", "part_imagenet_pp", "pascal_part", "cityscapes_part"] = Field(
         "coco", description="format of the annotation files"
     )
     file: tuple[str, ...] = file_setting(
-        (), description="coco, part_imagenet: COCO JSON files; with coco, file_name is the key of an image"
+        (),
+        description="coco, paco, part_imagenet, part_imagenet_pp: JSON files; with coco, file_name is the key of an "
+        "image; with part_imagenet_pp and a folder, the tables that go with it",
     )
-    folder: str = Field("", description="pascal_part, cityscapes_part: annotation folder, relative to the image folder")
+    folder: str = Field(
+        "",
+        description="pascal_part, cityscapes_part, part_imagenet_pp: annotation folder, relative to the image folder",
+    )
     merge_parts: bool = Field(False, description="merge the parts of an object that have the same name")
     percent: float = Field(
         100.0, gt=0, le=100, description="percentage of each split's images whose labels are used; the sets are nested"
@@ -90,7 +95,11 @@ class AnnotationsSettings(Settings):
 
     @model_validator(mode="after")
     def _has_source(self) -> Self:
-        is_json = self.format in ("coco", "part_imagenet")
+        if self.format == "part_imagenet_pp":
+            if not self.file and not self.folder:
+                raise ValueError("format part_imagenet_pp needs a file or a folder")
+            return self
+        is_json = self.format in ("coco", "paco", "part_imagenet")
         if bool(self.file) != is_json or bool(self.folder) == is_json:
             right, wrong = ("file", "folder") if is_json else ("folder", "file")
             raise ValueError(f"format {self.format} needs a {right} and takes no {wrong}")

@@ -63,9 +63,9 @@ def command(
     """Make a store for a folder of images.
 
     The folder is ImageNet as it was published or as Kaggle packs it, or any tree with one folder per class, with or
-    without folders for splits; or, with --dataset, a data set as it was published: part_imagenet, pascal_part or
-    cityscapes_part, alone or followed by _train, _val, _test or _valtest. A table shows how the folder was read. The
-    images stay where they are, unless ingest.copy=true.
+    without folders for splits; or, with --dataset, a data set as it was published: part_imagenet, part_imagenet_pp,
+    pascal_part, cityscapes_part or paco_lvis, alone or followed by _train, _val, _test or _valtest. A table shows how
+    the folder was read. The images stay where they are, unless ingest.copy=true.
 
     \b
     Examples:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,10 @@ import numpy.typing as npt
 from pdstore import Ragged, masks
 from schemas.stages import AnnotationsSettings
 from stages.block import read_image
-from stages.datasets import part_imagenet
+from stages.datasets import part_imagenet, part_imagenet_pp
 from stages.datasets.cityscapes_part import CityscapesPartReader
 from stages.datasets.coco import CocoReader
+from stages.datasets.paco_json import PacoReader
 from stages.datasets.part_names import vocabulary_of
 from stages.datasets.pascal_part import PascalPartReader
 from stages.datasets.truth import Reader, TrueObject, Truth, merged
@@ -23,7 +25,17 @@ from stages.source.images import ImageFault, decode_ahead
 from stages.source.listing import Listed
 from stages.unit import Coverage, LeftOut, Setup, Unit
 
-__all__ = ["Drawn", "drawn_objects", "labelled"]
+__all__ = ["READERS", "Drawn", "drawn_objects", "labelled"]
+
+READERS: Mapping[str, Callable[[AnnotationsSettings, Sequence[Path], Setup], Reader]] = {
+    "coco": lambda settings, paths, setup: CocoReader(paths, vocabulary=vocabulary_of(c.name for c in setup.classes)),
+    "paco": lambda settings, paths, setup: PacoReader(paths),
+    "part_imagenet": lambda settings, paths, setup: part_imagenet.reader(paths),
+    "part_imagenet_pp": lambda settings, paths, setup: part_imagenet_pp.reader(settings.folder, paths),
+    "pascal_part": lambda settings, paths, setup: PascalPartReader(settings.folder),
+    "cityscapes_part": lambda settings, paths, setup: CityscapesPartReader(settings.folder),
+}
+"""Format -> its reader, given the settings and the paths of the JSON files."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,8 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
     Raises:
         CorruptData: if a file that should list all annotations is damaged or of another format.
     """
-    reader = _reader(settings, setup)
+    paths = [path for name, path in setup.files.items() if name.partition(".")[0] == "file"]
+    reader = READERS[settings.format](settings, paths, setup)
     coverage = _matched(reader, setup)
     class_ids = {c.name.lower(): c.class_id for c in setup.classes}
     chosen: set[int] = set()
@@ -98,17 +111,6 @@ def labelled(images: Iterable[Listed], percent: float, seed: int) -> set[int]:
         members.sort(key=lambda image: hashlib.sha256(f"{seed} {image.key}".encode()).digest())
         chosen |= {image.image_id for image in members[: max(1, int(len(members) * percent / 100))]}
     return chosen
-
-
-def _reader(settings: AnnotationsSettings, setup: Setup) -> Reader:
-    paths = [path for name, path in setup.files.items() if name.partition(".")[0] == "file"]
-    readers: dict[str, Callable[[], Reader]] = {
-        "coco": lambda: CocoReader(paths, vocabulary=vocabulary_of(c.name for c in setup.classes)),
-        "part_imagenet": lambda: part_imagenet.reader(paths),
-        "pascal_part": lambda: PascalPartReader(settings.folder),
-        "cityscapes_part": lambda: CityscapesPartReader(settings.folder),
-    }
-    return readers[settings.format]()
 
 
 def _matched(reader: Reader, setup: Setup) -> Coverage | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pdstore.errors import UsageError, nearest
 from schemas.pipeline import NodeSpec, PipelineSpec
-from stages.datasets import cityscapes_part, part_imagenet, pascal_part
+from stages.datasets import cityscapes_part, paco, part_imagenet, part_imagenet_pp, pascal_part
 from stages.registry import STAGES
 
 __all__ = ["DATASETS", "NAMES", "dataset_classes", "dataset_images", "with_truth"]
@@ -37,10 +37,14 @@ DATASETS: Mapping[str, Dataset] = {
     "part_imagenet": Dataset(
         ("train", "val", "test"), part_imagenet.images, part_imagenet.classes, part_imagenet.settings
     ),
+    "part_imagenet_pp": Dataset(
+        ("train", "val", "test"), part_imagenet_pp.images, part_imagenet_pp.classes, part_imagenet_pp.settings
+    ),
     "pascal_part": Dataset(("train", "val"), pascal_part.images, pascal_part.classes, pascal_part.settings),
     "cityscapes_part": Dataset(
         ("train", "val"), cityscapes_part.images, cityscapes_part.classes, cityscapes_part.settings
     ),
+    "paco_lvis": Dataset(("train", "val", "test"), paco.images, paco.classes, paco.settings),
 }
 
 NAMES: Mapping[str, tuple[str, tuple[str, ...]]] = {

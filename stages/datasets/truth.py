@@ -58,7 +58,7 @@ class Truth:
 
     Attributes:
         is_own_class: the objects are of the image's own class, whatever the store calls it.
-        left_out: (reason, detail) of each annotation that is no part.
+        left_out: (reason, detail) of each annotation that is left out; the others stay.
     """
 
     height: int

@@ -16,11 +16,16 @@ from stages.plan.pipeline import Pipeline
 from stages.plan.presets import read_preset
 from tests.stages.datasets.published import (
     box,
+    compressed,
+    paco,
     photograph,
     polygon,
     street,
+    write_class_file,
     write_coco,
     write_mat,
+    write_paco,
+    write_tables,
     write_tiff,
     write_voc,
 )
@@ -68,7 +73,35 @@ def cityscapes_part(root: Path) -> None:
             write_tiff(path, uids)
 
 
-DATASETS = {"pascal_part": pascal_part, "part_imagenet": part_imagenet, "cityscapes_part": cityscapes_part}
+def paco_lvis(root: Path) -> None:
+    """Images of COCO with a dog of one part and a car of one part."""
+    for number, split in enumerate(("train", "val", "test")):
+        dog = [paco(1, 400, 1, compressed(box(2, 2, 12, 10))), paco(2, 2001, 1, [polygon(2, 2, 6, 10)])]
+        car = [paco(3, 207, 3, compressed(box(14, 14, 8, 8))), paco(4, 2000, 3, [polygon(14, 14, 4, 8)])]
+        names = [f"train2017/{number * 10 + n:012d}.jpg" for n in range(2)]
+        write_paco(root / f"annotations/paco_lvis_v1_{split}.json", dict.fromkeys(names, dog + car))
+        for name in names:
+            photograph(root / name)
+
+
+def part_imagenet_pp(root: Path) -> None:
+    """Two classes with a JSON each, ten images of two parts; one image of a class is for val, one for test."""
+    for wnid in ("n01440764", "n01530575"):
+        names = [f"{wnid}_{n}.JPEG" for n in range(10)]
+        both = [(1, [polygon(2, 2, 6, 6)]), (2, compressed(box(10, 4, 6, 6)))]
+        write_class_file(root, wnid, dict.fromkeys(names, both))
+        for name in names:
+            photograph(root / f"train/{wnid}/{name}")
+    write_tables(root)
+
+
+DATASETS = {
+    "pascal_part": pascal_part,
+    "part_imagenet": part_imagenet,
+    "cityscapes_part": cityscapes_part,
+    "paco_lvis": paco_lvis,
+    "part_imagenet_pp": part_imagenet_pp,
+}
 
 
 def overrides(preset: str) -> Iterator[str]:
@@ -122,8 +155,9 @@ def test_supervised_parts(evaluated: Evaluated, dataset: str) -> None:
     shared = ["part-train.shared_names=true"] if dataset == "pascal_part" else []
     rows = evaluated("supervised_parts", dataset, *shared)["eval-parts"]
     numbers = whole(rows, "parts")
-    # Held out: four dogs and two birds; two splits of three images; two persons.
-    assert numbers["samples"] == {"pascal_part": 6, "part_imagenet": 6, "cityscapes_part": 2}[dataset]
+    # Held out: four dogs and two birds; two splits of three images; two persons; four dogs and cars; two splits of two.
+    expected = {"pascal_part": 6, "part_imagenet": 6, "cityscapes_part": 2, "paco_lvis": 8, "part_imagenet_pp": 4}
+    assert numbers["samples"] == expected[dataset]
     assert numbers["A-mIoU-oracle"] >= numbers["A-mIoU"] >= 0
 
 
@@ -143,11 +177,15 @@ def test_supervised_proposals(evaluated: Evaluated, preset: str, dataset: str) -
     assert 0 <= numbers["AR@200-unique"] <= 100 and "AR@200" in numbers
 
 
-def test_pixel_grouping(evaluated: Evaluated) -> None:
-    """Every true object is grouped, without and with the CRF."""
-    found = evaluated("pixel_grouping", "pascal_part_val", "grouping.k=2", "crf.long_side=0", "grouping.long_side=64")
+PIXELS = [("pascal_part_val", 4), ("paco_lvis_val", 2), ("part_imagenet_pp_val", 2)]
+
+
+@pytest.mark.parametrize(("dataset", "samples"), PIXELS)
+def test_pixel_grouping(evaluated: Evaluated, dataset: str, samples: int) -> None:
+    """Every true object is grouped, without and with the CRF; recall counts images."""
+    found = evaluated("pixel_grouping", dataset, "grouping.k=2", "crf.long_side=0", "grouping.long_side=64")
     assert whole(found["eval-grouping"], "grouping")["AR@200"] > 0
-    assert whole(found["eval-crf"], "crf")["samples"] == 4
+    assert whole(found["eval-crf"], "crf")["samples"] == samples
 
 
 def test_published_models(evaluated: Evaluated, tmp_path: Path) -> None:
@@ -159,6 +197,16 @@ def test_published_models(evaluated: Evaluated, tmp_path: Path) -> None:
     assert whole(found["eval-proposals"], "proposals")["samples"] == 9
     assert whole(found["eval-distill"], "distill")["samples"] == whole(found["eval-labels"], "labels")["samples"] == 9
     assert whole(found["eval-distill"], "distill")["C-mIoU"] > 0
+
+
+def test_a_model_of_imagenet_1k_is_scored_on_all_of_its_classes(evaluated: Evaluated, tmp_path: Path) -> None:
+    """On PartImageNet++ the slots of the model are the classes of ImageNet, by their codes: every sample counts."""
+    slots = tmp_path / "labels.txt"
+    slots.write_text("n01440764,tench\nn01530575,brambling\n")
+    few = ("ranking.k=2", "ranking.min_score=0", "proposals.long_side=64", "distill.long_side=64")
+    found = evaluated("published_models", "part_imagenet_pp", f"distill.slots={slots}", *few)
+    assert whole(found["eval-distill"], "distill")["samples"] == 20
+    assert {row["class_name"] for row in found["eval-distill"] if row["class_name"]} == {"tench", "brambling"}
 
 
 def test_clusters_label_every_object_of_an_image(evaluated: Evaluated) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stages.datasets.published import NAMES
 from stages.plan.pipeline import Node, Pipeline
 from stages.show.report.ladder import TITLES, ancestors
 from stages.show.report.scores import HONEST, REFERENCE, DatasetScores
@@ -71,7 +72,8 @@ def result_rows(scores: DatasetScores, pipeline: Pipeline) -> list[ResultRow]:
 
 def _published(node: Node, pipeline: Pipeline, dataset: str, metric: str) -> float | None:
     values = PUBLISHED.get((node.stage.name, metric), {})
-    value = next((value for name, value in values.items() if dataset.startswith(name)), None)
+    # Not by the beginning of the name: part_imagenet_pp is another data set than part_imagenet.
+    value = values.get(NAMES[dataset][0]) if dataset in NAMES else None
     return None if _baseline(node, pipeline) else value
 
 

@@ -195,6 +195,14 @@ def test_evaluation_by_the_name_of_the_data_set(pd: Pd, tmp_path: Path, monkeypa
         (["--dataset", "part_imagenet_val"], "there is no val.json or annotations/val.json here"),
         (["--dataset", "pascal_part"], "there is no ImageSets/Main/train.txt here"),
         (["--dataset", "cityscapes_part_val"], "there are no images leftImg8bit/val/<city>/*_leftImg8bit.png here"),
+        (
+            ["--dataset", "paco_lvis_train"],
+            "there is no paco_lvis_v1_train.json or annotations/paco_lvis_v1_train.json",
+        ),
+        (
+            ["--dataset", "part_imagenet_pp"],
+            "there is no json/<wnid>.json, Pin++_<split>.json or seg/<wnid>/<name>.png",
+        ),
         (["--dataset", "pascal_part", "--list", "x"], "expected --dataset or --list, found both"),
         (["--dataset", "pascal_part", "--add"], "--add takes only --images, --list and --classes, found pascal_part"),
         (["--classes", "none.txt"], "there is no such file of classes"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,95 @@ def write_coco(path: Path, images: Mapping[str, Sequence[tuple[int, Any]]], **ch
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**content, **changes}))
+
+
+PACO_CATEGORIES = {
+    23: "trash_can",
+    207: "car_(automobile)",
+    400: "dog",
+    2000: "car_(automobile):side_mirror",
+    2001: "dog:head",
+    2002: "dog:leg",
+    2003: "trash_can:lid",
+}
+
+
+def paco(number: int, category: int, owner: int | None, drawn: Any, **changes: Any) -> dict[str, Any]:
+    """An annotation of PACO; an object has its own number as ``owner``, and None leaves the key out."""
+    linked = {} if owner is None else {"obj_ann_id": owner}
+    attributes = {"attribute_ids": [4], "dom_color_ids": [], "unknown_color": 0, "bbox": [0, 0, 1, 1], "area": 1.0}
+    return {"id": number, "category_id": category, "segmentation": drawn, **linked, **attributes, **changes}
+
+
+def write_paco(
+    path: Path, images: Mapping[str, Sequence[dict[str, Any]]], changes: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write a JSON of PACO: file name -> the annotations of the image, from :func:`paco`."""
+    listed = list(images)
+    content = {
+        "images": [
+            {"id": 10 + i, "file_name": n, "height": HEIGHT, "width": WIDTH, "neg_category_ids": []}
+            for i, n in enumerate(listed)
+        ],
+        "categories": [
+            {"id": i, "name": n, "supercategory": "PART" if ":" in n else "OBJECT"} for i, n in PACO_CATEGORIES.items()
+        ],
+        "part_categories": [{"id": 0, "name": "head", "supercategory": "PART"}],
+        "attributes": [{"id": 4, "name": "light_brown", "supercategory": "ATTR"}],
+        "annotations": [
+            {"image_id": 10 + listed.index(name), **one} for name, several in images.items() for one in several
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**content, **changes}))
+
+
+PPP_PARTS = {"n01440764": ("tench", ["head", "tail fin"]), "n01530575": ("brambling", ["head", "wing", "foot"])}
+"""Two classes of PartImageNet++; their parts have the numbers 1 and 2, and 3 to 5."""
+
+
+def write_class_file(
+    root: Path,
+    wnid: str,
+    images: Mapping[str, Sequence[tuple[int, Any]]],
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write ``json/<wnid>.json``: name of an image -> (number of a part of the class from 1, segmentation)."""
+    listed = list(images)
+    content = {
+        "images": [
+            {"id": i + 1, "width": WIDTH, "height": HEIGHT, "file_name": f"{wnid}/{n}"} for i, n in enumerate(listed)
+        ],
+        "categories": [{"id": i, "name": n} for i, n in enumerate(PPP_PARTS[wnid][1], 1)],
+        "annotations": [
+            {"id": f"{i}-{j}", "image_id": i, "category_id": part, "segmentation": drawn, "iscrowd": 0, "area": 1}
+            for i, name in enumerate(listed, 1)
+            for j, (part, drawn) in enumerate(images[name])
+        ],
+    }
+    (root / "json").mkdir(parents=True, exist_ok=True)
+    (root / f"json/{wnid}.json").write_text(json.dumps({**content, **changes}))
+
+
+def write_tables(root: Path) -> None:
+    """Write the tables of the classes: numbers of parts, and names."""
+    root.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f'"{wnid}": {len(parts)},\n' for wnid, (_, parts) in PPP_PARTS.items())
+    (root / "classinfo_1k_pp.py").write_text(f"CLASSES = {{\n{lines}}}\n")
+    names = [{"file_name": f"{w}.json", "part_name": parts, "object_name": n} for w, (n, parts) in PPP_PARTS.items()]
+    (root / "category_name.json").write_text(json.dumps(names))
+
+
+def write_label_map(path: Path, *boxes: tuple[int, np.ndarray], mode: str = "I;16") -> None:
+    """Write a PNG of part numbers: (number, where) of each part; the later lies on the earlier."""
+    labels = np.zeros((HEIGHT, WIDTH), np.uint16 if mode == "I;16" else np.uint8)
+    for number, mask in boxes:
+        labels[mask] = number
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(labels)
+    if mode == "P":
+        image.putpalette(bytes(range(256)) * 3)
+    image.save(path)
 
 
 def _struct(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> np.ndarray:

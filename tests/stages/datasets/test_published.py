@@ -38,6 +38,8 @@ def test_every_benchmark_of_the_issue_has_its_name() -> None:
         *(f"part_imagenet{split}" for split in ("", "_train", "_val", "_test", "_valtest")),
         *(f"pascal_part{split}" for split in ("", "_train", "_val")),
         *(f"cityscapes_part{split}" for split in ("", "_train", "_val")),
+        *(f"part_imagenet_pp{split}" for split in ("", "_train", "_val", "_test")),
+        *(f"paco_lvis{split}" for split in ("", "_train", "_val", "_test")),
     }
 
 
