@@ -10,6 +10,7 @@ __all__ = [
     "PIPELINE",
     "SELECTIONS",
     "STORE",
+    "TARS",
     "TEMPORARY",
     "UNFINISHED_CHECKPOINT",
     "attempt",
@@ -44,6 +45,8 @@ TEMPORARY = ".tmp-"
 UNFINISHED_CHECKPOINT = ".step_"
 SELECTIONS = "selections"
 CLASSES = "classes.parquet"
+# Where images lie in tar files.
+TARS = "tars.parquet"
 LAYERS = "layers"
 
 

@@ -32,7 +32,7 @@ _READING = click.Choice(["splits", "classes"])
 @click.command("init")
 @click.argument("store", metavar="STORE")
 @click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
-@click.option("--images", required=True, metavar="DIR", help="Folder with the images; keys are relative to it.")
+@click.option("--images", required=True, metavar="DIR|TAR", help="Folder or tar file with the images.")
 @click.option("--list", "list_file", metavar="FILE", help="Take only these: one 'key' or 'key<TAB>class' per line.")
 @click.option("--dataset", metavar="NAME", help="Take a published data set, such as part_imagenet_val.")
 @click.option("--classes", "class_file", metavar="FILE", help="Take only these classes: one code or folder per line.")
@@ -90,7 +90,7 @@ def command(
     )
     if add:
         made = Store(store)
-        print(f"added       {add_images(made, source)} images")
+        print(f"added       {add_images(made, source, say)} images")
     else:
         default = DATASET_PRESET if dataset else PRESET
         made = create_store(store, source, read_preset(preset or default), overrides, say)

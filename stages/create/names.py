@@ -57,6 +57,7 @@ class ClassFiles:
         Raises:
             UsageError: there is no such file or folder.
         """
+        root = root if root.is_dir() else root.parent
         own = root / "labels.txt"
         labels, published = own if own.exists() else None, dict[str, Path]()
         if any(map(WORDNET.fullmatch, codes)):

@@ -15,35 +15,34 @@ from pdstore.stream import generator
 from schemas.pipeline import SourceSpec
 from stages.create.names import ClassFiles, a_few
 from stages.create.shape import OUTSIDE, WORDNET, Place, arrange
-from stages.create.walk import SUFFIXES, check_links, find_images
+from stages.create.walk import SUFFIXES, Tell, check_links, find_images, ignore
 from stages.datasets.published import dataset_classes, dataset_images
 from stages.source.listing import ImageClass
+from stages.source.tars import Member, is_tar
 from stages.source.text_files import read_lines
 
-__all__ = ["Tell", "ignore", "scan", "scan_classes"]
+__all__ = ["scan", "scan_classes"]
 
 UNSORTED = "object"
 """The class of all images of a folder that has no classes at all."""
 Image = tuple[str, str, str]
-Tell = Callable[[str], None]
 
 
-def ignore(sentence: str) -> None:
-    """A :data:`Tell` for callers that do not speak to anybody."""
-
-
-def scan(source: SourceSpec, known: set[str], seed: int, tell: Tell = ignore) -> list[Image]:
+def scan(
+    source: SourceSpec, known: set[str], seed: int, tell: Tell = ignore, members: list[Member] | None = None
+) -> list[Image]:
     """(key, split, wnid) of every image that is not ``known``, in seeded random order; wnid "" is no class.
 
     Args:
         tell: is called with a sentence about files that are left out.
+        members: gets all images that lie in tar files.
 
     Raises:
         UsageError: the folder is missing or holds no images, or can be read in two ways; or a key is absolute, leaves
             the folder, is not valid UTF-8, or has two classes.
         StorageFailure: a folder cannot be read.
     """
-    images = [image for image, _ in groupby(sorted(_chosen(source, tell)))]
+    images = [image for image, _ in groupby(sorted(_chosen(source, tell, members)))]
     if not images:
         fix = f"Name a folder with files that end in {', '.join(sorted(SUFFIXES))}"
         fix += f"; only images of the classes in {source.class_file} are taken" if source.class_file else ""
@@ -95,12 +94,12 @@ def scan_classes(source: SourceSpec, images: Iterable[Image]) -> list[ImageClass
     return [ImageClass(i, name, name.replace("_", " ")) for i, name in enumerate(wnids)]
 
 
-def _chosen(source: SourceSpec, tell: Tell) -> list[Image]:
+def _chosen(source: SourceSpec, tell: Tell, members: list[Member] | None) -> list[Image]:
     """The images of the chosen splits and classes, with the classes that published files know."""
     is_chosen = _class_filter(source)
     images = list(dataset_images(source.dataset, _existing(source.root)) if source.kind == "dataset" else ())
     if source.kind != "dataset":
-        images = _with_truth(source, list(_walk(source, tell)), tell)
+        images = _with_truth(source, list(_walk(source, tell, members)), tell)
         if not any(wnid for _, _, wnid in images):
             images = [(key, split, UNSORTED) for key, split, _ in images]
     return [image for image in images if (not source.splits or image[1] in source.splits) and is_chosen(image[2])]
@@ -136,16 +135,22 @@ def _class_filter(source: SourceSpec) -> Callable[[str], bool]:
     return codes.__contains__
 
 
-def _walk(source: SourceSpec, tell: Tell) -> Iterator[Image]:
+def _walk(source: SourceSpec, tell: Tell, members: list[Member] | None) -> Iterator[Image]:
+    root = Path(source.root)
     if source.kind == "list":
+        if root.is_file():
+            _existing(source.root)
+            list(find_images(root, source.follow_links, members, tell))
         yield from (image for _, image in _read_list(source))
         return
     root = _existing(source.root)
-    found = {folder: names for folder, names in find_images(root, source.follow_links) if names}
-    places = arrange(found, source.read_as, source.root)
+    found = {folder: names for folder, names in find_images(root, source.follow_links, members, tell) if names}
+    # A tar file's own name says what it is: ILSVRC2012_img_val.tar. That of a folder is the reader's choice.
+    within = {folder: str(PurePosixPath(root.stem, folder)) if root.is_file() else folder for folder in found}
+    places = arrange(within.values(), source.read_as, source.root)
     for folder, names in found.items():
         # One place per folder, not per file: millions of images share these strings.
-        place = places[folder]
+        place = places[within[folder]]
         if place is None:
             tell(f"left out: {len(names)} files in {folder}, which are masks of the images beside it")
             continue
@@ -218,7 +223,7 @@ def _check_is_text(name: str, fix: str, where: str) -> None:
 
 def _existing(folder: str) -> Path:
     root = Path(folder)
-    if not root.is_dir():
+    if not root.is_dir() and not (root.is_file() and is_tar(root.name)):
         fix = "Name the folder that holds the images: pd init STORE --images DIR"
         raise UsageError(
             "the image folder is a file" if root.exists() else "there is no such image folder", folder, fix

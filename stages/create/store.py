@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pdstore import Store, StoreInfo, layout
 from pdstore.errors import UsageError
@@ -13,13 +13,15 @@ from pdstore.files import Files
 from pdstore.fingerprint import digest
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.names import a_few
-from stages.create.scan import Tell, ignore, scan, scan_classes
+from stages.create.scan import scan, scan_classes
+from stages.create.walk import Tell, ignore
 from stages.datasets.published import with_truth
 from stages.drawn.dataset import write_dataset
 from stages.plan.overrides import merge_overrides
 from stages.plan.pipeline import Pipeline
 from stages.plan.project import Project
 from stages.source.listing import ImageClass, Listing
+from stages.source.tars import Member, write_members
 
 __all__ = ["add_images", "create_store", "ensure_listing"]
 
@@ -55,7 +57,7 @@ def create_store(
     info = StoreInfo(spec.block_size, spec.seed, {**settings["source"], "pipeline": settings})
     store = Store.create(url, info, **options)
     if scanned:
-        _list(store, *scanned)
+        _list(store, scanned)
     ensure_listing(store)
     return store
 
@@ -66,7 +68,7 @@ def ensure_listing(store: Store) -> Listing:
     if source.kind == "demo":
         write_dataset(Path(source.root), source.seed, source.num_train, source.num_val)
     if not store.files.exists(layout.listing(0)):
-        _list(store, *_scan(source, store.info.seed))
+        _list(store, _scan(source, store.info.seed))
     if not store.files.exists(layout.PIPELINE):
         settings: Mapping[str, Any] = store.info.source["pipeline"]
         spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
@@ -74,7 +76,7 @@ def ensure_listing(store: Store) -> Listing:
     return Listing(store)
 
 
-def add_images(store: Store, source: SourceSpec) -> int:
+def add_images(store: Store, source: SourceSpec, tell: Tell = ignore) -> int:
     """Add the images of ``source`` that are not in the store yet, in new blocks. Returns how many were added.
 
     Raises:
@@ -89,12 +91,14 @@ def add_images(store: Store, source: SourceSpec) -> int:
     source = _as_before(source, SourceSpec.of(store))
     listing = ensure_listing(store)
     known = {c.wnid for c in listing.classes()}
-    fresh = scan(source, listing.keys(), store.info.seed)
+    members: list[Member] = []
+    fresh = scan(source, listing.keys(), store.info.seed, tell, members)
     unknown = sorted({wnid for _, _, wnid in fresh if wnid} - known)
     if unknown:
         fix = "A store's vocabulary is fixed. Create a new store for other classes"
         raise UsageError(f"these classes are not in the store's vocabulary: {a_few(unknown)}", source.root, fix)
     if fresh:
+        write_members(store, members)
         listing.append(fresh)
     return len(fresh)
 
@@ -105,14 +109,24 @@ def _as_before(source: SourceSpec, first: SourceSpec) -> SourceSpec:
     return source.model_copy(update={name: getattr(first, name) for name in unset})
 
 
-def _scan(source: SourceSpec, seed: int, tell: Tell = ignore) -> tuple[list[ImageClass], list[tuple[str, str, str]]]:
-    images = scan(source, set(), seed, tell)
-    return scan_classes(source, images), images
+class _Scanned(NamedTuple):
+    """What a source holds."""
+
+    classes: list[ImageClass]
+    images: list[tuple[str, str, str]]
+    members: list[Member]
 
 
-def _list(store: Store, classes: list[ImageClass], images: list[tuple[str, str, str]]) -> None:
+def _scan(source: SourceSpec, seed: int, tell: Tell = ignore) -> _Scanned:
+    members: list[Member] = []
+    images = scan(source, set(), seed, tell, members)
+    return _Scanned(scan_classes(source, images), images, members)
+
+
+def _list(store: Store, found: _Scanned) -> None:
     """Write the listing of a new store. The images come last: once they are written, the rest exists too."""
     listing = Listing(store)
-    listing.write_classes(classes)
-    store.replace_info(replace(store.info, vocabulary=digest([[c.class_id, c.wnid, c.name] for c in classes])))
-    listing.append(images)
+    listing.write_classes(found.classes)
+    store.replace_info(replace(store.info, vocabulary=digest([[c.class_id, c.wnid, c.name] for c in found.classes])))
+    write_members(store, found.members)
+    listing.append(found.images)

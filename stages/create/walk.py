@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pdstore.errors import StorageFailure, UsageError
+from stages.create.shape import split_of
+from stages.source.tars import Member, is_tar, list_members
 
-__all__ = ["SUFFIXES", "check_links", "find_images"]
+__all__ = ["SUFFIXES", "Tell", "check_links", "find_images", "ignore"]
 
+Tell = Callable[[str], None]
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
 _SYSTEM = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "#recycle", "System Volume Information", "lost+found"}
 """Folders that operating systems and network disks write. Names that begin with a dot are theirs, too."""
 _FOLLOW = "If that is right, say so with --follow-links; otherwise remove the link"
 
 
-def find_images(root: Path, follow_links: bool) -> Iterator[tuple[str, list[str]]]:
+def ignore(sentence: str) -> None:
+    """A :data:`Tell` for callers that do not speak to anybody."""
+
+
+def find_images(
+    root: Path, follow_links: bool, members: list[Member] | None = None, tell: Tell = ignore
+) -> Iterator[tuple[str, list[str]]]:
     """(folder, names of the images in it) of every folder, in order; "" is the root.
+
+    A tar file counts as a folder of its name without ``.tar``, unless that folder is there, too: then it is left out.
+
+    Args:
+        root: a folder or a tar file.
+        members: gets the images that lie in tar files.
+        tell: is called with a sentence about each tar file that is left out.
 
     Raises:
         UsageError: a link leads out of the root although ``follow_links`` is off, to a folder that is read anyway, or
@@ -25,13 +41,13 @@ def find_images(root: Path, follow_links: bool) -> Iterator[tuple[str, list[str]
         StorageFailure: a folder cannot be read.
     """
     home = Path(os.path.realpath(root))
-    walker = _Walker(home, follow_links)
-    yield from walker.walk(root, "")
+    walker = _Walker(home, follow_links, [] if members is None else members, tell)
+    yield from walker.unpacked(root, "", "") if root.is_file() else walker.walk(root, "")
 
 
 class _Walker:
-    def __init__(self, home: Path, follow_links: bool) -> None:
-        self.home, self.follow_links = home, follow_links
+    def __init__(self, home: Path, follow_links: bool, members: list[Member], tell: Tell) -> None:
+        self.home, self.follow_links, self.members, self.tell = home, follow_links, members, tell
         self.seen: dict[tuple[int, int], str] = {}
         """(device, inode) of each folder that was read -> its path."""
 
@@ -39,6 +55,7 @@ class _Walker:
         self._enter(path, inside)
         folders: list[str] = []
         images: list[str] = []
+        tars: list[str] = []
         for entry in self._entries(path):
             if entry.name.startswith(".") or entry.name in _SYSTEM:
                 continue
@@ -49,9 +66,32 @@ class _Walker:
                 folders.append(entry.name)
             elif is_image:
                 images.append(entry.name)
+            elif is_tar(entry.name):
+                tars.append(entry.name)
         yield inside, images
+        for name in tars:
+            twin = _twin(name[: -len(".tar")], folders)
+            tar = f"{inside}/{name}" if inside else name
+            if twin:
+                self.tell(f"left out: {tar}, because the folder {twin} beside it seems to be its content")
+            else:
+                yield from self.unpacked(path / name, tar[: -len(".tar")], tar)
         for name in folders:
             yield from self.walk(path / name, f"{inside}/{name}" if inside else name)
+
+    def unpacked(self, path: Path, inside: str, tar: str) -> Iterator[tuple[str, list[str]]]:
+        """The folders in a tar file."""
+        folders: dict[str, list[str]] = {}
+        for member in list_members(path, tar):
+            folder, _, name = member.key.rpartition("/")
+            names = PurePosixPath(member.key).relative_to(inside).parts
+            is_image = os.path.splitext(name)[1].lower() in SUFFIXES
+            if is_image and not any(part.startswith(".") or part in _SYSTEM for part in names):
+                if member.size < 0:
+                    raise UsageError(f"{member.key} is a link in a tar file", str(path), "Unpack the tar file")
+                self.members.append(member)
+                folders.setdefault(folder, []).append(name)
+        yield from folders.items()
 
     def _entries(self, path: Path) -> list[os.DirEntry[str]]:
         try:
@@ -81,6 +121,12 @@ class _Walker:
             return
         if not self.follow_links and not target.is_relative_to(self.home):
             raise UsageError(f"the link leads out of the image folder, to {target}", entry.path, _FOLLOW)
+
+
+def _twin(name: str, folders: list[str]) -> str:
+    """The folder that a tar file was unpacked into, if it lies beside it: the same name, or the same split."""
+    split = split_of(name)
+    return next((folder for folder in folders if folder == name or (split and split_of(folder) == split)), "")
 
 
 def check_links(root: Path, keys: Iterator[str]) -> None:

@@ -19,7 +19,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
-from pdstore import Catalog, Layer, Rows, Store, masks
+from pdstore import Catalog, Layer, Rows, Store, layout, masks
 from pdstore.errors import UsageError, nearest
 from pdstore.inventory import shown_layers
 from pdstore.selection import Selection
@@ -81,12 +81,7 @@ def register(
         fix = f"Choose another name, or first call DatasetCatalog.remove({name!r}) and MetadataCatalog.remove({name!r})"
         raise UsageError(f"the dataset name {name!r} is already taken", WHERE, fix)
     layer, images = _layer(store, node), _images(store)
-    root = Path(SourceSpec.of(store).root)
-    if _is_packed(images):
-        if folder is None:
-            fix = "Name a folder to write them to: folder=DIR"
-            raise UsageError("the images are packed in the store, and detectron2 needs files", WHERE, fix)
-        root = Path(folder)
+    root = _folder_of_files(store, images, folder)
     names = list(classes) if classes is not None else thing_classes(store, node)
     chosen = _chosen(store, layer, where, names, selection)
 
@@ -131,6 +126,19 @@ def _layer(store: Store, node: str) -> Layer:
 def _images(store: Store) -> Layer:
     layers = (store.layer(node, fingerprint) for node, fingerprint in shown_layers(store).items() if store.layers(node))
     return next(layer for layer in layers if layer.table.name == "images")
+
+
+def _folder_of_files(store: Store, images: Layer, folder: str | Path | None) -> Path:
+    """The folder that keys are relative to: detectron2 reads files."""
+    if _is_packed(images):
+        if folder is None:
+            fix = "Name a folder to write them to: folder=DIR"
+            raise UsageError("the images are packed in the store, and detectron2 needs files", WHERE, fix)
+        return Path(folder)
+    if store.files.exists(layout.TARS):
+        fix = "Unpack them, or keep copies in the store: ingest.copy=true"
+        raise UsageError("the images lie in tar files, and detectron2 needs files", WHERE, fix)
+    return Path(SourceSpec.of(store).root)
 
 
 def _is_packed(images: Layer) -> bool:

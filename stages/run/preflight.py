@@ -15,6 +15,7 @@ from stages.plan.project import Project
 from stages.plan.settings import check_settings
 from stages.plan.work import Snapshot, Source, Work, plan_work
 from stages.run.options import RunOptions
+from stages.source.tars import open_images
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["check_files_of_done", "check_files_to_read", "checked_work", "prepare"]
@@ -95,7 +96,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
         package = error.name or ""
         fix = f"pip install 'pdstore[{EXTRAS[package]}]'" if package in EXTRAS else f"pip install {package}"
         raise UsageError(f"the package {package} is not installed", name, fix) from error
-    return Files(project.source.root), process
+    return open_images(project.store, project.source.root), process
 
 
 def _fetch_model(layer: Layer) -> Path:

@@ -9,11 +9,11 @@ from PIL import Image
 
 from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
-from pdstore.files import Files
 from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.plan.project import Project
 from stages.source.images import ImageFault, decode
+from stages.source.tars import open_images
 
 __all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sample_images"]
 
@@ -109,7 +109,7 @@ def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
 
 
 def _file(project: Project, key: str) -> bytes:
-    images = Files(project.source.root)
+    images = open_images(project.store, project.source.root)
     try:
         return images.read(key)
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import Pd, draw
 from tests.stages.create.test_names import CRANE, TENCH, write_devkit
+from tests.stages.source.test_tars import tar_bytes, write_tar
 
 PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"
 MAPPING = f"{TENCH} tench, Tinca tinca\n{CRANE} crane\n"
@@ -35,6 +37,18 @@ def link(name: str, target: str) -> Callable[[Path], object]:
         (root / name).symlink_to(root.parent / target)
 
     return write
+
+
+def picture(name: str) -> tuple[str, bytes]:
+    """A member of a tar file."""
+    with tempfile.TemporaryDirectory() as folder:
+        draw(Path(folder) / name, len(name))
+        return name, (Path(folder) / name).read_bytes()
+
+
+def class_tar(code: str) -> tuple[str, bytes]:
+    """The tar file of a class, as a member of ILSVRC2012_img_train.tar."""
+    return f"{code}.tar", tar_bytes(dict([picture(f"{code}_{n}.JPEG") for n in (1, 2)]))
 
 
 VAL = "ILSVRC2012_val_0000000"
@@ -63,6 +77,21 @@ TREES = {
             text("val/val_annotations.txt", f"val_0.JPEG\t{CRANE}\t0\t0\t9\t9\n")(root),
         ],
     ),
+    "ImageNet as published: `ILSVRC2012_img_train.tar`, `ILSVRC2012_img_val.tar` and the devkit": Tree(
+        [],
+        lambda root: [
+            write_tar(root / "ILSVRC2012_img_train.tar", dict(map(class_tar, (TENCH, CRANE)))),
+            write_tar(root / "ILSVRC2012_img_val.tar", dict(map(picture, (f"{VAL}1.JPEG", f"{VAL}2.JPEG")))),
+            write_devkit(root / "ILSVRC2012_devkit_t12"),
+        ],
+    ),
+    "ImageNet, `train` as one tar file per class": Tree(
+        [f"val/{VAL}1.JPEG"],
+        lambda root: [
+            *(write_tar(root / "train" / f"{code}.tar", dict([picture(f"{code}_1.JPEG")])) for code in (TENCH, CRANE)),
+            text("synset_words.txt", MAPPING)(root),
+        ],
+    ),
     "a folder per class": Tree(["cat/1.jpg", "cat/._1.jpg", "dog/1.jpg", "__MACOSX/cat/1.jpg"]),
     "a folder per class, one of them a link to another disk": Tree(
         ["cat/1.jpg"], link("dog", "disk2"), ["--follow-links"]
@@ -80,6 +109,7 @@ TREES = {
 def rows_of(pd: Pd, folder: Path, name: str) -> list[str]:
     """Lines of the page's table: those of init's table behind the name of the tree."""
     tree, root = TREES[name], folder / "tree"
+    root.mkdir()
     for number, key in enumerate(tree.keys):
         draw(root / key, number)
     tree.write(root)
@@ -109,3 +139,20 @@ def test_cifar_as_published_has_no_pictures(pd: Pd, tmp_path: Path) -> None:
     (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(b"pickle")
     result = pd("init", tmp_path / "store", "--images", tmp_path / "cifar-10-batches-py")
     assert result.code == 2 and "there are no images here" in result.err and ".jpeg" in result.err
+
+
+def test_images_in_tar_files_are_read_by_offset(pd: Pd, tmp_path: Path) -> None:
+    """A tar of class tars is the whole source: its images are ingested and shown, and nothing is unpacked."""
+    tar = tmp_path / "ILSVRC2012_img_train.tar"
+    write_tar(tar, dict(map(class_tar, (TENCH, CRANE))))
+    text("labels.txt", f"{TENCH},tench\n{CRANE},crane\n")(tmp_path)
+    store = tmp_path / "store"
+    assert pd("init", store, "--images", tar).code == 0
+    assert pd("--store", store, "stage", "run", "ingest").code == 0
+    rows = pd("--store", store, "sql", "SELECT key, split, class_name, mode FROM images ORDER BY key LIMIT 1")
+    assert rows.out.splitlines()[2].split() == [f"{TENCH}/{TENCH}_1.JPEG", "train", "tench", "JPEG/RGB"]
+    assert pd("--store", store, "show", "0", "--out", tmp_path / "shown.png").code == 0
+    assert list(tmp_path.rglob("*.JPEG")) == []
+    write_tar(tmp_path / "val" / "ILSVRC2012_img_val.tar", dict([picture(f"{VAL}1.JPEG")]))
+    alone = pd("init", tmp_path / "v", "--images", tmp_path / "val" / "ILSVRC2012_img_val.tar")
+    assert ["val", "1", "1", f"{VAL}1.JPEG"] in [line.split() for line in alone.out.splitlines()]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from pdstore.errors import UsageError
 from stages.create.walk import check_links, find_images
+from stages.source.tars import Member
+from tests.stages.source.test_tars import tar_bytes, write_tar
 
 
 def touch(*paths: Path) -> None:
@@ -66,3 +69,32 @@ def test_links_that_make_no_sense_are_refused(tmp_path: Path, link: str, target:
 def test_keys_without_a_file_are_not_links(tmp_path: Path) -> None:
     """A list may name images that are not there yet; ingest reports them."""
     check_links(tmp_path, iter(["cat/1.jpg", "2.jpg"]))
+
+
+def test_a_tar_file_is_a_folder_of_its_name(tmp_path: Path) -> None:
+    """So is a tar file in it; hidden members are no images; one that was unpacked beside it is left out by name."""
+    write_tar(tmp_path / "train" / "a.tar", {"1.jpg": b"1", "._1.jpg": b"", "notes.txt": b"", ".b.tar": b""})
+    write_tar(tmp_path / "more.tar", {"./x/2.jpg": b"2", "c.tar": tar_bytes({"3.jpg": b"3"})})
+    write_tar(tmp_path / "ILSVRC2012_img_train.tar", {"4.jpg": b"4"})
+    members: list[Member] = []
+    told: list[str] = []
+    found = dict(find_images(tmp_path, False, members, told.append))
+    assert {folder: names for folder, names in found.items() if names} == {
+        "more/x": ["2.jpg"],
+        "more/c": ["3.jpg"],
+        "train/a": ["1.jpg"],
+    }
+    assert [member.key for member in members] == ["more/x/2.jpg", "more/c/3.jpg", "train/a/1.jpg"]
+    expected = "left out: ILSVRC2012_img_train.tar, because the folder train beside it seems to be its content"
+    assert told == [expected]
+    assert dict(find_images(tmp_path / "more.tar", False, [])) == {"x": ["2.jpg"], "c": ["3.jpg"]}
+
+
+def test_a_link_in_a_tar_file_is_refused_by_name(tmp_path: Path) -> None:
+    """What it leads to may not be in the tar file."""
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        link = tarfile.TarInfo("1.jpg")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    with pytest.raises(UsageError, match=r"a.tar: a/1.jpg is a link in a tar file"):
+        list(find_images(tmp_path, False))
