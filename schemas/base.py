@@ -71,10 +71,10 @@ def file_setting(default: Any, **keywords: Any) -> Any:
 
 
 def checkpoint_setting(default: Any, **keywords: Any) -> Any:
-    """A file setting that may also name a folder, or ``org/name`` on the Hugging Face hub.
+    """A file setting that may also name a folder, or ``org/name@revision`` on the Hugging Face hub.
 
-    For a folder the digests of all its files enter the fingerprint. For a hub name the name itself does, because the
-    content is not known before it is downloaded.
+    For a folder the digests of all its files enter the fingerprint. For a hub name the name and its revision do,
+    because the content is not known before it is downloaded.
     """
     return Field(default, json_schema_extra={"file": True, "checkpoint": True}, **keywords)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
+from schemas.hub import HUB
 from schemas.training import NetworkSettings, TrainSettings
 
 __all__ = [
@@ -49,7 +50,7 @@ class WeightsSettings(Settings):
         ...,
         min_length=1,
         description="official Mask2Former or PartDistillation (.pkl, .pth), a folder that save_pretrained or this "
-        "program wrote, or a hub name",
+        "program wrote, or org/name@revision on the hub",
     )
     network: NetworkSettings | None = Field(
         None, description="the network that the weights must fit; unless set, it is detected from the weights"
@@ -113,9 +114,9 @@ class DeticSettings(Settings):
         "tiny", description="what finds the objects"
     )
     weights: str = checkpoint_setting(
-        "", description="detic: a .pth or .pkl file; sam3, grounding-dino+sam2: folder or hub name"
+        "", description="detic: a .pth or .pkl file; sam3, grounding-dino+sam2: folder or org/name@revision on the hub"
     )
-    segmenter: str = checkpoint_setting("", description="grounding-dino+sam2: folder or hub name of SAM 2")
+    segmenter: str = checkpoint_setting("", description="grounding-dino+sam2: the same for SAM 2")
     config: str = file_setting("", description="detic: the .yaml file of Detic that goes with the weights")
     text_model: str = checkpoint_setting(
         "", description="detic: CLIP text model, folder or hub name; unless set, openai/clip-vit-base-patch32"
@@ -136,6 +137,13 @@ class DeticSettings(Settings):
         description="images are resized to this long side for the network, in pixels; 0 is off",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_hub(cls, values: Any) -> Any:
+        # Filled in here, so that name and revision are recorded and enter the fingerprint.
+        names = HUB.get(str(values.get("backend", ""))) if isinstance(values, dict) else None
+        return {**values, **{key: name for key, name in names.items() if not values.get(key)}} if names else values
 
 
 class GroupingSettings(Settings):

@@ -10,24 +10,28 @@ from stages.models.not_weights import refuse_not_weights
 
 __all__ = ["is_hub_name", "local_checkpoint"]
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w.][\w./-]*))?")
+"""``org/name`` or ``org/name@revision``, where a revision is a commit, a tag or a branch."""
 _FILE_SUFFIXES = {".json", ".npy", ".pkl", ".pt", ".pth", ".safetensors", ".yaml"}
 _NOT_SAFE = ["*.bin", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.ot", "*.pkl", "*.pt", "*.pth"]
 """Files of a hub repository that are not downloaded: pickles, and weights for other programs."""
 
 
 def is_hub_name(text: str) -> bool:
-    """True for ``org/name``, unless it ends like a file name, or there is a folder ``org`` here."""
-    is_file_name = Path(text).suffix in _FILE_SUFFIXES
-    return bool(_HUB_NAME.fullmatch(text)) and not is_file_name and not Path(text).parent.exists()
+    """True for ``org/name`` and ``org/name@revision``, unless it ends like a file name, or a folder ``org`` is here."""
+    match = _HUB_NAME.fullmatch(text)
+    if match is None:
+        return False
+    name = Path(match[1])
+    return (match[2] is not None or name.suffix not in _FILE_SUFFIXES) and not name.parent.exists()
 
 
 def local_checkpoint(text: str) -> Path:
     """A local folder with a checkpoint in the layout of transformers' ``save_pretrained``.
 
     Args:
-        text: a folder, which is used as it is, or a name ``org/name`` on the Hugging Face hub, which is downloaded
-            into the hub's cache (or found there without a network). Pickled weights are not downloaded.
+        text: a folder, which is used as it is, or ``org/name`` or ``org/name@revision`` on the Hugging Face hub, which
+            is downloaded into the hub's cache (or found there without a network). Pickled weights are not downloaded.
 
     Raises:
         InputMissing: if there is no such folder, or the hub has no such name or cannot be reached.
@@ -46,10 +50,12 @@ def local_checkpoint(text: str) -> Path:
     # Imported here: most checkpoints are folders, and the hub's client is slow to load.
     from huggingface_hub import snapshot_download
 
+    match = _HUB_NAME.fullmatch(text)
+    assert match is not None
     try:
-        return Path(snapshot_download(text, ignore_patterns=_NOT_SAFE))
+        return Path(snapshot_download(match[1], revision=match[2], ignore_patterns=_NOT_SAFE))
     except Exception as error:  # the client raises requests', httpx', its own and OS errors; each means "not there"
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        fix = "Download it on a machine with network access, copy the folder here and give its path"
+        fix = "Check name and revision; without a network here, copy its folder from another machine and give its path"
         problem = f"not available from the Hugging Face hub ({type(error).__name__}: {why})"
         raise InputMissing(problem, text, fix) from error

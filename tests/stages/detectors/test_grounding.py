@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer, GroundingDinoForObjectDetection, Sam2Model
 
 from pdstore import masks
-from pdstore.errors import UsageError
+from pdstore.errors import InputMissing
 from schemas.stages import DeticSettings
 from stages.detectors import ANY, grounding
 from stages.detectors.grounding import MEAN, STD
@@ -95,8 +95,10 @@ def test_people_above_the_threshold_are_kept(detect, files) -> None:
     assert len(rows) == 0 and unit.faults == []
 
 
-def test_both_networks_are_needed(bench, files) -> None:
-    """The error names the empty setting."""
-    given = DeticSettings(backend=BACKEND, weights=str(files["weights"]))
-    with pytest.raises(UsageError, match=r"detic\.segmenter: backend \S+ needs weights, but.*facebook/sam2"):
-        grounding.start(given, bench.setup(files={"weights": files["weights"]}))
+def test_both_networks_are_needed(bench, files, tmp_path) -> None:
+    """The error names the folder that is missing."""
+    for key in files:
+        given = {**files, key: tmp_path / "none"}
+        settings = DeticSettings(backend=BACKEND, **{name: str(path) for name, path in given.items()})
+        with pytest.raises(InputMissing, match=r"none: expected a folder with a checkpoint"):
+            grounding.start(settings, bench.setup(files=given))

@@ -29,7 +29,7 @@ def test_a_setting_that_is_empty_or_wrong_is_refused(bench, tmp_path: Path) -> N
     """An empty setting is named with an example; a folder that does not exist is a missing input."""
     message = r"detic\.segmenter: backend sam3 needs weights, but none are set.*such as org/name"
     with pytest.raises(UsageError, match=message):
-        checkpoint(DeticSettings(backend="sam3"), bench.setup(), "segmenter", "org/name")
+        checkpoint(DeticSettings(backend="sam3", weights=str(tmp_path)), bench.setup(), "segmenter", "org/name")
     with pytest.raises(InputMissing, match="nowhere"):
         checkpoint(
             DeticSettings(backend="sam3", weights=str(tmp_path / "nowhere")), bench.setup(), "weights", "org/name"

@@ -15,6 +15,13 @@ def test_a_folder_is_used_as_it_is(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("facebook/dinov2-base", True),
+        ("facebook/dinov2-base@main", True),
+        ("facebook/sam2.1-hiera-large@v1.0", True),
+        ("org/model.pth@main", True),
+        ("org/name@refs/pr/2", True),
+        ("org/name@", False),
+        ("org/name@../x y", False),
+        ("here/there@main", False),
         ("here/there", False),
         ("here/no_such_folder", False),
         ("/weights/a", False),
@@ -47,3 +54,22 @@ def test_a_hub_without_a_network_is_one_clear_error(monkeypatch: pytest.MonkeyPa
         InputMissing, match=r"no-such-org/no-such-name: not available from the Hugging Face hub.*give its path"
     ):
         local_checkpoint("no-such-org/no-such-name")
+
+
+COMMITS = ("a" * 40, "b" * 40)
+
+
+def test_a_revision_is_what_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A branch, a tag or a commit in the hub's cache; without a revision, the main branch."""
+    repository = tmp_path / "models--org--name"
+    for commit, names in zip(COMMITS, (["main"], ["v1", "refs/pr/2"]), strict=True):
+        (repository / "snapshots" / commit).mkdir(parents=True)
+        for name in names:
+            (repository / "refs" / name).parent.mkdir(parents=True, exist_ok=True)
+            (repository / "refs" / name).write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for text, commit in (("", 0), ("@main", 0), ("@v1", 1), ("@refs/pr/2", 1), (f"@{COMMITS[1]}", 1)):
+        assert local_checkpoint(f"org/name{text}").name == COMMITS[commit]
+    with pytest.raises(InputMissing, match=r"org/name@v2: not available.*Check name and revision"):
+        local_checkpoint("org/name@v2")
