@@ -26,6 +26,8 @@ def command(as_json: bool) -> None:
     """
     project = open_project()
     listed = states(project)
+    for missing in missing_files(project.nodes.values()):
+        say(str(missing))
     if as_json:
         print_json({"store": project.store.url, "nodes": {state.node: state.to_dict() for state in listed}})
         return
@@ -34,8 +36,6 @@ def command(as_json: bool) -> None:
     failed = [(s.node, unit, text) for s in listed for unit, text in sorted(s.failed.items())]
     if failed:
         print_table(("failed", "unit", "last error"), failed)
-    for missing in missing_files(project.nodes.values()):
-        say(str(missing))
 
 
 def _row(state: NodeState) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -143,8 +143,7 @@ def _numbered(
 ) -> Iterator[Drawn]:
     height, width = truth.height, truth.width
     own = category[1].lower()
-    named = [thing if thing.name else replace(thing, name=own or thing.parts[0].name) for thing in truth.objects]
-    things = sorted(named, key=lambda thing: thing.name != own)
+    things = sorted(_named(truth, own), key=lambda thing: thing.name != own)
     for number, thing in enumerate(things):
         areas = _areas(thing, height, width)
         unit.num_used += int((areas[1:] > 0).sum())
@@ -157,6 +156,18 @@ def _numbered(
         is_own = truth.is_own_class or thing.name == own
         category_id = category[0] if is_own else class_ids.get(thing.name, -1)
         yield Drawn(image_id, number, category_id, height, width, thing, int(areas[0]), tuple(areas[1:].tolist()))
+
+
+def _named(truth: Truth, own: str) -> list[TrueObject]:
+    """The objects; parts that name no object belong to the one of the image's own class."""
+    nameless = next((thing for thing in truth.objects if not thing.name), None)
+    if nameless is None:
+        return list(truth.objects)
+    name = own or nameless.parts[0].name
+    same = [thing for thing in truth.objects if thing.name in ("", name)]
+    whole = masks.union([thing.counts for thing in same], truth.height, truth.width)
+    united = TrueObject(name, whole, tuple(part for thing in same for part in thing.parts))
+    return [united, *(thing for thing in truth.objects if thing not in same)]
 
 
 def _areas(thing: TrueObject, height: int, width: int) -> npt.NDArray[np.int64]:

@@ -71,6 +71,19 @@ def test_other_spellings_and_unclear_names(pd: Pd, root: Path) -> None:
     assert found == [["b.png", "unclear_name", "it fits several images: cat/b.png, dog/b.png"]]
 
 
+def test_a_part_without_an_object_is_of_the_images_class(pd: Pd, root: Path) -> None:
+    """A category of one word whose super-category says nothing; with the parts that name the class it is one object."""
+    names = {1: ("cat_head", "none"), 2: ("Tail", "root"), 3: ("Dog Tail", "parts")}
+    categories = [{"id": i, "name": name, "supercategory": owner} for i, (name, owner) in names.items()]
+    assert run(pd, root, *({"category_id": i} for i in names), categories=categories).code == 0
+    found = rows(pd, root, "SELECT object_id, category_id, category_name, part_name FROM parts ORDER BY ALL")
+    assert found == [[0, 0, "cat", "head"], [0, 0, "cat", "tail"], [1, -1, "dog", "tail"]]
+    assert rows(pd, root, "SELECT object_id, category_name, area FROM objects ORDER BY ALL") == [
+        [0, "cat", 36],
+        [1, "dog", 36],
+    ]
+
+
 def test_a_file_of_other_images_fails(pd: Pd, root: Path) -> None:
     """The error has a sample of both spellings; so has one whose annotations have ids of another type."""
     result = run(pd, root, {}, names=("bird/x.png",))

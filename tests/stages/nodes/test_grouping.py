@@ -99,3 +99,18 @@ def test_every_backend_has_a_module() -> None:
     """Every backend that the settings allow can be imported."""
     assert set(get_args(GroupingSettings.model_fields["backend"].annotation)) == set(grouping.BACKENDS)
     assert all(importlib.util.find_spec(module) for module in grouping.BACKENDS.values())
+
+
+def test_an_image_is_left_out_only_if_none_of_its_objects_is_grouped(bench) -> None:
+    """A small object next to a large one is left out by itself; one that is alone takes its image with it."""
+    pictures = [photo(64, 96, 1), photo(64, 96, 2)]
+    large, small = np.zeros((2, 64, 96), bool)
+    large[4:-4, 4:-4], small[:1, :1] = True, True
+    records = [thing(0, large), {**thing(0, small), "object_id": 1}, thing(1, small)]
+    images, objects = bench.images(*pictures), bench.put("objects", OBJECTS, records)
+    unit = bench.unit(images=images, objects=objects)
+    settings = GroupingSettings(backend="pixels", k=2, metric="l2", objects_per_image=2)
+    rows = grouping.start(settings, bench.setup())(unit).rows
+    assert set(rows["image_id"].tolist()) == {0} and set(rows["object_id"].tolist()) == {0}
+    assert unit.left_out == {"object": 1} and unit.num_rejected("too_few_points") == 1
+    assert [fault["image_id"] for fault in unit.faults] == [0, 1]

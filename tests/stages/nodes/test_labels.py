@@ -11,6 +11,7 @@ from pdstore import masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import CLUSTERS, OBJECTS, PROPOSALS
 from stages.nodes import labels
+from stages.source.listing import ImageClass
 from tests.stages.nodes.records import BLANK, SIZE, cluster, proposal, rows_of, thing
 
 
@@ -60,6 +61,19 @@ def test_a_class_without_clusters_is_an_error_row(labelled) -> None:
     unit, rows, _ = labelled()
     assert set(rows["image_id"].tolist()) == {0}
     assert [(f["subject"], f["reason"]) for f in unit.faults] == [("0_1.png", "no_clusters")]
+
+
+def test_an_object_without_clusters_is_not_its_image(bench) -> None:
+    """An image of two objects, one of a class that was clustered, has lost an object and is not left out."""
+    bench.classes = (*bench.classes, ImageClass(-1, "", ""))
+    images = bench.images(BLANK, classes=[2])
+    objects = bench.put("objects", OBJECTS, [thing(0, rows_of(0, 6)), thing(0, rows_of(6, 12), 1, 1)])
+    segments = bench.put("segments", PROPOSALS, [proposal(0, 0, rows_of(0, 12), [1, 0])])
+    clusters = bench.put("clusters", CLUSTERS, [cluster(1, number, np.eye(2)[number]) for number in (0, 1)])
+    unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters)
+    rows = labels.start(LabelsSettings(metric="l2"), bench.setup())(unit).rows
+    assert set(rows["object_id"].tolist()) == {1}
+    assert unit.left_out == {"object": 1} and unit.num_rejected("no_clusters") == 0
 
 
 def test_an_object_without_segments_has_no_labels(labelled, bench) -> None:

@@ -19,6 +19,7 @@ from stages.models.network_files import network_files
 from stages.nodes import predict
 from stages.registry import PART_NAMES
 from stages.source.listing import ImageClass
+from stages.unit import Unit
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -43,7 +44,12 @@ def outline(object_id: int, category: int) -> dict[str, Any]:
 
 
 def run(bench, folder: Path, objects: list[dict[str, Any]] | None = None, **settings: Any) -> tuple[Rows, list[str]]:
-    """The rows, and the reasons of the rejected images."""
+    """The rows, and the reasons of the rows of errors."""
+    unit, rows = run_unit(bench, folder, objects, **settings)
+    return rows, unit.errors()["reason"].tolist()
+
+
+def run_unit(bench, folder: Path, objects: list[dict[str, Any]] | None = None, **settings: Any) -> tuple[Unit, Rows]:
     files = {"slots": Path(settings["slots"])} if "slots" in settings else {}
     process = predict.start(PredictSettings(**ALL, **settings), bench.setup(models={"model": folder}, files=files))
     roles = {"images": bench.store.layers("images")[0]}
@@ -51,8 +57,7 @@ def run(bench, folder: Path, objects: list[dict[str, Any]] | None = None, **sett
         existing = bench.store.layers("objects")
         roles["objects"] = existing[0] if existing else bench.put("objects", OBJECTS, objects)
     unit = bench.unit(**roles)
-    rows = process(unit).rows
-    return rows, unit.errors()["reason"].tolist()
+    return unit, process(unit).rows
 
 
 @pytest.fixture
@@ -69,6 +74,18 @@ def test_each_class_among_the_objects_is_predicted_once(crowd, tmp_path: Path) -
     rows, reasons = run(crowd, model(tmp_path / "m", 2), [outline(0, -1), outline(1, 1), outline(2, 1), outline(3, 0)])
     assert {*zip(rows["object_id"].tolist(), rows["category_id"].tolist(), strict=True)} == {(1, 1), (3, 0)}
     assert reasons == [] and set(rows["part_name"]) == {""}
+
+
+def test_an_object_without_a_slot_is_not_its_image(crowd, tmp_path: Path) -> None:
+    """The image keeps its other objects; it is left out if none of its objects has a slot."""
+    slots = tmp_path / "slots.txt"
+    slots.write_text("wolf\ncat\n")
+    folder, things = model(tmp_path / "m", 2), [outline(0, 0), outline(1, 1)]
+    unit, rows = run_unit(crowd, folder, things, slots=str(slots))
+    assert set(rows["category_id"]) == {0} and unit.left_out == {"object": 1} and unit.num_rejected() == 0
+    slots.write_text("wolf\nfox\n")
+    unit, rows = run_unit(crowd, folder, things, slots=str(slots))
+    assert len(rows) == 0 and unit.left_out == {} and unit.num_rejected() == 1
 
 
 def test_an_image_without_class_and_objects_is_left_out(crowd, tmp_path: Path) -> None:
