@@ -20,6 +20,9 @@ from stages.source.images import ImageFault
 
 __all__ = ["PacoReader", "by_id", "not_paco", "short_name", "split_category", "suffixes"]
 
+_MAX_PIXELS = 2**31 - 1
+"""pycocotools counts pixels in 32 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Annotation:
@@ -109,6 +112,8 @@ class PacoReader:
             if (image.height, image.width) != (height, width):
                 sizes = f"{image.width}x{image.height} and {width}x{height}"
                 image.fault = f"{path.name}: the image is listed in two sizes, {sizes} pixels"
+            elif min(height, width) < 1 or height * width > _MAX_PIXELS:
+                image.fault = f"{path.name}: the image is listed with {width}x{height} pixels"
         for number, annotation in enumerate(annotations):
             where = f"{path.name}, annotation {number}"
             try:
@@ -152,6 +157,7 @@ def _annotation(
 ) -> _Annotation:
     # Ids are those of one file: two files may use the same.
     owner = annotation.get("obj_ann_id")
+    hash((annotation["id"], owner))
     return _Annotation(
         where,
         (path, annotation["id"]),

@@ -54,8 +54,8 @@ class ClassFileReader:
     def read(self, key: str, load: Callable[[str], bytes]) -> Truth | None:
         """The object and its parts, or None if the file of the class does not list the image. Raises ImageFault.
 
-        Cost: the whole file of the class is parsed for each image, a few milliseconds: a block holds images of most
-        classes, and all of the files would fill the memory.
+        Cost: the whole file of the class is parsed for each image, about ten milliseconds: a block holds images of
+        most classes, and all of the files would fill the memory.
         """
         wnid = find_wnid(key)
         path = f"{self._folder}/{wnid}.json"

@@ -135,6 +135,29 @@ def test_an_image_in_two_sizes_is_not_guessed(tmp_path: Path) -> None:
         PacoReader([tmp_path / "a.json", tmp_path / "b.json"]).read(KEY, lambda name: b"")
 
 
+@pytest.mark.parametrize(("height", "width"), [(0, 32), (24, -1), (100_000, 100_000)])
+def test_an_image_of_an_impossible_size_is_a_row_of_errors(height: int, width: int, tmp_path: Path) -> None:
+    """It never reaches the library that draws masks, which trusts its input."""
+    image = {"id": 10, "file_name": FILE, "height": height, "width": width}
+    write_paco(tmp_path / "a.json", {FILE: [paco(1, DOG, 1, SMALL)]}, {"images": [image]})
+    with pytest.raises(ImageFault, match=rf"a.json: the image is listed with {width}x{height} pixels"):
+        PacoReader([tmp_path / "a.json"]).read(KEY, lambda name: b"")
+
+
+def test_ids_of_another_kind_are_strays(tmp_path: Path) -> None:
+    """A list in the place of an id, or of an object's id, is named and costs only that annotation."""
+    lists = [
+        paco(2, HEAD, 1, SMALL, id=[2]),
+        paco(3, HEAD, 1, SMALL, obj_ann_id={}),
+        paco(4, DOG, 4, SMALL, category_id=[5]),
+    ]
+    write_paco(tmp_path / "a.json", {FILE: [paco(1, DOG, 1, BODY), *lists]})
+    reader = PacoReader([tmp_path / "a.json"])
+    truth = reader.read(KEY, lambda name: b"")
+    assert truth is not None and [(t.name, t.parts) for t in truth.objects] == [("dog", ())]
+    assert [stray.subject for stray in reader.strays] == [f"a.json, annotation {n}" for n in ("[2]", "3", "4")]
+
+
 def test_annotations_of_no_image_are_strays(tmp_path: Path) -> None:
     """An annotation of an image that is not listed, or without an id, belongs to no image and is reported."""
     write_paco(tmp_path / "a.json", {FILE: [paco(1, DOG, 1, BODY), paco(2, DOG, 2, BODY, image_id=99), {"x": 1}]})
