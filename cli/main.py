@@ -139,10 +139,10 @@ def _usage(error: click.ClickException) -> int:
 
 def _failed(error: Exception, is_debug: bool) -> int:
     # Imported here: `pd --help` must not wait for DuckDB and Zarr.
-    from pdstore.errors import PdError, Preempted, UsageError
+    from pdstore.errors import PdError, Preempted, UsageError, printable
 
     if is_debug:
-        traceback.print_exception(error, file=sys.stderr)
+        print(printable("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, PdError):
         # Every rank of a training runs into these errors; only the first rank prints them.
         is_repeated = type(error) in (PdError, Preempted, UsageError) and int(os.environ.get("RANK", "0")) > 0
@@ -155,6 +155,11 @@ def _failed(error: Exception, is_debug: bool) -> int:
 
 
 def _say(text: str) -> None:
+    if not text.isprintable():
+        # Imported only if needed: an unknown verb must not wait for DuckDB and Zarr.
+        from pdstore.errors import printable
+
+        text = printable(text)
     print(f"error: {text}", file=sys.stderr, flush=True)
 
 

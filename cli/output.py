@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -16,6 +17,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from pdstore.errors import printable
+
 __all__ = ["print_json", "print_table", "say", "seconds_text"]
 
 PIPE_COLUMNS = 400
@@ -24,6 +27,7 @@ WORD = 12
 GAP = 3
 """Characters between two columns."""
 _EMPTY = ("", None)
+_UNESCAPED = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 STYLES = {"done": "green", "running": "cyan", "stale": "yellow", "failed": "red", "partly done": "blue"}
 
 
@@ -36,7 +40,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], spare: It
     Args:
         spare: columns that are left out on a terminal if all their cells are empty.
     """
-    listed = [list(row) for row in rows]
+    columns, listed = [printable(name, keep="") for name in columns], [list(row) for row in rows]
     if sys.stdout.isatty():
         _fitted(columns, listed, set(spare))
         return
@@ -102,7 +106,9 @@ def _records(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Text:
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout. Numbers that are not finite become null, as JSON cannot express them."""
-    print(json.dumps(_finite(value), indent=1, ensure_ascii=False, default=str, allow_nan=False))
+    text = json.dumps(_finite(value), indent=1, ensure_ascii=False, default=str, allow_nan=False)
+    # JSON itself escapes only some of the control characters. The value that a program reads is the same.
+    print(_UNESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def _finite(value: Any) -> Any:
@@ -115,7 +121,7 @@ def _finite(value: Any) -> Any:
 
 def say(text: str) -> None:
     """Print a line for the reader on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def seconds_text(seconds: float) -> str:
@@ -129,5 +135,5 @@ def seconds_text(seconds: float) -> str:
 def _cell(value: Any) -> Text:
     if isinstance(value, float):
         value = f"{value:.4g}" if abs(value) < 1e6 else f"{value:.0f}"
-    text = "" if value is None else str(value)
+    text = "" if value is None else printable(str(value), keep="")
     return Text(text, style=STYLES.get(text, ""))

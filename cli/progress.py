@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from cli.output import seconds_text
+from cli.output import say, seconds_text
+from pdstore.errors import printable
 from stages.plan.pipeline import Pipeline
 from stages.run.progress import Progress
 
@@ -152,7 +153,7 @@ class Lines:
             self._tick()
 
     def note(self, text: str) -> None:
-        print(f"{self._prefix}{text}", file=sys.stderr, flush=True)
+        say(f"{self._prefix}{text}")
 
     def finish(self) -> None:
         self.note(f"{self._node}: {self._tally.last_text()}")
@@ -206,7 +207,7 @@ class Bar:
             self._draw()
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(printable(text), highlight=False, markup=False)
 
     def finish(self) -> None:
         self._bars.stop()

@@ -7,6 +7,7 @@ of each docstring say what happened and what a handler does about it: ``docs/err
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "StorageFailure",
     "UsageError",
     "nearest",
+    "printable",
 ]
 
 
@@ -123,3 +125,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known: {', '.join(names)}"
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal or a browser obeys instead of showing it: control characters, marks of direction, half surrogates."""
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    """The text as a person may see it: ``\\x1b`` instead of an escape character, and so for every control character.
+
+    Whatever prints a key, a class name or a message calls it, since these come from other people's files. CSV, JSON and
+    Parquet keep the text as it is.
+
+    Args:
+        keep: control characters that stay as they are.
+    """
+    return _CONTROLS.sub(lambda m: m[0] if m[0] in keep else m[0].encode("unicode_escape").decode(), text)

@@ -122,7 +122,7 @@ def edit() -> None:
 
     \b
     Example:
-      EDITOR=nano pd config edit
+      pd config edit
     """
     project = open_project()
     if not (os.environ.get("VISUAL") or os.environ.get("EDITOR") or sys.stdin.isatty()):

@@ -12,7 +12,7 @@ import click
 from cli.output import print_table, say
 from cli.session import store_argument
 from pdstore import Store
-from pdstore.errors import UsageError
+from pdstore.errors import UsageError, printable
 from schemas.pipeline import SourceSpec
 from stages.create.store import add_images, create_store, ensure_listing
 from stages.plan.file_settings import missing_files
@@ -110,7 +110,7 @@ def _describe(store: Store) -> None:
     classes = listing.classes()
     # Several classes of a data set may share a name: that of the super-category that names their parts.
     names = list(dict.fromkeys(c.name for c in classes))
-    shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+    shown = ", ".join(printable(name, keep="") for name in names[:6]) + (", …" if len(names) > 6 else "")
     print(f"store       {store.url}")
     print(f"images      {listing.images}")
     print(f"classes     {len(classes)}{f' ({shown})' if classes else ''}")

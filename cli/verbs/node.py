@@ -18,7 +18,12 @@ __all__ = ["command"]
 
 @click.group("node")
 def command() -> None:
-    """Add a node to the store's pipeline."""
+    """Add a node to the store's pipeline.
+
+    \b
+    Example:
+      pd node add crf-strong --stage crf --input images=ingest --input parts=grouping crf-strong.iterations=10
+    """
 
 
 @command.command("add")

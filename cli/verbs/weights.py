@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.output import print_json, print_table, say
-from pdstore.errors import UsageError
+from pdstore.errors import UsageError, printable
 from schemas.stages import WeightsSettings
 from schemas.training import NETWORK_PRESETS
 from stages.plan.overrides import parse_value
@@ -67,7 +67,7 @@ def check(source: str, values: tuple[str, ...], preset: str | None, num_parts: i
         print_json({**_summary(checkpoint), "faults": checkpoint.faults, "fits": not checkpoint.faults})
     else:
         print_table(("", "found"), _summary(checkpoint).items())
-        print(*(checkpoint.faults or ["fits: every tensor has a counterpart"]), sep="\n")
+        print(*map(printable, checkpoint.faults or ["fits: every tensor has a counterpart"]), sep="\n")
     if checkpoint.faults:
         raise click.exceptions.Exit(1)
 

@@ -40,7 +40,18 @@ def test_every_verb_has_help_with_an_example(pd: Pd, verb: str) -> None:
         assert f"  pd {verb}" in result.out and "Example" in result.out
 
 
-@pytest.mark.parametrize("words", [("stage", "list"), ("stage", "run"), ("config", "show"), ("config", "set")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("stage", "list"),
+        ("stage", "run"),
+        ("config", "show"),
+        ("config", "set"),
+        ("config", "edit"),
+        ("config", "apply"),
+        ("node", "add"),
+    ],
+)
 def test_every_second_verb_has_help_with_an_example(pd: Pd, words: tuple[str, ...]) -> None:
     """The same holds for `pd stage` and `pd config`."""
     assert f"  pd {' '.join(words)}" in pd(*words, "--help").out

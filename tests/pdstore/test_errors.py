@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from pdstore import errors
-from pdstore.errors import PdError, UsageError, nearest
+from pdstore.errors import PdError, UsageError, nearest, printable
 
 CLASSES = [getattr(errors, name) for name in errors.__all__ if isinstance(getattr(errors, name), type)]
 
@@ -45,3 +45,24 @@ def test_the_nearest_name_is_suggested() -> None:
     """A typing error gets the name that was meant; anything else gets the list of names."""
     assert nearest("gruoping", ["grouping", "crf"]) == "Did you mean 'grouping'?"
     assert nearest("zzz", ["grouping", "crf"]) == "Known: crf, grouping"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cat\x1b[31m red", r"cat\x1b[31m red"),
+        ("\x9b2J", r"\x9b2J"),
+        ("a\rb\x08\x7f", r"a\rb\x08\x7f"),
+        ("gpj.\u202egnp", r"gpj.\u202egnp"),
+        ("\ud800", r"\ud800"),
+        ("naïve 猫 🐈 \\x1b", "naïve 猫 🐈 \\x1b"),
+    ],
+)
+def test_control_characters_are_shown_escaped(text: str, shown: str) -> None:
+    """Whatever a terminal would obey is spelled out; all other text stays as it is."""
+    assert printable(text) == shown and printable(shown) == shown
+
+
+def test_lines_stay_unless_a_single_one_is_wanted() -> None:
+    """A message may have several lines; a cell of a table may not."""
+    assert printable("a\n\tb") == "a\n\tb" and printable("a\n\tb", keep="") == r"a\n\tb"

@@ -9,6 +9,7 @@ from math import log2
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from pdstore.errors import printable
 from stages.show.report import charts
 from stages.show.report.contents import Contents
 from stages.show.report.ladder import in_sentence
@@ -53,7 +54,7 @@ def render(contents: Contents, command: str = "pd") -> str:
     folder = resources.files("stages.show.report")
     style = Markup((folder / "style.css").read_text(encoding="utf-8"))
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
-    return template.render(report=contents, style=style, command=command)
+    return printable(template.render(report=contents, style=style, command=command))
 
 
 def _most_by(rows: Sequence[Record], column: str) -> Sequence[Record]:
