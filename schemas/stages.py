@@ -8,23 +8,19 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
 from schemas.hub import HUB
-from schemas.training import NetworkSettings, TrainSettings
+from schemas.training import NetworkSettings
 
 __all__ = [
     "AnnotationsSettings",
     "CrfSettings",
     "DeticSettings",
-    "DistillTrainSettings",
     "EvalSettings",
     "GroupingSettings",
     "IngestSettings",
     "LabelsSettings",
-    "PartTrainSettings",
     "PredictSettings",
-    "ProposalTrainSettings",
     "ProposalsSettings",
     "RankingSettings",
-    "SegmenterTrainSettings",
     "WeightsSettings",
 ]
 
@@ -193,36 +189,6 @@ class CrfSettings(Settings):
     long_side: int = Field(
         640, ge=0, le=8192, description="images are resized to this long side first, in pixels; 0 is off"
     )
-
-
-class SegmenterTrainSettings(TrainSettings):
-    """A small object segmenter that takes the place of published weights."""
-
-
-class ProposalTrainSettings(TrainSettings):
-    """The class-agnostic part-proposal model."""
-
-    min_object_ratio: float = Field(0.01, ge=0, lt=1, description="smallest object area, relative to the image")
-    min_part_ratio: float = Field(0.05, ge=0, lt=1, description="a part needs a larger share of its object than this")
-
-
-class DistillTrainSettings(TrainSettings):
-    """The final model, in which the parts of an object class have the same labels in all images."""
-
-    parts_per_class: int = Field(8, ge=1, description="clusters per object class, as in ranking.k")
-    batch_size: int = Field(32, ge=1, description="images per step")
-    min_object_ratio: float = Field(0.001, ge=0, lt=1, description="smallest object area, relative to the image")
-    min_part_ratio: float = Field(0.001, ge=0, lt=1, description="a part needs a larger share of its object than this")
-
-
-class PartTrainSettings(TrainSettings):
-    """A part segmenter that learns the names of parts: the supervised baseline."""
-
-    shared_names: bool = Field(
-        False, description="one class per part name for all object classes; otherwise one per object class and name"
-    )
-    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="smallest object area, relative to the image")
-    min_part_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of its object than this")
 
 
 class ProposalsSettings(Settings):

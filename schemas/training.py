@@ -9,7 +9,16 @@ from pydantic import Field, model_validator
 
 from schemas.base import Settings, operational
 
-__all__ = ["NETWORK_PRESETS", "AugmentSettings", "NetworkSettings", "TrainSettings"]
+__all__ = [
+    "NETWORK_PRESETS",
+    "AugmentSettings",
+    "DistillTrainSettings",
+    "NetworkSettings",
+    "PartTrainSettings",
+    "ProposalTrainSettings",
+    "SegmenterTrainSettings",
+    "TrainSettings",
+]
 
 
 NETWORK_PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -194,3 +203,33 @@ class TrainSettings(Settings):
     )
     wandb: bool = operational(False, description="also report to Weights & Biases; offline if there is no network")
     wandb_project: str = operational("pd", description="project in Weights & Biases")
+
+
+class SegmenterTrainSettings(TrainSettings):
+    """A small object segmenter that takes the place of published weights."""
+
+
+class ProposalTrainSettings(TrainSettings):
+    """The class-agnostic part-proposal model."""
+
+    min_object_ratio: float = Field(0.01, ge=0, lt=1, description="smallest object area, relative to the image")
+    min_part_ratio: float = Field(0.05, ge=0, lt=1, description="a part needs a larger share of its object than this")
+
+
+class DistillTrainSettings(TrainSettings):
+    """The final model, in which the parts of an object class have the same labels in all images."""
+
+    parts_per_class: int = Field(8, ge=1, description="clusters per object class, as in ranking.k")
+    batch_size: int = Field(32, ge=1, description="images per step")
+    min_object_ratio: float = Field(0.001, ge=0, lt=1, description="smallest object area, relative to the image")
+    min_part_ratio: float = Field(0.001, ge=0, lt=1, description="a part needs a larger share of its object than this")
+
+
+class PartTrainSettings(TrainSettings):
+    """A part segmenter that learns the names of parts: the supervised baseline."""
+
+    shared_names: bool = Field(
+        False, description="one class per part name for all object classes; otherwise one per object class and name"
+    )
+    min_object_ratio: float = Field(0.0, ge=0, lt=1, description="smallest object area, relative to the image")
+    min_part_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of its object than this")

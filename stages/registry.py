@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pdstore.table import Table
 from schemas import stages as settings
-from schemas import tables
+from schemas import tables, training
 from schemas.base import Settings
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="segmenter-train",
             doc="train a small object segmenter",
-            settings=settings.SegmenterTrainSettings,
+            settings=training.SegmenterTrainSettings,
             output=tables.METRICS,
             entry="stages.nodes.segmenter_train",
             inputs={"images": _IMAGES, "objects": Role(("objects",))},
@@ -180,7 +180,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="proposal-train",
             doc="train the class-agnostic part-proposal model",
-            settings=settings.ProposalTrainSettings,
+            settings=training.ProposalTrainSettings,
             output=tables.METRICS,
             entry="stages.nodes.proposal_train",
             inputs={"images": _IMAGES, "parts": Role(("parts",), is_list=True), "model": _NETWORK},
@@ -226,7 +226,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="distill-train",
             doc="train the final model on the labels",
-            settings=settings.DistillTrainSettings,
+            settings=training.DistillTrainSettings,
             output=tables.METRICS,
             entry="stages.nodes.distill_train",
             inputs={"images": _IMAGES, "labels": Role(("labels",)), "model": _NETWORK},
@@ -249,7 +249,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="part-train",
             doc="train a supervised part segmenter on parts that people drew",
-            settings=settings.PartTrainSettings,
+            settings=training.PartTrainSettings,
             output=tables.METRICS,
             entry="stages.nodes.part_train",
             inputs={"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
