@@ -226,7 +226,7 @@ def _check_is_text(name: str, fix: str, where: str) -> None:
 def _existing(folder: str) -> Path:
     root = Path(folder)
     if not root.is_dir() and not (root.is_file() and is_tar(root.name)):
-        fix = "Name the folder that holds the images: pd init STORE --images DIR"
+        fix = "Name the folder that holds the images, or a tar file that is not compressed: pd init STORE --images DIR"
         raise UsageError(
             "the image folder is a file" if root.exists() else "there is no such image folder", folder, fix
         )
