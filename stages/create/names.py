@@ -17,7 +17,7 @@ from pdstore.errors import CorruptData, UsageError
 from stages.create.shape import WORDNET
 from stages.source.text_files import read_lines
 
-__all__ = ["ClassFiles", "a_few"]
+__all__ = ["ClassFiles", "a_few", "listed_splits"]
 
 _SYNSETS = re.compile(r"\bn\d{8}\b")
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
@@ -34,6 +34,21 @@ def a_few(codes: Iterable[str]) -> str:
     listed = list(codes)
     more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
     return f"{listed[:5]}{more}"
+
+
+def listed_splits(folder: Path) -> dict[str, str]:
+    """Name of an image without its ending -> its split, by the lists in ``ImageSets`` beside VOC's ``JPEGImages``.
+
+    An image that some list holds out is held out, even if another has it in ``train``.
+    """
+    if folder.name != "JPEGImages":
+        return {}
+    found: dict[str, str] = {}
+    for split in ("test", "val", "train"):
+        for path in sorted((folder.parent / "ImageSets").glob(f"*/{split}.txt")):
+            names = (line.split()[0] for _, line in read_lines(path) if line.strip())
+            found = dict.fromkeys(names, split) | found
+    return found
 
 
 @dataclass(frozen=True)

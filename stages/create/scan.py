@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from pdstore.errors import UsageError
 from pdstore.stream import generator
 from schemas.pipeline import SourceSpec
-from stages.create.names import ClassFiles, a_few
+from stages.create.names import ClassFiles, a_few, listed_splits
 from stages.create.shape import OUTSIDE, WORDNET, Place, arrange
 from stages.create.walk import SUFFIXES, Tell, check_links, find_images, ignore
 from stages.datasets.published import dataset_classes, dataset_images
@@ -156,7 +156,9 @@ def _walk(source: SourceSpec, tell: Tell, members: list[Member] | None) -> Itera
             continue
         _check_is_in_a_split(source, folder, place)
         prefix = f"{folder}/" if folder else ""
-        yield from ((prefix + name, place.split, place.code) for name in names)
+        splits = listed_splits(root / folder)
+        for name in names:
+            yield prefix + name, splits.get(Path(name).stem, place.split) if splits else place.split, place.code
 
 
 def _check_is_in_a_split(source: SourceSpec, folder: str, place: Place) -> None:
@@ -224,7 +226,7 @@ def _check_is_text(name: str, fix: str, where: str) -> None:
 def _existing(folder: str) -> Path:
     root = Path(folder)
     if not root.is_dir() and not (root.is_file() and is_tar(root.name)):
-        fix = "Name the folder that holds the images: pd init STORE --images DIR"
+        fix = "Name the folder that holds the images, or a tar file that is not compressed: pd init STORE --images DIR"
         raise UsageError(
             "the image folder is a file" if root.exists() else "there is no such image folder", folder, fix
         )

@@ -231,11 +231,12 @@ class _Classes:
 
     def _unsplit_classes(self, paths: Sequence[Path]) -> dict[Path, str]:
         """The classes of folders that lie in no split: the only level of folders that is not the same for all."""
-        rest = {path: self._meaningful(path, self._shared(paths)) for path in paths}
+        shared = self._shared(paths)
+        rest = {path: self._meaningful(path, shared) for path in paths}
         codes = {path: _code(path) or (names[0] if names else "") for path, names in rest.items()}
         nested = sorted(path for path, names in rest.items() if len(names) > 1 and not _code(path))
         for path in nested:
-            top = path[: path.index(rest[path][0], self._shared(paths)) + 1]
+            top = path[: path.index(rest[path][0], shared) + 1]
             if top not in self.tree.paths:
                 first, last = rest[path][0], rest[path][-1]
                 problem = f"the folder {'/'.join(path)} can be read in two ways: as class {first!r} or class {last!r}"

@@ -16,6 +16,7 @@ Tell = Callable[[str], None]
 SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm"}
 _SYSTEM = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "#recycle", "System Volume Information", "lost+found"}
 """Folders that operating systems and network disks write. Names that begin with a dot are theirs, too."""
+_PACKED = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".rar", ".7z")
 _FOLLOW = "If that is right, say so with --follow-links; otherwise remove the link"
 
 
@@ -56,6 +57,7 @@ class _Walker:
         folders: list[str] = []
         images: list[str] = []
         tars: list[str] = []
+        packed: list[str] = []
         for entry in self._entries(path):
             if entry.name.startswith(".") or entry.name in _SYSTEM:
                 continue
@@ -68,6 +70,13 @@ class _Walker:
                 images.append(entry.name)
             elif is_tar(entry.name):
                 tars.append(entry.name)
+            elif entry.name.lower().endswith(_PACKED):
+                packed.append(entry.name)
+        if packed:
+            where = f"in {inside}, " if inside else ""
+            self.tell(
+                f"left out: {len(packed)} compressed archives ({where}such as {packed[0]}); unpack them to use them"
+            )
         yield inside, images
         for name in tars:
             twin = _twin(name[: -len(".tar")], folders)

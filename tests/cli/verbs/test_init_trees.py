@@ -99,7 +99,14 @@ TREES = {
     "Kaggle, `Train` and `Test`": Tree(["Train/cat/1.jpg", "Train/dog/2.jpg", "Test/cat/3.jpg"]),
     "Roboflow, classification": Tree(["train/cat/1.jpg", "train/dog/2.jpg", "valid/cat/3.jpg", "test/dog/4.jpg"]),
     "Roboflow, detection": Tree(["train/images/1.jpg", "valid/images/2.jpg", "test/images/3.jpg"]),
-    "VOC, without `--dataset`": Tree(["VOC2012/JPEGImages/1.jpg", "VOC2012/SegmentationClass/1.png"]),
+    "VOC, without `--dataset`": Tree(
+        ["VOC2012/JPEGImages/1.jpg", "VOC2012/JPEGImages/2.jpg", "VOC2012/SegmentationClass/1.png"],
+        lambda root: [
+            (root / "VOC2012/ImageSets/Main").mkdir(parents=True),
+            text("VOC2012/ImageSets/Main/train.txt", "1\n")(root),
+            text("VOC2012/ImageSets/Main/val.txt", "2\n")(root),
+        ],
+    ),
     "CIFAR-10 as pictures": Tree(["train/airplane/0001.png", "train/truck/0001.png", "test/truck/0001.png"]),
     "CIFAR-100 as pictures": Tree(["train/fish/ray/1.png", "train/flowers/rose/1.png", "test/fish/shark/1.png"]),
     "photographs": Tree(["1.jpg", "2.jpg", "3.jpg"]),

@@ -9,7 +9,7 @@ import pytest
 from scipy.io import savemat
 
 from pdstore.errors import CorruptData, UsageError
-from stages.create.names import ClassFiles, a_few
+from stages.create.names import ClassFiles, a_few, listed_splits
 
 TENCH, CRANE = "n01440764", "n02012849"
 CODES = [TENCH, CRANE]
@@ -153,3 +153,11 @@ def test_names_from_elsewhere(tmp_path: Path) -> None:
 def test_a_few_codes() -> None:
     """Five are shown, the others are counted."""
     assert a_few("abcde") == "['a', 'b', 'c', 'd', 'e']" and a_few("abcdefg").endswith("'e'] and 2 more")
+
+
+def test_the_lists_of_voc_say_which_images_are_held_out(tmp_path: Path) -> None:
+    """They lie beside JPEGImages; an image that one list holds out is held out. Other folders have no lists."""
+    write(tmp_path, ImageSets__Main__train_txt="a\nb -1\n", ImageSets__Main__val_txt="c\n")
+    write(tmp_path, ImageSets__Segmentation__val_txt="b\n")
+    assert listed_splits(tmp_path / "JPEGImages") == {"a": "train", "b": "val", "c": "val"}
+    assert listed_splits(tmp_path / "images") == {}

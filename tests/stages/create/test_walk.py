@@ -98,3 +98,11 @@ def test_a_link_in_a_tar_file_is_refused_by_name(tmp_path: Path) -> None:
         archive.addfile(link)
     with pytest.raises(UsageError, match=r"a.tar: a/1.jpg is a link in a tar file"):
         list(find_images(tmp_path, False))
+
+
+def test_compressed_archives_are_left_out_by_name(tmp_path: Path) -> None:
+    """They cannot be read by offset, and may hold the very images that one expects."""
+    touch(tmp_path / "in" / "a.tar.gz", tmp_path / "in" / "b.zip", tmp_path / "in" / "1.jpg")
+    told: list[str] = []
+    assert dict(find_images(tmp_path, False, [], told.append))["in"] == ["1.jpg"]
+    assert told == ["left out: 2 compressed archives (in in, such as a.tar.gz); unpack what you need"]
