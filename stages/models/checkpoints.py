@@ -96,7 +96,7 @@ def read_checkpoint(text: str, network: NetworkSettings | None = None, num_parts
     tensors = official.unwrapped(_read_safetensors(path) if path.suffix == ".safetensors" else read_tensors(path))
     if not official.is_official(tensors):
         found = f"names such as {', '.join(sorted(tensors)[:3])}"
-        fix = f"If it is of transformers or of this program, give the folder, with its {CONFIG_NAME}: {path.parent}"
+        fix = f"If it is not a network of detectron2, give the folder, with its {CONFIG_NAME}: {path.parent}"
         raise UsageError(f"expected the names of an official Mask2Former (sem_seg_head.…), found {found}", text, fix)
     return _read_official(official.ours(tensors), text, network, num_parts)
 

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import ssl
+import sys
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener, getproxies
 from uuid import uuid4
 
 from PIL import Image
 
 from schemas.training import TrainSettings
 
-__all__ = ["LOG_NAME", "TrainingLog", "read_log"]
+__all__ = ["LOG_NAME", "TrainingLog", "read_log", "unreachable"]
 
 LOG_NAME = "log.jsonl"
 
-WANDB_HOST = ("api.wandb.ai", 443)
-REACH_S = 3.0
+REACH_S = 5.0
 
 
 class TrainingLog:
@@ -84,27 +87,57 @@ def _wandb_run(folder: Path, settings: TrainSettings, name: str, config: Mapping
     id_file = folder / "wandb_id"
     if not id_file.exists():
         id_file.write_text(uuid4().hex[:12])
-    # W&B itself waits for minutes if there is no network, and prompts for a key if there is none.
-    mode = os.environ.get("WANDB_MODE") or ("online" if _has_key(wandb) and _is_reachable() else "offline")
-    return wandb.init(
-        project=settings.wandb_project,
-        name=name,
-        id=id_file.read_text().strip(),
-        resume="allow",
-        dir=str(folder),
-        config=dict(config),
-        mode=mode,  # type: ignore[arg-type]
-        settings=wandb.Settings(console="off", silent=True),
-    )
+    options: dict[str, Any] = {
+        "project": settings.wandb_project,
+        "name": name,
+        "id": id_file.read_text().strip(),
+        "resume": "allow",
+        "dir": str(folder),
+        "config": dict(config),
+        "settings": wandb.Settings(console="off", silent=True),
+    }
+    mode, why = os.environ.get("WANDB_MODE"), ""
+    if not mode:
+        # W&B itself waits for minutes if there is no network, and prompts for a key if there is none.
+        why = _why_offline(wandb)
+        mode = "offline" if why else "online"
+    if mode == "online":
+        try:
+            return wandb.init(mode="online", **options)
+        except wandb.errors.Error as error:  # no key, a wrong one, a server that is none: no reason to lose a training
+            why = " ".join(str(error).split()) or type(error).__name__
+            mode = "offline"
+    if why:
+        sys.stderr.write(f"W&B: offline, because {why}. Upload the run later with: wandb sync\n")
+    return wandb.init(mode=mode, **options)  # type: ignore[arg-type]
 
 
-def _has_key(wandb: Any) -> bool:
-    return bool(os.environ.get("WANDB_API_KEY") or wandb.api.api_key)
+def _why_offline(wandb: Any) -> str:
+    """Why W&B's server cannot be used, as a part of a sentence; empty if it can."""
+    if not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
+        return "there is no key (wandb login, or WANDB_API_KEY)"
+    # W&B's own settings: its files, and WANDB_BASE_URL for a server of one's own.
+    settings = wandb.setup().settings
+    return unreachable(settings.base_url, {"http": settings.http_proxy, "https": settings.https_proxy})
 
 
-def _is_reachable() -> bool:
+def unreachable(url: str, proxies: Mapping[str, str | None]) -> str:
+    """Why a server does not answer, as a part of a sentence; empty if it does, with whatever status.
+
+    Args:
+        proxies: scheme -> proxy; those of the environment (HTTPS_PROXY, NO_PROXY, …) are used where none is given.
+    """
+    # Nothing secret is sent, and W&B checks the certificate with its own settings: a server's own is no obstacle here.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    given = {scheme: proxy for scheme, proxy in proxies.items() if proxy}
+    handlers = [ProxyHandler({**getproxies(), **given})] if given else []
     try:
-        with socket.create_connection(WANDB_HOST, REACH_S):
-            return True
-    except OSError:
-        return False
+        with build_opener(*handlers, HTTPSHandler(context=context)).open(Request(url, method="HEAD"), timeout=REACH_S):
+            return ""
+    except HTTPError as answer:
+        answer.close()
+        # These come from a proxy that could not get through; any other status is the server's own answer.
+        return f"the proxy for {url} answers {answer.code}" if answer.code in (407, 502, 503, 504) else ""
+    except (OSError, HTTPException, ValueError) as error:
+        return f"{url} does not answer ({getattr(error, 'reason', None) or str(error) or type(error).__name__})"

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pdstore.errors import UsageError
-from schemas import stages
+from schemas import stages, training
 from schemas.base import Settings
 from schemas.training import AugmentSettings, NetworkSettings, TrainSettings
 
@@ -45,7 +45,7 @@ def test_defaults_are_the_published_ones() -> None:
     assert (crf.gaussian_compat, crf.iterations, crf.long_side) == (3, 10, 640)
     ranking = stages.RankingSettings()
     assert (ranking.k, ranking.min_score, ranking.metric, ranking.normalize) == (8, 0.7, "dot", False)
-    training = stages.ProposalTrainSettings()
+    training = training.ProposalTrainSettings()
     assert (training.steps, training.batch_size, training.lr, training.milestones) == (
         90_000,
         64,
@@ -60,7 +60,7 @@ def test_defaults_are_the_published_ones() -> None:
     )
     assert (training.num_points, training.oversample_ratio, training.importance_ratio) == (12_544, 3.0, 0.75)
     assert (training.min_object_ratio, training.min_part_ratio) == (0.01, 0.05)
-    distill = stages.DistillTrainSettings()
+    distill = training.DistillTrainSettings()
     assert (distill.batch_size, distill.parts_per_class, distill.min_object_ratio) == (32, 8, 0.001)
 
 
@@ -112,13 +112,13 @@ def test_widths_that_crash_the_crf_are_refused(width: str, value: float) -> None
         (stages.RankingSettings, {"k": 10**9}),
         (stages.EvalSettings, {"ar_limits": (0,)}),
         (stages.EvalSettings, {"processes": 10**9}),
-        (stages.ProposalTrainSettings, {"threads": 10**9}),
-        (stages.ProposalTrainSettings, {"loader_threads": 10**9}),
-        (stages.ProposalTrainSettings, {"num_points": 10**12}),
-        (stages.ProposalTrainSettings, {"seed": 2**64}),
-        (stages.ProposalTrainSettings, {"augment": {"size_px": 2**30}}),
-        (stages.ProposalTrainSettings, {"augment": {"scale_min": 1e-300}}),
-        (stages.ProposalTrainSettings, {"augment": {"crop_min_ratio": 1e-300}}),
+        (training.ProposalTrainSettings, {"threads": 10**9}),
+        (training.ProposalTrainSettings, {"loader_threads": 10**9}),
+        (training.ProposalTrainSettings, {"num_points": 10**12}),
+        (training.ProposalTrainSettings, {"seed": 2**64}),
+        (training.ProposalTrainSettings, {"augment": {"size_px": 2**30}}),
+        (training.ProposalTrainSettings, {"augment": {"scale_min": 1e-300}}),
+        (training.ProposalTrainSettings, {"augment": {"crop_min_ratio": 1e-300}}),
     ],
     ids=str,
 )
