@@ -23,15 +23,15 @@ from stages.unit import Setup, Unit
 
 __all__ = ["READERS", "Drawn", "drawn_objects", "labelled"]
 
-READERS: Mapping[str, Callable[[AnnotationsSettings, Sequence[Path]], Reader]] = {
-    "coco": lambda settings, paths: CocoReader(paths),
-    "paco": lambda settings, paths: PacoReader(paths),
-    "part_imagenet": lambda settings, paths: part_imagenet.reader(paths),
-    "part_imagenet_pp": lambda settings, paths: part_imagenet_pp.reader(settings.folder, paths),
-    "pascal_part": lambda settings, paths: PascalPartReader(settings.folder),
-    "cityscapes_part": lambda settings, paths: CityscapesPartReader(settings.folder),
+READERS: Mapping[str, Callable[[AnnotationsSettings, Sequence[Path], Setup], Reader]] = {
+    "coco": lambda settings, paths, setup: CocoReader(paths),
+    "paco": lambda settings, paths, setup: PacoReader(paths),
+    "part_imagenet": lambda settings, paths, setup: part_imagenet.reader(paths),
+    "part_imagenet_pp": lambda settings, paths, setup: part_imagenet_pp.reader(settings.folder, paths),
+    "pascal_part": lambda settings, paths, setup: PascalPartReader(settings.folder),
+    "cityscapes_part": lambda settings, paths, setup: CityscapesPartReader(settings.folder),
 }
-"""Format -> its reader, given the settings and the paths of the JSON files."""
+"""Format -> its reader, given the settings, the paths of the JSON files, and what the node knows of the store."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,8 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
     Raises:
         CorruptData: if a file that should list all annotations is damaged or of another format.
     """
-    reader = READERS[settings.format](
-        settings, [path for name, path in setup.files.items() if name.partition(".")[0] == "file"]
-    )
+    paths = [path for name, path in setup.files.items() if name.partition(".")[0] == "file"]
+    reader = READERS[settings.format](settings, paths, setup)
     class_ids = {c.name.lower(): c.class_id for c in setup.classes}
     chosen: set[int] = set()
 
@@ -83,8 +82,8 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
             if isinstance(truth, ImageFault):
                 unit.reject(image_id, truth.reason, truth.detail)
             elif truth is not None:
-                for detail in truth.rejected:
-                    unit.reject(image_id, "bad_annotation", detail)
+                for reason, detail in truth.left_out:
+                    unit.reject(image_id, reason, detail)
                 yield from _numbered(unit, image_id, categories[image_id], truth, class_ids, settings)
             unit.advance(1)
 

@@ -7,6 +7,7 @@ page on the format in ``facebookresearch/paco``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -80,7 +81,7 @@ class PacoReader:
         return list(self._images)
 
     def read(self, key: str, load: Callable[[str], bytes]) -> Truth | None:
-        """Objects in the order of the file, the parts of each as well; what cannot be used is in ``rejected``.
+        """Objects in the order of the file, the parts of each as well; what cannot be used is in ``left_out``.
 
         Raises:
             ImageFault: if the files contradict each other about the image.
@@ -170,26 +171,33 @@ def _annotation(
 
 def _truth(image: _Image, is_linked: bool, is_own_class: bool) -> Truth:
     """Sorts the annotations of an image into objects, their parts, and what cannot be used."""
-    seen: dict[Any, int] = {}
+    first: dict[Any, _Annotation] = {}
+    left_out: list[tuple[str, str]] = []
+    usable = []
     for one in image.annotations:
-        seen[one.number] = seen.get(one.number, 0) + 1
-    rejected: list[str] = []
+        if first.setdefault(one.number, one) is one or first[one.number] != one:
+            usable.append(one)
+        else:
+            left_out.append(("repeated", f"{one.where}: it stands in the file twice"))
+    seen = Counter(one.number for one in usable)
     whole: dict[Any, tuple[str, bytes]] = {}
     parts: dict[Any, list[TruePart]] = {}
     # Objects first: a file may list a part before its object.
-    for one in sorted(image.annotations, key=lambda one: one.category is not None and bool(one.category[1])):
+    for one in sorted(usable, key=lambda one: one.category is not None and bool(one.category[1])):
+        if one.is_crowd:
+            left_out.append(("crowd", f"{one.where}: a crowd is neither an object nor a part"))
+            continue
         try:
             if seen[one.number] > 1:
                 raise ValueError("an id that stands more than once")
             if one.category is None:
                 raise ValueError("a category that is not listed")
-            if one.is_crowd:
-                raise ValueError("a crowd, which is not one object")
             owner = one.number if not one.category[1] else _owner(one, whole, is_linked)
             counts = encode_segmentation(one.segmentation, image.height, image.width)
         except MALFORMED as error:
             reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-            rejected.append(f"{one.where}: expected a mask of an object or of its part, found {reason}")
+            detail = f"{one.where}: expected a mask of an object or of its part, found {reason}"
+            left_out.append(("bad_annotation", detail))
             continue
         if one.category[1]:
             parts.setdefault(owner, []).append(TruePart(one.category[1], counts))
@@ -199,7 +207,7 @@ def _truth(image: _Image, is_linked: bool, is_own_class: bool) -> Truth:
     for (_, name), several in parts.items():
         union = masks.union([part.counts for part in several], image.height, image.width)
         objects.append(TrueObject(name, union, tuple(several)))
-    return Truth(image.height, image.width, tuple(objects), is_own_class, tuple(rejected))
+    return Truth(image.height, image.width, tuple(objects), is_own_class, tuple(left_out))
 
 
 def _owner(part: _Annotation, whole: Mapping[Any, tuple[str, bytes]], is_linked: bool) -> Any:

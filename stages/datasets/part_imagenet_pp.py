@@ -75,8 +75,8 @@ class ClassFileReader:
         truth = one.read(key, load)
         # An annotation of no image is reported once: with the first image of the file.
         if truth and one.strays and one.names[0] in suffixes(key):
-            strays = [f"{stray.subject}: {stray.detail}" for stray in one.strays]
-            truth = replace(truth, rejected=(*truth.rejected, *strays))
+            strays = [("bad_annotation", f"{stray.subject}: {stray.detail}") for stray in one.strays]
+            truth = replace(truth, left_out=(*truth.left_out, *strays))
         return truth
 
 

@@ -55,14 +55,14 @@ class Truth:
 
     Attributes:
         is_own_class: the objects are of the image's own class, whatever the store calls it.
-        rejected: what is wrong with each annotation that is left out; the others stay.
+        left_out: (reason, detail) of each annotation that is no part.
     """
 
     height: int
     width: int
     objects: tuple[TrueObject, ...] = ()
     is_own_class: bool = False
-    rejected: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_parts_go_to_the_object_that_they_name(tmp_path: Path) -> None:
         ("car (automobile)", 40, []),
     ]
     assert (drawn(truth.objects[0].parts[0].counts) == box(0, 0, 3, 3)).all()
-    assert truth.rejected == () and not truth.is_own_class
+    assert truth.left_out == () and not truth.is_own_class
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,6 @@ def test_parts_go_to_the_object_that_they_name(tmp_path: Path) -> None:
         (paco(9, HEAD, 9, SMALL), "a part without its object"),
         (paco(9, LID, 1, SMALL), "a part of trash can whose object is dog"),
         (paco(9, 5555, 1, SMALL), "a category that is not listed"),
-        (paco(9, DOG, 9, SMALL, iscrowd=1), "a crowd"),
         (paco(9, HEAD, 1, [[1, 2, 3]]), "a polygon of shape"),
         (paco(9, HEAD, 1, {"size": [3, 3], "counts": [9]}), "a mask of size"),
         (paco(9, HEAD, 1, {"size": [HEIGHT, WIDTH], "counts": "04"}), "expected a mask"),
@@ -81,8 +80,17 @@ def test_a_wrong_annotation_costs_only_itself(annotation: dict[str, Any], messag
     """The dog and its leg stay; the wrong annotation is named by its id with the reason."""
     truth = truth_of(tmp_path, paco(1, DOG, 1, BODY), paco(2, LEG, 1, SMALL), annotation)
     assert [(t.name, [p.name for p in t.parts]) for t in truth.objects] == [("dog", ["leg"])]
-    (rejected,) = truth.rejected
-    assert rejected.startswith("a.json, annotation 9: expected a mask") and message in rejected
+    ((reason, detail),) = truth.left_out
+    assert reason == "bad_annotation" and detail.startswith("a.json, annotation 9: expected a mask")
+    assert message in detail
+
+
+def test_crowds_and_repetitions_are_left_out(tmp_path: Path) -> None:
+    """A crowd is no object; an annotation that stands twice in the same words is used once; both are reported."""
+    crowd, dog = paco(9, DOG, 9, SMALL, iscrowd=1), paco(1, DOG, 1, BODY)
+    truth = truth_of(tmp_path, dog, dog, paco(2, LEG, 1, SMALL), crowd)
+    assert [(t.name, [p.name for p in t.parts]) for t in truth.objects] == [("dog", ["leg"])]
+    assert sorted(reason for reason, _ in truth.left_out) == ["crowd", "repeated"]
 
 
 def test_an_annotation_id_that_stands_twice_is_used_for_neither(tmp_path: Path) -> None:
@@ -91,7 +99,7 @@ def test_an_annotation_id_that_stands_twice_is_used_for_neither(tmp_path: Path) 
         tmp_path, paco(1, DOG, 1, BODY), paco(1, DOG, 1, SMALL), paco(2, HEAD, 1, SMALL), paco(3, CAR, 3, BODY)
     )
     assert [thing.name for thing in truth.objects] == ["car (automobile)"]
-    assert ["stands more than once" in text for text in truth.rejected] == [True, True, False]
+    assert ["stands more than once" in text for _, text in truth.left_out] == [True, True, False]
 
 
 def test_a_part_never_goes_to_an_object_of_another_image(tmp_path: Path) -> None:
@@ -103,7 +111,7 @@ def test_a_part_never_goes_to_an_object_of_another_image(tmp_path: Path) -> None
     first, second = (reader.read(key, lambda name: b"") for key in (FILE, other))
     assert first is not None and [t.parts for t in first.objects] == [()]
     assert second is not None and [[p.name for p in t.parts] for t in second.objects] == [["leg"]]
-    assert len(second.rejected) == 1 and "annotation 2" in second.rejected[0]
+    assert len(second.left_out) == 1 and "annotation 2" in second.left_out[0][1]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ def test_parts_without_a_link_go_to_the_only_object(
     """If a data set has no links, a part's object is clear unless there are two; without one it is their union."""
     truth = truth_of(tmp_path, *parts, is_linked=False, is_own_class=True)
     found = [(t.name, int(drawn(t.counts).sum()), [p.name for p in t.parts]) for t in truth.objects]
-    assert found == expected and len(truth.rejected) == num_rejected and truth.is_own_class
+    assert found == expected and len(truth.left_out) == num_rejected and truth.is_own_class
 
 
 def test_an_image_in_two_sizes_is_not_guessed(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_file_per_class(tmp_path: Path, load: Callable[[str], bytes]) -> None:
     assert module.classes(tmp_path, ["val"]) == [(TENCH, "tench")]
     truth = reader("json", [names]).read(f"img/{TENCH}/a.JPEG", load)
     assert found(truth) == [("tench", 32, ["head", "tail fin", "head"])]
-    assert truth is not None and truth.is_own_class and not truth.rejected
+    assert truth is not None and truth.is_own_class and not truth.left_out
     assert reader("json", [names]).read(f"img/{TENCH}/z.JPEG", load) is None
 
 
@@ -76,12 +76,12 @@ def test_a_wrong_annotation_of_a_class_costs_only_itself(tmp_path: Path, load: C
     first, second = (reader("json", []).read(f"img/{TENCH}/{name}.JPEG", load) for name in "ab")
     assert first is not None and second is not None
     assert found(first) == [(TENCH, 16, ["head"])] and found(second) == [(TENCH, 16, ["tail fin"])]
-    assert [text.split(":")[0] for text in first.rejected] == [
+    assert [text.split(":")[0] for _, text in first.left_out] == [
         f"{TENCH}.json, annotation 1-1",
         f"{TENCH}.json, annotation 1-2",
         f"{TENCH}.json, annotation 7",
     ]
-    assert second.rejected == ()
+    assert second.left_out == ()
 
 
 def test_a_damaged_file_costs_the_images_of_its_class(tmp_path: Path, load: Callable[[str], bytes]) -> None:
