@@ -24,6 +24,7 @@ __all__ = [
     "WeightsSettings",
 ]
 
+Format = Literal["coco", "paco", "part_imagenet", "part_imagenet_pp", "pascal_part", "cityscapes_part"]
 Metric = Literal["dot", "l2"]
 SEED_MAX = 2**32 - 1
 """scikit-learn takes no larger seed."""
@@ -67,9 +68,7 @@ class WeightsSettings(Settings):
 class AnnotationsSettings(Settings):
     """Masks that people drew, as a data set publishes them; ``pd init --dataset`` fills in their paths."""
 
-    format: Literal["coco", "paco", "part_imagenet", "part_imagenet_pp", "pascal_part", "cityscapes_part"] = Field(
-        "coco", description="format of the annotation files"
-    )
+    format: Format = Field("coco", description="format of the annotation files")
     file: tuple[str, ...] = file_setting(
         (),
         description="coco, paco, part_imagenet, part_imagenet_pp: JSON files; with coco, file_name is the key of an "

@@ -35,7 +35,7 @@ READERS: Mapping[str, Callable[[AnnotationsSettings, Sequence[Path], Setup], Rea
     "pascal_part": lambda settings, paths, setup: PascalPartReader(settings.folder),
     "cityscapes_part": lambda settings, paths, setup: CityscapesPartReader(settings.folder),
 }
-"""Format -> its reader, given the settings and the paths of the JSON files."""
+"""Format -> its reader, given the settings, the paths of the JSON files, and what the node knows of the store."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ page on the format in ``facebookresearch/paco``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -170,21 +171,27 @@ def _annotation(
 
 def _truth(image: _Image, is_linked: bool, is_own_class: bool) -> Truth:
     """Sorts the annotations of an image into objects, their parts, and what cannot be used."""
-    seen: dict[Any, int] = {}
-    for one in image.annotations:
-        seen[one.number] = seen.get(one.number, 0) + 1
+    first: dict[Any, _Annotation] = {}
     left_out: list[tuple[str, str]] = []
+    usable = []
+    for one in image.annotations:
+        if first.setdefault(one.number, one) is one or first[one.number] != one:
+            usable.append(one)
+        else:
+            left_out.append(("repeated", f"{one.where}: it stands in the file twice"))
+    seen = Counter(one.number for one in usable)
     whole: dict[Any, tuple[str, bytes]] = {}
     parts: dict[Any, list[TruePart]] = {}
     # Objects first: a file may list a part before its object.
-    for one in sorted(image.annotations, key=lambda one: one.category is not None and bool(one.category[1])):
+    for one in sorted(usable, key=lambda one: one.category is not None and bool(one.category[1])):
+        if one.is_crowd:
+            left_out.append(("crowd", f"{one.where}: a crowd is neither an object nor a part"))
+            continue
         try:
             if seen[one.number] > 1:
                 raise ValueError("an id that stands more than once")
             if one.category is None:
                 raise ValueError("a category that is not listed")
-            if one.is_crowd:
-                raise ValueError("a crowd, which is not one object")
             owner = one.number if not one.category[1] else _owner(one, whole, is_linked)
             counts = encode_segmentation(one.segmentation, image.height, image.width)
         except MALFORMED as error:

@@ -45,21 +45,21 @@ def test_defaults_are_the_published_ones() -> None:
     assert (crf.gaussian_compat, crf.iterations, crf.long_side) == (3, 10, 640)
     ranking = stages.RankingSettings()
     assert (ranking.k, ranking.min_score, ranking.metric, ranking.normalize) == (8, 0.7, "dot", False)
-    training = training.ProposalTrainSettings()
-    assert (training.steps, training.batch_size, training.lr, training.milestones) == (
+    proposals = training.ProposalTrainSettings()
+    assert (proposals.steps, proposals.batch_size, proposals.lr, proposals.milestones) == (
         90_000,
         64,
         1e-5,
         (75_000, 85_000),
     )
-    assert (training.class_weight, training.mask_weight, training.dice_weight, training.no_object_weight) == (
+    assert (proposals.class_weight, proposals.mask_weight, proposals.dice_weight, proposals.no_object_weight) == (
         2,
         5,
         5,
         0.1,
     )
-    assert (training.num_points, training.oversample_ratio, training.importance_ratio) == (12_544, 3.0, 0.75)
-    assert (training.min_object_ratio, training.min_part_ratio) == (0.01, 0.05)
+    assert (proposals.num_points, proposals.oversample_ratio, proposals.importance_ratio) == (12_544, 3.0, 0.75)
+    assert (proposals.min_object_ratio, proposals.min_part_ratio) == (0.01, 0.05)
     distill = training.DistillTrainSettings()
     assert (distill.batch_size, distill.parts_per_class, distill.min_object_ratio) == (32, 8, 0.001)
 

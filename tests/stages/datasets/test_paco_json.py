@@ -70,7 +70,6 @@ def test_parts_go_to_the_object_that_they_name(tmp_path: Path) -> None:
         (paco(9, HEAD, 9, SMALL), "a part without its object"),
         (paco(9, LID, 1, SMALL), "a part of trash can whose object is dog"),
         (paco(9, 5555, 1, SMALL), "a category that is not listed"),
-        (paco(9, DOG, 9, SMALL, iscrowd=1), "a crowd"),
         (paco(9, HEAD, 1, [[1, 2, 3]]), "a polygon of shape"),
         (paco(9, HEAD, 1, {"size": [3, 3], "counts": [9]}), "a mask of size"),
         (paco(9, HEAD, 1, {"size": [HEIGHT, WIDTH], "counts": "04"}), "expected a mask"),
@@ -81,9 +80,17 @@ def test_a_wrong_annotation_costs_only_itself(annotation: dict[str, Any], messag
     """The dog and its leg stay; the wrong annotation is named by its id with the reason."""
     truth = truth_of(tmp_path, paco(1, DOG, 1, BODY), paco(2, LEG, 1, SMALL), annotation)
     assert [(t.name, [p.name for p in t.parts]) for t in truth.objects] == [("dog", ["leg"])]
-    ((reason, rejected),) = truth.left_out
-    assert reason == "bad_annotation"
-    assert rejected.startswith("a.json, annotation 9: expected a mask") and message in rejected
+    ((reason, detail),) = truth.left_out
+    assert reason == "bad_annotation" and detail.startswith("a.json, annotation 9: expected a mask")
+    assert message in detail
+
+
+def test_crowds_and_repetitions_are_left_out(tmp_path: Path) -> None:
+    """A crowd is no object; an annotation that stands twice in the same words is used once; both are reported."""
+    crowd, dog = paco(9, DOG, 9, SMALL, iscrowd=1), paco(1, DOG, 1, BODY)
+    truth = truth_of(tmp_path, dog, dog, paco(2, LEG, 1, SMALL), crowd)
+    assert [(t.name, [p.name for p in t.parts]) for t in truth.objects] == [("dog", ["leg"])]
+    assert sorted(reason for reason, _ in truth.left_out) == ["crowd", "repeated"]
 
 
 def test_an_annotation_id_that_stands_twice_is_used_for_neither(tmp_path: Path) -> None:
