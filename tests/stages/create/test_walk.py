@@ -105,4 +105,4 @@ def test_compressed_archives_are_left_out_by_name(tmp_path: Path) -> None:
     touch(tmp_path / "in" / "a.tar.gz", tmp_path / "in" / "b.zip", tmp_path / "in" / "1.jpg")
     told: list[str] = []
     assert dict(find_images(tmp_path, False, [], told.append))["in"] == ["1.jpg"]
-    assert told == ["left out: 2 compressed archives (in in, such as a.tar.gz); unpack what you need"]
+    assert told == ["left out: 2 compressed archives (in in, such as a.tar.gz); unpack them to use them"]
