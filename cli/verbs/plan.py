@@ -9,7 +9,7 @@ import click
 from cli.output import print_json, print_table, say
 from cli.session import open_project, split_words
 from pdstore.errors import UsageError
-from stages.plan.file_settings import check_files
+from stages.plan.file_settings import missing_files
 from stages.plan.states import NodeState, states
 
 __all__ = ["command"]
@@ -21,7 +21,7 @@ __all__ = ["command"]
 def command(overrides: tuple[str, ...], as_json: bool) -> None:
     """Show which units of which nodes would run, and why. Overrides are tried, not recorded.
 
-    Files that settings name and that are not there are listed at the end, with exit code 1.
+    Files that settings name and that are not there are listed at the end.
 
     \b
     Examples:
@@ -41,7 +41,8 @@ def command(overrides: tuple[str, ...], as_json: bool) -> None:
         print_json({"nodes": {entry.pop("node"): entry for entry in planned}})
     else:
         _print(planned)
-    check_files(project.nodes.values())
+    for missing in missing_files(project.nodes.values()):
+        say(f"{missing}. Bring it before pd run")
 
 
 def _print(planned: list[dict[str, Any]]) -> None:

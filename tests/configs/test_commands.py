@@ -49,26 +49,28 @@ def imagenet(tmp_path: Path) -> Path:
 def test_the_first_commands_work_until_weights_are_missing(
     pd: Pd, imagenet: Path, tmp_path: Path, preset: str, has_folder: bool
 ) -> None:
-    """init, plan and ingest need no weights; a node that needs a file names it and the remedy in one error."""
+    """init and plan name all that is missing, ingest needs none; a node that needs a file names it in one error."""
     if has_folder:
         (tmp_path / "weights").mkdir()
     code, out, _ = pd("init", "parts", "--images", imagenet, "--preset", preset)
     assert code == 0 and "tench, golden retriever" in out
-    code, out, _ = pd("--store", "parts", "plan")
+    code, out, err = pd("--store", "parts", "plan")
     assert code == 0 and "mask2former" in out and "distill-train" in out
+    assert "named by mask2former.file" in err and "named by detic.weights" in err
     assert pd("--store", "parts", "stage", "run", "ingest")[0] == 0
     for node, setting in (("mask2former", "file"), ("detic", "weights")):
         code, _, err = pd("--store", "parts", "stage", "run", node)
         lines = [line for line in err.splitlines() if "rror" in line or "expected" in line]
         assert code == 1 and len(lines) == 1
-        assert f"{node}.{setting} = weights/" in err and f"set another path: {node}.{setting}=PATH" in err
+        assert "weights/" in err and f"named by {node}.{setting}" in err
+        assert "pd config set" in err
 
 
 def test_a_file_in_another_place_is_named_at_init(pd: Pd, imagenet: Path) -> None:
     """``mask2former.file=…`` replaces the preset's path."""
     pd("init", "parts", "--images", imagenet, "--preset", "imagenet_1k", "mask2former.file=/data/weights/swin_l.pkl")
     code, _, err = pd("--store", "parts", "stage", "run", "mask2former")
-    assert code == 1 and "mask2former.file = /data/weights/swin_l.pkl" in err
+    assert code == 1 and "/data/weights/swin_l.pkl: no such file" in err and "named by mask2former.file" in err
 
 
 def test_values_of_a_networks_preset_are_shown_as_such(pd: Pd) -> None:
