@@ -57,17 +57,16 @@ def dense_crf(
 
     Raises:
         ValueError: if the shapes differ, the image has no pixels, or a label is outside 0..num_labels − 1.
-        UsageError: if the image is larger than the library can compute: it would end the process instead.
+        UsageError: if the image is too large for the library.
     """
     _check(image, labels, num_labels)
-    height, width = labels.shape
     if num_labels == 1:
-        return np.zeros((height, width), np.int16)
+        return np.zeros(labels.shape, np.int16)
     scaled_image, scaled_labels = _scaled(image, labels, long_side)
     _check_size(scaled_labels.shape, num_labels, min(gaussian_sxy, bilateral_sxy), bilateral_srgb)
     gaussian, bilateral = (gaussian_sxy, gaussian_compat), (bilateral_sxy, bilateral_srgb, bilateral_compat)
     probability = _infer(scaled_image, scaled_labels, num_labels, gt_prob, gaussian, bilateral, iterations)
-    return np.asarray(resize_bilinear(probability, height, width).argmax(0), np.int16)
+    return np.asarray(resize_bilinear(probability, *labels.shape).argmax(0), np.int16)
 
 
 def paint(stack: Bools) -> Labels:

@@ -11,6 +11,7 @@ from schemas.tables import IMAGES
 from stages.block import check_unchanged, read_image
 from stages.plan.project import Project
 from stages.source.images import ImageFault, decode_ahead
+from stages.source.tars import open_images
 
 __all__ = ["changed_images", "image_nodes"]
 
@@ -31,7 +32,7 @@ def changed_images(project: Project, node: str) -> Iterator[Damage | None]:
     layer = project.layer(node)
     if project[node].settings.identity().get("copy", False):
         return
-    images = Files(project.source.root)
+    images = open_images(project.store, project.source.root)
     for unit in layer.units():
         yield from _of_unit(layer, unit, images)
 
