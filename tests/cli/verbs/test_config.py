@@ -181,3 +181,12 @@ def test_an_editor_changes_the_pipeline(pd: Pd, store: Path, tmp_path: Path, mon
     kept = Path(failed.err.strip().rstrip(".").split("pd config apply ")[1])
     assert "iteration: 4" in kept.read_text() and committed(store) == before
     kept.unlink()
+
+
+def test_a_training_is_added_to_own_photographs(pd: Pd, photos: Path, tmp_path: Path) -> None:
+    """`config apply no_weights_trained` leaves everything before the training as it is in a store of no_weights."""
+    url = tmp_path / "own"
+    assert pd("init", url, "--images", photos, "--preset", "no_weights").code == 0
+    said = pd("--store", url, "config", "apply", "no_weights_trained")
+    changed = {line.split(":")[0] for line in said.err.splitlines() if " -> " in line}
+    assert said.code == 0 and changed == {"proposal-train", "proposals", "ranking", "labels"}
