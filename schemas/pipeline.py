@@ -23,11 +23,13 @@ class NodeSpec(Settings):
         stage: the stage that computes the node; unless set, the stage named like the node.
         inputs: role -> node or nodes to read.
         settings: settings of the stage; those left out keep their defaults.
+        optional: ``pd run`` leaves the node out unless it is named, or needed by a node that is run.
     """
 
     stage: str = Field("", description="stage that computes the node; unless set, the stage named like the node")
     inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="role -> node or nodes to read")
     settings: dict[str, Any] = Field(default_factory=dict, description="settings of the stage")
+    optional: bool = Field(False, description="pd run leaves the node out unless it is named or needed")
 
     @field_validator("inputs", mode="before")
     @classmethod

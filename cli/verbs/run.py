@@ -68,4 +68,7 @@ def _chosen(pipeline: Pipeline, names: list[str], until: str | None) -> list[str
     wanted = {pipeline[name].name for name in names}
     if until:
         wanted |= needed(pipeline, until)
-    return [name for name in pipeline.nodes if name in wanted or not (names or until)]
+    elif not names:
+        regular = [name for name in pipeline.nodes if not pipeline.spec.nodes[name].optional]
+        wanted = set().union(*(needed(pipeline, name) for name in regular))
+    return [name for name in pipeline.nodes if name in wanted]

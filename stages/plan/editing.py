@@ -74,5 +74,5 @@ def _node(spec: NodeSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:
     for path, value in overrides.items():
         place(settings, path.split("."), value)
     inputs = {role: nodes[0] if len(nodes) == 1 else nodes for role, nodes in values["inputs"].items()}
-    written = {"stage": values["stage"], "inputs": inputs, "settings": settings}
+    written = {"stage": values["stage"], "inputs": inputs, "settings": settings, "optional": values["optional"]}
     return {key: value for key, value in written.items() if value}

@@ -130,6 +130,7 @@ def _why(project: Project, name: str, older: list[Layer], is_begun: bool, missin
     if not missing:
         return ""
     if is_begun or not older:
-        return f"{missing} not computed yet"
+        only = "; optional: only if it is named" if project.pipeline.spec.nodes[name].optional else ""
+        return f"{missing} not computed yet{only}"
     former = newest_layer(older).info.identity
     return f"settings changed: {summary(changes(project, former, name))}"

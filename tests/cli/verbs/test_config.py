@@ -189,4 +189,4 @@ def test_a_training_is_added_to_own_photographs(pd: Pd, photos: Path, tmp_path: 
     assert pd("init", url, "--images", photos, "--preset", "no_weights").code == 0
     said = pd("--store", url, "config", "apply", "no_weights_trained")
     changed = {line.split(":")[0] for line in said.err.splitlines() if " -> " in line}
-    assert said.code == 0 and changed == {"proposal-train", "proposals", "ranking", "labels"}
+    assert said.code == 0 and changed == {"ranking", "labels"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -118,3 +119,15 @@ def test_units_that_failed_do_not_count_as_images_that_are_done(pd: Pd, store: P
     assert result.code == 1 and "6/6 images" not in result.err
     (line,) = [line for line in result.err.splitlines() if line.startswith("detic: 0/6 images in ")]
     assert line.endswith(", 3 failed")
+
+
+def test_optional_nodes_run_only_if_they_are_named(pd: Pd, photos: Path, tmp_path: Path) -> None:
+    """`pd run` goes to the labels of no_weights; its training runs if it is named or needed."""
+    store = tmp_path / "own"
+    assert pd("init", store, "--images", photos, "proposal-train.steps=2").code == 0
+    result = pd("--store", store, "run", "--dry-run")
+    assert "grouping" in result.err and "proposal" not in result.err
+    named = pd("--store", store, "run", "--dry-run", "--until", "proposals")
+    assert "proposal-train" in named.err and "ranking" not in named.err
+    why = json.loads(pd("--store", store, "plan", "--json").out)["nodes"]["proposal-train"]["why"]
+    assert "optional: only if it is named" in why
