@@ -34,21 +34,21 @@ class Hooks:
     """How a training reports to its caller, and how the caller stops it.
 
     Attributes:
-        on_resume: called before the first step with the number of steps that an earlier run has done, if there are any.
         on_step: called after each step with the number of the step, from 1, and its values.
         note: prints a line.
         should_stop: called in each step; if it returns True on any rank, all ranks stop after that step, with a
             checkpoint.
         name: name of the training, for its log.
         config: settings that the log shows.
+        on_resume: called before the first step with the number of steps that an earlier run has done, if there are any.
     """
 
-    on_resume: Callable[[int], None] = lambda step: None
     on_step: Callable[[int, dict[str, float]], None] = lambda step, values: None
     note: Callable[[str], None] = lambda text: None
     should_stop: Callable[[], bool] = lambda: False
     name: str = "training"
     config: Mapping[str, Any] | None = None
+    on_resume: Callable[[int], None] = lambda step: None
 
 
 def train(

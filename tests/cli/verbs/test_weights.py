@@ -65,7 +65,7 @@ def test_a_weights_file_without_its_folder_is_refused(pd: Pd, tmp_path: Path) ->
     """model.safetensors is not a checkpoint without its config.json: the error names their folder."""
     assert pd("weights", "convert", MASK2FORMER, tmp_path / "network").code == 0
     result = pd("weights", "check", tmp_path / "network" / "model.safetensors")
-    assert result.code == 2 and f"Give the folder, with its config.json: {tmp_path / 'network'}." in result.err
+    assert result.code == 2 and f"give the folder, with its config.json: {tmp_path / 'network'}." in result.err
 
 
 class Hostile:

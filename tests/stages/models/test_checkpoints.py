@@ -238,7 +238,7 @@ def test_other_safetensors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="no such file"):
         read_checkpoint(str(path))
     save_file({"model.pixel_level_module.x": torch.zeros(2)}, path)
-    with pytest.raises(UsageError, match=rf"Give the folder, with its config\.json: {tmp_path}"):
+    with pytest.raises(UsageError, match=rf"give the folder, with its config\.json: {tmp_path}"):
         read_checkpoint(str(path))
     path.write_bytes(b"\x01" * 40)
     with pytest.raises(CorruptData, match="not valid safetensors"):
