@@ -111,7 +111,46 @@ class Tally:
         return f"{self.done}/{self.total} {self.noun} in {took}{rate}{failed}"
 
 
-class Lines:
+class _Counted:
+    """Counts what a run reports, and calls :meth:`_show` whenever something has changed.
+
+    Args:
+        steps: training node -> its number of steps.
+    """
+
+    def __init__(self, steps: Mapping[str, int]) -> None:
+        self._steps, self._lock = steps, threading.Lock()
+        self._node, self._tally = "", Tally()
+
+    def unit_started(self, unit: int) -> None:
+        with self._lock:
+            self._tally.start_unit()
+
+    def resumed(self, steps: int) -> None:
+        with self._lock:
+            self._tally.resume(steps)
+            self._show()
+
+    def attempt_failed(self, unit: int, is_last: bool) -> None:
+        with self._lock:
+            self._tally.fail(is_last)
+            self._show()
+
+    def advance(self, images: int) -> None:
+        with self._lock:
+            self._tally.advanced += images
+            self._show()
+
+    def unit_done(self, unit: int) -> None:
+        with self._lock:
+            self._tally.units_done += 1
+            self._show()
+
+    def _show(self) -> None:
+        raise NotImplementedError
+
+
+class Lines(_Counted):
     """Prints a line on stderr every ten seconds and one at the end, for logs.
 
     Args:
@@ -121,36 +160,13 @@ class Lines:
     """
 
     def __init__(self, steps: Mapping[str, int], worker: str = "", every_s: float = EVERY_S) -> None:
-        self._steps, self._every_s, self._lock = steps, every_s, threading.Lock()
+        super().__init__(steps)
+        self._every_s, self._last = every_s, time.monotonic()
         self._prefix = f"[{worker}] " if worker else ""
-        self._node, self._tally, self._last = "", Tally(), time.monotonic()
 
     def start(self, node: str, units: int, done: int, images_per_unit: float) -> None:
         self._node, self._last = node, time.monotonic()
         self._tally = Tally(self._steps.get(node, 0), units, done, images_per_unit)
-
-    def unit_started(self, unit: int) -> None:
-        with self._lock:
-            self._tally.start_unit()
-
-    def resumed(self, steps: int) -> None:
-        with self._lock:
-            self._tally.resume(steps)
-            self._tick()
-
-    def attempt_failed(self, unit: int, is_last: bool) -> None:
-        with self._lock:
-            self._tally.fail(is_last)
-
-    def advance(self, images: int) -> None:
-        with self._lock:
-            self._tally.advanced += images
-            self._tick()
-
-    def unit_done(self, unit: int) -> None:
-        with self._lock:
-            self._tally.units_done += 1
-            self._tick()
 
     def note(self, text: str) -> None:
         say(f"{self._prefix}{text}")
@@ -158,13 +174,13 @@ class Lines:
     def finish(self) -> None:
         self.note(f"{self._node}: {self._tally.last_text()}")
 
-    def _tick(self) -> None:
+    def _show(self) -> None:
         if time.monotonic() - self._last >= self._every_s:
             self._last = time.monotonic()
             self.note(f"{self._node}: {self._tally.text()}")
 
 
-class Bar:
+class Bar(_Counted):
     """Draws a bar on a terminal, and replaces it with one line when the node is finished.
 
     Args:
@@ -172,8 +188,8 @@ class Bar:
     """
 
     def __init__(self, steps: Mapping[str, int]) -> None:
-        self._steps, self._lock, self._console = steps, threading.Lock(), Console(stderr=True)
-        self._node, self._tally = "", Tally()
+        super().__init__(steps)
+        self._console = Console(stderr=True)
 
     def start(self, node: str, units: int, done: int, images_per_unit: float) -> None:
         self._node, self._tally = node, Tally(self._steps.get(node, 0), units, done, images_per_unit)
@@ -182,30 +198,6 @@ class Bar:
         self._task = self._bars.add_task(node, total=self._tally.total, state="starting")
         self._bars.start()
 
-    def unit_started(self, unit: int) -> None:
-        with self._lock:
-            self._tally.start_unit()
-
-    def resumed(self, steps: int) -> None:
-        with self._lock:
-            self._tally.resume(steps)
-            self._draw()
-
-    def attempt_failed(self, unit: int, is_last: bool) -> None:
-        with self._lock:
-            self._tally.fail(is_last)
-            self._draw()
-
-    def advance(self, images: int) -> None:
-        with self._lock:
-            self._tally.advanced += images
-            self._draw()
-
-    def unit_done(self, unit: int) -> None:
-        with self._lock:
-            self._tally.units_done += 1
-            self._draw()
-
     def note(self, text: str) -> None:
         self._console.print(printable(text), highlight=False, markup=False)
 
@@ -213,5 +205,5 @@ class Bar:
         self._bars.stop()
         self.note(f"{self._node}: {self._tally.last_text()}")
 
-    def _draw(self) -> None:
+    def _show(self) -> None:
         self._bars.update(self._task, completed=self._tally.done, state=self._tally.text())

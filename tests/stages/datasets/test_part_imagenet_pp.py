@@ -34,17 +34,6 @@ SQUARE, OTHER = [polygon(0, 0, 4, 4)], compressed(box(2, 2, 4, 4))
 SPLITS = ("train", "val", "test")
 
 
-@pytest.fixture
-def load(tmp_path: Path) -> Callable[[str], bytes]:
-    def read(path: str) -> bytes:
-        try:
-            return (tmp_path / path).read_bytes()
-        except OSError as error:
-            raise ImageFault("missing_file", str(error)) from None
-
-    return read
-
-
 def found(truth: Any) -> list[tuple[str, int, list[str]]]:
     areas = [int(masks.decode_one(thing.counts, HEIGHT, WIDTH).sum()) for thing in truth.objects]
     return [(t.name, area, [p.name for p in t.parts]) for t, area in zip(truth.objects, areas, strict=True)]

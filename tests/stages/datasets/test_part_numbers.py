@@ -21,17 +21,6 @@ COUNTS = {TENCH: 2, BRAMBLING: 3}
 NAMES = {wnid: ClassNames(name, tuple(parts)) for wnid, (name, parts) in PPP_PARTS.items()}
 
 
-@pytest.fixture
-def load(tmp_path: Path) -> Callable[[str], bytes]:
-    def read(path: str) -> bytes:
-        try:
-            return (tmp_path / path).read_bytes()
-        except OSError as error:
-            raise ImageFault("missing_file", str(error)) from None
-
-    return read
-
-
 def found(truth: Any) -> list[tuple[str, int]]:
     (thing,) = truth.objects
     each = [(thing.name, thing.counts), *((part.name, part.counts) for part in thing.parts)]

@@ -85,17 +85,6 @@ def annotated(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Reader, s
     return CityscapesPartReader("gt"), key
 
 
-@pytest.fixture
-def load(tmp_path: Path) -> Callable[[str], bytes]:
-    def read(path: str) -> bytes:
-        try:
-            return (tmp_path / path).read_bytes()
-        except OSError as error:
-            raise ImageFault("missing_file", str(error)) from None
-
-    return read
-
-
 def test_every_reader_gives_masks_of_the_image(annotated: tuple[Reader, str], load: Callable[[str], bytes]) -> None:
     """Object and part masks decode at the size of the image, and each object contains its parts."""
     reader, key = annotated
