@@ -1,9 +1,10 @@
-"""Your own photographs, through the Python API: make a store, run every stage without weights, draw a picture.
+"""Your own photographs, through the Python API: make a store, run every stage, train a small model, draw a picture.
 
     python examples/own_images.py photos my-store --out sheet.png
 
-Preset no_weights finds one object per image by saliency, groups its pixels into parts, smooths them, and clusters the
-parts of each class. Settings follow as NODE.KEY=VALUE, for example grouping.k=5 or ranking.k=6.
+Preset no_weights finds one object per image by saliency, groups its pixels into parts, smooths them, clusters the parts
+of each class, and trains a proposal model on them (pd run leaves the training out unless it is named).
+Settings follow as NODE.KEY=VALUE, for example grouping.k=5 or ranking.k=6.
 Stop the script at any moment and run it again: it computes only what is missing.
 """
 
