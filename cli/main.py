@@ -51,6 +51,8 @@ class LazyGroup(click.Group):
         if name not in VERBS:
             return None
         module = importlib.import_module(VERBS[name][0])
+        if signal.getsignal(signal.SIGINT) is _stopped_while_loading:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         command: click.Command = module.command
         return command
 
@@ -112,16 +114,17 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """The entry point of the command ``pd``."""
     # Set before the verb's module is loaded, which takes a second: `pd run` catches signals only once it is running.
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, _preempted)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in `nohup pd run &`
+            signal.signal(number, _stopped_while_loading)
     sys.exit(run_command())
 
 
-def _preempted(number: int, frame: FrameType | None) -> None:
+def _stopped_while_loading(number: int, frame: FrameType | None) -> None:
     # Exit without raising: an import in progress may swallow an exception or turn it into another. The store survives a
     # kill at any point.
     os.write(sys.stderr.fileno(), f"error: {signal.Signals(number).name}. {KEPT}\n".encode())
-    os._exit(PREEMPTED)
+    os._exit(INTERRUPTED if number == signal.SIGINT else PREEMPTED)
 
 
 def _usage(error: click.ClickException) -> int:
