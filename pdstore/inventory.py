@@ -12,7 +12,7 @@ from pdstore.info import read_record
 from pdstore.store import Layer, Store
 from pdstore.table import Column, Table
 
-__all__ = ["COMMITS", "LAYERS", "commit_row", "layer_row", "mark_complete", "shown_layers"]
+__all__ = ["COMMITS", "LAYERS", "commit_row", "layer_row", "mark_complete", "shown_layer", "shown_layers"]
 
 COMMITS = Table(
     "commits",
@@ -85,6 +85,15 @@ def shown_layers(store: Store) -> dict[str, str]:
         return {}
     before = _before(store)
     return {node: _shown(store, node, new, before.get(node, new)) for node, new in current.items()}
+
+
+def shown_layer(store: Store, node: str) -> str | None:
+    """The fingerprint of the layer of one node that the views show; None if no pipeline with this node is recorded.
+
+    The commits of other nodes are not listed, unlike by :func:`shown_layers`.
+    """
+    new = store.current().get(node)
+    return None if new is None else _shown(store, node, new, _before(store).get(node, new))
 
 
 def mark_complete(layer: Layer, num_units: int) -> None:

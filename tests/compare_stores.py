@@ -7,13 +7,13 @@ Run times, hosts and the names of layers do not count. Ends with 1 if anything d
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pdstore import Store
 
 __all__ = ["contents", "differences"]
 
-Contents = Mapping[str, Mapping[int, str]]
+Contents = dict[str, dict[int, str]]
 
 
 def contents(store: Store) -> Contents:

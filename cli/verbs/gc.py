@@ -12,7 +12,7 @@ from cli.session import open_store
 from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
 from pdstore.garbage import Garbage, delete_garbage, find_garbage
-from pdstore.inventory import shown_layers
+from pdstore.inventory import shown_layer
 from stages.training_place import TrainingPlace
 
 __all__ = ["command"]
@@ -81,7 +81,7 @@ def _unused_layer(store: Store, fingerprint: str) -> Layer:
         settings = ", ".join(f"{key}={value}" for key, value in layer.info.identity.settings.items())
         problem = f"this is the current layer of {layer.node}, as the recorded settings lead to it ({settings})"
         raise UsageError(problem, fingerprint, f"Change them first: pd config set {layer.node}.KEY=VALUE")
-    if shown_layers(store).get(layer.node) == layer.fingerprint:
+    if shown_layer(store, layer.node) == layer.fingerprint:
         say(f"Until the new layer of {layer.node} is complete, the views show this one; without it they show nothing.")
     running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())]
     if running:

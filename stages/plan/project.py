@@ -11,7 +11,7 @@ from typing import Any
 from pdstore import Layer, Store, layout
 from pdstore.errors import InputMissing, UsageError
 from pdstore.info import read_record
-from pdstore.inventory import shown_layers
+from pdstore.inventory import shown_layer, shown_layers
 from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
 from stages.plan.digest import is_known
 from stages.plan.overrides import merge_overrides
@@ -73,7 +73,7 @@ class Project:
 
     def shown(self, name: str) -> Layer:
         """The layer of a node that the views show: not yet that of changed settings while it is incomplete."""
-        return self.store.layer(name, shown_layers(self.store).get(name, self[name].fingerprint))
+        return self.store.layer(name, shown_layer(self.store, name) or self[name].fingerprint)
 
     def is_accepted(self, name: str) -> bool:
         """True if somebody has recorded the node's settings, as they are now, on purpose."""
@@ -81,7 +81,11 @@ class Project:
 
     def num_units(self, name: str) -> int:
         """How many units a node has."""
-        return self[name].stage.num_units(self.listing.blocks, len(self.listing.classes()))
+        return self[name].stage.num_units(self.listing.blocks, self._num_classes)
+
+    @cached_property
+    def _num_classes(self) -> int:
+        return len(self.listing.classes())
 
     def extended(self, nodes: Mapping[str, NodeSpec], overrides: Iterable[str] = ()) -> Project:
         """The project with these additional nodes and further overrides."""

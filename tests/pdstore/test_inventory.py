@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pdstore import Catalog, Identity, Layer, Rows, layout
-from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row, mark_complete, shown_layers
+from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row, mark_complete, shown_layer, shown_layers
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import TABLES, filled, new_layer, parts
 
@@ -84,6 +84,18 @@ def test_the_former_layer_is_shown_until_the_new_one_has_all_of_it(layer: Layer)
     assert shown_layers(layer.store) == {"grouping": layer.fingerprint}
     new.commit(1, parts(4))
     assert shown_layers(layer.store) == {"grouping": new.fingerprint}
+
+
+def test_the_layer_of_one_node_is_the_one_that_all_are_shown_with(layer: Layer) -> None:
+    """Before and after the new layer has all of it; a node that no recorded pipeline has shows nothing."""
+    new = new_layer(layer.store, k=5)
+    assert shown_layer(layer.store, "grouping") is None
+    recorded(layer, new)
+    assert shown_layer(layer.store, "grouping") == layer.fingerprint
+    new.commit(0, parts(4))
+    new.commit(1, parts(4))
+    assert shown_layer(layer.store, "grouping") == new.fingerprint
+    assert shown_layer(layer.store, "crf") is None
 
 
 def test_a_layer_that_was_complete_stays_shown(layer: Layer) -> None:

@@ -28,6 +28,7 @@ from stages.run.runner import run_node
 from stages.source.listing import ImageClass
 from stages.training_place import TrainingPlace
 from stages.unit import Setup, Unit
+from tests import compare_stores
 
 _TRAIN = {
     "network": "{embedding_size: 8, hidden_sizes: [8, 8, 16, 16], pixel_dim: 32, hidden_dim: 32, num_queries: 8}",
@@ -81,11 +82,7 @@ def run_all(store: Store, nodes: Iterable[str] = (), **options: Any) -> None:
 
 def contents(store: Store, nodes: Iterable[str] = ()) -> dict[str, dict[int, str]]:
     """Node -> unit -> digest of its content, of the current layers."""
-    return {
-        node: {unit: m.content for unit, m in store.layer(node, fingerprint).manifests().items()}
-        for node, fingerprint in store.current().items()
-        if not nodes or node in set(nodes)
-    }
+    return {node: units for node, units in compare_stores.contents(store).items() if not nodes or node in set(nodes)}
 
 
 @pytest.fixture(scope="session")

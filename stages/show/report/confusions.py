@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pdstore import Store
 from pdstore.errors import CorruptData
-from pdstore.inventory import shown_layers
+from pdstore.inventory import shown_layer
 from stages.plan.pipeline import Node
 from stages.registry import CONFUSION
 
@@ -47,7 +47,7 @@ def read_confusions(store: Store, evaluation: Node, evaluated: str, protocol: st
     Raises:
         CorruptData: the content of the file is not what an evaluation writes.
     """
-    layer = store.layer(evaluation.name, shown_layers(store).get(evaluation.name, evaluation.fingerprint))
+    layer = store.layer(evaluation.name, shown_layer(store, evaluation.name) or evaluation.fingerprint)
     if not layer.units() or CONFUSION not in layer.manifest(0).files:
         return []
     try:
