@@ -9,7 +9,7 @@ ARGS ?=
 COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench clean
+.PHONY: help install demo test nightly lint format check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(INSTALLED) ## run the static checks: ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+nightly: $(INSTALLED) ## run the tests that take minutes: kills at many moments, Slurm, memory
+	$(BIN)/python -m pytest -m "slow and not gpu and not network" $(ARGS)
 
 check: lint ## run everything that CI runs: the static checks, then the tests with coverage
 	$(MAKE) test ARGS="$(COVERAGE) $(ARGS)"

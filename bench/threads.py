@@ -1,6 +1,8 @@
-"""How long torch's threads should spin while they wait: a step of a network like the demo's, alone and in parallel.
+"""How long torch's threads should spin while they wait: a training step of a network like the demo's.
 
-Run: ``python -m bench.threads [STEPS]``. Each setting runs first in one process, then in two at once.
+Run: ``python -m bench.threads [STEPS]``. Each setting runs in one process, in two at once, and in one process beside
+a busy loop on each core. The order of the three columns is that of the questions: a machine of one's own, two
+workers of one run, a machine that others use.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import time
 SETTINGS: dict[str, dict[str, str]] = {
     "libgomp's default": {},
     "no spinning": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "20000 rounds": {"GOMP_SPINCOUNT": "20000"},
+    "1000 rounds": {"GOMP_SPINCOUNT": "1000"},
     "6000 rounds": {"GOMP_SPINCOUNT": "6000"},
+    "20000 rounds": {"GOMP_SPINCOUNT": "20000"},
 }
 _NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
@@ -59,15 +62,28 @@ def measured(environment: dict[str, str], processes: int, steps: int) -> float:
     return sum(float(process.communicate()[0]) for process in running) / processes
 
 
+def beside_others(environment: dict[str, str], steps: int) -> float:
+    """Seconds per step of one process while a loop that never waits runs on each core."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        return measured(environment, 1, steps)
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
 def main() -> None:
     """Print one line per setting."""
     if sys.argv[1:2] == ["--one"]:
         print(step_seconds(int(sys.argv[2])))
         return
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    print("| threads wait by | seconds per step, alone | two processes at once |\n|---|---|---|")
+    print("Seconds per step:\n")
+    print("| threads wait by | alone | two processes at once | beside busy loops |\n|---|---|---|---|")
     for name, environment in SETTINGS.items():
-        print(f"| {name} | {measured(environment, 1, steps):.3f} | {measured(environment, 2, steps):.3f} |", flush=True)
+        alone, two = measured(environment, 1, steps), measured(environment, 2, steps)
+        print(f"| {name} | {alone:.3f} | {two:.3f} | {beside_others(environment, steps):.3f} |", flush=True)
 
 
 if __name__ == "__main__":

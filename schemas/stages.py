@@ -1,4 +1,7 @@
-"""The settings of every stage. Defaults follow the published ImageNet-1K configuration where it sets a value."""
+"""The settings of every stage; those of the trainings are written in :mod:`schemas.training`.
+
+Defaults follow the published ImageNet-1K configuration where it sets a value.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,29 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
 from schemas.hub import HUB
-from schemas.training import NetworkSettings
+from schemas.training import (
+    DistillTrainSettings,
+    NetworkSettings,
+    PartTrainSettings,
+    ProposalTrainSettings,
+    SegmenterTrainSettings,
+)
 
 __all__ = [
     "AnnotationsSettings",
     "CrfSettings",
     "DeticSettings",
+    "DistillTrainSettings",
     "EvalSettings",
     "GroupingSettings",
     "IngestSettings",
     "LabelsSettings",
+    "PartTrainSettings",
     "PredictSettings",
+    "ProposalTrainSettings",
     "ProposalsSettings",
     "RankingSettings",
+    "SegmenterTrainSettings",
     "WeightsSettings",
 ]
 

@@ -187,7 +187,10 @@ class TrainSettings(Settings):
     min_score: float = Field(0.0, ge=0, le=1, description="a part needs a higher score than this")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
     threads: int = operational(
-        0, ge=0, le=1024, description="CPU threads; 0 is torch's choice; set it for exact resume"
+        0,
+        ge=0,
+        le=1024,
+        description="CPU threads of the process (the largest of all nodes); 0 is torch's choice; for exact resume",
     )
     loader_threads: int = operational(4, ge=1, le=1024, description="threads per rank that decode and augment images")
     accumulate: int = operational(1, ge=1, description="number of pieces in which a rank computes its share of a batch")

@@ -115,8 +115,9 @@ def labelled(images: Iterable[Listed], percent: float, seed: int) -> set[int]:
 
 def _matched(reader: Reader, setup: Setup) -> Coverage | None:
     """None for a reader of one file per image, which finds the file by the key. Raises InputMissing."""
-    images = list(setup.listed()) if isinstance(reader, CocoReader) else []
-    return reader.match(images, setup.root) if isinstance(reader, CocoReader) and images else None
+    if not isinstance(reader, CocoReader | PacoReader) or not (images := list(setup.listed())):
+        return None
+    return reader.match(images, setup.root) if isinstance(reader, CocoReader) else reader.match(images)
 
 
 def _load(unit: Unit, reader: Reader) -> Callable[[tuple[int, str]], Truth | None]:

@@ -18,7 +18,7 @@ from pycocotools import mask as coco
 from pdstore import masks
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.runlength import check_run_lengths, compress
-from stages.datasets.file_names import match_names
+from stages.datasets.file_names import match_names, nothing_in_common
 from stages.datasets.part_names import split_name
 from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
 from stages.source.images import ImageFault
@@ -95,13 +95,8 @@ class CocoReader:
             self._found = {i.key: (name,) for i in listed if (name := self._name(i.key)) in self._images}
         where, in_store = ", ".join(map(str, self._paths)), {name for names in self._found.values() for name in names}
         if not in_store:
-            said, known = next(iter(self._images), "nothing"), listed[0].key if listed else "nothing"
-            problem = (
-                f"none of the {len(self._images)} images that the file lists is in the store; "
-                f"the file says, for example, {said!r}, and the store {known!r}"
-            )
-            why = f" ({self.strays[-1].detail})" if self.strays and self.strays[-1].reason == "unclear_name" else ""
-            raise InputMissing(problem + why, where, "Make file_name in the file the path below the image folder")
+            why = self.strays[-1].detail if self.strays and self.strays[-1].reason == "unclear_name" else ""
+            raise nothing_in_common(list(self._images), [image.key for image in listed], where, why)
         num_strays = sum(stray.reason == "bad_annotation" for stray in self.strays)
         if num_strays and num_strays == self._num_annotations:
             problem = f"none of the {num_strays} annotations belongs to an image that the file lists{self._wrong_id}"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from pdstore.errors import InputMissing
 from stages.source.listing import Listed
 
-__all__ = ["Matches", "clean", "match_names"]
+__all__ = ["Matches", "clean", "match_names", "nothing_in_common"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _DRIVE = re.compile(r"[A-Za-z]:(?=/)")
@@ -43,6 +44,24 @@ class _Fit:
 
     rank: int
     keys: tuple[str, ...]
+
+
+def nothing_in_common(names: Sequence[str], keys: Sequence[str], where: str, why: str = "") -> InputMissing:
+    """The error of annotation files of which no image is in the store, with one example from each side.
+
+    Args:
+        names: as the files list them.
+        keys: of the store's images.
+        where: the files.
+        why: what is wrong with a name, if that is known.
+    """
+    said, known = next(iter(names), "nothing"), next(iter(keys), "nothing")
+    problem = (
+        f"none of the {len(names)} images that the file lists is in the store; "
+        f"the file says, for example, {said!r}, and the store {known!r}"
+    )
+    fix = "Make file_name in the file the path below the image folder"
+    return InputMissing(f"{problem} ({why})" if why else problem, where, fix)
 
 
 def match_names(names: Iterable[str], images: Iterable[Listed], root: str = "") -> Matches:

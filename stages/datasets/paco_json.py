@@ -14,10 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pdstore import masks
-from pdstore.errors import CorruptData
+from pdstore.errors import CorruptData, InputMissing
 from stages.datasets.coco import encode_segmentation, read_content
+from stages.datasets.file_names import nothing_in_common
 from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
 from stages.source.images import ImageFault
+from stages.source.listing import Listed
+from stages.unit import Coverage
 
 __all__ = ["PacoReader", "by_id", "not_paco", "short_name", "split_category", "suffixes"]
 
@@ -72,7 +75,8 @@ class PacoReader:
         self._is_linked, self._is_own_class = is_linked, is_own_class
         self._category = category or split_category
         self._images: dict[str, _Image] = {}
-        for path in paths:
+        self._paths, self._num_annotations = list(paths), 0
+        for path in self._paths:
             self.add(path, read_content(path))
 
     @property
@@ -80,21 +84,38 @@ class PacoReader:
         """Folder and name of each image, in listed order."""
         return list(self._images)
 
+    def match(self, images: Iterable[Listed]) -> Coverage:
+        """What the files have in common with the images of the store.
+
+        Raises:
+            InputMissing: no listed image is in the store, or no annotation belongs to a listed image.
+        """
+        keys = [image.key for image in images]
+        in_store = {name for key in keys if (name := self._name_of(key)) is not None}
+        where = ", ".join(map(str, self._paths))
+        if not in_store:
+            raise nothing_in_common(list(self._images), keys, where)
+        if self.strays and len(self.strays) == self._num_annotations:
+            problem = f"none of the {len(self.strays)} annotations belongs to an image that the file lists"
+            raise InputMissing(problem, where, "Give annotations the image_id that their images have as id")
+        return Coverage(len(self._images), len(in_store), self._num_annotations, len(self.strays))
+
     def read(self, key: str, load: Callable[[str], bytes]) -> Truth | None:
         """Objects in the order of the file, the parts of each as well; what cannot be used is in ``left_out``.
 
         Raises:
             ImageFault: if the files contradict each other about the image.
         """
-        image = next((self._images[name] for name in suffixes(key) if name in self._images), None)
-        if image is None:
+        name = self._name_of(key)
+        if name is None:
             return None
+        image = self._images[name]
         if image.fault:
             raise ImageFault("bad_annotation", image.fault)
         truth = _truth(image, self._is_linked, self._is_own_class)
-        names = sorted({thing.name for thing in truth.objects})
-        if self._is_own_class and len(names) > 1:
-            raise ImageFault("bad_annotation", f"expected objects of the image's own class, found {', '.join(names)}")
+        owners = sorted({thing.name for thing in truth.objects})
+        if self._is_own_class and len(owners) > 1:
+            raise ImageFault("bad_annotation", f"expected objects of the image's own class, found {', '.join(owners)}")
         return truth
 
     def add(self, path: Path, content: Any) -> None:
@@ -108,6 +129,7 @@ class PacoReader:
             annotations = list(content["annotations"])
         except MALFORMED as error:
             raise not_paco(path, error) from None
+        self._num_annotations += len(annotations)
         for name, height, width in names.values():
             image = self._images.setdefault(name, _Image(height, width))
             if (image.height, image.width) != (height, width):
@@ -124,6 +146,10 @@ class PacoReader:
             except MALFORMED as error:
                 detail = f"expected an annotation of a listed image, found {type(error).__name__}: {error}"
                 self.strays.append(Stray(where, detail))
+
+    def _name_of(self, key: str) -> str | None:
+        """Folder and name under which the files list the image of the store; None if they do not list it."""
+        return next((name for name in suffixes(key) if name in self._images), None)
 
 
 def split_category(name: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pdstore.errors import UsageError
-from schemas.training import DistillTrainSettings
+from schemas.stages import DistillTrainSettings
 from stages.train.node import part_choice, run_training
 from stages.unit import Output, Setup, Unit
 

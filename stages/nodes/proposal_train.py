@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from schemas.training import ProposalTrainSettings
+from schemas.stages import ProposalTrainSettings
 from stages.train.node import part_choice, run_training
 from stages.unit import Output, Setup, Unit
 

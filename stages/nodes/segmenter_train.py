@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pdstore import Rows
-from schemas.training import SegmenterTrainSettings
+from schemas.stages import SegmenterTrainSettings
 from stages.registry import CLASS_NAMES
 from stages.train.node import run_training
 from stages.train.source import Choice

@@ -86,7 +86,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
         classes=listing.classes(),
         models=models,
         files=node.files,
-        device=_device() if node.stage.uses_network else "cpu",
+        device=_ready_device(project) if node.stage.uses_network else "cpu",
         listed=listing.all,
         root=project.source.root,
     )
@@ -111,7 +111,16 @@ def _fetch_model(layer: Layer) -> Path:
     return folder
 
 
-def _device() -> str:
+def _ready_device(project: Project) -> str:
+    """The device that networks run on, after torch was told how many threads to use.
+
+    It is one number for all nodes of a process, the largest that a training asks for, and it is set before the first
+    of them computes anything: with another number results differ in the last bit, so a run that is killed between two
+    nodes would go on differently; and torch 2.13 can crash in a backward pass if the number is raised later.
+    """
     import torch
 
+    asked = [getattr(node.settings, "threads", 0) for node in project.pipeline.nodes.values()]
+    if any(asked):
+        torch.set_num_threads(max(asked))
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -87,8 +87,6 @@ def train(
     if settings.batch_size % group.size:
         fix = "Choose a batch_size that is a multiple of the number of ranks, or another number of GPUs"
         raise UsageError(f"{group.size} ranks cannot share a batch of {settings.batch_size} evenly", hooks.name, fix)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     state = TrainingState(settings, network.to(device), folder)
     start = state.resume(torch.device(device))
     starts = group.gathered(start)

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from pdstore.errors import CorruptData, UsageError
+from pdstore.errors import CorruptData, InputMissing, UsageError
 from stages.datasets import paco as module
 from stages.datasets.paco_json import PacoReader
+from stages.source.listing import Listed
+from stages.unit import Coverage
 from tests.stages.datasets.published import box, compressed, paco, photograph, write_paco
 
 FILE, KEY = "train2017/000000000001.jpg", "coco/train2017/000000000001.jpg"
@@ -48,6 +50,28 @@ def test_a_file_that_contradicts_itself_is_one_error(changes: dict[str, Any], me
     with pytest.raises(CorruptData, match=message):
         PacoReader([path])
     assert str(path) in str(listed.value)
+
+
+def listed(*keys: str) -> list[Listed]:
+    return [Listed(number, key, "val", "") for number, key in enumerate(keys)]
+
+
+def test_it_is_counted_what_a_file_and_a_store_have_in_common(tmp_path: Path) -> None:
+    """Images that are listed, those of them in the store, annotations, and annotations of no listed image."""
+    other = "val2017/000000000009.jpg"
+    write_paco(tmp_path / "a.json", {FILE: [paco(1, DOG, 1, BODY), paco(2, DOG, 2, BODY, image_id=77)], other: []})
+    found = PacoReader([tmp_path / "a.json"]).match(listed(KEY, "coco/train2017/5.jpg"))
+    assert found == Coverage(images=2, in_store=1, annotations=2, strays=1)
+
+
+def test_a_file_of_another_store_is_one_error(tmp_path: Path) -> None:
+    """If no image that it lists is there, or no annotation has the id of one, nothing is read as "no parts"."""
+    write_paco(tmp_path / "a.json", {FILE: [paco(1, DOG, 1, BODY, image_id="1")]})
+    reader = PacoReader([tmp_path / "a.json"])
+    with pytest.raises(InputMissing, match=f"none of the 1 images .* for example, '{FILE}', and the store 'b/7.jpg'"):
+        reader.match(listed("b/7.jpg"))
+    with pytest.raises(InputMissing, match="none of the 1 annotations belongs to an image that the file lists"):
+        reader.match(listed(KEY))
 
 
 def test_classes_are_the_objects_in_the_order_of_their_ids(tmp_path: Path) -> None:

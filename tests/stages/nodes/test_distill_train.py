@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pdstore.errors import UsageError
+from schemas.stages import DistillTrainSettings
 from schemas.tables import LABELS
-from schemas.training import DistillTrainSettings
 from stages.nodes import distill_train
 from stages.unit import Output
 from tests.stages.nodes.records import masked, rows_of

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pdstore.errors import InputMissing
+from schemas.stages import PartTrainSettings
 from schemas.tables import PARTS
-from schemas.training import PartTrainSettings
 from stages.nodes import part_train
 from stages.registry import PART_NAMES
 from stages.unit import Output

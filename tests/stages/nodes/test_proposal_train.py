@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from pdstore.selection import open_selection
+from schemas.stages import ProposalTrainSettings
 from schemas.tables import PARTS
-from schemas.training import ProposalTrainSettings
 from stages.nodes import proposal_train
 from stages.unit import Unit
 from tests.stages.nodes.records import part, rows_of

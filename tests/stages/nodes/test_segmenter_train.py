@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pdstore.errors import InputMissing
+from schemas.stages import SegmenterTrainSettings
 from schemas.tables import OBJECTS
-from schemas.training import SegmenterTrainSettings
 from stages.nodes import segmenter_train
 from stages.registry import CLASS_NAMES
 from stages.unit import Output

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from pdstore import Store
 from pdstore.errors import InputMissing, StaleSettings, UsageError
@@ -105,3 +106,17 @@ def test_a_stage_without_a_network_loads_no_torch(ready: Store) -> None:
         patch.setitem(sys.modules, "torch", None)
         prepare(Project.open(ready), "crf")
     assert devices == ["cpu"] and state(ready, "crf").done == []
+
+
+def test_every_node_with_a_network_computes_with_the_same_number_of_threads(
+    finished: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the largest that a training asks for, whichever node a process begins with; else it is torch's own."""
+    numbers: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", numbers.append)
+    asked = ["proposal-train.threads=3", "distill-train.threads=1"]
+    for name in ("proposals", "distill"):
+        prepare(Project.open(finished, asked), name)
+    assert numbers == [3, 3]
+    prepare(Project.open(finished, ["proposal-train.threads=0", "distill-train.threads=0"]), "proposals")
+    assert numbers == [3, 3]
