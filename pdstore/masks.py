@@ -1,7 +1,8 @@
 """Binary masks <-> COCO compressed run lengths, and arithmetic on the run lengths.
 
-Masks are (N, H, W) bool in original image pixels. Encoded, they are a :class:`~pdstore.ragged.Ragged` of N
-strings, each the ``counts`` of a COCO RLE (column-major runs, as ``pycocotools.mask`` writes them).
+Masks are (N, H, W) bool; (H, W) is their frame, which rows say as ``height`` and ``width``. Encoded, they are a
+:class:`~pdstore.ragged.Ragged` of N strings, each the ``counts`` of a COCO RLE (column-major runs, as
+``pycocotools.mask`` writes them).
 Area, union, intersection and IoU work on the runs, so their cost grows with the number of runs, not of pixels.
 """
 
@@ -16,9 +17,21 @@ from pycocotools import mask as coco
 
 from pdstore.errors import CorruptData
 from pdstore.ragged import Ragged
-from pdstore.runlength import check_masks
+from pdstore.runlength import check_masks, compress, run_lengths
 
-__all__ = ["area", "boxes", "decode", "decode_one", "encode", "intersect", "iou", "resize_nearest", "union"]
+__all__ = [
+    "area",
+    "boxes",
+    "decode",
+    "decode_one",
+    "decode_to",
+    "encode",
+    "intersect",
+    "iou",
+    "resize",
+    "resize_nearest",
+    "union",
+]
 
 Bools = npt.NDArray[np.bool_]
 
@@ -54,6 +67,20 @@ def decode_one(counts: bytes, height: int, width: int) -> Bools:
     return np.ascontiguousarray(decode(Ragged.from_list([counts]), height, width)[0])
 
 
+def decode_to(rle: Ragged, frames: npt.ArrayLike, height: int, width: int) -> Bools:
+    """N run-length strings, each of a frame of its own -> (N, height, width) bool, by :func:`resize`.
+
+    Args:
+        frames: (N, 2) int, the (height, width) of each mask.
+    """
+    stack = np.zeros((len(rle), height, width), bool)
+    sizes = np.asarray(frames, np.int64).reshape(-1, 2)
+    for size in np.unique(sizes, axis=0):
+        index = np.flatnonzero((sizes == size).all(1))
+        stack[index] = decode(resize(rle.take(index), (int(size[0]), int(size[1])), (height, width)), height, width)
+    return stack
+
+
 def area(rle: Ragged, height: int, width: int) -> npt.NDArray[np.int64]:
     """(N,) int64: number of pixels in each mask."""
     if len(rle) == 0:
@@ -87,9 +114,46 @@ def intersect(rle: Iterable[bytes], height: int, width: int) -> bytes:
 
 def resize_nearest(mask: Bools, height: int, width: int) -> Bools:
     """(h, w) bool -> (height, width) bool: each target pixel takes the source pixel under its centre."""
-    rows = (np.arange(height) * 2 + 1) * mask.shape[0] // (2 * height)
-    columns = (np.arange(width) * 2 + 1) * mask.shape[1] // (2 * width)
+    rows, columns = _under(height, mask.shape[0]), _under(width, mask.shape[1])
     return np.asarray(mask[rows[:, None], columns[None, :]], bool)
+
+
+def resize(rle: Ragged, size: tuple[int, int], target: tuple[int, int]) -> Ragged:
+    """Masks of one (height, width) -> the same masks in another one, as :func:`resize_nearest` has them.
+
+    No pixel is painted: cost and memory grow with the runs of the result, so a mask can be brought to the pixels of
+    an image of any size.
+    """
+    if size == target or not len(rle):
+        return rle
+    check_masks(rle, *size)
+    return Ragged.from_list(_resized(counts, size, target) for counts in rle)
+
+
+def _resized(counts: bytes, size: tuple[int, int], target: tuple[int, int]) -> bytes:
+    height = size[0]
+    rows, columns = _under(target[0], height), _under(target[1], size[1])
+    # Places, column by column, at which the mask begins or ends.
+    turns = np.cumsum(run_lengths(counts))[:-1]
+    first, last = (np.searchsorted(turns, columns * height + rows[end], "right") & 1 for end in (0, -1))
+    # A turn in a source column takes effect at the first target row whose source row is at or below it. Two turns at
+    # the same target row undo each other; those before the first and after the last target row do not show.
+    column, row = turns // height, np.searchsorted(rows, turns % height)
+    shows = (row > 0) & (row < target[0])
+    places, times = np.unique(column[shows] * target[0] + row[shows], return_counts=True)
+    places = places[times % 2 == 1]
+    begin, end = np.searchsorted(places, columns * target[0]), np.searchsorted(places, (columns + 1) * target[0])
+    number = np.repeat(np.arange(len(columns)), end - begin)
+    nth = np.arange(len(number)) - np.repeat(np.cumsum(end - begin) - (end - begin), end - begin)
+    inside = number * target[0] + places[begin[number] + nth] % target[0]
+    between = np.flatnonzero(first != np.concatenate([[0], last[:-1]])) * target[0]
+    ends = np.concatenate([np.sort(np.concatenate([inside, between])), [target[0] * target[1]]])
+    return compress(np.diff(ends, prepend=0).tolist(), *target)
+
+
+def _under(target: int, source: int) -> npt.NDArray[np.int64]:
+    """(target,) int64: the source pixel under the centre of each target pixel, along one axis."""
+    return (np.arange(target) * 2 + 1) * source // (2 * target)
 
 
 def _merge(rle: Iterable[bytes], height: int, width: int, *, intersect: bool) -> bytes:

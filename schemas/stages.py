@@ -142,7 +142,7 @@ class DeticSettings(Settings):
         640,
         ge=0,
         le=SIDE_MAX,
-        description="images are resized to this long side for the network, in pixels; 0 is off",
+        description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
@@ -179,7 +179,7 @@ class GroupingSettings(Settings):
         640,
         ge=0,
         le=SIDE_MAX,
-        description="images are resized to this long side for the network, in pixels; 0 is off",
+        description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
@@ -212,7 +212,7 @@ class ProposalsSettings(Settings):
         640,
         ge=0,
         le=SIDE_MAX,
-        description="images are resized to this long side for the network, in pixels; 0 is off",
+        description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
@@ -263,7 +263,7 @@ class PredictSettings(Settings):
         640,
         ge=0,
         le=SIDE_MAX,
-        description="images are resized to this long side for the network, in pixels; 0 is off",
+        description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 

@@ -1,7 +1,7 @@
 """What a row is: one declaration per table, which drives Zarr, Parquet, the SQL views and ``docs/tables.md``.
 
-Masks are COCO compressed run lengths in original image pixels (after EXIF orientation). Every row with a mask also has
-``height`` and ``width``, so that a block can be read without the image.
+Masks are COCO compressed run lengths in a frame: the image (after EXIF orientation), scaled down if it is large. Every row
+with a mask says its frame as ``height`` and ``width``, so that a block can be read without the image.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _CATEGORY_ID = Column("category_id", "int32", "class_id of the object's class; -
 _CATEGORY = Column("category_name", "string", "name of the object's class")
 _SCORE = Column("score", "float32", "confidence, 0 to 1")
 _MASK = (
-    Column("area", "int64", "area of the mask, in pixels"),
-    Column("height", "int32", "height of the image, in pixels"),
-    Column("width", "int32", "width of the image, in pixels"),
-    Column("rle", "uint8", "COCO compressed run lengths of the mask, in original image pixels", "ragged"),
+    Column("area", "int64", "area of the mask, in pixels of its frame"),
+    Column("height", "int32", "height of the mask's frame, in pixels; that of the image is in `images`"),
+    Column("width", "int32", "width of the mask's frame, in pixels"),
+    Column("rle", "uint8", "COCO compressed run lengths of the mask, in its frame", "ragged"),
 )
 _OBJECT_RATIO = Column("object_ratio", "float32", "area relative to the area of the object")
 

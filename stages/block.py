@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pdstore import Layer, Rows, Table
 from pdstore.errors import StorageFailure
 from pdstore.files import Files
+from stages.source.frames import Size, frame_of
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
 
 __all__ = ["CHANGED", "MISSING_FILE", "Block", "check_unchanged", "read_image"]
@@ -75,14 +76,25 @@ class Block:
         ids, numbers, names = (rows[c].tolist() for c in ("image_id", "class_id", "class_name"))
         return {i: (number, name) for i, number, name in zip(ids, numbers, names, strict=True)}
 
-    def pictures(self, image_ids: Iterable[int] | None = None) -> Iterator[tuple[int, Pixels]]:
-        """(image_id, (H, W, 3) uint8 RGB), decoded ahead; a damaged picture is rejected.
+    def frames(self, longest: int) -> dict[int, Size]:
+        """image_id -> its frame, whose longer side has at most ``longest`` pixels; 0 keeps the image's size."""
+        rows = self.image_rows
+        sizes = zip(rows["height"].tolist(), rows["width"].tolist(), strict=True)
+        return {i: frame_of(size, longest) for i, size in zip(rows["image_id"].tolist(), sizes, strict=True)}
+
+    def pictures(
+        self, image_ids: Iterable[int] | None = None, frames: Mapping[int, Size] | None = None
+    ) -> Iterator[tuple[int, Pixels]]:
+        """(image_id, (h, w, 3) uint8 RGB in the image's frame), decoded ahead; a damaged picture is rejected.
+
+        Args:
+            frames: image_id -> the size in which the picture is wanted: see :meth:`frames`. By default, its own.
 
         Raises:
             Preempted: a signal has requested a stop.
         """
         wanted = list(self.keys) if image_ids is None else [int(i) for i in image_ids]
-        for image_id, picture in decode_ahead(wanted, self.loader()):
+        for image_id, picture in decode_ahead(wanted, self.loader(self.frames(0) if frames is None else frames)):
             self._owner.check_stop()
             if isinstance(picture, ImageFault):
                 self._owner.reject(image_id, picture.reason, picture.detail)
@@ -91,11 +103,20 @@ class Block:
             self._owner.advance(1)
 
     def batches(
-        self, size: int, shape: Callable[[Pixels], Hashable], image_ids: Iterable[int] | None = None
+        self,
+        size: int,
+        shape: Callable[[Pixels], Hashable],
+        image_ids: Iterable[int] | None = None,
+        *,
+        longest: int = 0,
     ) -> Iterator[tuple[list[int], list[Pixels]]]:
-        """Pictures of equal ``shape``, at most ``size`` at a time: what a network processes together."""
+        """Pictures of equal ``shape``, at most ``size`` at a time: what a network processes together.
+
+        Args:
+            longest: of :meth:`frames`.
+        """
         waiting: dict[Hashable, tuple[list[int], list[Pixels]]] = {}
-        for image_id, pixels in self.pictures(image_ids):
+        for image_id, pixels in self.pictures(image_ids, self.frames(longest)):
             ids, stack = waiting.setdefault(shape(pixels), ([], []))
             ids.append(image_id)
             stack.append(pixels)
@@ -103,8 +124,10 @@ class Block:
                 yield waiting.pop(shape(pixels))
         yield from waiting.values()
 
-    def loader(self) -> Callable[[int], Picture]:
+    def loader(self, frames: Mapping[int, Size]) -> Callable[[int], Picture]:
         """A function image_id -> picture that reads the packed files or the image folder and raises ImageFault.
+
+        Its pixels have the size that ``frames`` says.
 
         A file that is no longer the one that was ingested is a fault: masks that fit the old picture do not fit it.
         """
@@ -115,14 +138,14 @@ class Block:
         digests, heights, widths = (rows[name].tolist() for name in ("sha256", "height", "width"))
 
         def load(image_id: int) -> Picture:
-            row = position[image_id]
+            row, frame = position[image_id], frames[image_id]
             if encoded is not None:
-                return decode(encoded[row])
+                return decode(encoded[row], frame=lambda size: frame)
             data = read_image(self._owner.images, self.keys[image_id])
             check_unchanged(data, digests[row])
-            picture = decode(data)
-            if picture.pixels.shape[:2] != (heights[row], widths[row]):
-                found = f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
+            picture = decode(data, frame=lambda size: frame)
+            if picture.size != (heights[row], widths[row]):
+                found = f"{picture.size[1]}x{picture.size[0]}"
                 raise ImageFault(CHANGED, f"the image had {widths[row]}x{heights[row]} pixels at ingest, now {found}")
             return picture
 

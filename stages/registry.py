@@ -146,7 +146,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=3,
+            version=4,
             uses_network=True,
         ),
         Stage(
@@ -157,6 +157,7 @@ STAGES: dict[str, Stage] = {
             entry="stages.nodes.detic",
             inputs={"images": _IMAGES, "model": _NETWORK},
             uses_network=True,
+            version=2,
         ),
         Stage(
             name="grouping",
@@ -165,7 +166,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PARTS,
             entry="stages.nodes.grouping",
             inputs={"images": _IMAGES, "objects": Role(("objects",)), "model": _NETWORK},
-            version=2,
+            version=3,
             uses_network=True,
         ),
         Stage(
@@ -187,7 +188,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=4,
+            version=5,
             uses_network=True,
         ),
         Stage(
@@ -198,6 +199,7 @@ STAGES: dict[str, Stage] = {
             entry="stages.nodes.proposals",
             inputs={"images": _IMAGES, "model": Role((MODEL,))},
             uses_network=True,
+            version=2,
         ),
         Stage(
             name="ranking",
@@ -221,7 +223,7 @@ STAGES: dict[str, Stage] = {
                 "segments": _SEGMENTS,
                 "clusters": Role(("clusters",)),
             },
-            version=2,
+            version=3,
         ),
         Stage(
             name="distill-train",
@@ -233,7 +235,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=4,
+            version=5,
             uses_network=True,
         ),
         Stage(
@@ -243,7 +245,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PREDICTIONS,
             entry="stages.nodes.predict",
             inputs={"images": _IMAGES, "model": Role((MODEL,)), "objects": Role(("objects",), is_optional=True)},
-            version=3,
+            version=4,
             uses_network=True,
         ),
         Stage(
@@ -254,7 +256,7 @@ STAGES: dict[str, Stage] = {
             entry="stages.nodes.part_train",
             inputs={"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
             unit="whole",
-            version=3,
+            version=4,
             writes_model=True,
             is_training=True,
             uses_network=True,

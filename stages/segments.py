@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,16 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from stages.block import Block
 from stages.kernels.ranking import unique_pixels
+from stages.source.frames import image_frames, mask_frames
 
-__all__ = ["ObjectSegments", "chosen_objects", "object_segments", "segment_rows"]
+__all__ = ["ObjectSegments", "chosen_objects", "object_segments", "segment_rows", "segments_by_image"]
+
+_COLUMNS = ("image_id", "object_id", "score", "height", "width", "rle", "feature")
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectSegments:
-    """One object and the segments on it. All masks are in original image pixels.
+    """One object and the segments on it. All masks are in the frame of the image's segments.
 
     Attributes:
         mask: (H, W) bool, the object.
@@ -71,23 +75,33 @@ def chosen_objects(objects: Rows, images: Rows) -> Rows:
 def segment_rows(block: Block) -> Rows:
     """A block's rows of input ``segments``, with the columns that :func:`object_segments` reads."""
     names = block.table("segments").names
-    return block.rows("segments", [n for n in ("image_id", "object_id", "score", "rle", "feature") if n in names])
+    return block.rows("segments", [name for name in _COLUMNS if name in names])
 
 
 def object_segments(objects: Rows, segments: Rows) -> Iterator[ObjectSegments]:
     """Each object with the segments of its image, by rising image_id, without parts of the image's other objects."""
-    by_image = segments.by("image_id")
-    for row in np.argsort(objects["image_id"], kind="stable"):
-        image_id, height, width = (int(objects[name][row]) for name in ("image_id", "height", "width"))
-        candidates = segments.take(by_image.get(image_id, np.zeros(0, np.int64)))
-        if "object_id" in candidates.columns:
-            candidates = candidates.take(candidates["object_id"] == objects["object_id"][row])
-        yield ObjectSegments(
-            image_id,
-            int(objects["object_id"][row]),
-            int(objects["category_id"][row]),
-            masks.decode_one(objects.ragged("rle")[int(row)], height, width),
-            masks.decode(candidates.ragged("rle"), height, width),
-            candidates["score"].astype(np.float32),
-            candidates["feature"].astype(np.float16),
-        )
+    for of_image in segments_by_image(objects, segments).values():
+        yield from of_image()
+
+
+def segments_by_image(objects: Rows, segments: Rows) -> dict[int, Callable[[], Iterator[ObjectSegments]]]:
+    """image_id, rising -> the image's objects with their segments. A mask is decoded when it is its object's turn."""
+    of_image, frames = segments.by("image_id"), image_frames(objects) | image_frames(segments)
+
+    def read(image_id: int, rows: npt.NDArray[np.int64]) -> Iterator[ObjectSegments]:
+        nothing = np.zeros(0, np.int64)
+        for row in rows.tolist():
+            candidates = segments.take(of_image.get(image_id, nothing))
+            if "object_id" in candidates.columns:
+                candidates = candidates.take(candidates["object_id"] == objects["object_id"][row])
+            yield ObjectSegments(
+                image_id,
+                int(objects["object_id"][row]),
+                int(objects["category_id"][row]),
+                masks.decode_to(objects.ragged("rle").take([row]), mask_frames(objects)[row], *frames[image_id])[0],
+                masks.decode_to(candidates.ragged("rle"), mask_frames(candidates), *frames[image_id]),
+                candidates["score"].astype(np.float32),
+                candidates["feature"].astype(np.float16),
+            )
+
+    return {image_id: partial(read, image_id, rows) for image_id, rows in objects.by("image_id").items()}

@@ -25,7 +25,7 @@ class Candidates:
     """The objects that a detector has found for one request; N may be 0.
 
     Attributes:
-        masks: (N, H, W) bool, original image pixels.
+        masks: (N, H, W) bool, in the pixels of the picture.
         scores: (N,) float32, 0 to 1, best first.
     """
 

@@ -34,7 +34,7 @@ def standardised(images: Tensor, mean: Sequence[float], std: Sequence[float]) ->
 
 
 def candidates(logits: Tensor, scores: Tensor, picture: Pixels) -> Candidates:
-    """Candidates in original pixels.
+    """Candidates in the pixels of the picture.
 
     Args:
         logits: (N, h, w) mask logits over the whole picture, at any resolution.

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from pdstore.errors import UsageError
 from schemas.stages import DeticSettings
@@ -68,13 +67,12 @@ class _Seen:
     def _candidates(self, found: Found, words: Words) -> Candidates:
         columns = [self._names.index(word) for word in words if word in self._names]
         chances = found.classes[:, columns].sum(1) if words else found.classes[:, :-1].max(1)
-        return _best(chances, found.masks, self._min_score)
-
-
-def _best(chances: npt.NDArray[np.floating[Any]], probabilities: npt.NDArray[np.float32], floor: float) -> Candidates:
-    stack = probabilities > 0.5
-    inside = (probabilities * stack).sum((1, 2)) / np.maximum(stack.sum((1, 2)), 1)
-    scores = (chances * inside).astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
-    order = order[chances[order] > floor]
-    return Candidates(stack[order], scores[order])
+        wanted = np.flatnonzero(chances > self._min_score)
+        stack, inside = np.zeros((len(wanted), *found.size), bool), np.zeros(len(wanted), np.float32)
+        for numbers, probabilities in found.masks(wanted):
+            place = np.searchsorted(wanted, numbers)
+            stack[place] = probabilities > 0.5
+            inside[place] = (probabilities * stack[place]).sum((1, 2)) / np.maximum(stack[place].sum((1, 2)), 1)
+        scores = (chances[wanted] * inside).astype(np.float32)
+        order = np.argsort(-scores, kind="stable")
+        return Candidates(stack[order], scores[order])

@@ -1,5 +1,7 @@
 """What an evaluation scores: samples of ground truth and predictions, made from the rows of a block.
 
+All masks of a sample are in the pixels of the original image, whatever the frames of the rows.
+
 An image that has a class is scored by its objects of that class. An image without a class (Pascal Part, Cityscapes
 Part) shows several objects: the objects of each class are one sample; if predictions are cut to true object masks, each
 object is a sample, as in the reference. Proposals have no class: for them, an image is one sample.
@@ -15,6 +17,7 @@ import numpy as np
 from pdstore import Layer, Rows, masks
 from stages.kernels.evaluation import ImageResult
 from stages.kernels.protocol import Protocol
+from stages.source.frames import Size, masks_at
 
 __all__ = ["Parts", "Scored"]
 
@@ -69,10 +72,10 @@ class Scored:
                     ImageResult(
                         int(image_id),
                         category,
-                        self._outline(group, *size) if protocol.cuts_to_object else None,
-                        group.ragged("rle"),
+                        self._outline(group, size) if protocol.cuts_to_object else None,
+                        masks_at(group, size),
                         [parts[pair] for pair in zip(group["category_name"], group["part_name"], strict=True)],
-                        predicted.ragged("rle"),
+                        masks_at(predicted, size),
                         predicted["cluster"] if "cluster" in predicted.columns else np.zeros(len(predicted), np.int64),
                         predicted["score"],
                         size=size,
@@ -99,15 +102,15 @@ class Scored:
             return rows.take(rows["category_id"] == category)
         return rows
 
-    def _outline(self, parts: Rows, height: int, width: int) -> bytes:
+    def _outline(self, parts: Rows, size: Size) -> bytes:
         """Run lengths of the union of the true objects that the parts belong to."""
         assert self.outlines is not None
         of_image = self.outlines["image_id"] == parts["image_id"][0]
         owners = np.flatnonzero(of_image & np.isin(self.outlines["object_id"], parts["object_id"]))
-        return masks.union(self.outlines.ragged("rle").take(owners), height, width)
+        return masks.union(masks_at(self.outlines.take(owners), size), *size)
 
 
 def _read(layer: Layer, block: int, *columns: str) -> Rows:
     """The masks of a block with their images and objects, and with those of ``columns`` that the layer has."""
-    wanted = ["image_id", "object_id", "category_id", "rle", *columns]
+    wanted = ["image_id", "object_id", "category_id", "height", "width", "rle", *columns]
     return layer.read(block, [name for name in wanted if name in layer.table.names])

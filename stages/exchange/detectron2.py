@@ -26,6 +26,7 @@ from pdstore.selection import Selection
 from schemas.catalog import catalog_of
 from schemas.pipeline import SourceSpec
 from schemas.tables import TABLES
+from stages.source.frames import Size, image_frames, masks_at
 
 __all__ = ["register", "thing_classes"]
 
@@ -182,18 +183,20 @@ def _dicts(layer: Layer, images: Layer, chosen: pa.Table, root: Path) -> Iterato
         rows = rows.take([number for number, key in enumerate(keys) if key in category_of])
         row_categories = [int(category_of[key]) for key in keys if key in category_of]
         files = _files(images, block, set(rows["image_id"].tolist()), root)
+        sizes = image_frames(images.read(block, ["image_id", "height", "width"]))
         for image_id, index in rows.by("image_id").items():
-            annotations = _annotations(rows.take(index), [row_categories[i] for i in index])
-            height, width = int(rows["height"][index[0]]), int(rows["width"][index[0]])
+            # detectron2 reads the image file, so masks are brought to its pixels.
+            height, width = sizes[image_id]
+            annotations = _annotations(rows.take(index), [row_categories[i] for i in index], (height, width))
             record = {"file_name": files[image_id], "image_id": image_id, "height": height, "width": width}
             yield record | {"annotations": annotations}
 
 
-def _annotations(rows: Rows, categories: Sequence[int]) -> list[dict[str, Any]]:
+def _annotations(rows: Rows, categories: Sequence[int], size: Size) -> list[dict[str, Any]]:
     from detectron2.structures import BoxMode
 
-    height, width = int(rows["height"][0]), int(rows["width"][0])
-    rle = rows.ragged("rle")
+    height, width = size
+    rle = masks_at(rows, size)
     return [
         {
             "segmentation": {"size": [height, width], "counts": bytes(rle[number])},

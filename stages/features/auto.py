@@ -23,8 +23,10 @@ from transformers.utils import logging as transformers_logging
 from pdstore.errors import CorruptData, UsageError, nearest
 from schemas.stages import GroupingSettings
 from stages.features.protocol import Features
+from stages.fitting import fitting
 from stages.kernels.grouping import concat_maps, normalize
 from stages.models.sources import local_checkpoint
+from stages.source.frames import frame_side
 from stages.unit import Setup, Unit
 
 __all__ = ["AutoFeatures", "start"]
@@ -57,9 +59,10 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     network = AutoFeatures(folder, settings, setup.device)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Floats]]:
-        for ids, pictures in unit.own_block.batches(settings.batch_size, network.size, image_ids):
-            for image_id, maps in zip(ids, network.maps(pictures), strict=True):
-                yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
+        longest = frame_side(settings.long_side)
+        batches = unit.own_block.batches(settings.batch_size, network.size, image_ids, longest=longest)
+        for image_id, maps in fitting(unit, batches, lambda _, pictures: network.maps(pictures)):
+            yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
 
     return features
 

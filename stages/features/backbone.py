@@ -6,6 +6,7 @@ Source: paper §3.1; reference ``proposal_generation_model.py``, which joins res
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,10 @@ import numpy.typing as npt
 from pdstore.errors import UsageError
 from schemas.stages import GroupingSettings
 from stages.features.protocol import Features
+from stages.fitting import fitting
 from stages.kernels.grouping import concat_maps, normalize
 from stages.models.inference import Inference
+from stages.source.frames import frame_side
 from stages.unit import Setup, Unit
 
 __all__ = ["start"]
@@ -28,8 +31,10 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     network = Inference(setup.models["model"], setup.device, settings.long_side)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        for ids, pictures in unit.own_block.batches(settings.batch_size, network.shape, image_ids):
-            for image_id, maps in zip(ids, network.maps(pictures, settings.maps, settings.input_scale), strict=True):
-                yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
+        longest = frame_side(settings.long_side)
+        batches = unit.own_block.batches(settings.batch_size, network.shape, image_ids, longest=longest)
+        look = partial(network.maps, which=settings.maps, scale=settings.input_scale)
+        for image_id, maps in fitting(unit, batches, lambda _, pictures: look(pictures)):
+            yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
 
     return features

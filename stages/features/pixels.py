@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from schemas.stages import GroupingSettings
 from stages.features.protocol import Features
+from stages.fitting import or_rejected
 from stages.kernels.grouping import normalize
 from stages.kernels.pixel_features import pixel_features
+from stages.source.frames import frame_side
 from stages.unit import Setup, Unit
 
 __all__ = ["start"]
@@ -20,8 +22,12 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     """A ready backend of :func:`stages.kernels.pixel_features.pixel_features`, with cells of ``stride`` pixels."""
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        for image_id, pixels in unit.own_block.pictures(image_ids):
-            maps = pixel_features(pixels, settings.stride)
-            yield image_id, normalize(maps) if settings.normalize else maps
+        block = unit.own_block
+        for image_id, pixels in block.pictures(image_ids, block.frames(frame_side(settings.long_side))):
+            maps = None
+            with or_rejected(unit, image_id):
+                maps = pixel_features(pixels, settings.stride)
+            if maps is not None:
+                yield image_id, normalize(maps) if settings.normalize else maps
 
     return features

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pdstore.errors import UsageError
 from stages.kernels.resize import resize_bilinear
 
-__all__ = ["dense_crf", "masks_of_labels", "paint", "smooth"]
+__all__ = ["TooLarge", "dense_crf", "masks_of_labels", "paint", "smooth"]
 
 _CELLS = 1e7
 """Most kernel widths along an image. Beyond, pydensecrf's float32 positions run together, and then it crashes."""
@@ -21,6 +20,10 @@ _INT_MAX = 2**31 - 1
 Labels = npt.NDArray[np.int16]
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
+
+
+class TooLarge(OverflowError):
+    """The library cannot compute a CRF for an image of this size."""
 
 
 def dense_crf(
@@ -57,7 +60,7 @@ def dense_crf(
 
     Raises:
         ValueError: if the shapes differ, the image has no pixels, or a label is outside 0..num_labels − 1.
-        UsageError: if the image is too large for the library.
+        TooLarge: if the image is too large for the library.
     """
     _check(image, labels, num_labels)
     if num_labels == 1:
@@ -109,10 +112,10 @@ def _check_size(shape: tuple[int, ...], num_labels: int, width_px: float, width_
     fix = "Let the image be scaled down, such as with long_side=640, or choose wider kernels"
     if not (max(shape) <= _CELLS * width_px and _CELLS * width_grey >= 255):
         problem = f"a CRF with kernels of {width_px:g} pixels and {width_grey:g} grey levels cannot tell apart"
-        raise UsageError(f"{problem} the pixels of an image of {shape[1]}x{shape[0]}", "crf", fix)
+        raise TooLarge(f"{problem} the pixels of an image of {shape[1]}x{shape[0]}. {fix}")
     if shape[0] * shape[1] * max(num_labels, _CORNERS) > _INT_MAX:
         problem = f"the CRF computes at most {_INT_MAX} values, found {shape[1]}x{shape[0]} pixels"
-        raise UsageError(f"{problem} with {num_labels} labels", "crf", fix)
+        raise TooLarge(f"{problem} with {num_labels} labels. {fix}")
 
 
 def _scaled(image: Bytes, labels: npt.NDArray[np.integer], long_side: int) -> tuple[Bytes, npt.NDArray[np.integer]]:

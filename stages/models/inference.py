@@ -1,8 +1,8 @@
-"""Runs a trained network on pictures of any size; the results are in original image pixels."""
+"""Runs a trained network on pictures; the results are in the pixels of these pictures, which are those of a frame."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,8 @@ __all__ = ["Found", "Inference", "network_size"]
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 STRIDE = 32
+_TOGETHER = 16
+"""Masks that are brought to the size of the picture at once."""
 
 
 def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
@@ -35,17 +37,30 @@ def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The predictions of the network for one image.
+    """The predictions of the network for one picture of Q queries.
+
+    The masks stay at the network's resolution until they are asked for: at the size of the picture all of them together
+    would take far more memory than the network does.
 
     Attributes:
         classes: (Q, C + 1) float32 probabilities; the last column is "no object".
-        masks: (Q, H, W) float32 mask probabilities, original image pixels.
         features: (Q, D) float32, query features after the norm of the decoder.
+        logits: (Q, h, w) float32 mask logits, on the network's device.
+        size: (H, W) of the picture.
     """
 
     classes: Floats
-    masks: Floats
     features: Floats
+    logits: Tensor
+    size: tuple[int, int]
+
+    def masks(self, queries: Sequence[int] | npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
+        """(numbers of some queries, their mask probabilities (N, H, W) float32), a few of ``queries`` at a time."""
+        wanted = np.asarray(queries, np.int64)
+        for first in range(0, len(wanted), _TOGETHER):
+            numbers = wanted[first : first + _TOGETHER]
+            some = self.logits[torch.from_numpy(numbers).to(self.logits.device)]
+            yield numbers, _to_size(some, self.size).sigmoid().cpu().numpy()
 
 
 class Inference:
@@ -83,10 +98,7 @@ class Inference:
         logits = output.mask_logits.float().flip(-1) if flip else output.mask_logits.float()
         chances = output.class_logits.float().softmax(-1).cpu().numpy()
         features = output.features.float().cpu().numpy()
-        return [
-            Found(chances[i], _to_size(logits[i], picture).sigmoid().cpu().numpy(), features[i])
-            for i, picture in enumerate(pictures)
-        ]
+        return [Found(chances[i], features[i], logits[i], picture.shape[:2]) for i, picture in enumerate(pictures)]
 
     @torch.inference_mode()
     def maps(self, pictures: Sequence[Pixels], which: Sequence[int], scale: float) -> list[list[Floats]]:
@@ -112,5 +124,6 @@ class Inference:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda")
 
 
-def _to_size(logits: Tensor, picture: Pixels) -> Tensor:
-    return functional.interpolate(logits[None], picture.shape[:2], mode="bilinear", align_corners=False)[0]
+@torch.inference_mode()
+def _to_size(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import CrfSettings
 from schemas.tables import PARTS
+from stages.fitting import or_rejected
 from stages.kernels.crf import masks_of_labels, paint, smooth
 from stages.mask_columns import mask_columns
+from stages.source.frames import image_frames, mask_frames
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -29,10 +31,11 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
         parts = block.rows("parts")
         by_image = parts.by("image_id")
         smoothed: list[Rows] = []
-        for image_id, pixels in block.pictures(sorted(by_image)):
+        for image_id, pixels in block.pictures(sorted(by_image), image_frames(parts)):
             of_image = parts.take(by_image[image_id])
-            for rows in of_image.by("object_id").values():
-                smoothed.append(_smoothed(of_image.take(rows), pixels, settings))
+            with or_rejected(unit, image_id):
+                of_objects = [of_image.take(rows) for rows in of_image.by("object_id").values()]
+                smoothed += [_smoothed(of_object, pixels, settings) for of_object in of_objects]
         return Output(Rows.concat(PARTS, smoothed))
 
     return run
@@ -40,7 +43,7 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> Rows:
     """The parts of one object, with smoothed masks."""
-    before = masks.decode(parts.ragged("rle"), *pixels.shape[:2])
+    before = masks.decode_to(parts.ragged("rle"), mask_frames(parts), *pixels.shape[:2])
     stack = smooth(pixels, before, **settings.model_dump())
     columns = mask_columns(stack)
     areas = columns["area"]

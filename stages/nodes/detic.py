@@ -17,7 +17,9 @@ from pdstore import Rows
 from schemas.stages import DeticSettings
 from schemas.tables import OBJECTS
 from stages.detectors import ANY, Candidates, Detector, Words
+from stages.fitting import fitting
 from stages.mask_columns import mask_columns
+from stages.source.frames import frame_side
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -38,17 +40,19 @@ def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
     detector: Detector = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
     def run(unit: Unit) -> Output:
-        block, objects = unit.own_block, []
-        for ids, pictures in block.batches(settings.batch_size, detector.shape):
+        block = unit.own_block
+
+        def compute(ids: list[int], pictures: list[npt.NDArray[np.uint8]]) -> list[Rows]:
             classes = [PERSON if settings.mode == "human-only" else block.classes[image_id] for image_id in ids]
             results = _look(detector, settings, pictures, classes)
-            for image_id, image_class, candidates in zip(ids, classes, results, strict=True):
-                confident = np.flatnonzero(candidates.scores > settings.min_score)
-                kept = [number for number in confident.tolist() if candidates.masks[number].any()]
-                if not kept and settings.mode == "max-gt-label":
-                    unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
-                kept = kept[: settings.max_objects]
-                objects.append(_rows(image_id, image_class, candidates.masks[kept], candidates.scores[kept]))
+            return [_kept(*one, settings) for one in zip(ids, classes, results, strict=True)]
+
+        batches = block.batches(settings.batch_size, detector.shape, longest=frame_side(settings.long_side))
+        objects = []
+        for image_id, rows in fitting(unit, batches, compute):
+            if not len(rows) and settings.mode == "max-gt-label":
+                unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
+            objects.append(rows)
         return Output(Rows.concat(OBJECTS, objects).sorted("image_id", "object_id"))
 
     return run
@@ -73,10 +77,10 @@ def _look(
     return [results[number] for number in range(len(pictures))]
 
 
-def _rows(
-    image_id: int, category: tuple[int, str], stack: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]
-) -> Rows:
-    columns = mask_columns(stack)
-    columns |= {"image_id": image_id, "object_id": np.arange(len(stack)), "score": scores}
+def _kept(image_id: int, category: tuple[int, str], candidates: Candidates, settings: DeticSettings) -> Rows:
+    confident = np.flatnonzero(candidates.scores > settings.min_score)
+    kept = [number for number in confident.tolist() if candidates.masks[number].any()][: settings.max_objects]
+    columns = mask_columns(candidates.masks[kept])
+    columns |= {"image_id": image_id, "object_id": np.arange(len(kept)), "score": candidates.scores[kept]}
     columns |= {"category_id": category[0], "category_name": category[1]}
-    return Rows.filled(OBJECTS, len(stack), columns)
+    return Rows.filled(OBJECTS, len(kept), columns)

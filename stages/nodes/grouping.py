@@ -16,9 +16,11 @@ from pdstore import Rows, masks
 from schemas.stages import GroupingSettings
 from schemas.tables import PARTS
 from stages.features.protocol import Features
+from stages.fitting import refusal
 from stages.kernels.grouping import group_pixels
 from stages.kernels.kmeans import TooFewPoints
 from stages.mask_columns import mask_columns
+from stages.source.frames import frame_of, frame_side
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -35,6 +37,8 @@ BACKENDS = {
 def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
     """An object with too few feature cells becomes a row of ``errors``. Raises UsageError without the network.
 
+    Parts are in the frame of their object, which is not larger than that of the picture.
+
     An image none of whose objects is grouped is left out as a whole.
     """
     features: Features = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
@@ -45,23 +49,28 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
         by_image = objects.by("image_id")
         parts: list[Rows] = []
         for image_id, maps in features(unit, sorted(by_image)):
-            faults: list[str] = []
+            faults: list[tuple[str, str]] = []
             for row in by_image[image_id]:
                 try:
                     parts.append(_parts(objects, int(row), maps, settings))
-                except TooFewPoints as error:
-                    faults.append(f"object {objects['object_id'][row]}: {error}")
+                except Exception as error:
+                    reason = "too_few_points" if isinstance(error, TooFewPoints) else refusal(error)
+                    if reason is None:
+                        raise
+                    faults.append((reason, f"object {objects['object_id'][row]}: {error}"))
             is_whole = len(faults) == len(by_image[image_id])
-            for fault in faults:
-                unit.reject(image_id, "too_few_points", fault, of="image" if is_whole else "object")
+            for reason, fault in faults:
+                unit.reject(image_id, reason, fault, of="image" if is_whole else "object")
         return Output(Rows.concat(PARTS, parts).sorted("image_id", "object_id", "part_id"))
 
     return run
 
 
 def _parts(objects: Rows, row: int, maps: Floats, settings: GroupingSettings) -> Rows:
-    height, width = int(objects["height"][row]), int(objects["width"][row])
-    mask = masks.decode_one(objects.ragged("rle")[row], height, width)
+    size = int(objects["height"][row]), int(objects["width"][row])
+    # Ground truth is in original pixels: it is brought to the frame.
+    frame = frame_of(size, frame_side(settings.long_side))
+    mask = masks.decode_to(objects.ragged("rle").take([row]), [size], *frame)[0]
     groups = group_pixels(maps, mask, settings.k, settings.metric, settings.seed, n_init=settings.n_init)
     columns = mask_columns(groups.labels == np.arange(settings.k)[:, None, None])
     areas = columns["area"]

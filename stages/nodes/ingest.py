@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pdstore import Rows
 from schemas.stages import IngestSettings
 from schemas.tables import IMAGES
 from stages.block import read_image
+from stages.source.frames import FRAME_SIDE, frame_of
 from stages.source.images import ImageFault, decode, decode_ahead
 from stages.source.listing import ImageClass, Listed
 from stages.unit import Output, Setup, Unit
@@ -42,7 +44,8 @@ def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 
 def _row(listed: Listed, data: bytes, classes: dict[str, ImageClass], settings: IngestSettings) -> dict[str, Any]:
-    picture = decode(data, settings.max_pixels)
+    # Completely, but not at full size: a JPEG file of many megapixels never is in memory as a whole.
+    picture = decode(data, settings.max_pixels, partial(frame_of, longest=FRAME_SIDE))
     image_class = classes[listed.wnid]
     return {
         "image_id": listed.image_id,
@@ -51,8 +54,8 @@ def _row(listed: Listed, data: bytes, classes: dict[str, ImageClass], settings: 
         "wnid": listed.wnid,
         "class_id": image_class.class_id,
         "class_name": image_class.name,
-        "height": picture.pixels.shape[0],
-        "width": picture.pixels.shape[1],
+        "height": picture.size[0],
+        "width": picture.size[1],
         "bytes": len(data),
         "mode": picture.mode,
         "orientation": picture.orientation,

@@ -5,7 +5,7 @@ Source: paper §3.3; reference ``part_ranking_model.py``. Reads proposals and cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +13,18 @@ import numpy.typing as npt
 from pdstore import Rows
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import LABELS
+from stages.fitting import or_rejected
 from stages.kernels.crf import smooth
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
 from stages.mask_columns import mask_columns
-from stages.segments import ObjectSegments, chosen_objects, object_segments, segment_rows
+from stages.segments import ObjectSegments, chosen_objects, segment_rows, segments_by_image
+from stages.source.frames import image_frames
 from stages.unit import LeftOut, Output, Setup, Unit
 
 __all__ = ["start"]
 
 Bools = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
 
 
 def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
@@ -30,26 +33,48 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
     def run(unit: Unit) -> Output:
         centroids, block = _centroids(unit), unit.own_block
         objects = chosen_objects(block.rows("objects"), block.image_rows)
-        labels: list[Rows] = []
-        ranked: list[tuple[ObjectSegments, RankedParts]] = []
-        lacking: list[tuple[int, int]] = []
-        for segments in object_segments(objects, segment_rows(block)):
-            if segments.category_id in centroids:
-                ranked.append((segments, _rank(segments, centroids[segments.category_id], settings)))
-            else:
-                lacking.append((segments.image_id, segments.category_id))
-        labelled = {segments.image_id for segments, _ in ranked}
-        for image_id, category in lacking:
+        known = np.isin(objects["category_id"], list(centroids))
+        labelled = set(objects["image_id"][known].tolist())
+        for image_id, category in zip(*(objects[n][~known].tolist() for n in ("image_id", "category_id")), strict=True):
             of: LeftOut = "object" if image_id in labelled else "image"
             unit.reject(image_id, "no_clusters", f"class {category} has no clusters", of=of)
-        smoothed = _smoothed(unit, ranked, settings.crf)
-        for segments, parts in ranked:
-            stack = smoothed.get((segments.image_id, segments.object_id), parts.masks)
-            labels.append(_rows(segments, parts, stack))
-            unit.advance(settings.crf is None)
+        segments = segment_rows(block)
+        by_image = segments_by_image(objects.take(known), segments)
+        labels: list[Rows] = []
+        for image_id, pixels in _pictures(unit, by_image, segments, settings.crf):
+            with or_rejected(unit, image_id):
+                labels += [
+                    _labels(of_object, centroids[of_object.category_id], pixels, settings)
+                    for of_object in by_image[image_id]()
+                ]
         return Output(Rows.concat(LABELS, labels))
 
     return run
+
+
+def _pictures(
+    unit: Unit, image_ids: Iterable[int], segments: Rows, settings: CrfSettings | None
+) -> Iterator[tuple[int, Pixels | None]]:
+    """(image_id, its picture in the frame of its segments, if it is needed) of the images that have segments."""
+    frames = image_frames(segments)
+    wanted = [image_id for image_id in image_ids if image_id in frames]
+    if settings is not None:
+        yield from unit.own_block.pictures(wanted, frames)
+        return
+    for image_id in wanted:
+        unit.check_stop()
+        yield image_id, None
+        unit.advance(1)
+
+
+def _labels(
+    segments: ObjectSegments, centroids: npt.NDArray[np.float32], pixels: Pixels | None, settings: LabelsSettings
+) -> Rows:
+    parts = _rank(segments, centroids, settings)
+    stack = parts.masks
+    if pixels is not None and settings.crf is not None and len(stack):
+        stack = smooth(pixels, stack, **settings.crf.model_dump())
+    return _rows(segments, parts, stack)
 
 
 def _centroids(unit: Unit) -> dict[int, npt.NDArray[np.float32]]:
@@ -73,23 +98,6 @@ def _rank(segments: ObjectSegments, centroids: npt.NDArray[np.float32], settings
         object_mask=segments.mask if settings.use_object_mask else None,
         one_label_a_pixel=settings.unique_pixels,
     )
-
-
-def _smoothed(
-    unit: Unit, ranked: list[tuple[ObjectSegments, RankedParts]], settings: CrfSettings | None
-) -> dict[tuple[int, int], Bools]:
-    """(image_id, object_id) -> (M, H, W) bool masks after the CRF; empty without one."""
-    if settings is None:
-        return {}
-    stacks: dict[int, list[tuple[int, Bools]]] = {}
-    for segments, parts in ranked:
-        if len(parts.masks):
-            stacks.setdefault(segments.image_id, []).append((segments.object_id, parts.masks))
-    return {
-        (image_id, object_id): smooth(pixels, stack, **settings.model_dump())
-        for image_id, pixels in unit.own_block.pictures(stacks)
-        for object_id, stack in stacks[image_id]
-    }
 
 
 def _rows(segments: ObjectSegments, parts: RankedParts, stack: Bools) -> Rows:

@@ -19,10 +19,12 @@ from pdstore import Rows
 from pdstore.errors import UsageError
 from schemas.stages import PredictSettings
 from schemas.tables import PREDICTIONS
+from stages.fitting import fitting
 from stages.kernels.crf import smooth
 from stages.mask_columns import mask_columns
 from stages.models.inference import Found, Inference
 from stages.registry import PART_NAMES
+from stages.source.frames import frame_side
 from stages.source.text_files import read_lines
 from stages.unit import Output, Setup, Unit
 
@@ -62,15 +64,22 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         targets = _targets(unit, slots)
-        predictions: list[Rows] = []
-        for ids, pictures in unit.own_block.batches(settings.batch_size, network.shape, targets):
+
+        def compute(ids: list[int], pictures: list[Pixels]) -> list[list[Rows]]:
+            rows: list[list[Rows]] = [[] for _ in ids]
             # A plain head answers for all classes at once.
             jobs = [(n, target) for n, i in enumerate(ids) for target in (targets[i] if slots else targets[i][:1])]
             for chunk in (jobs[k : k + settings.batch_size] for k in range(0, len(jobs), settings.batch_size)):
                 stack, classes = [pictures[n] for n, _ in chunk], [target.slot for _, target in chunk]
                 for (n, target), chance in zip(chunk, _chances(network, stack, classes, settings.flip), strict=True):
                     for answered in [target] if slots else targets[ids[n]]:
-                        predictions.append(_rows(ids[n], answered, pictures[n], chance, settings, taught))
+                        rows[n].append(_rows(ids[n], answered, pictures[n], chance, settings, taught))
+            return rows
+
+        batches = unit.own_block.batches(
+            settings.batch_size, network.shape, targets, longest=frame_side(settings.long_side)
+        )
+        predictions = [rows for _, of_image in fitting(unit, batches, compute) for rows in of_image]
         return Output(Rows.concat(PREDICTIONS, predictions).sorted("image_id", "object_id", "label_id"))
 
     return run
@@ -160,15 +169,17 @@ def _classes_of_objects(unit: Unit) -> dict[int, dict[int, int]]:
 
 def _chances(network: Inference, pictures: Sequence[Any], classes: Sequence[int], flip: bool) -> Iterator[Floats]:
     """For each picture (K, H, W) float32, the chance of each part at each pixel."""
-    chances = [_chance(queries) for queries in network.queries(pictures, classes)]
-    if flip:
-        mirrored = map(_chance, network.queries(pictures, classes, flip=True))
-        chances = [(chance + other) / np.float32(2) for chance, other in zip(chances, mirrored, strict=True)]
-    yield from chances
+    plain = network.queries(pictures, classes)
+    mirrored = network.queries(pictures, classes, flip=True) if flip else [None] * len(plain)
+    for queries, other in zip(plain, mirrored, strict=True):
+        yield _chance(queries) if other is None else (_chance(queries) + _chance(other)) / np.float32(2)
 
 
 def _chance(queries: Found) -> Floats:
-    return np.tensordot(queries.classes[:, :-1].T, queries.masks, 1)
+    chance = np.zeros((queries.classes.shape[1] - 1, *queries.size), np.float32)
+    for numbers, probabilities in queries.masks(np.arange(len(queries.classes))):
+        chance += np.tensordot(queries.classes[numbers, :-1].T, probabilities, 1)
+    return chance
 
 
 def _parts(chance: Floats, settings: PredictSettings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,15 @@ from pdstore.errors import InputMissing, UsageError
 from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.plan.project import Project
+from stages.source.frames import frame_of, mask_frames
 from stages.source.images import ImageFault, decode
 from stages.source.tars import open_images
 
 __all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sample_images"]
 
 MAX_MASKS = 100
+LONGEST = 2048
+"""Pixels of the longer side of what is drawn: more than a sheet shows of an image."""
 _COLOUR = {"objects": "object_id", "parts": "part_id", "proposals": "proposal_id"}
 _OBJECT_STRIDE = 5
 """Added to the colour per object, so that the parts of two objects have different colours."""
@@ -85,7 +89,7 @@ def _images(project: Project) -> Layer:
 
 
 def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
-    """((H, W, 3) uint8 RGB, caption).
+    """((H, W, 3) uint8 RGB with a longer side of at most ``LONGEST``, caption).
 
     Raises:
         InputMissing: the image has not been ingested, or its file cannot be read.
@@ -102,7 +106,8 @@ def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
     try:
         if not packed:
             check_unchanged(data, str(rows["sha256"][0]))
-        return decode(data).pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
+        pixels = decode(data, frame=partial(frame_of, longest=LONGEST)).pixels
+        return pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
     except ImageFault as fault:
         problem = f"the image is no longer as it was ingested: {fault!s}"
         raise InputMissing(problem, key, "Bring the file back") from None
@@ -127,7 +132,8 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     rows = rows.take(np.argsort(-rows["score"], kind="stable")[:MAX_MASKS])
     if not len(rows):
         return None
-    stack = masks.decode(rows.ragged("rle"), int(rows["height"][0]), int(rows["width"][0]))
+    frame = frame_of(max(map(tuple, mask_frames(rows).tolist())), LONGEST)
+    stack = masks.decode_to(rows.ragged("rle"), mask_frames(rows), *frame)
     return Overlay(stack, _colours(rows), _caption(rows))
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from stages.source.frames import Size
 from stages.source.png_chunks import is_png, without_text
 from stages.source.sample_range import UnknownRange, describe_tiff, grey, is_deep, refuse_dark
 
@@ -26,6 +29,9 @@ Image.MAX_IMAGE_PIXELS = None
 
 _TEXT_LIMIT = re.compile("MAX_TEXT_|text chunks")
 """In Pillow's errors about comments or a colour profile that are longer than it accepts; the picture is sound."""
+_LARGE = 1 << 23
+"""Pixels of a picture beyond which it is decoded alone: a few such pictures at once would fill the memory."""
+_ALONE = threading.RLock()
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -37,6 +43,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation -> the operation that turns the image upright; 1 is upright already."""
+_LYING = {5, 6, 7, 8}
+"""EXIF orientations of a picture whose rows are columns in the file."""
 
 
 class ImageFault(Exception):
@@ -52,22 +60,27 @@ class Picture:
     """A decoded image.
 
     Attributes:
-        pixels: (H, W, 3) uint8 RGB, 0 to 255, EXIF orientation applied.
+        pixels: (h, w, 3) uint8 RGB, 0 to 255, EXIF orientation applied, in the frame that was asked for.
         mode: format and mode of the file, such as ``JPEG/CMYK``.
         orientation: the file's EXIF orientation, 1 to 8.
+        size: (H, W) of the file's picture, EXIF orientation applied.
     """
 
     pixels: Pixels
     mode: str
     orientation: int
+    size: Size
 
 
-def decode(data: bytes, max_pixels: int | None = None) -> Picture:
+def decode(data: bytes, max_pixels: int | None = None, frame: Callable[[Size], Size] | None = None) -> Picture:
     """Decode a file's bytes; the format is detected from the content, never from the name.
 
     Args:
         data: the whole file.
         max_pixels: the largest height × width that is accepted; None accepts any.
+        frame: (H, W) of the upright picture -> the size to bring it to, with antialiasing; None keeps its size. A JPEG
+            file is decoded at a fraction of its size if that is at least twice the frame, so it never is in memory as
+            a whole.
 
     Raises:
         ImageFault: if the file is empty, not an image, truncated, damaged, or too large, or if nobody can know which
@@ -77,11 +90,11 @@ def decode(data: bytes, max_pixels: int | None = None) -> Picture:
         raise ImageFault("empty_file", "expected an image, found 0 bytes")
     try:
         try:
-            return _decoded(data, max_pixels)
+            return _decoded(data, max_pixels, frame)
         except ValueError as error:
             if not (is_png(data) and _TEXT_LIMIT.search(str(error))):
                 raise
-            return _decoded(without_text(data), max_pixels)
+            return _decoded(without_text(data), max_pixels, frame)
     except (ImageFault, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -98,22 +111,36 @@ def decode(data: bytes, max_pixels: int | None = None) -> Picture:
         raise ImageFault("truncated" if "truncat" in detail.lower() else "damaged", detail) from None
 
 
-def _decoded(data: bytes, max_pixels: int | None) -> Picture:
+def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] | None) -> Picture:
     image = Image.open(io.BytesIO(data))
     if max_pixels is not None and image.width * image.height > max_pixels:
         raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
     mode, orientation = f"{image.format}/{image.mode}", _orientation(image)
-    pixels = _to_rgb(image, data)
-    if _orientation(image) > 1:  # asked again, because Pillow turns a TIFF upright while it loads it
+    # Pillow turns a TIFF upright while it loads it, and says its upright size before.
+    turn = _UPRIGHT.get(orientation) if image.format != "TIFF" else None
+    is_lying = turn is not None and orientation in _LYING
+    size = (image.width, image.height) if is_lying else (image.height, image.width)
+    target = frame(size) if frame else size
+    height, width = target[::-1] if is_lying else target
+    if target != size:
+        image.draft(None, (2 * width, 2 * height))
+    with _ALONE if image.width * image.height > _LARGE else nullcontext():
+        pixels = _to_rgb(image, data)
+        if target != size:
+            pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+    if turn is not None and _orientation(image) > 1:
         # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
-        pixels = np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
-    return Picture(pixels, mode, orientation)
+        pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
+    return Picture(pixels, mode, orientation, size)
 
 
 def decode_ahead(
     items: Iterable[Any], load: Callable[[Any], Any], *, threads: int = 4, ahead: int = 32
 ) -> Iterator[tuple[Any, Any | ImageFault]]:
-    """(item, result of ``load`` or the fault that it raised) in order, computed up to ``ahead`` items in advance."""
+    """(item, result of ``load`` or the fault that it raised) in order, computed up to ``ahead`` items in advance.
+
+    An item that does not fit into memory is tried once more, while no other large picture is decoded.
+    """
     waiting: deque[tuple[Any, Future[Any]]] = deque()
     source = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
@@ -136,6 +163,14 @@ def _caught(load: Callable[[Any], Any], item: Any) -> Any:
         return load(item)
     except ImageFault as fault:
         return fault
+    except MemoryError:
+        try:
+            with _ALONE:
+                return load(item)
+        except ImageFault as fault:
+            return fault
+        except MemoryError:
+            return ImageFault("out_of_memory", "the picture did not fit into memory, not even alone")
 
 
 def _orientation(image: Image.Image) -> int:

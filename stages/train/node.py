@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def run_training(
     if "model" in setup.models:
         _start_from(network, setup.models["model"])
     network = train(
-        StoreSource(unit, selection, choice, settings.window),
+        StoreSource(unit, selection, choice, settings.window, _longest(settings)),
         settings,
         network,
         place.folder,
@@ -104,7 +105,12 @@ def _held_out(unit: Unit, settings: TrainSettings, choice: Choice, name: str) ->
     if not settings.validate_every:
         return None
     selection = select(unit, settings, settings.validate_split, choice, name)
-    return StoreSource(unit, selection, choice, settings.window)
+    return StoreSource(unit, selection, choice, settings.window, _longest(settings))
+
+
+def _longest(settings: TrainSettings) -> int:
+    """The long side that the largest scale of the augmentation gives: every sample would be scaled down from more."""
+    return math.ceil(settings.augment.size_px * max(1.0, settings.augment.scale_max))
 
 
 def _start_from(network: PartNetwork, folder: Path) -> None:

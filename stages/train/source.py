@@ -17,6 +17,7 @@ from pdstore.errors import CorruptData, InputMissing
 from pdstore.selection import Selection, freeze
 from schemas.catalog import catalog_of
 from schemas.training import TrainSettings
+from stages.source.frames import mask_frames
 from stages.source.images import ImageFault
 from stages.train.samples import Sample
 from stages.unit import Unit
@@ -70,10 +71,13 @@ class StoreSource:
 
     The rows of a block are read only once while the block is in the window. Memory grows with ``window``, not with
     the number of images.
+
+    Args:
+        longest: most pixels of the longer side of a sample; larger images are scaled down to it. 0 is without a limit.
     """
 
-    def __init__(self, unit: Unit, selection: Selection, choice: Choice, window: int) -> None:
-        self._unit, self._selection, self._choice = unit, selection, choice
+    def __init__(self, unit: Unit, selection: Selection, choice: Choice, window: int, longest: int = 0) -> None:
+        self._unit, self._selection, self._choice, self._longest = unit, selection, choice, longest
         self._blocks: OrderedDict[int, _BlockSamples] = OrderedDict()
         self._capacity = 2 * window
 
@@ -99,19 +103,21 @@ class StoreSource:
             # The next window is read while batches of the current one are still waiting, hence twice the window.
             while len(self._blocks) >= self._capacity:
                 self._blocks.popitem(last=False)
-            self._blocks[number] = _BlockSamples(self._unit, number, self._choice)
+            self._blocks[number] = _BlockSamples(self._unit, number, self._choice, self._longest)
         return self._blocks[number]
 
 
 class _BlockSamples:
     """One block of the window: the keys of its images, and its chosen masks by image."""
 
-    def __init__(self, unit: Unit, number: int, choice: Choice) -> None:
+    def __init__(self, unit: Unit, number: int, choice: Choice, longest: int) -> None:
         block = unit.block(number)
-        self._choice, self._load, self._keys, self._classes = choice, block.loader(), block.keys, block.classes
+        self._choice, self._keys, self._classes = choice, block.keys, block.classes
+        self._load = block.loader(block.frames(longest))
         rows = _rows_of(unit.layers[choice.role], number)
         rows = rows.take(_matching(rows, block.image_rows, choice.condition))
         self._rle, self._labels, self._by_image = rows.ragged("rle"), choice.label(rows), rows.by("image_id")
+        self._frames = mask_frames(rows)
 
     def sample(self, image_id: int) -> Sample:
         try:
@@ -121,7 +127,7 @@ class _BlockSamples:
             problem = f"the image is no longer as it was ingested: {fault!s}"
             raise CorruptData(problem, self._keys[image_id], fix) from None
         index = self._by_image[image_id]
-        stack = masks.decode(self._rle.take(index), *pixels.shape[:2])
+        stack = masks.decode_to(self._rle.take(index), self._frames[index], *pixels.shape[:2])
         object_class = self._classes[image_id][0] if self._choice.has_object_class else 0
         return Sample(image_id, pixels, stack, self._labels[index], object_class)
 

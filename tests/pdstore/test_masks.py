@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -128,3 +129,38 @@ def test_strings_that_do_not_fill_the_picture_never_reach_c_code(
     sound = masks.encode(np.ones((1, 6, 7)))[0]
     with pytest.raises(CorruptData, match=r"a stored mask is damaged: mask \d of \d: .*pd verify"):
         read(Ragged.from_list([sound, counts]))
+
+
+@given(stacks(least=1), st.integers(1, 30), st.integers(1, 30))
+def test_resized_runs_are_those_of_resized_pixels(stack: Bools, height: int, width: int) -> None:
+    """Larger or smaller along either side, each target pixel takes the source pixel under its centre."""
+    expected = np.stack([masks.resize_nearest(mask, height, width) for mask in stack])
+    resized = masks.resize(masks.encode(stack), stack.shape[1:], (height, width))
+    assert list(resized) == list(masks.encode(expected))
+
+
+def test_a_mask_reaches_the_pixels_of_a_huge_image_without_painting_them() -> None:
+    """48 megapixels take kilobytes, and the way back gives the same mask."""
+    y, x = np.mgrid[:480, :640]
+    disc = masks.encode(((x - 300) ** 2 + (y - 200) ** 2 < 150**2)[None])
+    tracemalloc.start()
+    huge = masks.resize(disc, (480, 640), (6000, 8000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    scale = 6000 * 8000 / (480 * 640)
+    assert masks.area(huge, 6000, 8000)[0] == pytest.approx(scale * masks.area(disc, 480, 640)[0], rel=0.01)
+    assert list(masks.resize(huge, (6000, 8000), (480, 640))) == list(disc)
+
+
+def test_masks_of_several_frames_are_decoded_to_one() -> None:
+    """Each comes from its own frame, in the order of the strings; damaged runs are refused."""
+    stacks = [np.zeros((6, 8), bool), np.ones((3, 4), bool), np.zeros((6, 8), bool)]
+    stacks[0][:3], stacks[2][:, 4:] = True, True
+    rle = Ragged.from_list([masks.encode(mask[None])[0] for mask in stacks])
+    decoded = masks.decode_to(rle, [mask.shape for mask in stacks], 12, 16)
+    for mask, large in zip(stacks, decoded, strict=True):
+        assert np.array_equal(large, masks.resize_nearest(mask, 12, 16))
+    assert masks.decode_to(Ragged.from_list([]), np.zeros((0, 2)), 5, 7).shape == (0, 5, 7)
+    with pytest.raises(ValueError, match="mask 0 of 1"):
+        masks.resize(rle.take([1]), (6, 8), (12, 16))

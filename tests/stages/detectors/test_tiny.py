@@ -16,6 +16,7 @@ from stages.detectors import ANY, tiny
 from stages.models.inference import Found, Inference
 from stages.models.network import build
 from stages.models.network_files import network_files, write_files
+from tests.stages.models.answers import every_mask
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=6)
 NAMES = ["cat", "dog", "person", "woman"]
@@ -46,7 +47,7 @@ def queries(model: Path, photographs: list[np.ndarray]) -> list[Found]:
 
 def expected_scores(found: Found, chances: np.ndarray) -> np.ndarray:
     """Class probability × mean mask probability inside the mask; 0 for an empty mask."""
-    inside = [mask[mask > 0.5].mean() if (mask > 0.5).any() else 0.0 for mask in found.masks]
+    inside = [mask[mask > 0.5].mean() if (mask > 0.5).any() else 0.0 for mask in every_mask(found)]
     return np.sort(chances * np.array(inside))[::-1]
 
 

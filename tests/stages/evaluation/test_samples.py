@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdstore import Rows
+from pdstore import Rows, masks
 from schemas.stages import EvalSettings
 from schemas.tables import LABELS, OBJECTS, PARTS, PREDICTIONS, PROPOSALS
 from stages.nodes import evaluate
@@ -117,3 +117,19 @@ def test_classes_with_one_name_are_distinguished_by_code(bench, roles) -> None:
     bench.classes = tuple(ImageClass(c.class_id, c.wnid, "animal") for c in bench.classes)
     rows = score(bench, roles)
     assert {"n00000001", "n00000002"} == {name for name in rows["class_name"] if name}
+
+
+def test_predictions_in_a_frame_are_scored_in_original_pixels(bench, roles) -> None:
+    """A mask that is stored at a third of the size counts as one that was brought to the image's pixels before."""
+    scores = []
+    for node, side in (("stored", SIZE // 3), ("brought", SIZE)):
+        for unit in (0, 1):
+            found = []
+            for cluster, mask in ((1, HEAD), (0, TAIL), (0, DOG)):
+                framed = masks.resize_nearest(masks.resize_nearest(mask, SIZE // 3, SIZE // 3), side, side)
+                frame = {"height": side, "width": side, "rle": masks.encode(framed[None])[0]}
+                found.append(label(4 * unit, cluster, mask) | frame)
+            found[2] |= {"object_id": 2, "category_id": 1}
+            roles["predicted"] = bench.put(node, LABELS, found, unit)
+        scores.append([values(score(bench, roles, protocol=name)) for name in ("honest", "reference")])
+    assert scores[0] == scores[1] and scores[0][0]["C-mIoU"] > 50

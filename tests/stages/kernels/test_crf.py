@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from pdstore.errors import UsageError
-from stages.kernels.crf import dense_crf
+from stages.kernels.crf import TooLarge, dense_crf
 
 
 def two_halves(size: int = 48) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +98,7 @@ def test_the_smallest_widths_survive_a_long_picture() -> None:
 def test_a_width_that_crashes_the_library_never_reaches_it(width: str) -> None:
     """A caller without settings gets an error, too, instead of the end of its process."""
     image, labels = two_halves()
-    with pytest.raises(UsageError, match=r"cannot tell apart the pixels of an image of 48x48"):
+    with pytest.raises(TooLarge, match=r"cannot tell apart the pixels of an image of 48x48"):
         dense_crf(image, labels, 3, **{width: 1e-8})
 
 
@@ -107,5 +106,5 @@ def test_a_picture_that_overflows_the_library_never_reaches_it() -> None:
     """pydensecrf counts in int; more values than that are an error that says how to scale."""
     image = np.broadcast_to(np.zeros(3, np.uint8), (30_000, 30_000, 3))
     labels = np.broadcast_to(np.int16(0), (30_000, 30_000))
-    with pytest.raises(UsageError, match=r"at most \d+ values, found 30000x30000 pixels with 3 labels.*long_side"):
+    with pytest.raises(TooLarge, match=r"at most \d+ values, found 30000x30000 pixels with 3 labels.*long_side"):
         dense_crf(image, labels, 3)

@@ -12,6 +12,7 @@ from schemas.training import NetworkSettings
 from stages.models.inference import Inference, network_size
 from stages.models.network import build
 from stages.models.network_files import save_network
+from tests.stages.models.answers import every_mask
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
 
@@ -47,9 +48,10 @@ def test_predictions_are_in_original_pixels(folder: Path) -> None:
     assert inference.shape(pictures[0]) == inference.shape(pictures[1]) == (64, 96)
     for pixels, found in zip(pictures, inference.queries(pictures, [0, 1]), strict=True):
         assert found.classes.shape == (5, 4) and np.allclose(found.classes.sum(1), 1, atol=1e-5)
-        assert found.masks.shape == (5, *pixels.shape[:2]) and 0 <= found.masks.min() <= found.masks.max() <= 1
+        stack = every_mask(found)
+        assert stack.shape == (5, *pixels.shape[:2]) and 0 <= stack.min() <= stack.max() <= 1
         assert found.features.shape == (5, 32)
-        assert {a.dtype for a in (found.classes, found.masks, found.features)} == {np.dtype(np.float32)}
+        assert {a.dtype for a in (found.classes, stack, found.features)} == {np.dtype(np.float32)}
 
 
 def test_an_image_of_the_networks_size_is_not_resampled(folder: Path) -> None:
@@ -69,7 +71,7 @@ def test_flipped_masks_are_mirrored_back(folder: Path) -> None:
     inference, pixels = Inference(folder, "cpu", 0), picture(64, 96)
     (plain,) = inference.queries([pixels], [1])
     (flipped,) = inference.queries([pixels[:, ::-1].copy()], [1], flip=True)
-    assert np.allclose(flipped.masks, plain.masks[:, :, ::-1], atol=1e-5)
+    assert np.allclose(every_mask(flipped), every_mask(plain)[:, :, ::-1], atol=1e-5)
     assert np.allclose(flipped.classes, plain.classes, atol=1e-5)
 
 

@@ -129,3 +129,21 @@ def test_a_block_without_objects_gives_no_rows(bench) -> None:
     assert len(grouping.start(GroupingSettings(backend="pixels"), bench.setup())(unit).rows) == 0
     assert len(crf.start(CrfSettings(), bench.setup())(unit).rows) == 0
     assert unit.faults == []
+
+
+def test_a_true_object_in_original_pixels_is_grouped_in_its_frame(bench, scene: tuple[np.ndarray, np.ndarray]) -> None:
+    """Parts are in a frame of at most 640 pixels, and the CRF reads the picture in the frame of its parts."""
+    image, mask = (np.repeat(np.repeat(array, 30, 0), 30, 1) for array in scene)
+    images, objects = bench.images(image), bench.put("objects", OBJECTS, [thing(0, mask)])
+    unit = bench.unit(images=images, objects=objects)
+    rows = grouping.start(GroupingSettings(backend="pixels", k=2, metric="l2"), bench.setup())(unit).rows
+    assert set(rows["height"].tolist()) == set(rows["width"].tolist()) == {640}
+    parts = bench.put("parts", PARTS, [{name: values[n] for name, values in columns(rows)} for n in range(len(rows))])
+    smoothed = crf.start(CrfSettings(), bench.setup())(bench.unit(images=images, parts=parts)).rows
+    frame = masks.resize_nearest(mask, 640, 640)
+    stack = masks.decode(smoothed.ragged("rle"), 640, 640)
+    assert (stack.any(0) == frame).mean() > 0.99 and smoothed["part_id"].tolist() == [0, 1]
+
+
+def columns(rows: Rows) -> list[tuple[str, Any]]:
+    return [(c.name, list(rows.ragged("rle")) if c.name == "rle" else rows[c.name]) for c in rows.table.columns]

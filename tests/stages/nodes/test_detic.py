@@ -14,6 +14,7 @@ from schemas.stages import DeticSettings
 from stages.models import inference
 from stages.nodes import detic
 from stages.registry import CLASS_NAMES
+from tests.stages.models.answers import answer
 
 NAMES = ["cat", "dog", "person", "woman"]
 SIZE = 20
@@ -46,7 +47,7 @@ class Network:
     def queries(self, pictures: list[np.ndarray]) -> list[inference.Found]:
         stack, classes = zip(*self.queries_of, strict=True)
         features = np.zeros((len(stack), 4), np.float32)
-        return [inference.Found(np.stack(classes), np.stack(stack), features) for _ in pictures]
+        return [answer(np.stack(classes), np.stack(stack), features) for _ in pictures]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pdstore import Rows, masks
 from schemas.stages import ProposalsSettings
@@ -13,6 +14,7 @@ from stages.models.inference import Found, Inference
 from stages.models.network import build
 from stages.models.network_files import save_network
 from stages.nodes import proposals
+from tests.stages.models.answers import answer, every_mask
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=6)
 
@@ -41,20 +43,21 @@ def queries(monkeypatch: pytest.MonkeyPatch, *found: tuple[float, float]) -> Non
     for number, (_, probability) in enumerate(found):
         stack[number, :8, :8] = probability
     classes = np.array([(score, 1 - score) for score, _ in found], np.float32)
-    answer = Found(classes, stack, np.arange(len(found), dtype=np.float32)[:, None])
-    monkeypatch.setattr(Inference, "queries", lambda self, pictures: [answer] * len(pictures))
+    said = answer(classes, stack, np.arange(len(found), dtype=np.float32)[:, None])
+    monkeypatch.setattr(Inference, "queries", lambda self, pictures: [said] * len(pictures))
 
 
 def test_proposals_are_the_networks_queries(find: Any, tmp_path: Path) -> None:
     """Mask above one half, score and feature of each query, in float16, are those of the network."""
     picture = noise(0)
     rows = find(picture)
-    (answer,) = Inference(tmp_path / "model", "cpu", 0).queries([picture])
+    (said,) = Inference(tmp_path / "model", "cpu", 0).queries([picture])
+    stack = every_mask(said)
     for row, query in enumerate(rows["proposal_id"].tolist()):
-        assert (masks.decode_one(rows.ragged("rle")[row], 32, 32) == (answer.masks[query] > 0.5)).all()
-        assert rows["score"][row] == pytest.approx(1 - answer.classes[query, -1])
-        assert (rows["feature"][row] == answer.features[query].astype(np.float16)).all()
-    assert set(rows["proposal_id"].tolist()) == set(np.flatnonzero((answer.masks > 0.5).any((1, 2))).tolist())
+        assert (masks.decode_one(rows.ragged("rle")[row], 32, 32) == (stack[query] > 0.5)).all()
+        assert rows["score"][row] == pytest.approx(1 - said.classes[query, -1])
+        assert (rows["feature"][row] == said.features[query].astype(np.float16)).all()
+    assert set(rows["proposal_id"].tolist()) == set(np.flatnonzero((stack > 0.5).any((1, 2))).tolist())
 
 
 def test_only_queries_above_the_floor_are_stored(find: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,3 +81,26 @@ def test_batches_change_nothing(find: Any) -> None:
     assert several["image_id"].tolist() == sorted(several["image_id"].tolist())
     assert several["area"].tolist() == single["area"].tolist()
     assert several["score"].tolist() == pytest.approx(single["score"].tolist(), abs=1e-5)
+
+
+def test_masks_of_a_large_picture_are_in_its_frame(find: Any) -> None:
+    """Rows say a frame of at most 640 pixels, whatever the size of the picture; long_side 0 keeps every pixel."""
+    rows = find(noise(0, 100, 1280), long_side=64)
+    assert len(rows) and set(zip(rows["height"].tolist(), rows["width"].tolist(), strict=True)) == {(50, 640)}
+    assert masks.decode(rows.ragged("rle"), 50, 640).sum((1, 2)).tolist() == rows["area"].tolist()
+    assert set(find(long_side=0)["width"].tolist()) == {1280}
+
+
+def test_a_picture_that_does_not_fit_costs_no_other(find: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that runs out of memory on one picture: the other's proposals are those that it has alone."""
+    whole, queries = find(noise(0), noise(1)), Inference.queries
+
+    def short_of_memory(self: Inference, pictures: list[np.ndarray]) -> list[Found]:
+        if any(np.array_equal(pixels, noise(1)) for pixels in pictures):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 90 GiB")
+        return queries(self, pictures)
+
+    monkeypatch.setattr(Inference, "queries", short_of_memory)
+    rows = find(batch_size=2)
+    assert set(rows["image_id"].tolist()) == {0}
+    assert list(rows.ragged("rle")) == list(whole.take(whole["image_id"] == 0).ragged("rle"))

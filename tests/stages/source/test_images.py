@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
+from stages.source.frames import frame_of
 from stages.source.images import ImageFault, decode, decode_ahead
 
 NEEDS_AVIF = pytest.mark.skipif(not features.check("avif"), reason="this Pillow is built without AVIF")
@@ -39,6 +44,54 @@ def test_every_orientation_comes_upright(orientation: int) -> None:
     picture = decode(buffer.getvalue())
     assert picture.orientation == orientation
     assert (picture.pixels == PIXELS).all()
+
+
+def within(longest: int) -> Callable[[tuple[int, int]], tuple[int, int]]:
+    return partial(frame_of, longest=longest)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_picture_comes_upright_in_its_frame(kind: str, orientation: int) -> None:
+    """The frame is that of the upright picture, whose own size is told, too; its content is that of the whole."""
+    dark_left = np.zeros((60, 200, 3), np.uint8)
+    dark_left[:, 100:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(dark_left).save(buffer, kind, exif=exif)
+    whole, small = decode(buffer.getvalue()), decode(buffer.getvalue(), frame=within(40))
+    size = (60, 200) if orientation in (1, 3) else (200, 60)
+    assert whole.size == whole.pixels.shape[:2] == small.size == size
+    assert small.pixels.shape == ((12, 40, 3) if orientation in (1, 3) else (40, 12, 3))
+    expected = Image.fromarray(whole.pixels).resize(small.pixels.shape[1::-1], Image.Resampling.BOX)
+    assert np.abs(small.pixels.astype(int) - np.asarray(expected)).mean() < 6
+
+
+def test_a_picture_that_fits_its_frame_is_as_it_is() -> None:
+    """It is never enlarged."""
+    data = encoded("PNG")
+    assert np.array_equal(decode(data, frame=within(32)).pixels, decode(data).pixels)
+
+
+def test_a_huge_jpeg_is_never_in_memory_as_a_whole() -> None:
+    """24 megapixels would take 72 MB as RGB; the frame is made from a fraction of that."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (6000, 4000), (10, 200, 30)).save(buffer, "JPEG")
+    code = """
+import resource, sys
+from functools import partial
+from stages.source.frames import frame_of
+from stages.source.images import decode
+data = sys.stdin.buffer.read()
+decode(data, frame=partial(frame_of, longest=16))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+picture = decode(data, frame=partial(frame_of, longest=640))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, *picture.pixels.shape, *picture.size)
+"""
+    done = subprocess.run([sys.executable, "-c", code], input=buffer.getvalue(), capture_output=True, check=True)
+    growth, *shape = map(int, done.stdout.split())
+    assert shape == [427, 640, 3, 4000, 6000] and growth < 30
 
 
 @pytest.mark.parametrize("value", [0, 9, 300])

@@ -119,3 +119,17 @@ def test_a_missing_image_stops_the_training(copy_store: Callable[..., Store], tm
     source = StoreSource(unit, choose(store), choice_of(), window=1)
     with pytest.raises(CorruptData, match=r"\.JPEG: the image is no longer as it was ingested: missing"):
         source.read(np.array([0]))[0]()
+
+
+def test_a_sample_is_no_larger_than_the_training_needs(copy_store: Callable[..., Store]) -> None:
+    """Picture and masks are brought to the same frame; masks are those of the rows, scaled."""
+    store = copy_store()
+    selection = choose(store)
+    whole, small = (StoreSource(unit_of(store), selection, choice_of(), 2, longest) for longest in (0, 40))
+    for before, after in zip(*(source.read(np.arange(5)) for source in (whole, small)), strict=True):
+        sample, scaled = before(), after()
+        assert (
+            max(scaled.image.shape) == 40 < max(sample.image.shape) and scaled.masks.shape[1:] == scaled.image.shape[:2]
+        )
+        for mask, expected in zip(scaled.masks, sample.masks, strict=True):
+            assert np.array_equal(mask, masks.resize_nearest(expected, *scaled.image.shape[:2]))

@@ -1,0 +1,108 @@
+"""A picture that does not fit into memory, or that a C library refuses, costs its own rows and no others.
+
+A batch that does not fit is computed in halves, down to single pictures; what does not fit alone becomes a row of
+``errors``. So a block never fails for one picture.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.unit import LeftOut, Unit
+
+__all__ = ["fitting", "or_rejected", "refusal"]
+
+Result = TypeVar("Result")
+Pixels = npt.NDArray[np.uint8]
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "insufficient memory")
+_TOO_LARGE = ("too large", "too many elements", "int32_max", "int_max", "32-bit ind", "32 bit ind", "overflow")
+
+
+def fitting(
+    unit: Unit,
+    batches: Iterable[tuple[list[int], list[Pixels]]],
+    compute: Callable[[list[int], list[Pixels]], Sequence[Result]],
+) -> Iterator[tuple[int, Result]]:
+    """(image_id, its result) for the pictures of all batches, in the order of the batches.
+
+    Args:
+        batches: (image ids, pictures).
+        compute: gives one result per picture of a batch, or of a part of it.
+    """
+    for ids, pictures in batches:
+        waiting = [slice(0, len(ids))]
+        while waiting:
+            part = waiting.pop()
+            unit.check_stop()
+            try:
+                results = compute(ids[part], pictures[part])
+            except Exception as error:
+                reason = refusal(error)
+                if reason is None:
+                    raise
+                detail = _detail(error, pictures[part])
+            else:
+                yield from zip(ids[part], results, strict=True)
+                continue
+            _free()
+            if part.stop - part.start == 1:
+                unit.reject(ids[part.start], reason, detail)
+            else:
+                middle = (part.start + part.stop) // 2
+                unit.note(f"{detail}; trying {middle - part.start} at a time")
+                waiting += [slice(middle, part.stop), slice(part.start, middle)]
+
+
+@contextmanager
+def or_rejected(unit: Unit, image_id: int, subject: str = "", *, of: LeftOut = "image") -> Iterator[None]:
+    """What does not fit inside the ``with`` becomes a row of ``errors`` about the image, or about ``subject`` in it."""
+    try:
+        yield
+    except Exception as error:
+        reason = refusal(error)
+        if reason is None:
+            raise
+        detail = _detail(error)
+        unit.reject(image_id, reason, f"{subject}: {detail}" if subject else detail, of=of)
+    else:
+        return
+    _free()
+
+
+def refusal(error: BaseException) -> str | None:
+    """``out_of_memory`` or ``too_large`` if the error says that the input does not fit; None for any other error."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out_of_memory"
+    if isinstance(error, OverflowError):
+        return "too_large"
+    if not isinstance(error, RuntimeError):  # what C code raises that has no type for it, such as torch's
+        return None
+    text = str(error).lower()
+    if any(words in text for words in _NO_MEMORY):
+        return "out_of_memory"
+    return "too_large" if any(words in text for words in _TOO_LARGE) else None
+
+
+def _detail(error: BaseException, pictures: Sequence[Pixels] = ()) -> str:
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    if not pictures:
+        return said
+    largest = max(pictures, key=lambda pixels: pixels.size)
+    count = f"{len(pictures)} pictures of at most" if len(pictures) > 1 else "a picture of"
+    return f"{count} {largest.shape[1]}x{largest.shape[0]} pixels did not fit ({said})"
+
+
+def _free() -> None:
+    """Give back what the failed attempt held: a GPU's memory is otherwise kept for later."""
+    gc.collect()
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
