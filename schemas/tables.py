@@ -1,7 +1,7 @@
 """What a row is: one declaration per table, which drives Zarr, Parquet, the SQL views and ``docs/tables.md``.
 
-Masks are COCO compressed run lengths in a frame: the image (after EXIF orientation), scaled down if it is large. Every row
-with a mask says its frame as ``height`` and ``width``, so that a block can be read without the image.
+Masks are COCO compressed run lengths in a frame: the image (after EXIF orientation), scaled down if it is large. Every
+row with a mask says its frame as ``height`` and ``width``, so that a block can be read without the image.
 """
 
 from __future__ import annotations

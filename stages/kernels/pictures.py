@@ -42,7 +42,7 @@ class Overlay:
     """The masks that one node has for one image.
 
     Attributes:
-        masks: (N, H, W) bool over the whole image, at any size, best first: where masks overlap, the first one is on top.
+        masks: (N, H, W) bool over the image, at any size, best first: where masks overlap, the first is on top.
         colours: (N,) numbers, which :func:`colour_of` turns into colours.
         caption: a few words below the picture.
     """
