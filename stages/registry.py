@@ -155,6 +155,7 @@ STAGES: dict[str, Stage] = {
             settings=settings.DeticSettings,
             output=tables.OBJECTS,
             entry="stages.nodes.detic",
+            version=2,
             inputs={"images": _IMAGES, "model": _NETWORK},
             uses_network=True,
         ),
@@ -165,7 +166,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PARTS,
             entry="stages.nodes.grouping",
             inputs={"images": _IMAGES, "objects": Role(("objects",)), "model": _NETWORK},
-            version=2,
+            version=3,
             uses_network=True,
         ),
         Stage(
@@ -196,6 +197,7 @@ STAGES: dict[str, Stage] = {
             settings=settings.ProposalsSettings,
             output=tables.PROPOSALS,
             entry="stages.nodes.proposals",
+            version=2,
             inputs={"images": _IMAGES, "model": Role((MODEL,))},
             uses_network=True,
         ),
@@ -243,7 +245,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PREDICTIONS,
             entry="stages.nodes.predict",
             inputs={"images": _IMAGES, "model": Role((MODEL,)), "objects": Role(("objects",), is_optional=True)},
-            version=3,
+            version=4,
             uses_network=True,
         ),
         Stage(

@@ -21,7 +21,7 @@ __all__ = ["start"]
 
 def start(settings: ProposalsSettings, setup: Setup) -> Callable[[Unit], Output]:
     """The score of a proposal is 1 - probability of "no object"."""
-    network = Inference(setup.models["model"], setup.device, settings.long_side)
+    network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
 
     def run(unit: Unit) -> Output:
         proposals: list[Rows] = []

@@ -24,7 +24,7 @@ from stages.train.process_group import ALONE, ProcessGroup
 from stages.train.samples import Batch, SampleSource, batches
 from stages.train.step import Stepper, Taken
 from stages.train.training_state import TrainingState
-from stages.train.validation import draw_batch, validate
+from stages.train.validation import SHOWN_IMAGES, draw_batch, validate
 
 __all__ = ["Hooks", "train"]
 
@@ -149,12 +149,14 @@ class _Training:
             self.hooks.note(f"step {done} was skipped, because its loss or gradient is not finite: {_names(taken)}")
         if self.held_out is not None and settings.validate_every and done % settings.validate_every == 0:
             state = self.state
-            metrics = validate(state.network, self.stepper.loss, self.held_out, settings, self.group)
+            precision = self.stepper.precision
+            metrics = validate(state.network, self.stepper.loss, self.held_out, settings, self.group, precision)
             values, score = values | metrics, metrics["validation_loss"]
         if self.log:
             self.log.add(done, values, taken.skipped_images)
             if settings.picture_every and done % settings.picture_every == 0:
-                self.log.picture(done, draw_batch(batch, self.stepper.queries(batch)))
+                shown = batch.part(slice(SHOWN_IMAGES))
+                self.log.picture(done, draw_batch(shown, self.stepper.queries(shown)))
         is_due = stop or done % settings.checkpoint_every == 0 or done == settings.steps
         if self.group.is_first and (is_due or score is not None):
             self.state.save(done, score, is_due)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from pdstore.errors import PdError
 from pdstore.stream import generator
 from stages.models.network import Queries
+from stages.models.precision import autocast, training_precision
 from stages.train import checkpoint
+from stages.train.evaluation_mode import evaluation_mode, piece_size
 from stages.train.loss import PartLoss
 from stages.train.optimiser import set_rate
 from stages.train.process_group import ProcessGroup, synchronise_norms
@@ -53,7 +55,7 @@ class Stepper:
         if settings.checkpoint_activations:
             state.network.checkpoint_activations()
         self.forward = torch.compile(state.network) if settings.compile else state.network
-        self.use_amp = settings.amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.precision = training_precision(device, settings.amp)
 
     def step(self, step: int, batch: Batch, wants_stop: bool) -> Taken:
         """Take a step, or skip it if its loss or gradient is not finite.
@@ -96,12 +98,22 @@ class Stepper:
 
     @torch.no_grad()
     def queries(self, batch: Batch) -> Queries:
-        """The output of the network for a batch, with its current weights."""
-        on_device = batch.to(self.device)
-        return cast(Queries, self.state.network(on_device.images, on_device.object_class))
+        """The output of the network for a batch, with its current weights, in pieces as large as those of a step.
+
+        The network is in evaluation mode, so nothing in it changes and no other rank is needed.
+        """
+        found: list[Queries] = []
+        network, size = self.state.network, piece_size(self.settings, self.group)
+        for first in range(0, len(batch.image_ids), size):
+            piece = batch.part(slice(first, first + size)).to(self.device)
+            with evaluation_mode(network), autocast(self.device, self.precision):
+                found.append(network(piece.images, piece.object_class))
+        return Queries(
+            *(torch.cat([getattr(q, n) for q in found]) for n in ("class_logits", "mask_logits", "features"))
+        )
 
     def _backward(self, piece: Batch, step: int, totals: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_amp):
+        with autocast(self.device, self.precision):
             queries = self.forward(piece.images, piece.object_class)
         keys = [(self.settings.seed, step, image_id) for image_id in piece.image_ids]
         losses = torch.stack(list(self.loss(queries, piece.masks, piece.labels, keys, totals).values()))

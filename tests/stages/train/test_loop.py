@@ -118,9 +118,10 @@ def test_held_out_images_are_scored_and_the_best_checkpoint_is_kept(tmp_path: Pa
     assert sorted(p.name for p in (tmp_path / "watched" / "checkpoints").glob("step_*")) == ["step_00000006.pt"]
 
 
-def test_pictures_are_written_while_it_trains(tmp_path: Path) -> None:
-    """Every two steps, a sheet with labels and queries is written."""
-    train(Squares(), SETTINGS.model_copy(update={"picture_every": 2}), build(SMALL, 1), tmp_path)
+def test_pictures_are_written_while_it_trains(whole: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    """Every two steps, a sheet with labels and queries is written; the weights are those of a training without."""
+    done = train(Squares(), SETTINGS.model_copy(update={"picture_every": 2}), build(SMALL, 1), tmp_path)
+    assert same(whole, weights(done))
     paths = sorted((tmp_path / "pictures").iterdir())
     assert [path.name for path in paths] == [f"step_{n:08d}.png" for n in (2, 4, 6)]
     with Image.open(paths[-1]) as picture:

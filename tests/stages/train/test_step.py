@@ -113,7 +113,22 @@ def test_too_many_skipped_steps_in_a_row_stop_the_training(tmp_path: Path) -> No
 
 
 def test_the_output_for_a_batch_is_that_of_the_network(tmp_path: Path) -> None:
-    """Queries have one row per image and no gradient."""
+    """Queries have one row per image and no gradient, and looking at them changes no statistics of norms."""
     taker = stepper(tmp_path)
+    before = whole_state(taker)
     queries = taker.queries(batch(0, 1))
     assert queries.class_logits.shape == (2, 5, 2) and not queries.mask_logits.requires_grad
+    assert all(torch.equal(one, other) for one, other in zip(before, whole_state(taker), strict=True))
+    assert taker.state.network.training
+
+
+def test_the_output_is_computed_in_pieces_and_in_the_precision_of_training(tmp_path: Path) -> None:
+    """Two pieces give what one gives; in bfloat16 the logits have that type."""
+    whole = stepper(tmp_path).queries(batch(0, 1, 3))
+    taker = stepper(tmp_path, SETTINGS.model_copy(update={"accumulate": 2}))
+    sizes: list[int] = []
+    taker.state.network.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    pieces = taker.queries(batch(0, 1, 3))
+    assert sizes == [2, 1] and torch.allclose(whole.mask_logits, pieces.mask_logits, atol=1e-4)
+    taker.precision = "bfloat16"
+    assert taker.queries(batch(0)).mask_logits.dtype == torch.bfloat16
