@@ -29,6 +29,7 @@ __all__ = [
     "IngestSettings",
     "LabelsSettings",
     "PartTrainSettings",
+    "Precision",
     "PredictSettings",
     "ProposalTrainSettings",
     "ProposalsSettings",
@@ -39,6 +40,10 @@ __all__ = [
 
 Format = Literal["coco", "paco", "part_imagenet", "part_imagenet_pp", "pascal_part", "cityscapes_part"]
 Metric = Literal["dot", "l2"]
+Precision = Annotated[
+    Literal["float32", "bfloat16", "float16"],
+    Field(description="numbers that a network computes with; its weights stay float32"),
+]
 SEED_MAX = 2**32 - 1
 """scikit-learn takes no larger seed."""
 SIDE_MAX = 32_768
@@ -144,6 +149,7 @@ class DeticSettings(Settings):
         le=SIDE_MAX,
         description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
+    precision: Precision = "float32"
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
     @model_validator(mode="before")
@@ -181,6 +187,7 @@ class GroupingSettings(Settings):
         le=SIDE_MAX,
         description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
+    precision: Precision = "float32"
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 
@@ -214,6 +221,7 @@ class ProposalsSettings(Settings):
         le=SIDE_MAX,
         description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
+    precision: Precision = "float32"
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 
@@ -265,6 +273,7 @@ class PredictSettings(Settings):
         le=SIDE_MAX,
         description="long side of the image for the network, in pixels; masks get a frame of at least 640; 0: its own",
     )
+    precision: Precision = "float32"
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 

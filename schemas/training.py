@@ -197,6 +197,11 @@ class TrainSettings(Settings):
     checkpoint_activations: bool = operational(False, description="recompute activations instead of keeping them")
     compile: bool = operational(False, description="torch.compile the network")
     checkpoint_every: int = operational(1000, ge=1, description="steps between checkpoints")
+    # A training that ends has the same weights whatever this limit is: it only decides when to give up. So it may be
+    # raised to continue one that was stopped.
+    max_skipped: int = operational(
+        10, ge=0, description="steps in a row that may be skipped because their loss or gradient is not finite"
+    )
     keep: int = operational(2, ge=1, description="number of newest checkpoints to keep, in addition to the best")
     validate_every: int = operational(0, ge=0, description="steps between validations on held-out images; 0 is never")
     validate_split: str = operational("val", description="split of the held-out images")

@@ -26,7 +26,8 @@ from stages.detectors.boxes import best_boxes
 from stages.detectors.pretrained import checkpoint
 from stages.detectors.prompts import PromptEmbeddings, read_embeddings
 from stages.detectors.protocol import Candidates, Pixels, Words
-from stages.detectors.tensors import autocast, long_side_size, stack
+from stages.detectors.tensors import long_side_size, stack
+from stages.models.precision import autocast
 from stages.unit import Setup
 
 __all__ = ["DeticDetector", "start"]
@@ -80,8 +81,8 @@ class DeticDetector:
         if self._takes_bgr:
             images = images.flip(1)
         batch = self.network.preprocess_image([{"image": image} for image in images])
-        # Half precision for the backbone only, as in Detic's own training.
-        with autocast(images.device):
+        # A lower precision is for the backbone only, as in Detic's own training.
+        with autocast(images.device, self.settings.precision):
             features = self.network.backbone(batch.tensor)
         features = {name: maps.float() for name, maps in features.items()}
         proposals, _ = self.network.proposal_generator(batch, features, None)

@@ -22,7 +22,8 @@ from schemas.stages import DeticSettings
 from stages.detectors.boxes import best_boxes, from_centres
 from stages.detectors.pretrained import checkpoint, load_network, load_tokenizer
 from stages.detectors.protocol import Candidates, Pixels, Words
-from stages.detectors.tensors import autocast, candidates, long_side_size, stack, standardised
+from stages.detectors.tensors import candidates, long_side_size, stack, standardised
+from stages.models.precision import autocast
 from stages.unit import Setup
 
 __all__ = ["GroundedDetector", "start"]
@@ -82,7 +83,7 @@ class GroundedDetector:
             return_token_type_ids=True,
             return_tensors="pt",
         ).to(self._device)
-        with autocast(self._device):
+        with autocast(self._device, self._settings.precision):
             output = self._finder(pixel_values=images, **text)
         every = zip(from_centres(output.pred_boxes.float()), output.logits.float().sigmoid().amax(-1), strict=True)
         limits = self._settings.min_score, self._settings.max_objects
@@ -91,7 +92,7 @@ class GroundedDetector:
     def masks(self, pictures: Sequence[Pixels], boxes: Sequence[Tensor]) -> list[Tensor]:
         """The mask logits (N, h, w) of each picture's boxes; every picture must have at least one box."""
         images = standardised(stack(pictures, (self._side, self._side), self._device), MEAN, STD)
-        with autocast(self._device):
+        with autocast(self._device, self._settings.precision):
             embeddings = self._drawer.get_image_embeddings(images)
             outputs = [
                 self._drawer(

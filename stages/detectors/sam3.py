@@ -24,7 +24,8 @@ from schemas.stages import DeticSettings
 from stages.detectors.boxes import best_boxes
 from stages.detectors.pretrained import checkpoint, load_network, load_tokenizer
 from stages.detectors.protocol import Candidates, Pixels, Words
-from stages.detectors.tensors import autocast, candidates, stack, standardised
+from stages.detectors.tensors import candidates, stack, standardised
+from stages.models.precision import autocast
 from stages.unit import Setup
 
 __all__ = ["Sam3Detector", "start"]
@@ -62,7 +63,7 @@ class Sam3Detector:
     @torch.inference_mode()
     def look(self, pictures: Sequence[Pixels]) -> _Seen:
         images = standardised(stack(pictures, self._size, self.network.device), HALF, HALF)
-        with autocast(self.network.device):
+        with autocast(self.network.device, self.settings.precision):
             return _Seen(self, pictures, self.network.get_vision_features(images))
 
     def tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
@@ -96,7 +97,7 @@ class _Seen:
             fpn_position_encoding=tuple(maps[rows] for maps in self._vision.fpn_position_encoding),
         )
         network = self._detector.network
-        with autocast(network.device):
+        with autocast(network.device, self._detector.settings.precision):
             output = network(vision_embeds=vision, **self._detector.tokens([word for _, word in pairs]))
         # The instance logit is conditional on the concept being in the picture at all.
         scores = output.pred_logits.float().sigmoid() * output.presence_logits.float().sigmoid()

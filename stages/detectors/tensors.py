@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from stages.detectors.protocol import Candidates, Pixels
 
-__all__ = ["autocast", "candidates", "long_side_size", "stack", "standardised"]
+__all__ = ["candidates", "long_side_size", "stack", "standardised"]
 
 
 def long_side_size(pixels: Pixels, long_side: int) -> tuple[int, int]:
@@ -46,8 +46,3 @@ def candidates(logits: Tensor, scores: Tensor, picture: Pixels) -> Candidates:
         return Candidates(np.zeros((0, *size), bool), np.zeros(0, np.float32))
     full = functional.interpolate(logits[None].float(), size, mode="bilinear", align_corners=False)[0]
     return Candidates((full > 0).cpu().numpy(), scores.float().cpu().numpy())
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on a GPU; no effect on the CPU."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

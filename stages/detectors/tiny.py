@@ -40,7 +40,7 @@ def start(settings: DeticSettings, setup: Setup) -> TinyDetector:
         raise UsageError(
             f"expected a segmenter that knows one of {list(settings.words)}, found one that knows {names}", "detic", fix
         )
-    network = Inference(setup.models["model"], setup.device, settings.long_side)
+    network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
     return TinyDetector(network, names, settings.min_score)
 
 

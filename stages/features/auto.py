@@ -25,6 +25,7 @@ from schemas.stages import GroupingSettings
 from stages.features.protocol import Features
 from stages.fitting import fitting
 from stages.kernels.grouping import concat_maps, normalize
+from stages.models.precision import autocast
 from stages.models.sources import local_checkpoint
 from stages.source.frames import frame_side
 from stages.unit import Setup, Unit
@@ -99,8 +100,7 @@ class AutoFeatures:
         tensors = [torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() for pixels in pictures]
         resized = [functional.interpolate(t, size, mode="bilinear", antialias=True) for t in tensors]
         batch = (torch.cat(resized).to(self._device) - self._mean) / self._std
-        is_cuda = self._device.type == "cuda"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=is_cuda):
+        with autocast(self._device, self._settings.precision):
             stages = [maps.float().cpu().numpy() for maps in self._network(batch).feature_maps]
         return [[maps[i] for maps in stages] for i in range(len(pictures))]
 

@@ -28,7 +28,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     if "model" not in setup.models:
         fix = "Give it a network: inputs: {model: NODE}, or choose backend: pixels"
         raise UsageError("backend backbone needs an input 'model', but there is none", "grouping", fix)
-    network = Inference(setup.models["model"], setup.device, settings.long_side)
+    network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         longest = frame_side(settings.long_side)

@@ -133,7 +133,9 @@ class _DecoderLayer(mask2former.Mask2FormerMaskedAttentionDecoderLayer):
 
 
 def _recomputed(forward: Any, module: nn.Module, values: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    if not (module.training and torch.is_grad_enabled()):
+    # A frozen layer is in evaluation mode, yet its activations are kept if a gradient goes through it to layers before.
+    needing = (*values, *keywords.values(), *module.parameters())
+    if not (torch.is_grad_enabled() and any(isinstance(v, Tensor) and v.requires_grad for v in needing)):
         return forward(*values, **keywords)
     return checkpoint(forward, *values, use_reentrant=False, **keywords)
 

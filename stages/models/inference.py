@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pdstore.errors import PdError
+from schemas.stages import Precision
 from stages.models.network import PartNetwork
 from stages.models.network_files import load_network
+from stages.models.precision import autocast
 
 __all__ = ["Found", "Inference", "network_size"]
 
@@ -67,20 +70,24 @@ class Inference:
     """A network that is ready to use.
 
     Args:
-        folder: holds the files of the network.
+        folder: holds the files of the network; or the network itself, on its device.
         device: such as ``cpu`` or ``cuda``.
         long_side: of the network's input, in pixels; 0 keeps the size of each image.
+        precision: numbers that the network computes with; what it returns is float32.
     """
 
-    def __init__(self, folder: Path, device: str, long_side: int) -> None:
-        self.network: PartNetwork = load_network(folder, device)
-        self._device, self._long_side = torch.device(device), long_side
+    def __init__(
+        self, folder: Path | PartNetwork, device: str, long_side: int, precision: Precision = "float32"
+    ) -> None:
+        self.network: PartNetwork = load_network(folder, device) if isinstance(folder, Path) else folder
+        self._device, self._long_side, self._precision = torch.device(device), long_side, precision
 
     def shape(self, pixels: Pixels) -> tuple[int, int]:
         """(height, width) in the network; pictures of equal shape can share a batch."""
         return network_size(pixels.shape[0], pixels.shape[1], self._long_side)
 
-    @torch.inference_mode()
+    # Not inference_mode: tensors that transformers keeps for later calls could not be used in a training any more.
+    @torch.no_grad()
     def queries(
         self, pictures: Sequence[Pixels], object_class: Sequence[int] | None = None, *, flip: bool = False
     ) -> list[Found]:
@@ -90,6 +97,9 @@ class Inference:
             pictures: each (H, W, 3) uint8 RGB.
             object_class: of each picture, for a class-specific head.
             flip: show the network the mirror images; the masks are mirrored back.
+
+        Raises:
+            PdError: the network returns numbers that are not finite.
         """
         batch = self._batch(pictures)
         classes = None if object_class is None else torch.tensor(list(object_class), device=self._device)
@@ -97,10 +107,11 @@ class Inference:
             output = self.network(batch.flip(-1) if flip else batch, classes)
         logits = output.mask_logits.float().flip(-1) if flip else output.mask_logits.float()
         chances = output.class_logits.float().softmax(-1).cpu().numpy()
+        self._check(chances)
         features = output.features.float().cpu().numpy()
         return [Found(chances[i], features[i], logits[i], picture.shape[:2]) for i, picture in enumerate(pictures)]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def maps(self, pictures: Sequence[Pixels], which: Sequence[int], scale: float) -> list[list[Floats]]:
         """The feature maps ``which`` of each picture: (C, h, w) float32 over the whole picture."""
         batch = self._batch(pictures)
@@ -121,7 +132,15 @@ class Inference:
         return torch.stack(tensors).to(self._device)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda")
+        return autocast(self._device, self._precision)
+
+    def _check(self, chances: Floats) -> None:
+        if np.isfinite(chances).all():
+            return
+        fix = "Its weights are damaged, or its training diverged"
+        if self._precision == "float16":
+            fix = "Set precision=bfloat16 or float32, which have a larger range"
+        raise PdError(f"the network returns numbers that are not finite (precision {self._precision})", fix=fix)
 
 
 @torch.inference_mode()

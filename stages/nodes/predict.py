@@ -59,7 +59,8 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
         UsageError: the head was made for other classes, and ``slots`` does not say which.
     """
     folder = setup.models["model"]
-    network, taught = Inference(folder, setup.device, settings.long_side), _Taught.read(folder, setup)
+    network = Inference(folder, setup.device, settings.long_side, settings.precision)
+    taught = _Taught.read(folder, setup)
     slots = _slots(setup, network.network.num_objects)
 
     def run(unit: Unit) -> Output:

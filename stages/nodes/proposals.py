@@ -26,7 +26,7 @@ Pixels = npt.NDArray[np.uint8]
 
 def start(settings: ProposalsSettings, setup: Setup) -> Callable[[Unit], Output]:
     """The score of a proposal is 1 - probability of "no object"."""
-    network = Inference(setup.models["model"], setup.device, settings.long_side)
+    network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
 
     def compute(ids: list[int], pictures: list[Pixels]) -> list[Rows]:
         found = network.queries(pictures)

@@ -6,10 +6,11 @@ The log file always exists. W&B gets a copy: one run per training, which a resum
 from __future__ import annotations
 
 import json
+import math
 import os
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,16 @@ class TrainingLog:
         temporary.write_text("".join(kept))
         os.replace(temporary, self.path)
 
-    def add(self, step: int, values: Mapping[str, float]) -> None:
+    def add(self, step: int, values: Mapping[str, float], skipped_images: Sequence[int] = ()) -> None:
+        """Add the line of a step. A value that is not finite is null there, because JSON has no word for it.
+
+        Args:
+            skipped_images: ids of the images of a step that was skipped.
+        """
+        line = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        skipped = {"skipped_images": list(skipped_images)} if skipped_images else {}
         with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+            file.write(json.dumps({"step": step, **line, **skipped}) + "\n")
         if self._run is not None:
             self._run.log(dict(values), step=step)
 

@@ -22,11 +22,13 @@ from stages.models.network import PartNetwork
 from stages.train.log import TrainingLog
 from stages.train.process_group import ALONE, ProcessGroup
 from stages.train.samples import Batch, SampleSource, batches
-from stages.train.step import Stepper
+from stages.train.step import Stepper, Taken
 from stages.train.training_state import TrainingState
-from stages.train.validation import draw_batch, validate
+from stages.train.validation import SHOWN_IMAGES, draw_batch, validate
 
 __all__ = ["Hooks", "train"]
+
+SHOWN_IDS = 16
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def train(
         UsageError: the number of ranks does not divide the batch size.
         StaleSettings: the checkpoint was written under other settings.
         Preempted: ``should_stop`` returned True; the same call continues from there.
-        PdError: the loss is not finite.
+        PdError: more than ``max_skipped`` steps in a row had a loss or a gradient that is not finite.
     """
     if len(source) == 0:
         fix = "Lower min_score, min_object_ratio or min_part_ratio"
@@ -136,20 +138,25 @@ class _Training:
             began = time.perf_counter()
             batch = next(stream)
             ready = time.perf_counter()
-            values, stop = self.stepper.step(step, batch, self.hooks.should_stop())
-            values |= self._timings(ready - began, time.perf_counter() - began)
-            self._after(step + 1, batch, values, stop and step + 1 < settings.steps)
+            taken = self.stepper.step(step, batch, self.hooks.should_stop())
+            taken.values.update(self._timings(ready - began, time.perf_counter() - began))
+            self._after(step + 1, batch, taken)
 
-    def _after(self, done: int, batch: Batch, values: dict[str, float], stop: bool) -> None:
-        settings, score = self.settings, None
+    def _after(self, done: int, batch: Batch, taken: Taken) -> None:
+        settings, score, values = self.settings, None, taken.values
+        stop = taken.wants_stop and done < settings.steps
+        if taken.skipped_images:
+            self.hooks.note(f"step {done} was skipped, because its loss or gradient is not finite: {_names(taken)}")
         if self.held_out is not None and settings.validate_every and done % settings.validate_every == 0:
             state = self.state
-            metrics = validate(state.network, self.stepper.loss, self.held_out, settings, self.group)
+            precision = self.stepper.precision
+            metrics = validate(state.network, self.stepper.loss, self.held_out, settings, self.group, precision)
             values, score = values | metrics, metrics["validation_loss"]
         if self.log:
-            self.log.add(done, values)
+            self.log.add(done, values, taken.skipped_images)
             if settings.picture_every and done % settings.picture_every == 0:
-                self.log.picture(done, draw_batch(batch, self.stepper.queries(batch)))
+                shown = batch.part(slice(SHOWN_IMAGES))
+                self.log.picture(done, draw_batch(shown, self.stepper.queries(shown)))
         is_due = stop or done % settings.checkpoint_every == 0 or done == settings.steps
         if self.group.is_first and (is_due or score is not None):
             self.state.save(done, score, is_due)
@@ -174,3 +181,10 @@ class _Training:
     def close(self) -> None:
         if self.log:
             self.log.close()
+
+
+def _names(taken: Taken) -> str:
+    """The images of a skipped step for a line on the screen, which has no room for those of a large batch."""
+    ids = taken.skipped_images
+    more = f" and {len(ids) - SHOWN_IDS} more, which log.jsonl names" if len(ids) > SHOWN_IDS else ""
+    return f"images {', '.join(map(str, ids[:SHOWN_IDS]))}{more}"

@@ -141,5 +141,6 @@ def _losses(folder: Path, node: str) -> Rows:
             }
             for line in chosen
             for metric in IN_SQL
+            if line[metric] is not None  # the loss of a skipped step
         ],
     )

@@ -89,15 +89,18 @@ class Batch:
         """The batch in ``count`` pieces, in order; in fewer if it has fewer images."""
         size = -(-len(self.image_ids) // count)
         for first in range(0, len(self.image_ids), size):
-            piece = slice(first, first + size)
-            yield Batch(
-                self.image_ids[piece],
-                self.epoch,
-                self.images[piece],
-                self.masks[piece],
-                self.labels[piece],
-                self.object_class[piece],
-            )
+            yield self.part(slice(first, first + size))
+
+    def part(self, which: slice) -> Batch:
+        """The images of a slice."""
+        return Batch(
+            self.image_ids[which],
+            self.epoch,
+            self.images[which],
+            self.masks[which],
+            self.labels[which],
+            self.object_class[which],
+        )
 
     def pinned(self) -> Batch:
         """The batch in pinned memory, from which a GPU copies while the CPU continues."""

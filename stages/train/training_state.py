@@ -7,6 +7,7 @@ functions of (seed, step, image), and bfloat16 needs no loss scale.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ __all__ = ["TrainingState"]
 class TrainingState:
     """The state of one training.
 
+    Its attribute ``skipped`` counts the steps that were skipped because they were not finite, and ``skipped_in_a_row``
+    those since the last step that was taken.
+
     Args:
         settings: settings of the training.
         network: the network with its initial weights, on its device.
@@ -40,6 +44,7 @@ class TrainingState:
         self.average = AveragedWeights(settings)
         self.checkpoints = folder / "checkpoints"
         self.best: float | None = None
+        self.skipped = self.skipped_in_a_row = 0
 
     def resume(self, device: torch.device) -> int:
         """Restore the newest checkpoint, if there is one. Returns the number of steps that are already done.
@@ -56,17 +61,21 @@ class TrainingState:
         self.optimiser.load_state_dict(state["optimiser"])
         self.average = AveragedWeights(self.settings, state["average"])
         self.best = state["best"]
+        # Earlier releases skipped no step.
+        self.skipped, self.skipped_in_a_row = state.get("skipped", 0), state.get("skipped_in_a_row", 0)
         return int(state["step"])
 
     def save(self, step: int, score: float | None, is_due: bool) -> None:
         """Write a checkpoint if one is due, or if ``score`` (less is better) is the best so far; that one is kept."""
-        is_best = score is not None and (self.best is None or score < self.best)
+        is_best = score is not None and math.isfinite(score) and (self.best is None or score < self.best)
         if is_best:
             self.best = score
         if is_due or is_best:
             state = {
                 "step": step,
                 "best": self.best,
+                "skipped": self.skipped,
+                "skipped_in_a_row": self.skipped_in_a_row,
                 "settings": json.dumps(self._identity()),
                 "network": self.network.state_dict(),
                 "average": self.average.values,

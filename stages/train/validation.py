@@ -14,17 +14,20 @@ import torch
 from PIL import Image
 
 from pdstore import masks
+from schemas.stages import Precision
 from schemas.training import AugmentSettings, TrainSettings
 from stages.kernels.evaluation import Evaluation, ImageResult
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.kernels.protocol import HONEST
 from stages.kernels.recall import IOU_THRESHOLDS, recalled
 from stages.models.network import PartNetwork, Queries
+from stages.models.precision import autocast
+from stages.train.evaluation_mode import evaluation_mode, piece_size
 from stages.train.loss import PartLoss
 from stages.train.process_group import ProcessGroup
 from stages.train.samples import Batch, SampleSource, collate
 
-__all__ = ["draw_batch", "validate"]
+__all__ = ["SHOWN_IMAGES", "draw_batch", "validate"]
 
 SHOWN_IMAGES, SHOWN_PX = 6, 192
 CONFIDENT = 0.5
@@ -35,12 +38,20 @@ Bools = npt.NDArray[np.bool_]
 
 @torch.no_grad()
 def validate(
-    network: PartNetwork, loss: PartLoss, source: SampleSource, settings: TrainSettings, group: ProcessGroup
+    network: PartNetwork,
+    loss: PartLoss,
+    source: SampleSource,
+    settings: TrainSettings,
+    group: ProcessGroup,
+    precision: Precision = "float32",
 ) -> dict[str, float]:
     """Score the network on the first ``validate_images`` images of ``source``, without augmentation.
 
     Images and points are the same every time, so that the values of a training can be compared. Each rank takes its
-    share. The network is left in the mode that it was in.
+    share, in pieces as large as those of a step. The network is left in the mode that it was in.
+
+    Args:
+        precision: numbers that the network computes with, as in training; the loss is computed in float32.
 
     Returns:
         ``validation_loss``: the mean over the images. ``validation_AR@n``: in percent, over the masks of all queries.
@@ -49,21 +60,19 @@ def validate(
     """
     device = network.mean.device
     plain = AugmentSettings(size_px=settings.augment.size_px, flip_ratio=0, crop_min_ratio=1, scale_min=1, scale_max=1)
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
     rows = np.arange(min(settings.validate_images, len(source)))[group.rank :: group.size]
     sums = torch.zeros(2, dtype=torch.float64, device=device)
     counts = _Counts(network)
-    for first in range(0, len(rows), max(1, settings.batch_size // group.size)):
-        chosen = rows[first : first + max(1, settings.batch_size // group.size)]
+    size = piece_size(settings, group)
+    for first in range(0, len(rows), size):
+        chosen = rows[first : first + size]
         batch = collate(source.read(chosen), plain, settings.seed, 0).to(device)
-        queries = network(batch.images, batch.object_class)
+        with evaluation_mode(network), autocast(device, precision):
+            queries = network(batch.images, batch.object_class)
         values = loss(queries, batch.masks, batch.labels, [(settings.seed, -1, i) for i in batch.image_ids])
         sums += torch.tensor([float(sum(values.values())) * len(chosen), len(chosen)], device=device)
         for result, is_confident in _results(batch, queries):
             counts.add(result, is_confident)
-    for module, mode in modes:
-        module.training = mode
     total = group.total(sums)
     metrics: dict[str, float] = functools.reduce(operator.add, group.gathered(counts)).metrics()
     return {"validation_loss": float(total[0] / total[1])} | {f"validation_{n}": v for n, v in metrics.items()}

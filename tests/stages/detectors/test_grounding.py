@@ -102,3 +102,10 @@ def test_both_networks_are_needed(bench, files, tmp_path) -> None:
         settings = DeticSettings(backend=BACKEND, **{name: str(path) for name, path in given.items()})
         with pytest.raises(InputMissing, match=r"none: expected a folder with a checkpoint"):
             grounding.start(settings, bench.setup(files=given))
+
+
+def test_the_precision_is_that_of_the_settings(start, photographs) -> None:
+    """In bfloat16 the scores are nearly those in float32."""
+    exact, rough = (start(max_objects=1, precision=p).look(photographs[:1]) for p in ("float32", "bfloat16"))
+    one, other = (seen.find({0: ("cat",)})[0].scores for seen in (exact, rough))
+    assert one[0] != other[0] and other[0] == pytest.approx(one[0], abs=0.05)

@@ -53,6 +53,13 @@ def test_results_are_those_of_the_network(start, photographs) -> None:
     assert (found.masks[0] == expected.numpy()).mean() > 0.999
 
 
+def test_the_precision_is_that_of_the_settings(start, photographs) -> None:
+    """In bfloat16 the scores are nearly those in float32."""
+    exact, rough = (start(max_objects=1, precision=p).look(photographs[:1]) for p in ("float32", "bfloat16"))
+    one, other = (seen.find({0: ("cat",)})[0].scores for seen in (exact, rough))
+    assert one[0] != other[0] and other[0] == pytest.approx(one[0], abs=0.05)
+
+
 def test_several_words_are_one_request(start, photographs) -> None:
     """The instances of all words for people are pooled; an instance that two words find is kept once."""
     seen = start(max_objects=50).look(photographs[:1])

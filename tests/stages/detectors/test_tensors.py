@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stages.detectors.tensors import autocast, candidates, long_side_size, stack, standardised
+from stages.detectors.tensors import candidates, long_side_size, stack, standardised
 
 CPU = torch.device("cpu")
 
@@ -64,9 +64,3 @@ def test_no_candidates_have_the_size_of_the_picture_too() -> None:
     """Without scores there are no masks, whatever the size of the logits."""
     found = candidates(torch.zeros(0, 1, 1), torch.zeros(0), picture(40, 60))
     assert found.masks.shape == (0, 40, 60) and found.masks.dtype == bool and found.scores.shape == (0,)
-
-
-def test_the_cpu_computes_at_full_precision() -> None:
-    """Half precision is for GPUs only."""
-    with autocast(CPU):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32

@@ -60,6 +60,12 @@ def test_each_map_is_normalised_alone(features_of) -> None:
     assert np.allclose(np.linalg.norm(joined[:8], axis=0), 1, atol=1e-5)
 
 
+def test_the_precision_is_that_of_the_settings(features_of) -> None:
+    """In bfloat16 the features are nearly those in float32."""
+    exact, rough = features_of(maps=(1,)), features_of(maps=(1,), precision="bfloat16")
+    assert 0 < np.abs(exact[0] - rough[0]).max() < 0.1 * np.abs(exact[0]).max()
+
+
 def test_the_batch_size_changes_no_feature(features_of) -> None:
     """Pictures of one shape share a batch, and give what each gives alone."""
     alone, together = features_of(batch_size=1), features_of(batch_size=4)

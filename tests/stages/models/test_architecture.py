@@ -8,6 +8,7 @@ from transformers.models.swin.modeling_swin import SwinLayer
 
 from schemas.training import NetworkSettings
 from stages.models.network import PartNetwork, Queries, build
+from stages.train.optimiser import freeze
 
 TINY = NetworkSettings(preset="tiny")
 RESNET = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
@@ -77,6 +78,28 @@ def test_checkpointed_activations_are_not_kept() -> None:
     thrifty = copy.deepcopy(plain)
     thrifty.checkpoint_activations()
     assert saved(thrifty) < saved(plain) / 2
+
+
+def test_a_frozen_encoder_keeps_no_activations_either() -> None:
+    """Gradients go through the frozen deformable layers to the projections before them; memory and gradients tell."""
+    results = []
+    for is_thrifty in (False, True):
+        network = build(TINY.model_copy(update={"encoder_layers": 3}), 4).train()
+        freeze(network, ("pixel_level_module.encoder", "pixel_level_module.decoder.encoder"))
+        if is_thrifty:
+            network.checkpoint_activations()
+        sizes: list[int] = []
+        encoder = network.model.pixel_level_module.decoder.encoder
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, s=sizes: s.append(t.numel()) or t, lambda t: t):
+            encoder.register_forward_pre_hook(lambda *_, s=sizes: s.clear())
+            encoder.register_forward_hook(lambda *_, s=sizes: s.append(-sum(s)) or None)
+            value = loss(network(images()))
+        value.backward()
+        kept = -min(sizes)
+        results.append((kept, {n: p.grad for n, p in network.named_parameters() if p.grad is not None}))
+    assert results[1][0] < results[0][0] / 5
+    assert results[0][1].keys() == results[1][1].keys()
+    assert all(torch.allclose(g, results[1][1][name], atol=1e-6) for name, g in results[0][1].items())
 
 
 def test_a_copy_of_a_checkpointed_network_is_independent() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pdstore.errors import PdError
 from schemas.training import NetworkSettings
 from stages.models.inference import Inference, network_size
 from stages.models.network import build
@@ -83,3 +84,33 @@ def test_maps_cover_the_picture_at_their_stride(folder: Path) -> None:
     assert [m.shape for m in first] == [m.shape for m in second] == [(16, 4, 6), (8, 16, 24)]
     assert not np.allclose(first[1], second[1])
     assert inference.maps(pictures, [2], 2.0)[0][0].shape == (16, 8, 12)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_lower_precision_gives_nearly_the_same(folder: Path, precision: str) -> None:
+    """Results are float32 numbers that differ a little from those in float32: predictions and feature maps alike."""
+    exact, rough = Inference(folder, "cpu", 0), Inference(folder, "cpu", 0, precision)  # type: ignore[arg-type]
+    one, other = (inference.queries([picture(64, 96)], [0])[0] for inference in (exact, rough))
+    for name in ("classes", "masks", "features"):
+        left, right = getattr(one, name), getattr(other, name)
+        assert right.dtype == np.float32 and 0 < np.abs(left - right).max() < 0.2
+    fine, coarse = (inference.maps([picture(64, 96)], [1], 1.0)[0][0] for inference in (exact, rough))
+    assert coarse.dtype == np.float32 and 0 < np.abs(fine - coarse).max() < 0.2 * np.abs(fine).max()
+
+
+@pytest.mark.parametrize(("precision", "fix"), [("float32", "its training diverged"), ("float16", "Set precision=bfl")])
+def test_numbers_that_are_not_finite_are_refused(folder: Path, precision: str, fix: str) -> None:
+    """They would silently lead to no proposals at all; in float16 a larger range may help."""
+    inference = Inference(folder, "cpu", 0, precision)  # type: ignore[arg-type]
+    torch.nn.init.constant_(inference.network.class_predictor.bias, float("nan"))
+    with pytest.raises(PdError, match=rf"not finite \(precision {precision}\)\. .*{fix}"):
+        inference.queries([picture(64, 96)], [0])
+
+
+def test_a_network_in_memory_can_be_used_and_trained_afterwards() -> None:
+    """Nothing that is kept between calls keeps a gradient from being computed."""
+    network = build(NetworkSettings(preset="tiny"), 2)
+    Inference(network, "cpu", 0).queries([picture(64, 96)])
+    found = network(torch.from_numpy(picture(64, 96)).permute(2, 0, 1)[None])
+    found.mask_logits.mean().backward()
+    assert any(parameter.grad is not None for parameter in network.parameters())

@@ -7,11 +7,15 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from schemas.training import AugmentSettings, NetworkSettings, TrainSettings
+from stages.models.network import PartNetwork, Queries, build
 from stages.train.samples import Sample
 
-__all__ = ["PLAIN", "SETTINGS", "SMALL", "Squares"]
+__all__ = ["PLAIN", "POISON_IDS", "SETTINGS", "SMALL", "Poisoned", "Squares", "poisonable"]
+
+POISON_IDS = (104,)
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
 PLAIN = AugmentSettings(size_px=64, flip_ratio=0, crop_min_ratio=1, scale_min=1, scale_max=1)
@@ -55,3 +59,26 @@ class Squares:
         image = np.where(mask[0][..., None], np.uint8(220), np.uint8(30)) * np.ones(3, np.uint8)
         number = 0 if row == 2 else 1
         return Sample(100 + row, image, mask[:number], np.zeros(number, np.int64), row % 2)
+
+
+class Poisoned(Squares):
+    """The same, but the images of ``POISON_IDS`` are purely red."""
+
+    def sample(self, row: int) -> Sample:
+        sample = super().sample(row)
+        if sample.image_id in POISON_IDS:
+            sample.image[..., 0], sample.image[..., 1:] = 255, 0
+        return sample
+
+
+def poisonable(seed: int = 0) -> PartNetwork:
+    """A small network whose loss is finite on every image, and whose gradient overflows on a purely red one."""
+    network = build(SMALL, 1, seed=seed)
+
+    def overflow(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], queries: Queries) -> None:
+        is_red = (inputs[0][:, 0].float().mean((1, 2)) > 250) & (inputs[0][:, 1].float().mean((1, 2)) < 5)
+        if is_red.any() and queries.mask_logits.requires_grad:
+            queries.mask_logits.register_hook(lambda gradient: gradient * float("inf"))
+
+    network.register_forward_hook(overflow)
+    return network

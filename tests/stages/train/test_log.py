@@ -29,6 +29,20 @@ def test_a_resumed_log_holds_each_step_once(tmp_path: Path) -> None:
     assert [(line["step"], line["loss"]) for line in read_log(tmp_path)] == [(1, 1.0), (2, 2.0), (3, 9.0)]
 
 
+def test_every_line_is_strict_json(tmp_path: Path) -> None:
+    """A value that is not finite is null, and a skipped step names its images."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    log = TrainingLog(tmp_path, TrainSettings(), "test", {})
+    log.add(1, {"loss": float("nan"), "skipped": 1.0}, [7, 8])
+    log.add(2, {"loss": 0.5, "skipped": 1.0})
+    lines = [json.loads(line, parse_constant=refuse) for line in log.path.read_text().splitlines()]
+    assert lines[0] == {"step": 1, "loss": None, "skipped": 1.0, "skipped_images": [7, 8]}
+    assert lines[1] == {"step": 2, "loss": 0.5, "skipped": 1.0}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_weights_and_biases_gets_a_copy_under_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

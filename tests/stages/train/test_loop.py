@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from pdstore.errors import InputMissing, Preempted
+from pdstore.errors import InputMissing, PdError, Preempted
 from stages.models.network import PartNetwork, build
 from stages.train.checkpoint import BEST_NAME
 from stages.train.log import read_log
 from stages.train.loop import Hooks, train
-from tests.stages.train.squares import SETTINGS, SMALL, Squares
+from tests.stages.train.squares import PLAIN, POISON_IDS, SETTINGS, SMALL, Poisoned, Squares, poisonable
 
 
 def weights(network: PartNetwork) -> dict[str, torch.Tensor]:
@@ -118,9 +118,10 @@ def test_held_out_images_are_scored_and_the_best_checkpoint_is_kept(tmp_path: Pa
     assert sorted(p.name for p in (tmp_path / "watched" / "checkpoints").glob("step_*")) == ["step_00000006.pt"]
 
 
-def test_pictures_are_written_while_it_trains(tmp_path: Path) -> None:
-    """Every two steps, a sheet with labels and queries is written."""
-    train(Squares(), SETTINGS.model_copy(update={"picture_every": 2}), build(SMALL, 1), tmp_path)
+def test_pictures_are_written_while_it_trains(whole: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    """Every two steps, a sheet with labels and queries is written; the weights are those of a training without."""
+    done = train(Squares(), SETTINGS.model_copy(update={"picture_every": 2}), build(SMALL, 1), tmp_path)
+    assert same(whole, weights(done))
     paths = sorted((tmp_path / "pictures").iterdir())
     assert [path.name for path in paths] == [f"step_{n:08d}.png" for n in (2, 4, 6)]
     with Image.open(paths[-1]) as picture:
@@ -138,3 +139,52 @@ def test_rate_and_waiting_are_reported(tmp_path: Path) -> None:
     lines: list[str] = []
     train(Squares(), SETTINGS, build(SMALL, 1), tmp_path, Hooks(note=lines.append))
     assert len(lines) == 3 and re.fullmatch(r"step 2: loss \S+, \S+ samples/s, \S+% waiting for data", lines[0])
+
+
+POISONED = SETTINGS.model_copy(update={"augment": PLAIN, "steps": 8})
+
+
+def test_a_gradient_that_is_not_finite_does_not_end_a_training(tmp_path: Path) -> None:
+    """The step is skipped, counted and logged with its images; stopped and resumed, it ends with the same weights."""
+    notes: list[str] = []
+    done = train(Poisoned(), POISONED, poisonable(), tmp_path / "whole", Hooks(note=notes.append))
+    assert all(value.isfinite().all() for value in weights(done).values())
+    lines = list(read_log(tmp_path / "whole"))
+    bad = [line["step"] for line in lines if "skipped_images" in line]
+    assert bad and all(set(POISON_IDS) <= set(lines[step - 1]["skipped_images"]) for step in bad)
+    assert [line["skipped"] for line in lines] == [sum(s <= step for s in bad) for step in range(1, 9)]
+    said = [note for note in notes if "skipped" in note]
+    why = "because its loss or gradient is not finite: images 10"
+    assert [note.split(why)[0] for note in said] == [f"step {n} was skipped, " for n in bad]
+    steps: list[int] = []
+    with pytest.raises(Preempted):
+        train(
+            Poisoned(),
+            POISONED,
+            poisonable(),
+            tmp_path / "parts",
+            Hooks(on_step=lambda step, values: steps.append(step), should_stop=lambda: len(steps) == bad[0] - 1),
+        )
+    assert steps[-1] == bad[0], "it stops right after the skipped step"
+    resumed = train(Poisoned(), POISONED, poisonable(seed=5), tmp_path / "parts")
+    assert same(weights(done), weights(resumed))
+    assert [line["skipped"] for line in read_log(tmp_path / "parts")] == [line["skipped"] for line in lines]
+
+
+def test_the_count_in_a_row_survives_a_stop(tmp_path: Path) -> None:
+    """Three skipped steps, a stop after the second: with max_skipped=2 the third still ends it, and 3 goes on."""
+    settings = POISONED.model_copy(update={"steps": 3, "batch_size": 7, "max_skipped": 2})
+    steps: list[int] = []
+    with pytest.raises(Preempted):
+        train(
+            Poisoned(),
+            settings,
+            poisonable(),
+            tmp_path,
+            Hooks(on_step=lambda step, values: steps.append(step), should_stop=lambda: len(steps) == 1),
+        )
+    with pytest.raises(PdError, match=r"step 3 of .*on images \[[^]]*104[^]]*\], and more than 2 .*step_00000002\.pt"):
+        train(Poisoned(), settings, poisonable(), tmp_path)
+    before = weights(poisonable())
+    done = train(Poisoned(), settings.model_copy(update={"max_skipped": 3}), poisonable(), tmp_path)
+    assert same(before, weights(done)), "no step was taken"

@@ -106,6 +106,27 @@ def test_another_number_of_ranks_continues_with_the_same_batches(
     assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
 
 
+def test_all_ranks_skip_a_step_together(tmp_path: Path) -> None:
+    """A gradient that overflows on one rank is skipped by both, and their weights stay equal, bit for bit."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [*torchrun, str(Path(__file__).with_name("skip_program.py")), str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line.split(" ", 2)[2]) for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    assert len(results) == 2 and results[0] == results[1]
+    assert 0 < results[0][0][-1] < 8
+    skipped = [json.loads(line).get("skipped_images") for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    # The ids are those of both ranks, and only one of them saw the image.
+    assert all(len(ids) == 2 and 104 in ids for ids in skipped if ids)
+
+
 def test_workers_of_a_training_are_ranks_and_stop_together(copy_store: Callable[..., Store], tmp_path: Path) -> None:
     """`--workers 2`, then SIGTERM: both stop at one step, with exit code 75 and one error. So does a usage error."""
     store = copy_store(NODE)

@@ -39,11 +39,13 @@ def test_a_new_training_starts_at_step_0(tmp_path: Path) -> None:
 
 
 def test_a_saved_state_is_restored(tmp_path: Path) -> None:
-    """Weights, averages, the optimiser's moments and the best score are those that were saved, bit for bit."""
+    """Weights, averages, moments, the best score and the skipped steps are those that were saved, bit for bit."""
     saved = moved(tmp_path)
+    saved.skipped, saved.skipped_in_a_row = 5, 2
     saved.save(4, 0.5, is_due=True)
     restored = state(tmp_path, seed=3)
     assert restored.resume(CPU) == 4 and restored.best == 0.5
+    assert (restored.skipped, restored.skipped_in_a_row) == (5, 2)
     for name, value in saved.network.state_dict().items():
         assert torch.equal(value, restored.network.state_dict()[name]), name
     assert saved.average.values.keys() == restored.average.values.keys() != set()
@@ -59,6 +61,25 @@ def test_only_a_better_score_is_the_best(tmp_path: Path) -> None:
     assert sorted(path.name for path in training.checkpoints.glob("step_*")) == ["step_00000001.pt", "step_00000003.pt"]
     best = torch.load(training.checkpoints / BEST_NAME, weights_only=True)
     assert (best["step"], best["best"]) == (3, 0.4)
+
+
+def test_a_score_that_is_not_finite_is_never_the_best(tmp_path: Path) -> None:
+    """Otherwise no later score could be better than it."""
+    training = state(tmp_path)
+    for step, score in ((1, float("nan")), (2, 0.7)):
+        training.save(step, score, is_due=False)
+    assert training.best == 0.7 and not (training.checkpoints / "step_00000001.pt").exists()
+
+
+def test_a_checkpoint_of_an_earlier_release_is_continued(tmp_path: Path) -> None:
+    """It does not say how many steps were skipped: none were."""
+    first = state(tmp_path)
+    first.save(2, None, is_due=True)
+    (path,) = first.checkpoints.iterdir()
+    values = torch.load(path, weights_only=True)
+    torch.save({name: value for name, value in values.items() if not name.startswith("skipped")}, path)
+    restored = state(tmp_path)
+    assert restored.resume(CPU) == 2 and (restored.skipped, restored.skipped_in_a_row) == (0, 0)
 
 
 def test_other_settings_do_not_continue_from_a_checkpoint(tmp_path: Path) -> None:

@@ -59,6 +59,29 @@ def test_only_the_first_images_are_scored() -> None:
     assert scores(Bright(0), 5) == scores(Bright(0), 5) == scores(Bright(0), 7)
 
 
+class Watched(Bright):
+    """The same, noting how many images are in the network at once, and in which precision it computes."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.sizes: list[int] = []
+        self.types: set[torch.dtype] = set()
+
+    def forward(self, images: torch.Tensor, object_class: torch.Tensor) -> Queries:
+        self.sizes.append(len(images))
+        self.types.add((torch.ones(2, 2) @ torch.ones(2, 2)).dtype)
+        return super().forward(images, object_class)
+
+
+def test_validation_is_in_the_pieces_and_the_precision_of_training() -> None:
+    """What fits into memory in a step fits in a validation; smaller pieces and lower precision find the same here."""
+    settings = WATCHED.model_copy(update={"batch_size": 4, "accumulate": 2})
+    network, loss = Watched(), PartLoss(2, settings)
+    values = validate(network, loss, Squares(5), settings, ALONE, "bfloat16")  # type: ignore[arg-type]
+    assert network.sizes == [2, 2, 1] and network.types == {torch.bfloat16}
+    assert values["validation_AR@10"] == pytest.approx(100)
+
+
 def test_the_network_is_left_in_its_mode() -> None:
     """Modules that train go on training, frozen ones stay in evaluation mode, and weights and statistics stay."""
     network = build(SMALL, 1).train()
