@@ -146,7 +146,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=3,
+            version=4,
             uses_network=True,
         ),
         Stage(
@@ -187,7 +187,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=4,
+            version=5,
             uses_network=True,
         ),
         Stage(
@@ -233,7 +233,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=4,
+            version=5,
             uses_network=True,
         ),
         Stage(
@@ -254,7 +254,7 @@ STAGES: dict[str, Stage] = {
             entry="stages.nodes.part_train",
             inputs={"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
             unit="whole",
-            version=3,
+            version=4,
             writes_model=True,
             is_training=True,
             uses_network=True,

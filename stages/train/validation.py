@@ -56,7 +56,7 @@ def validate(
     counts = _Counts(network)
     for first in range(0, len(rows), max(1, settings.batch_size // group.size)):
         chosen = rows[first : first + max(1, settings.batch_size // group.size)]
-        batch = collate(source.read(chosen), plain, settings.seed, 0).to(device)
+        batch = collate(source.read(chosen), plain, settings.seed, 0, min_part_ratio=settings.min_part_ratio).to(device)
         queries = network(batch.images, batch.object_class)
         values = loss(queries, batch.masks, batch.labels, [(settings.seed, -1, i) for i in batch.image_ids])
         sums += torch.tensor([float(sum(values.values())) * len(chosen), len(chosen)], device=device)
