@@ -93,6 +93,7 @@ class Stage:
 _IMAGES = Role(("images",))
 _NETWORK = Role((MODEL,), is_optional=True)
 _SEGMENTS = Role(("proposals", "parts"))
+_OBJECT_PARTS = Role(("parts",), is_optional=True)
 _MASKED = Role(("objects", "labels", "predictions"), is_optional=True)
 
 STAGES: dict[str, Stage] = {
@@ -205,7 +206,12 @@ STAGES: dict[str, Stage] = {
             settings=settings.RankingSettings,
             output=tables.CLUSTERS,
             entry="stages.nodes.ranking",
-            inputs={"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS},
+            inputs={
+                "images": _IMAGES,
+                "objects": Role(("objects",)),
+                "segments": _SEGMENTS,
+                "parts": _OBJECT_PARTS,
+            },
             unit="bucket",
             version=2,
         ),
@@ -220,6 +226,7 @@ STAGES: dict[str, Stage] = {
                 "objects": Role(("objects",)),
                 "segments": _SEGMENTS,
                 "clusters": Role(("clusters",)),
+                "parts": _OBJECT_PARTS,
             },
             version=2,
         ),

@@ -16,7 +16,7 @@ from schemas.tables import LABELS
 from stages.kernels.crf import smooth
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
 from stages.mask_columns import mask_columns
-from stages.segments import ObjectSegments, chosen_objects, object_segments, segment_rows
+from stages.segments import ObjectSegments, chosen_objects, object_parts, object_segments, segment_rows
 from stages.unit import LeftOut, Output, Setup, Unit
 
 __all__ = ["start"]
@@ -29,11 +29,12 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         centroids, block = _centroids(unit), unit.own_block
-        objects = chosen_objects(block.rows("objects"), block.image_rows)
+        objects = chosen_objects(block.rows("objects"), block.image_rows, settings.min_image_ratio)
+        parts = object_parts(unit, block, settings.object_mask)
         labels: list[Rows] = []
         ranked: list[tuple[ObjectSegments, RankedParts]] = []
         lacking: list[tuple[int, int]] = []
-        for segments in object_segments(objects, segment_rows(block)):
+        for segments in object_segments(objects, segment_rows(block), parts):
             if segments.category_id in centroids:
                 ranked.append((segments, _rank(segments, centroids[segments.category_id], settings)))
             else:
@@ -43,9 +44,9 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
             of: LeftOut = "object" if image_id in labelled else "image"
             unit.reject(image_id, "no_clusters", f"class {category} has no clusters", of=of)
         smoothed = _smoothed(unit, ranked, settings.crf)
-        for segments, parts in ranked:
-            stack = smoothed.get((segments.image_id, segments.object_id), parts.masks)
-            labels.append(_rows(segments, parts, stack))
+        for segments, found in ranked:
+            stack = smoothed.get((segments.image_id, segments.object_id), found.masks)
+            labels.append(_rows(segments, found, stack))
             unit.advance(settings.crf is None)
         return Output(Rows.concat(LABELS, labels))
 
