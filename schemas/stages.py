@@ -44,6 +44,7 @@ Precision = Annotated[
     Literal["float32", "bfloat16", "float16"],
     Field(description="numbers that a network computes with; its weights stay float32"),
 ]
+ObjectMask = Literal["detector", "parts"]
 SEED_MAX = 2**32 - 1
 """scikit-learn takes no larger seed."""
 SIDE_MAX = 32_768
@@ -225,6 +226,10 @@ class ProposalsSettings(Settings):
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 
+_OBJECT_MASK = "an object's mask: the detector's, or all parts of the object in the input 'parts' together"
+_IMAGE_RATIO = "an object covers more than this share of its image, by the detector's mask"
+
+
 class RankingSettings(Settings):
     """k-means over the segments of each object class."""
 
@@ -236,6 +241,8 @@ class RankingSettings(Settings):
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a segment covers more than this share of its object")
     min_inside: float = Field(0.0, ge=0, le=1, description="at least this share of a segment must lie on its object")
     unique_pixels: bool = Field(True, description="assign each pixel to its best segment before clustering")
+    object_mask: ObjectMask = Field("detector", description=_OBJECT_MASK)
+    min_image_ratio: float = Field(0.0, ge=0, lt=1, description=_IMAGE_RATIO)
     split: str = Field("train", description="split of the images that are clustered; all images if empty")
     seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
 
@@ -252,6 +259,8 @@ class LabelsSettings(Settings):
     min_segment_score: float = Field(0.0, ge=0, le=1, description="a segment needs a higher score than this")
     min_inside: float = Field(0.0, ge=0, le=1, description="at least this share of a segment must lie on its object")
     use_object_mask: bool = Field(True, description="cut segments to the object's mask")
+    object_mask: ObjectMask = Field("detector", description=_OBJECT_MASK)
+    min_image_ratio: float = Field(0.0, ge=0, lt=1, description=_IMAGE_RATIO)
     crf: CrfSettings | None = Field(None, description="dense CRF on the labels; off unless set")
 
 

@@ -134,7 +134,11 @@ class NetworkSettings(Settings):
 
 
 class AugmentSettings(Settings):
-    """Random changes to a training image. Flip, crop, scale, rotation and shift are one affine map."""
+    """Random changes to a training image. Flip, crop, scale, rotation and shift are one affine map.
+
+    A scaled window that is larger than the square is seen through it at a random place; a smaller one lies at its top
+    left. Rotation, shift and colour are not in the original.
+    """
 
     size_px: int = Field(640, ge=32, le=8192, multiple_of=32, description="side of the square that the network sees")
     flip_ratio: float = Field(0.5, ge=0, le=1, description="probability that an image is mirrored left to right")
@@ -152,6 +156,9 @@ class AugmentSettings(Settings):
         if self.scale_min > self.scale_max:
             raise ValueError(f"scale_min must not exceed scale_max, got {self.scale_min} and {self.scale_max}")
         return self
+
+
+_PART_RATIO = "in each draw, a part needs a larger share than this of the visible area of all parts"
 
 
 class TrainSettings(Settings):
@@ -183,8 +190,8 @@ class TrainSettings(Settings):
     seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of weights, sample order, augmentation and points")
     window: int = Field(8, ge=1, description="blocks whose images are shuffled together")
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="smallest object area, relative to the image")
-    min_part_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of its object than this")
-    min_score: float = Field(0.0, ge=0, le=1, description="a part needs a higher score than this")
+    min_part_ratio: float = Field(0.0, ge=0, lt=1, description=_PART_RATIO)
+    min_score: float = Field(0.0, ge=-1, le=1, description="a part needs a higher score than this; -1 takes all")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
     threads: int = operational(
         0,
@@ -221,7 +228,7 @@ class ProposalTrainSettings(TrainSettings):
     """The class-agnostic part-proposal model."""
 
     min_object_ratio: float = Field(0.01, ge=0, lt=1, description="smallest object area, relative to the image")
-    min_part_ratio: float = Field(0.05, ge=0, lt=1, description="a part needs a larger share of its object than this")
+    min_part_ratio: float = Field(0.05, ge=0, lt=1, description=_PART_RATIO)
 
 
 class DistillTrainSettings(TrainSettings):
@@ -230,7 +237,9 @@ class DistillTrainSettings(TrainSettings):
     parts_per_class: int = Field(8, ge=1, description="clusters per object class, as in ranking.k")
     batch_size: int = Field(32, ge=1, description="images per step")
     min_object_ratio: float = Field(0.001, ge=0, lt=1, description="smallest object area, relative to the image")
-    min_part_ratio: float = Field(0.001, ge=0, lt=1, description="a part needs a larger share of its object than this")
+    min_part_ratio: float = Field(
+        0.001, ge=0, lt=1, description=f"{_PART_RATIO}, and at least this share of the image beforehand"
+    )
 
 
 class PartTrainSettings(TrainSettings):
@@ -240,4 +249,4 @@ class PartTrainSettings(TrainSettings):
         False, description="one class per part name for all object classes; otherwise one per object class and name"
     )
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="smallest object area, relative to the image")
-    min_part_ratio: float = Field(0.0, ge=0, lt=1, description="a part needs a larger share of its object than this")
+    min_part_ratio: float = Field(0.0, ge=0, lt=1, description=_PART_RATIO)

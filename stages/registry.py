@@ -93,6 +93,7 @@ class Stage:
 _IMAGES = Role(("images",))
 _NETWORK = Role((MODEL,), is_optional=True)
 _SEGMENTS = Role(("proposals", "parts"))
+_OBJECT_PARTS = Role(("parts",), is_optional=True)
 _MASKED = Role(("objects", "labels", "predictions"), is_optional=True)
 
 STAGES: dict[str, Stage] = {
@@ -158,7 +159,6 @@ STAGES: dict[str, Stage] = {
             version=2,
             inputs={"images": _IMAGES, "model": _NETWORK},
             uses_network=True,
-            version=2,
         ),
         Stage(
             name="grouping",
@@ -201,7 +201,6 @@ STAGES: dict[str, Stage] = {
             version=2,
             inputs={"images": _IMAGES, "model": Role((MODEL,))},
             uses_network=True,
-            version=2,
         ),
         Stage(
             name="ranking",
@@ -209,7 +208,12 @@ STAGES: dict[str, Stage] = {
             settings=settings.RankingSettings,
             output=tables.CLUSTERS,
             entry="stages.nodes.ranking",
-            inputs={"images": _IMAGES, "objects": Role(("objects",)), "segments": _SEGMENTS},
+            inputs={
+                "images": _IMAGES,
+                "objects": Role(("objects",)),
+                "segments": _SEGMENTS,
+                "parts": _OBJECT_PARTS,
+            },
             unit="bucket",
             version=2,
         ),
@@ -224,6 +228,7 @@ STAGES: dict[str, Stage] = {
                 "objects": Role(("objects",)),
                 "segments": _SEGMENTS,
                 "clusters": Role(("clusters",)),
+                "parts": _OBJECT_PARTS,
             },
             version=3,
         ),

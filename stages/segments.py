@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pdstore import Rows, masks
+from pdstore.errors import UsageError
+from schemas.stages import ObjectMask
 from stages.block import Block
 from stages.kernels.ranking import unique_pixels
-from stages.source.frames import image_frames, mask_frames
+from stages.source.frames import Size, image_frames, mask_frames, masks_at
+from stages.unit import Unit
 
-__all__ = ["ObjectSegments", "chosen_objects", "object_segments", "segment_rows", "segments_by_image"]
+__all__ = ["ObjectSegments", "chosen_objects", "object_parts", "object_segments", "segment_rows", "segments_by_image"]
 
 _COLUMNS = ("image_id", "object_id", "score", "height", "width", "rle", "feature")
 
@@ -61,15 +64,31 @@ class ObjectSegments:
         return self.take(ratio > min_object_ratio)
 
 
-def chosen_objects(objects: Rows, images: Rows) -> Rows:
+def chosen_objects(objects: Rows, images: Rows, min_image_ratio: float = 0.0) -> Rows:
     """The best object of each image; in an image without a class (as in Pascal Part), also every object with a class.
 
     Args:
         images: rows with ``image_id`` and ``class_id``.
+        min_image_ratio: objects that cover no more than this share of their image are left out.
     """
     classless = images["image_id"][images["class_id"] < 0]
     is_other = np.isin(objects["image_id"], classless) & (objects["category_id"] >= 0)
-    return objects.take((objects["object_id"] == 0) | is_other)
+    is_large = objects["area"] > min_image_ratio * objects["height"] * objects["width"]
+    return objects.take(((objects["object_id"] == 0) | is_other) & is_large)
+
+
+def object_parts(unit: Unit, block: Block, object_mask: ObjectMask) -> Rows | None:
+    """A block's rows of input ``parts``, if an object's mask is its parts; None if it is the detector's.
+
+    Raises:
+        UsageError: the node has no such input.
+    """
+    if object_mask == "detector":
+        return None
+    if "parts" not in unit.layers:
+        fix = "Add 'inputs: {parts: NODE}' to it, such as crf, or set object_mask=detector"
+        raise UsageError("object_mask=parts needs an input 'parts', but there is none", unit.node, fix)
+    return block.rows("parts", ["image_id", "object_id", "height", "width", "rle"])
 
 
 def segment_rows(block: Block) -> Rows:
@@ -78,19 +97,34 @@ def segment_rows(block: Block) -> Rows:
     return block.rows("segments", [name for name in _COLUMNS if name in names])
 
 
-def object_segments(objects: Rows, segments: Rows) -> Iterator[ObjectSegments]:
-    """Each object with the segments of its image, by rising image_id, without parts of the image's other objects."""
-    for of_image in segments_by_image(objects, segments).values():
+def object_segments(objects: Rows, segments: Rows, parts: Rows | None = None) -> Iterator[ObjectSegments]:
+    """Each object with the segments of its image, by rising image_id, without parts of the image's other objects.
+
+    Args:
+        parts: see :func:`segments_by_image`.
+    """
+    for of_image in segments_by_image(objects, segments, parts).values():
         yield from of_image()
 
 
-def segments_by_image(objects: Rows, segments: Rows) -> dict[int, Callable[[], Iterator[ObjectSegments]]]:
-    """image_id, rising -> the image's objects with their segments. A mask is decoded when it is its object's turn."""
+def segments_by_image(
+    objects: Rows, segments: Rows, parts: Rows | None = None
+) -> dict[int, Callable[[], Iterator[ObjectSegments]]]:
+    """image_id, rising -> the image's objects with their segments. A mask is decoded when it is its object's turn.
+
+    Args:
+        parts: if they are given, the mask of an object is the union of its parts, and an object without any is left
+            out (reference ``imagenet_part_ranking_dataset_mapper.py``).
+    """
     of_image, frames = segments.by("image_id"), image_frames(objects) | image_frames(segments)
+    mask_of = _outlines(objects, parts)
 
     def read(image_id: int, rows: npt.NDArray[np.int64]) -> Iterator[ObjectSegments]:
         nothing = np.zeros(0, np.int64)
         for row in rows.tolist():
+            mask = mask_of(row, frames[image_id])
+            if mask is None:
+                continue
             candidates = segments.take(of_image.get(image_id, nothing))
             if "object_id" in candidates.columns:
                 candidates = candidates.take(candidates["object_id"] == objects["object_id"][row])
@@ -98,10 +132,25 @@ def segments_by_image(objects: Rows, segments: Rows) -> dict[int, Callable[[], I
                 image_id,
                 int(objects["object_id"][row]),
                 int(objects["category_id"][row]),
-                masks.decode_to(objects.ragged("rle").take([row]), mask_frames(objects)[row], *frames[image_id])[0],
+                mask,
                 masks.decode_to(candidates.ragged("rle"), mask_frames(candidates), *frames[image_id]),
                 candidates["score"].astype(np.float32),
                 candidates["feature"].astype(np.float16),
             )
 
     return {image_id: partial(read, image_id, rows) for image_id, rows in objects.by("image_id").items()}
+
+
+def _outlines(objects: Rows, parts: Rows | None) -> Callable[[int, Size], npt.NDArray[np.bool_] | None]:
+    """A function (row of ``objects``, frame) -> (H, W) bool, the object's mask; None for an object without parts."""
+    if parts is None:
+        return lambda row, frame: masks.decode(masks_at(objects.take([row]), frame), *frame)[0]
+    by_object: dict[tuple[int, int], list[int]] = {}
+    for number, key in enumerate(zip(parts["image_id"].tolist(), parts["object_id"].tolist(), strict=True)):
+        by_object.setdefault(key, []).append(number)
+
+    def outline(row: int, frame: Size) -> npt.NDArray[np.bool_] | None:
+        own = by_object.get((int(objects["image_id"][row]), int(objects["object_id"][row])), [])
+        return masks.decode_one(masks.union(masks_at(parts.take(own), frame), *frame), *frame) if own else None
+
+    return outline

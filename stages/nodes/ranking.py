@@ -19,7 +19,7 @@ from schemas.stages import RankingSettings
 from schemas.tables import CLUSTERS
 from stages.kernels.ranking import TooFewPoints, cluster
 from stages.registry import BUCKET_SIZE
-from stages.segments import ObjectSegments, chosen_objects, object_segments, segment_rows
+from stages.segments import ObjectSegments, chosen_objects, object_parts, object_segments, segment_rows
 from stages.source.listing import ImageClass
 from stages.unit import Output, Setup, Unit
 
@@ -62,7 +62,8 @@ def _clusters(object_class: ImageClass, features: npt.NDArray[np.float16], setti
 def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path) -> int:
     """Append the features of every wanted class to its file. Returns the width of a feature, 0 if there is none."""
     width = 0
-    for block in unit.blocks("images", "objects", "segments"):
+    roles = [role for role in ("images", "objects", "segments", "parts") if role in unit.layers]
+    for block in unit.blocks(*roles):
         unit.check_stop()
         for segments in _chosen(unit, block, wanted, settings):
             width = segments.features.shape[1]
@@ -74,13 +75,14 @@ def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path
 
 def _chosen(unit: Unit, number: int, wanted: set[int], settings: RankingSettings) -> Iterator[ObjectSegments]:
     block = unit.block(number)
+    parts = object_parts(unit, block, settings.object_mask)
     images = block.rows("images", ["image_id", "class_id", "split"])
     of_split = images["image_id"][(images["split"] == settings.split) | (not settings.split)]
-    objects = chosen_objects(block.rows("objects"), images)
+    objects = chosen_objects(block.rows("objects"), images, settings.min_image_ratio)
     objects = objects.take(np.isin(objects["category_id"], list(wanted)) & np.isin(objects["image_id"], of_split))
     if not len(objects):
         return
-    for segments in object_segments(objects, segment_rows(block)):
+    for segments in object_segments(objects, segment_rows(block), parts):
         confident = segments.confident(settings.min_score, settings.min_inside)
         chosen = confident.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
         if len(chosen.scores):

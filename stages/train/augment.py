@@ -1,10 +1,24 @@
 """Random changes to a training image and its masks, which depend on (seed, epoch, image id) alone.
 
-Flip, crop, scale, rotation and shift form a single affine map from the square that the network sees to the image, so
-pixels are resampled only once. The area outside the image is filled with the mean colour.
+Source: reference ``proposal_dataset_mapper.py`` and ``part_distillation_dataset_mapper.py``, with the transforms of
+detectron2. In their order: a flip, a random window of the picture (``RandomCrop``, relative range), a random scale of
+that window (``ResizeScale``), and a square of fixed size (``FixedSizeCrop``). Where the scaled window is larger than
+the square, the square lies at a random place in it; one number places both axes, as there, so that it moves along the
+diagonal. Where the window is smaller, it lies at the top left of the square, with grey to its right and below.
+
+Rotation, shift and colour are additions to those transforms, and off by default. What is different:
+
+- The steps are one affine map from the square to the picture, so pixels are resampled once. There, a picture is first
+  resized to 640 pixels, and then again by its scale.
+- A window is cut in pixels of the original picture, not of the resized one: a difference of less than a pixel of the
+  square at scale 1.
+- Padding is no part of any mask, as the original's comments have it. In today's detectron2, ``FixedSizeCrop`` pads
+  masks with 255, which those mappers would read as more of each part.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,55 +29,113 @@ from schemas.training import AugmentSettings
 
 __all__ = ["augment"]
 
-MEAN_COLOUR = (124, 116, 104)
+PADDING = (128, 128, 128)
+"""Colour of the square outside the window, as in ``FixedSizeCrop``."""
+DRAWS = 100
+"""Draws until one has a target; after them, the picture is only flipped."""
 
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 def augment(
-    image: Bytes, masks: Bools, settings: AugmentSettings, seed: int, epoch: int, image_id: int
-) -> tuple[Bytes, Bools]:
-    """(H, W, 3) uint8 and (N, H, W) bool -> (S, S, 3) uint8 and (N, S, S) bool; masks may become empty."""
+    image: Bytes,
+    masks: Bools,
+    settings: AugmentSettings,
+    seed: int,
+    epoch: int,
+    image_id: int,
+    min_part_ratio: float = 0.0,
+) -> tuple[Bytes, Bools, Ints]:
+    """The picture as the network sees it, and the masks that are targets in it.
+
+    A mask is a target if its visible area is more than ``min_part_ratio`` of the visible area of all masks together,
+    so a part may be too small in one draw and not in the next. A draw without any target is taken again, up to 100
+    times; then the picture is only flipped. Only masks are resampled before a draw is accepted.
+
+    Args:
+        image: (H, W, 3) uint8. masks: (N, H, W) bool.
+
+    Returns:
+        (S, S, 3) uint8; (M, S, S) bool, the targets; (M,) int64, their numbers among the masks. M may be 0.
+    """
     rng = generator("augment", seed, epoch, image_id)
-    to_image = _affine(image.shape[0], image.shape[1], settings, rng)
-    pixels = _warp_image(image, to_image, settings.size_px)
+    plain = settings.model_copy(
+        update={"crop_min_ratio": 1.0, "scale_min": 1.0, "scale_max": 1.0, "rotation_rad": 0.0, "shift_ratio": 0.0}
+    )
+    # Without masks there is nothing to look for, and without changes of place every draw is alike.
+    tries = [settings] * (1 if len(masks) == 0 or settings == plain else DRAWS) + [plain]
+    for drawn_from in tries:
+        view = _draw(image.shape[0], image.shape[1], drawn_from, rng)
+        moved = _warp_masks(masks, view, settings.size_px)
+        targets = _targets(moved, min_part_ratio)
+        if len(targets) or len(masks) == 0:
+            break
+    pixels = _warp_image(image, view, settings.size_px)
     if settings.colour:
         pixels = _recolour(pixels, settings.colour, rng)
-    return pixels, _warp_masks(masks, to_image, settings.size_px)
+    return pixels, moved[targets], targets
 
 
-def _affine(height: int, width: int, settings: AugmentSettings, rng: np.random.Generator) -> Floats:
-    """(2, 3): maps (x, y, 1) in the square to (x, y) in the image; both in pixels, with corners at integers."""
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What the square shows: a window of the picture, mapped into it.
+
+    Attributes:
+        rows, columns: the window, in pixels of the picture.
+        to_window: (2, 3), maps (x, y, 1) in the square to (x, y) in the window; both in pixels, with corners at
+            integers.
+    """
+
+    rows: slice
+    columns: slice
+    to_window: Floats
+
+
+def _draw(height: int, width: int, settings: AugmentSettings, rng: np.random.Generator) -> _View:
     size = settings.size_px
-    window = rng.uniform(settings.crop_min_ratio, 1, 2) * (width, height)
-    centre = rng.uniform(0, 1, 2) * ((width, height) - window) + window / 2
-    scale = size / window.max() * rng.uniform(settings.scale_min, settings.scale_max)
+    mirror = rng.random() < settings.flip_ratio
+    window = np.maximum(np.floor(rng.uniform(settings.crop_min_ratio, 1, 2) * (width, height) + 0.5).astype(int), 1)
+    left, top = rng.integers(0, (width, height) - window, endpoint=True)
+    fit = size * rng.uniform(settings.scale_min, settings.scale_max) / window.max()
+    scaled = np.maximum(np.rint(window * fit), 1)
+    offset = np.rint(np.maximum(scaled - size, 0) * rng.random())
     angle = rng.uniform(-settings.rotation_rad, settings.rotation_rad)
     shift = rng.uniform(-settings.shift_ratio, settings.shift_ratio, 2) * size
-    mirror = -1.0 if rng.random() < settings.flip_ratio else 1.0
-    cos, sin = np.cos(angle), np.sin(angle)
-    linear = np.array([[mirror, 0], [0, 1]]) @ np.array([[cos, -sin], [sin, cos]]) / scale
-    offset = centre - linear @ (np.full(2, size / 2) + shift)
-    return np.column_stack([linear, offset])
+    # The picture turns about the middle of what the square shows of it, and is shifted afterwards.
+    middle = np.minimum(scaled, size) / 2
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shrink = window / scaled
+    linear = turn * shrink[:, None]
+    start = (middle + offset - turn @ (middle + shift)) * shrink
+    if mirror:
+        linear[0], start[0] = -linear[0], window[0] - start[0]
+    rows, columns = slice(top, top + window[1]), slice(left, left + window[0])
+    return _View(rows, columns, np.column_stack([linear, start]))
 
 
-def _warp_image(image: Bytes, to_image: Floats, size: int) -> Bytes:
+def _targets(masks: Bools, min_part_ratio: float) -> Ints:
+    areas = np.array([np.count_nonzero(mask) for mask in masks], np.int64)
+    return np.flatnonzero(areas > min_part_ratio * areas.sum())
+
+
+def _warp_image(image: Bytes, view: _View, size: int) -> Bytes:
     """Bilinear resampling; an image that shrinks by 2 or more is averaged down first, to avoid aliasing."""
-    picture = Image.fromarray(image)
-    shrink = max(int(np.sqrt(abs(np.linalg.det(to_image[:, :2])))), 1)
+    picture, to_window = Image.fromarray(image[view.rows, view.columns]), view.to_window
+    shrink = max(int(np.sqrt(abs(np.linalg.det(to_window[:, :2])))), 1)
     if shrink > 1:
         picture = picture.reduce(shrink)
-        to_image = to_image / shrink
+        to_window = to_window / shrink
     out = picture.transform(
-        (size, size), Image.Transform.AFFINE, tuple(to_image.ravel()), Image.Resampling.BILINEAR, fillcolor=MEAN_COLOUR
+        (size, size), Image.Transform.AFFINE, tuple(to_window.ravel()), Image.Resampling.BILINEAR, fillcolor=PADDING
     )
     return np.array(out)
 
 
-def _warp_masks(masks: Bools, to_image: Floats, size: int) -> Bools:
-    """Each pixel takes the value of the mask at its centre; outside the image there is no mask.
+def _warp_masks(masks: Bools, view: _View, size: int) -> Bools:
+    """Each pixel takes the value of the mask at its centre; outside the window there is no mask.
 
     Eight masks are warped at a time, as the bits of one picture: Pillow is many times faster than indexing in NumPy.
     """
@@ -71,9 +143,9 @@ def _warp_masks(masks: Bools, to_image: Floats, size: int) -> Bools:
     for first in range(0, len(masks), 8):
         eight = slice(first, first + 8)
         bits = (1 << np.arange(len(masks[eight]), dtype=np.uint8))[:, None, None]
-        packed = Image.fromarray(np.bitwise_or.reduce(masks[eight] * bits, 0))
+        packed = Image.fromarray(np.bitwise_or.reduce(masks[eight, view.rows, view.columns] * bits, 0))
         moved = packed.transform(
-            (size, size), Image.Transform.AFFINE, tuple(to_image.ravel()), Image.Resampling.NEAREST
+            (size, size), Image.Transform.AFFINE, tuple(view.to_window.ravel()), Image.Resampling.NEAREST
         )
         out[eight] = np.asarray(moved) & bits
     return out

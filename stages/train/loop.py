@@ -133,6 +133,7 @@ class _Training:
             ranks=self.group.size,
             threads=settings.loader_threads,
             pin=self.stepper.device.type == "cuda",
+            min_part_ratio=settings.min_part_ratio,
         )
         for step in range(start, settings.steps):
             began = time.perf_counter()

@@ -31,16 +31,20 @@ IN_SQL = ("loss", "loss_class", "loss_mask", "loss_dice", "lr")
 
 
 def part_choice(role: str, settings: TrainSettings, labelled: bool) -> Choice:
-    """Part masks that are large enough and have a high enough score.
+    """Part masks on an object that is large enough, with a high enough score.
+
+    Labelled masks must also be large enough in the image; without labels, only augmentation drops small masks, as in
+    the reference ``proposal_dataset_mapper.py`` and ``part_distillation_dataset_mapper.py``.
 
     Args:
         labelled: the label of a mask is its cluster, and samples carry their object class; otherwise labels are 0.
     """
     object_ratio = "m.area / m.object_ratio / (m.height * m.width)"
-    condition = (
-        f"m.object_ratio > {settings.min_part_ratio} AND m.score > {settings.min_score} "
-        f"AND {object_ratio} >= {settings.min_object_ratio}"
-    )
+    condition = f"m.score > {settings.min_score} AND {object_ratio} "
+    if labelled:
+        condition += f">= {settings.min_object_ratio} AND m.area / (m.height * m.width) >= {settings.min_part_ratio}"
+    else:
+        condition += f"> {settings.min_object_ratio}"
 
     def label(rows: Rows) -> npt.NDArray[np.int64]:
         return rows["cluster"].astype(np.int64) if labelled else np.zeros(len(rows), np.int64)

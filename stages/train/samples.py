@@ -115,21 +115,25 @@ def collate(
     seed: int,
     epoch: int,
     pool: Executor | None = None,
+    min_part_ratio: float = 0.0,
 ) -> Batch:
     """Decode the samples, augment each with its own generator (seed, epoch, image id), and stack them.
 
-    Masks that augmentation leaves empty are dropped. torch computes nothing here: in the thread that loads ahead it
-    would start a second team of OpenMP threads, which made training steps on two cores take half as long again.
+    Masks that are no targets after augmentation are dropped. torch computes nothing here: in the thread that loads
+    ahead it would start a second team of OpenMP threads, which made training steps on two cores take half as long
+    again.
 
     Args:
         pool: its threads decode and augment; by default, this thread does.
+        min_part_ratio: a target has a larger share than this of the visible area of all masks of its sample.
     """
 
     def make(decode: Callable[[], Sample]) -> Sample:
         sample = decode()
-        image, masks = augment(sample.image, sample.masks, settings, seed, epoch, sample.image_id)
-        visible = masks.any((1, 2))
-        return replace(sample, image=image, masks=masks[visible], labels=sample.labels[visible])
+        image, masks, targets = augment(
+            sample.image, sample.masks, settings, seed, epoch, sample.image_id, min_part_ratio
+        )
+        return replace(sample, image=image, masks=masks, labels=sample.labels[targets])
 
     samples = list(pool.map(make, decoders)) if pool else [make(decode) for decode in decoders]
     return Batch(
@@ -152,18 +156,20 @@ def batches(
     ranks: int = 1,
     threads: int = 1,
     pin: bool = False,
+    min_part_ratio: float = 0.0,
 ) -> Iterator[Batch]:
     """A rank's share of every batch from ``start`` on, without end. The next two are made in threads meanwhile.
 
     Args:
         threads: how many threads decode and augment; one more thread reads the store.
         pin: batches are in pinned memory.
+        min_part_ratio: as in :func:`collate`.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader, ThreadPoolExecutor(threads) as pool:
 
         def load(position: Position, rows: npt.NDArray[np.int64]) -> Batch:
             workers = pool if threads > 1 else None
-            batch = collate(source.read(rows), settings, order.seed, position.epoch, workers)
+            batch = collate(source.read(rows), settings, order.seed, position.epoch, workers, min_part_ratio)
             return batch.pinned() if pin else batch
 
         items = order.batches(start, rank, ranks)

@@ -66,7 +66,7 @@ def validate(
     size = piece_size(settings, group)
     for first in range(0, len(rows), size):
         chosen = rows[first : first + size]
-        batch = collate(source.read(chosen), plain, settings.seed, 0).to(device)
+        batch = collate(source.read(chosen), plain, settings.seed, 0, min_part_ratio=settings.min_part_ratio).to(device)
         with evaluation_mode(network), autocast(device, precision):
             queries = network(batch.images, batch.object_class)
         values = loss(queries, batch.masks, batch.labels, [(settings.seed, -1, i) for i in batch.image_ids])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from stages.models.network import build
 from stages.plan.pipeline import Pipeline
 from stages.plan.presets import read_preset
 from stages.train.optimiser import freeze
+from tests.configs.original import NUMBERS as ORIGINAL
+from tests.configs.original import Number
 
 HUMAN = ("human", "man", "woman", "toddler", "person")
 SWIN_L = {
@@ -39,6 +42,7 @@ GROUPING = {
     "k": 4,
     "metric": "dot",
     "seed": 0,
+    "n_init": 10,
     "objects_per_image": 1,
     "long_side": 640,
     "input_scale": 1,
@@ -67,11 +71,9 @@ TRAIN = {
     "no_object_weight": 0.1,
     "num_points": 12544,
     "oversample_ratio": 3.0,
-    "importance_ratio": 0.75,
     "amp": True,
     "checkpoint_activations": True,
     "ema_decay": 0,
-    "min_score": 0,
     "split": "train",
     "augment.size_px": 640,
     "augment.flip_ratio": 0.5,
@@ -82,17 +84,16 @@ TRAIN = {
     "augment.rotation_rad": 0,
     "augment.shift_ratio": 0,
 }
-PROPOSAL_TRAIN = {**TRAIN, "network.normalize_queries": False, "min_object_ratio": 0.01, "min_part_ratio": 0.05}
-DISTILL_TRAIN = {
-    **TRAIN,
-    "network.normalize_queries": True,
-    "min_object_ratio": 0.001,
-    "min_part_ratio": 0.001,
-    "parts_per_class": 8,
-}
+PROPOSAL_TRAIN = {**TRAIN, "network.normalize_queries": False, "min_part_ratio": 0.05}
+DISTILL_TRAIN = {**TRAIN, "network.normalize_queries": True, "min_object_ratio": 0.001, "parts_per_class": 8}
+OF_1K = {"lr": 1e-5, "importance_ratio": 0.75, "min_score": 0, "steps": 90_000, "milestones": (75_000, 85_000)}
+OF_21K = {"lr": 1e-4, "importance_ratio": 0, "min_score": -1}
 PROPOSALS = {"max_proposals": 200, "min_score": 0, "long_side": 640}
-RANKING = {"k": 8, "seed": 0, "min_inside": 0, "unique_pixels": True, "split": "train"}
+RANKING = {"k": 8, "seed": 0, "n_init": 10, "min_inside": 0, "unique_pixels": True, "split": "train"}
 LABELS = {"top": 200, "min_segment_score": 0, "min_inside": 0, "unique_pixels": True, "use_object_mask": True}
+DETECTED, IN_PARTS = (
+    {"object_mask": mask, "min_image_ratio": ratio} for mask, ratio in (("detector", 0), ("parts", 0.001))
+)
 
 NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
     "imagenet_1k": {
@@ -105,20 +106,33 @@ NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
         "crf-human": CRF,
         "proposal-train": {
             **PROPOSAL_TRAIN,
-            "lr": 1e-5,
+            **OF_1K,
             "batch_size": 64,
-            "steps": 90_000,
-            "milestones": (75_000, 85_000),
+            "min_object_ratio": 0.01,
         },
         "proposals": PROPOSALS,
-        "ranking": {**RANKING, "metric": "dot", "normalize": False, "min_score": 0.7, "min_object_ratio": 0},
-        "labels": {**LABELS, "metric": "dot", "normalize": False, "min_score": 0, "min_object_ratio": 0, "crf": None},
+        "ranking": {
+            **RANKING,
+            **DETECTED,
+            "metric": "dot",
+            "normalize": False,
+            "min_score": 0.7,
+            "min_object_ratio": 0,
+        },
+        "labels": {
+            **LABELS,
+            **DETECTED,
+            "metric": "dot",
+            "normalize": False,
+            "min_score": 0,
+            "min_object_ratio": 0,
+            "crf": None,
+        },
         "distill-train": {
             **DISTILL_TRAIN,
-            "lr": 1e-5,
+            **OF_1K,
             "batch_size": 32,
-            "steps": 90_000,
-            "milestones": (75_000, 85_000),
+            "min_part_ratio": 0.001,
         },
         "distill": {"long_side": 640},
     },
@@ -129,15 +143,24 @@ NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
         "crf": CRF,
         "proposal-train": {
             **PROPOSAL_TRAIN,
-            "lr": 1e-4,
+            **OF_21K,
             "batch_size": 512,
+            "min_object_ratio": 0.05,
             "steps": 50_000,
             "milestones": (40_000, 45_000),
         },
         "proposals": PROPOSALS,
-        "ranking": {**RANKING, "metric": "l2", "normalize": True, "min_score": 0.3, "min_object_ratio": 0.05},
+        "ranking": {
+            **RANKING,
+            **IN_PARTS,
+            "metric": "l2",
+            "normalize": True,
+            "min_score": 0.3,
+            "min_object_ratio": 0.05,
+        },
         "labels": {
             **LABELS,
+            **IN_PARTS,
             "metric": "l2",
             "normalize": True,
             "min_score": 0.1,
@@ -146,8 +169,9 @@ NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "distill-train": {
             **DISTILL_TRAIN,
-            "lr": 1e-4,
+            **OF_21K,
             "batch_size": 256,
+            "min_part_ratio": 0,
             "steps": 120_000,
             "milestones": (100_000, 110_000),
         },
@@ -168,6 +192,7 @@ INPUTS = {
     "distill-train": {"images": ("ingest",), "labels": ("labels",), "model": ("proposal-train",)},
     "distill": {"images": ("ingest",), "model": ("distill-train",)},
 }
+PART_INPUTS = {name: {**INPUTS[name], "parts": ("crf",)} for name in ("ranking", "labels")}
 HUMAN_INPUTS = {
     "detic-human": {"images": ("ingest",)},
     "grouping-human": {"images": ("ingest",), "objects": ("detic-human",), "model": ("mask2former",)},
@@ -176,7 +201,7 @@ HUMAN_INPUTS = {
 }
 GRAPHS: dict[str, dict[str, Any]] = {
     "imagenet_1k": {"ingest": {}, **INPUTS, **HUMAN_INPUTS},
-    "imagenet_21k": {"ingest": {}, **INPUTS},
+    "imagenet_21k": {"ingest": {}, **INPUTS, **PART_INPUTS},
 }
 
 
@@ -195,6 +220,36 @@ def test_every_number_is_the_published_one(preset: str, node: str) -> None:
     """Each node of the preset has the values of the published configuration."""
     settings, expected = pipeline(preset)[node].settings, NUMBERS[preset][node]
     assert {path: value_of(settings, path) for path in expected} == expected
+
+
+@pytest.mark.parametrize("number", ORIGINAL, ids=lambda number: number.setting)
+def test_a_number_is_that_of_the_originals_files(number: Number) -> None:
+    """Each preset has the value that its original has in effect; where it has another, the table says why."""
+    node, setting = number.setting.split(".", 1)
+    first, fork = (value_of(pipeline(p)[node].settings, setting) for p in ("imagenet_21k", "imagenet_1k"))
+    assert (first == number.first) == (not number.differs)
+    assert number.fork is None or fork == number.fork
+
+
+def test_the_page_has_every_number_with_its_source() -> None:
+    """The table of docs/presets.md has the original's values, their files and lines, and those of the presets."""
+    page = (Path(__file__).parents[2] / "docs" / "presets.md").read_text()
+    table = page.split("| setting | first release | in |")[1].split("\n\n")[0].splitlines()[2:]
+    assert table == [_line(number) for number in ORIGINAL]
+
+
+def _line(number: Number) -> str:
+    node, setting = number.setting.split(".", 1)
+    ours = [value_of(pipeline(preset)[node].settings, setting) for preset in ("imagenet_21k", "imagenet_1k")]
+    first, fork, *ours = (_text(value) for value in (number.first, number.fork, *ours))
+    why = f": {number.differs}" if number.differs else ""
+    return f"| `{number.setting}` | {first} | `{number.where}` | {ours[0]}{why} | {fork} | {ours[1]} |"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value))
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 @pytest.mark.parametrize("preset", NUMBERS)

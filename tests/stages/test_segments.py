@@ -3,13 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pdstore import Rows
+from pdstore.errors import UsageError
 from schemas.tables import IMAGES, OBJECTS, PARTS, PROPOSALS
-from stages.segments import ObjectSegments, chosen_objects, object_segments, segment_rows
+from stages.segments import ObjectSegments, chosen_objects, object_parts, object_segments, segment_rows
 from tests.stages.nodes.records import BLANK, part, proposal, rows_of, thing
 
 PARTS_OF_TWO = (rows_of(0, 4), rows_of(2, 8))
@@ -76,3 +78,39 @@ def test_an_image_without_a_class_has_all_its_objects(bench: Any) -> None:
     objects = bench.put("objects", OBJECTS, records).read(0)
     chosen = chosen_objects(objects, images)
     assert list(zip(chosen["image_id"].tolist(), chosen["object_id"].tolist(), strict=True)) == [(0, 0), (1, 0), (1, 2)]
+
+
+def test_small_objects_are_left_out(bench: Any) -> None:
+    """An object must cover more than a share of its image; it is not enough to cover just this share."""
+    images = Rows(IMAGES, {"image_id": [0, 1, 2], "class_id": [0, 0, 0]}, partial=True)
+    records = [thing(i, rows_of(0, size)) for i, size in enumerate((2, 3, 4))]
+    objects = bench.put("objects", OBJECTS, records).read(0)
+    assert chosen_objects(objects, images, 3 / 12)["image_id"].tolist() == [2]
+    assert chosen_objects(objects, images, 0.0)["image_id"].tolist() == [0, 1, 2]
+
+
+def test_the_parts_of_an_object_can_be_its_mask(bench: Any) -> None:
+    """With parts, a mask is the union of the object's own, and an object without a pixel of a part is left out."""
+    images = bench.images(BLANK, BLANK, BLANK)
+    things = [thing(0, rows_of(9, 12), object_id=1), *(thing(i, rows_of(0, 9)) for i in (0, 1, 2))]
+    records = [part(0, 0, rows_of(0, 3)), part(0, 1, rows_of(2, 5)), part(0, 0, rows_of(10, 11), object_id=1)]
+    records.append(part(2, 0, rows_of(0, 0)))
+    roles = {
+        "objects": bench.put("objects", OBJECTS, things),
+        "segments": bench.put("segments", PROPOSALS, [proposal(0, 0, rows_of(4, 8), [1])]),
+    }
+    unit = bench.unit(images=images, **roles, parts=bench.put("parts", PARTS, records))
+    block = unit.own_block
+    parts = object_parts(unit, block, "parts")
+    found = list(object_segments(block.rows("objects"), segment_rows(block), parts))
+    assert [(s.image_id, s.object_id) for s in found] == [(0, 1), (0, 0)]
+    assert (found[0].mask == rows_of(10, 11)).all() and (found[1].mask == rows_of(0, 5)).all()
+    assert (found[1].inside[0] == rows_of(4, 5)).all()
+    assert object_parts(unit, block, "detector") is None
+
+
+def test_masks_of_parts_need_an_input(bench: Any) -> None:
+    """The error says which input is missing and what to set instead."""
+    unit = bench.unit(images=bench.images(BLANK))
+    with pytest.raises(UsageError, match=r"object_mask=parts needs an input 'parts', .*object_mask=detector"):
+        object_parts(unit, unit.own_block, "parts")

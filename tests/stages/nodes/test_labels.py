@@ -9,10 +9,10 @@ import pytest
 
 from pdstore import masks
 from schemas.stages import CrfSettings, LabelsSettings
-from schemas.tables import CLUSTERS, OBJECTS, PROPOSALS
+from schemas.tables import CLUSTERS, OBJECTS, PARTS, PROPOSALS
 from stages.nodes import labels
 from stages.source.listing import ImageClass
-from tests.stages.nodes.records import BLANK, SIZE, cluster, proposal, rows_of, thing
+from tests.stages.nodes.records import BLANK, SIZE, cluster, part, proposal, rows_of, thing
 
 
 @pytest.fixture
@@ -31,8 +31,10 @@ def labelled(bench):
     segments = bench.put("segments", PROPOSALS, records)
     clusters = bench.put("clusters", CLUSTERS, [cluster(0, number, np.eye(2)[number]) for number in (0, 1)])
 
+    parts = bench.put("parts", PARTS, [part(0, 0, rows_of(1, 3)), part(0, 1, rows_of(3, 8))])
+
     def run(**settings: Any):
-        unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters)
+        unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters, parts=parts)
         rows = labels.start(LabelsSettings(**{"metric": "l2", **settings}), bench.setup())(unit).rows
         return unit, rows, masks.decode(rows.ragged("rle"), SIZE, SIZE)
 
@@ -54,6 +56,19 @@ def test_the_object_mask_can_be_left_out(labelled) -> None:
     """Without ``use_object_mask`` segments keep what lies outside the object."""
     _, _, stack = labelled(min_segment_score=0.1, use_object_mask=False)
     assert (stack[0] == rows_of(0, 4) | rows_of(7, 12)).all()
+
+
+def test_the_parts_of_an_object_can_be_its_mask(labelled) -> None:
+    """With ``object_mask: parts``, labels are cut to the union of the parts, and ratios are shares of it."""
+    unit, rows, stack = labelled(min_segment_score=0.1, object_mask="parts")
+    assert (stack[0] == rows_of(1, 4) | rows_of(7, 8)).all() and (stack[1] == rows_of(4, 6)).all()
+    assert rows["object_ratio"].tolist() == pytest.approx([4 / 7, 2 / 7])
+    assert unit.faults == []  # the dog has no parts, so it is not ranked
+
+
+def test_small_objects_have_no_labels(labelled) -> None:
+    """An object needs a larger share of its image than ``min_image_ratio``."""
+    assert len(labelled(min_image_ratio=8 / 12)[1]) > 0 and len(labelled(min_image_ratio=9 / 12)[1]) == 0
 
 
 def test_a_class_without_clusters_is_an_error_row(labelled) -> None:

@@ -7,10 +7,11 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples
 
+from pdstore.errors import UsageError
 from schemas.stages import RankingSettings
-from schemas.tables import OBJECTS, PROPOSALS
+from schemas.tables import OBJECTS, PARTS, PROPOSALS
 from stages.nodes import ranking
-from tests.stages.nodes.records import BLANK, proposal, rows_of, thing
+from tests.stages.nodes.records import BLANK, part, proposal, rows_of, thing
 
 
 @pytest.fixture
@@ -103,3 +104,27 @@ def test_part_of_the_input_is_enough_when_asked_for(bench, many) -> None:
     bench.store.layers("objects")[0].withdraw(1)
     rows = ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(**roles)).rows
     assert rows["size"].sum() == 33 - 12
+
+
+def test_objects_can_be_their_parts(bench) -> None:
+    """With ``object_mask: parts``, segments count on the parts of a large enough object alone."""
+    images = bench.images(BLANK, BLANK)
+    objects = bench.put("objects", OBJECTS, [thing(0, rows_of(0, 8)), thing(1, rows_of(0, 3))])
+    parts = bench.put("parts", PARTS, [part(0, 0, rows_of(0, 2)), part(0, 1, rows_of(2, 5)), part(1, 0, rows_of(0, 3))])
+    masks = [(rows_of(0, 2), [0, 0]), (rows_of(2, 5), [1, 0]), (rows_of(6, 8), [2, 0])]
+    records = [proposal(i, n, mask, feature) for i in (0, 1) for n, (mask, feature) in enumerate(masks)]
+    roles = {"images": images, "objects": objects, "segments": bench.put("segments", PROPOSALS, records)}
+
+    def centroids(k: int, **settings) -> list[float]:
+        chosen = RankingSettings(k=k, min_score=0.5, metric="l2", **settings)
+        rows = ranking.start(chosen, bench.setup())(bench.unit(**roles, parts=parts)).rows
+        return [*sorted(rows["centroid"][:, 0].tolist()), int(rows["size"].sum())]
+
+    assert centroids(3) == [0, 1, 2, 5]
+    assert centroids(2, object_mask="parts") == [0, 1, 4]
+    assert centroids(2, object_mask="parts", min_image_ratio=0.25) == [0, 1, 2]
+    bench.store.layers("parts")[0].withdraw(0)
+    assert len(ranking.start(RankingSettings(k=2), bench.setup())(bench.unit(**roles, parts=parts)).rows) == 0
+    settings = RankingSettings(k=2, object_mask="parts")
+    with pytest.raises(UsageError, match="needs an input 'parts'"):
+        ranking.start(settings, bench.setup())(bench.unit(**roles))

@@ -40,21 +40,29 @@ def run(unit: Unit, settings: TrainSettings = QUICK, models: dict[str, Path] | N
 
 
 @pytest.mark.parametrize(
-    ("changes", "kept"),
+    ("changes", "labelled", "kept"),
     [
-        ({}, [0, 1, 2]),
-        ({"min_part_ratio": 0.3}, [0, 2]),
-        ({"min_score": 0.5}, [0, 1]),
-        ({"min_object_ratio": 0.3}, [0]),
+        ({}, False, [0, 1, 2]),
+        ({}, True, [0, 1, 2, 3]),
+        ({"min_score": -1}, False, [0, 1, 2, 3]),
+        ({"min_score": 0.5}, False, [0, 1]),
+        ({"min_object_ratio": 0.2}, False, [0, 1]),
+        ({"min_object_ratio": 0.2}, True, [0, 1, 2]),
+        ({"min_part_ratio": 0.1}, False, [0, 1, 2]),
+        ({"min_part_ratio": 0.1}, True, [0, 2]),
     ],
 )
-def test_small_masks_and_low_scores_are_not_chosen(changes: dict[str, float], kept: list[int]) -> None:
-    """The condition compares parts with their object, objects with the image, and scores with their limit."""
-    condition = part_choice("labels", TrainSettings(**changes), labelled=False).condition
+def test_small_objects_and_low_scores_are_not_chosen(
+    changes: dict[str, float], labelled: bool, kept: list[int]
+) -> None:
+    """The condition compares objects and labelled parts with the image, and scores with their limit."""
+    changes = {"min_score": -1 if labelled else 0, **changes}
+    condition = part_choice("labels", TrainSettings(**changes), labelled=labelled).condition
     with duckdb.connect() as connection:
         connection.sql(
             "CREATE TABLE m AS SELECT * FROM (VALUES (0, 40, 0.5, 0.9, 10, 20), (1, 10, 0.2, 0.8, 10, 20), "
-            "(2, 20, 0.5, 0.3, 10, 20)) AS t(number, area, object_ratio, score, height, width)"
+            "(2, 20, 0.5, 0.3, 10, 20), (3, 8, 0.8, 0.0, 10, 20)) "
+            "AS t(number, area, object_ratio, score, height, width)"
         )
         rows = connection.sql(f"SELECT number FROM m WHERE {condition} ORDER BY 1").fetchall()
     assert [number for (number,) in rows] == kept

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -36,16 +37,19 @@ def test_collated_samples_are_the_images_and_masks_of_the_source() -> None:
 
 
 def test_masks_that_leave_the_image_are_dropped() -> None:
-    """A sample keeps the masks that augmentation leaves visible, with their labels."""
-    settings = PLAIN.model_copy(update={"crop_min_ratio": 0.1})
-    counts = set()
+    """A sample keeps the masks that augmentation leaves as targets, with their labels."""
+    settings, corners = PLAIN.model_copy(update={"crop_min_ratio": 0.1}), np.zeros((3, 64, 64), bool)
+    corners[0, :32, :32] = corners[1, 32:, 32:] = corners[2, :12, 40:] = True
+    sample = replace(SOURCE.sample(0), masks=corners, labels=np.array([5, 6, 7]))
+    seen = set()
     for epoch in range(20):
-        batch = collate(SOURCE.read(np.array([0])), settings, 0, epoch)
-        sample = SOURCE.sample(0)
-        visible = augment(sample.image, sample.masks, settings, 0, epoch, 100)[1].any((1, 2))
-        assert len(batch.masks[0]) == len(batch.labels[0]) == visible.sum()
-        counts.add(int(visible.sum()))
-    assert counts == {0, 1}
+        batch = collate([lambda: sample], settings, 0, epoch, min_part_ratio=0.1)
+        image, masks, targets = augment(sample.image, corners, settings, 0, epoch, sample.image_id, 0.1)
+        assert np.array_equal(batch.images[0].permute(1, 2, 0).numpy(), image)
+        assert np.array_equal(batch.masks[0].numpy(), masks)
+        assert batch.labels[0].tolist() == (targets + 5).tolist()
+        seen.add(tuple(targets.tolist()))
+    assert {(0,), (1,), (0, 1)} < seen
 
 
 def test_threads_do_not_change_a_batch() -> None:

@@ -39,7 +39,7 @@ def test_a_selection_is_what_sql_says(copy_store: Callable[..., Store]) -> None:
     store = copy_store()
     sql = (
         "SELECT DISTINCT image_id FROM labels JOIN images USING (image_id) WHERE split = 'train' "
-        "AND labels.node = 'labels' AND object_ratio > 0.1 ORDER BY 1"
+        "AND labels.node = 'labels' AND area / (labels.height * labels.width) >= 0.1 ORDER BY 1"
     )
     expected = Catalog(store, TABLES.values(), store.current()).query(sql).column(0).to_pylist()
     selection = choose(store, min_part_ratio=0.1)
@@ -69,11 +69,15 @@ def test_small_masks_are_not_targets(copy_store: Callable[..., Store]) -> None:
     """The condition of the selection holds for every mask of a sample, not only for one of them."""
     store = copy_store()
     rows = list(store.layer("labels", store.current()["labels"]).scan())
-    ratio = float(np.median(np.concatenate([r["object_ratio"] for r in rows])))
+    shares = [r["area"] / (r["height"] * r["width"]) for r in rows]
+    ratio = float(np.median(np.concatenate(shares)))
     choice, selection = choice_of(min_part_ratio=ratio), choose(store, min_part_ratio=ratio)
     source = StoreSource(unit_of(store), selection, choice, window=2)
     samples = [decode() for decode in source.read(np.arange(len(source)))]
-    expected = sum(int((r["object_ratio"] > ratio)[np.isin(r["image_id"], selection.image_ids)].sum()) for r in rows)
+    expected = sum(
+        int((share >= ratio)[np.isin(r["image_id"], selection.image_ids)].sum())
+        for r, share in zip(rows, shares, strict=True)
+    )
     assert sum(len(sample.labels) for sample in samples) == expected > 0
     assert all(len(sample.labels) for sample in samples)
 
