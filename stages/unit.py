@@ -17,7 +17,7 @@ from stages.block import Block
 from stages.source.listing import ImageClass, Listed
 from stages.training_place import TrainingPlace
 
-__all__ = ["Control", "Coverage", "LeftOut", "Output", "Setup", "Unit"]
+__all__ = ["Control", "Coverage", "LeftOut", "Output", "Setup", "Unit", "shared_block"]
 
 LeftOut = Literal["image", "object", "part", "class", "annotation", "name"]
 """What a row of ``errors`` is about. Only an image counts for ``--max-error-rate``."""
@@ -171,3 +171,29 @@ class Unit:
     def errors(self) -> Rows:
         """The rows of ``errors``."""
         return Rows.from_records(ERRORS, sorted(self.faults, key=lambda row: (row["image_id"], row["subject"])))
+
+
+class _Readers:
+    """The owner of a block that the units of several nodes read together."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._units = units
+        self.images, self.layers = units[0].images, units[0].layers
+
+    def reject(self, image_id: int, reason: str, detail: str) -> None:
+        for unit in self._units:
+            unit.reject(image_id, reason, detail)
+
+    def check_stop(self) -> None:
+        self._units[0].check_stop()
+
+    def advance(self, images: int) -> None:
+        self._units[0].advance(images)
+
+
+def shared_block(units: Sequence[Unit]) -> Block:
+    """The block that units of several nodes are, if these read the same images.
+
+    Each picture is decoded and counted once; one that is left out is a row of ``errors`` of every node.
+    """
+    return Block(_Readers(units), units[0].number)

@@ -36,11 +36,7 @@ def start(settings: DeticSettings, setup: Setup) -> TinyDetector:
         fix = "Give it a trained segmenter: inputs: {model: NODE}, or choose another backend"
         raise UsageError("backend tiny needs an input 'model', but there is none", "detic", fix)
     names = json.loads((setup.models["model"] / CLASS_NAMES).read_text())
-    if settings.mode == "human-only" and not set(settings.words) & set(names):
-        fix = f"Train it on people, or set detic.words to some of {names}"
-        raise UsageError(
-            f"expected a segmenter that knows one of {list(settings.words)}, found one that knows {names}", "detic", fix
-        )
+    _check_words(settings, names)
     network = Inference(setup.models["model"], setup.device, settings.long_side)
     return TinyDetector(network, names, settings.min_score)
 
@@ -49,13 +45,17 @@ class TinyDetector:
     """Makes a candidate of each query of the network whose class probability alone exceeds ``min_score``."""
 
     def __init__(self, network: Inference, names: Sequence[str], min_score: float) -> None:
-        self._network, self._names, self._min_score = network, list(names), min_score
+        self._network, self._names, self.min_score = network, list(names), min_score
 
     def shape(self, pixels: Pixels) -> Hashable:
         return self._network.shape(pixels)
 
     def look(self, pictures: Sequence[Pixels]) -> _Seen:
-        return _Seen(self._network.queries(pictures), self._names, self._min_score)
+        return _Seen(self._network.queries(pictures), self._names, self.min_score)
+
+    def sibling(self, settings: DeticSettings, setup: Setup) -> TinyDetector:
+        _check_words(settings, self._names)
+        return TinyDetector(self._network, self._names, settings.min_score)
 
 
 class _Seen:
@@ -65,10 +65,21 @@ class _Seen:
     def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
         return {number: self._candidates(self._found[number], words) for number, words in requests.items()}
 
+    def seen_by(self, sibling: TinyDetector) -> _Seen:
+        return _Seen(self._found, self._names, sibling.min_score)
+
     def _candidates(self, found: Found, words: Words) -> Candidates:
         columns = [self._names.index(word) for word in words if word in self._names]
         chances = found.classes[:, columns].sum(1) if words else found.classes[:, :-1].max(1)
         return _best(chances, found.masks, self._min_score)
+
+
+def _check_words(settings: DeticSettings, names: Sequence[str]) -> None:
+    if settings.mode == "human-only" and not set(settings.words) & set(names):
+        fix = f"Train it on people, or set detic.words to some of {names}"
+        raise UsageError(
+            f"expected a segmenter that knows one of {list(settings.words)}, found one that knows {names}", "detic", fix
+        )
 
 
 def _best(chances: npt.NDArray[np.floating[Any]], probabilities: npt.NDArray[np.float32], floor: float) -> Candidates:

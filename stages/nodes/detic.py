@@ -8,7 +8,8 @@ more reliable than the detector's. Mode ``human-only`` keeps people.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,11 @@ import numpy.typing as npt
 from pdstore import Rows
 from schemas.stages import DeticSettings
 from schemas.tables import OBJECTS
-from stages.detectors import ANY, Candidates, Detector, Words
+from stages.detectors import ANY, Candidates, Detector, Seen, Words
 from stages.mask_columns import mask_columns
-from stages.unit import Output, Setup, Unit
+from stages.unit import Output, Setup, Unit, shared_block
 
-__all__ = ["start"]
+__all__ = ["start", "start_together"]
 
 BACKENDS = {
     "detic": "stages.detectors.detic",
@@ -33,44 +34,67 @@ PERSON = (-1, "person")
 """(category_id, category_name) of all objects in mode human-only; it is not a class of the vocabulary."""
 
 
+@dataclass(frozen=True)
+class _Asker:
+    """What one node asks for, and of which detector."""
+
+    settings: DeticSettings
+    detector: Detector
+
+
 def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
     """Raises UsageError, InputMissing or CorruptData if the backend lacks what it needs."""
-    detector: Detector = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
+    asker = _Asker(settings, _detector(settings, setup))
+    return lambda unit: _run([asker], [unit])[0]
 
-    def run(unit: Unit) -> Output:
-        block, objects = unit.own_block, []
-        for ids, pictures in block.batches(settings.batch_size, detector.shape):
+
+def start_together(
+    settings: Mapping[str, DeticSettings], setups: Mapping[str, Setup]
+) -> Callable[[Sequence[Unit]], list[Output]]:
+    """Nodes that ask one network for different objects: it sees every picture once. Raises as :func:`start`."""
+    first, *others = settings
+    detector = _detector(settings[first], setups[first])
+    askers = {first: _Asker(settings[first], detector)}
+    askers |= {name: _Asker(settings[name], detector.sibling(settings[name], setups[name])) for name in others}
+    return lambda units: _run([askers[unit.node] for unit in units], units)
+
+
+def _detector(settings: DeticSettings, setup: Setup) -> Detector:
+    detector: Detector = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
+    return detector
+
+
+def _run(askers: Sequence[_Asker], units: Sequence[Unit]) -> list[Output]:
+    """The objects that each asker finds in one block, for the unit of its node."""
+    block, first = shared_block(units), askers[0]
+    objects: list[list[Rows]] = [[] for _ in units]
+    for ids, pictures in block.batches(first.settings.batch_size, first.detector.shape):
+        seen = first.detector.look(pictures)
+        for asker, unit, rows in zip(askers, units, objects, strict=True):
+            settings, view = asker.settings, seen if asker is first else seen.seen_by(asker.detector)
             classes = [PERSON if settings.mode == "human-only" else block.classes[image_id] for image_id in ids]
-            results = _look(detector, settings, pictures, classes)
+            results = _find(view, settings, classes)
             for image_id, image_class, candidates in zip(ids, classes, results, strict=True):
                 confident = np.flatnonzero(candidates.scores > settings.min_score)
                 kept = [number for number in confident.tolist() if candidates.masks[number].any()]
                 if not kept and settings.mode == "max-gt-label":
                     unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
                 kept = kept[: settings.max_objects]
-                objects.append(_rows(image_id, image_class, candidates.masks[kept], candidates.scores[kept]))
-        return Output(Rows.concat(OBJECTS, objects).sorted("image_id", "object_id"))
-
-    return run
+                rows.append(_rows(image_id, image_class, candidates.masks[kept], candidates.scores[kept]))
+    return [Output(Rows.concat(OBJECTS, rows).sorted("image_id", "object_id")) for rows in objects]
 
 
-def _look(
-    detector: Detector,
-    settings: DeticSettings,
-    pictures: Sequence[npt.NDArray[np.uint8]],
-    classes: Sequence[tuple[int, str]],
-) -> list[Candidates]:
+def _find(view: Seen, settings: DeticSettings, classes: Sequence[tuple[int, str]]) -> list[Candidates]:
     """The candidates in each picture: of the words for people, or of the picture's class and else of any class."""
-    view = detector.look(pictures)
     if settings.mode == "human-only":
-        results = view.find(dict.fromkeys(range(len(pictures)), settings.words))
+        results = view.find(dict.fromkeys(range(len(classes)), settings.words))
     else:
         words: dict[int, Words] = {number: (name,) for number, (_, name) in enumerate(classes)}
         results = view.find(words)
         lacking = [number for number, candidates in results.items() if not len(candidates.scores)]
         if lacking:
             results |= view.find(dict.fromkeys(lacking, ANY))
-    return [results[number] for number in range(len(pictures))]
+    return [results[number] for number in range(len(classes))]
 
 
 def _rows(
