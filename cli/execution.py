@@ -1,4 +1,4 @@
-"""Run a node from the command line: record settings, catch signals, draw progress, print one line at the end."""
+"""Run nodes from the command line: record settings, catch signals, draw progress, print one line at the end."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ from cli.main import INTERRUPTED
 from cli.options import Request
 from cli.output import say
 from cli.progress import WORKER, progress_for
+from pdstore import Layer
 from pdstore.errors import PartlyFailed, PdError, Preempted
 from stages.plan.failures import read_failures
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.plan.settings import adopt
 from stages.plan.shard import Shard
+from stages.plan.work import Work
 from stages.registry import Stage
 from stages.run.outcome import Outcome
 from stages.run.preflight import checked_work
 from stages.run.process_group import is_first_rank
 from stages.run.progress import Watch
-from stages.run.runner import run_node
+from stages.run.runner import run_pass
 from stages.run.signals import StopRequest, stop_on_signals
 
 __all__ = ["adopt_changed", "execute", "interruptible"]
@@ -65,50 +67,62 @@ def adopt_changed(project: Project, names: Sequence[str], request: Request, over
         adopt(project, project.nodes if overrides else names, options.new_layer, dry_run=options.dry_run)
 
 
-def execute(project: Project, name: str, request: Request, overrides: Sequence[str], stop: StopRequest) -> None:
-    """Run the missing units of one node, in this process or through the requested launcher, and print what was done.
+def execute(
+    project: Project, names: Sequence[str], request: Request, overrides: Sequence[str], stop: StopRequest
+) -> None:
+    """Run the missing units of one node, or of the nodes of a pass, here or through the requested launcher.
+
+    What was done is printed.
 
     Raises:
         click.exceptions.Exit: a worker failed and has already printed why.
-        PdError: as in :func:`stages.run.runner.run_node`.
+        PdError: as in :func:`stages.run.runner.run_pass`.
     """
     options, launch = request.options, request.launch
     if launch.launcher == "slurm":
-        _submit(project, name, request, overrides)
+        _submit(project, names, request, overrides)
     elif (launch.workers or launch.gpus) and not options.dry_run:
-        _launch(project, name, request, overrides, stop)
+        _launch(project, names, request, overrides, stop)
     else:
-        outcome = run_node(project, name, options, Watch(progress_for(project.pipeline), stop))
-        stage = project[name].stage
-        is_whole = len(outcome.committed) == project.num_units(name)
-        text = _planned(stage, outcome) if options.dry_run else _done(stage, outcome, options.shard, is_whole)
-        if text and is_first_rank():
-            say(text)
+        for outcome in run_pass(project, names, options, Watch(progress_for(project.pipeline), stop)):
+            stage = project[outcome.node].stage
+            is_whole = len(outcome.committed) == project.num_units(outcome.node)
+            text = _planned(stage, outcome) if options.dry_run else _done(stage, outcome, options.shard, is_whole)
+            if text and is_first_rank():
+                say(text)
 
 
-def _launch(project: Project, name: str, request: Request, overrides: Sequence[str], stop: StopRequest) -> None:
+def _launch(
+    project: Project, names: Sequence[str], request: Request, overrides: Sequence[str], stop: StopRequest
+) -> None:
     # Planned once, here: otherwise every worker would report the same missing input.
-    work = checked_work(project, name, Inputs(project, name), request.options)
-    if not (work.ready or work.waiting):
+    works = {name: checked_work(project, name, Inputs(project, name), request.options) for name in names}
+    for name in [name for name, work in works.items() if not (work.ready or work.waiting)]:
         say(f"{name}: already done")
+        del works[name]
+    if not works:
         return
-    command, launch = worker_command(project.store, name, request, overrides), request.launch
+    command, launch = worker_command(project.store, list(works), request, overrides), request.launch
     count = launch.gpus or launch.workers
-    if project[name].stage.is_training and count > 1:
+    if project[names[0]].stage.is_training and count > 1:
         devices_for(launch.gpus)
         code = run_ranks(command, count, on_gpus=bool(launch.gpus))
     else:
-        code = run_workers(command, launch, max(1, len(work.ready)), stop)
-    layer = project.layer(name)
-    if code == PdError.exit_code and (work.waiting or read_failures(layer)) and layer.units():
+        ready = {unit for work in works.values() for unit in work.ready}
+        code = run_workers(command, launch, max(1, len(ready)), stop)
+    if code == PdError.exit_code and any(_is_partial(project.layer(name), work) for name, work in works.items()):
         # The worker failed before the others had committed anything, so it could not know that the failure is partial.
         code = PartlyFailed.exit_code
     if code:
         raise click.exceptions.Exit(code)
 
 
-def _submit(project: Project, name: str, request: Request, overrides: Sequence[str]) -> None:
-    command = worker_command(project.store, name, request, overrides)
+def _is_partial(layer: Layer, work: Work) -> bool:
+    return bool((work.waiting or read_failures(layer)) and layer.units())
+
+
+def _submit(project: Project, names: Sequence[str], request: Request, overrides: Sequence[str]) -> None:
+    command, name = worker_command(project.store, names, request, overrides), "+".join(names)
     script = slurm_script(command, name, request.launch, Path.cwd())
     if request.options.dry_run:
         print(script, end="")

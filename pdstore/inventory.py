@@ -26,7 +26,9 @@ COMMITS = Table(
         Column("errors", "int64", "number of rows of errors"),
         Column("bytes", "int64", "total size of its files"),
         Column("content", "string", "digest of the content: equal for equal bytes"),
-        Column("seconds", "float64", "time from the start of the attempt to its commit"),
+        Column(
+            "seconds", "float64", "time from the start of the attempt to its commit; nodes that share a pass divide it"
+        ),
         Column("host", "string", "machine that wrote the unit"),
         Column("created", "float64", "time of the commit, seconds since 1970, UTC"),
     ),

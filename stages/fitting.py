@@ -10,7 +10,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,18 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "al
 _TOO_LARGE = ("too large", "too many elements", "int32_max", "int_max", "32-bit ind", "32 bit ind", "overflow")
 
 
+class Rejecting(Protocol):
+    """A unit, or several that read the same pictures."""
+
+    def reject(self, image_id: int, reason: str, detail: str) -> None: ...
+
+    def check_stop(self) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+
 def fitting(
-    unit: Unit,
+    unit: Rejecting,
     batches: Iterable[tuple[list[int], list[Pixels]]],
     compute: Callable[[list[int], list[Pixels]], Sequence[Result]],
 ) -> Iterator[tuple[int, Result]]:

@@ -17,7 +17,7 @@ from stages.block import Block
 from stages.source.listing import ImageClass, Listed
 from stages.training_place import TrainingPlace
 
-__all__ = ["Control", "Coverage", "LeftOut", "Output", "Setup", "Unit"]
+__all__ = ["Control", "Coverage", "LeftOut", "Output", "Setup", "Unit", "UnitsOfOneBlock"]
 
 LeftOut = Literal["image", "object", "part", "class", "annotation", "name"]
 """What a row of ``errors`` is about. Only an image counts for ``--max-error-rate``."""
@@ -171,3 +171,31 @@ class Unit:
     def errors(self) -> Rows:
         """The rows of ``errors``."""
         return Rows.from_records(ERRORS, sorted(self.faults, key=lambda row: (row["image_id"], row["subject"])))
+
+
+class UnitsOfOneBlock:
+    """Units of several nodes that are the same block and read the same images, as the owner of that block.
+
+    Each picture is decoded and counted once; one that is left out is a row of ``errors`` of every node.
+    """
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self._units = units
+        self.images, self.layers = units[0].images, units[0].layers
+
+    @cached_property
+    def block(self) -> Block:
+        return Block(self, self._units[0].number)
+
+    def reject(self, image_id: int, reason: str, detail: str) -> None:
+        for unit in self._units:
+            unit.reject(image_id, reason, detail)
+
+    def check_stop(self) -> None:
+        self._units[0].check_stop()
+
+    def advance(self, images: int) -> None:
+        self._units[0].advance(images)
+
+    def note(self, text: str) -> None:
+        self._units[0].note(text)

@@ -17,8 +17,8 @@ __all__ = ["devices_for", "worker_command"]
 PROGRAM = Path(cli.__file__).with_name("__main__.py")
 
 
-def worker_command(store: Store, node: str, request: Request, overrides: Sequence[str]) -> list[str]:
-    """The command line of one worker: this Python with the same store, node, options and overrides."""
+def worker_command(store: Store, nodes: Sequence[str], request: Request, overrides: Sequence[str]) -> list[str]:
+    """The command line of one worker: this Python with the same store, nodes, options and overrides."""
     url = store.files.root if store.files.is_local else store.url
     options, flags = request.options, []
     for name in ("allow_partial", "new_layer", "refresh", "wait"):
@@ -29,7 +29,7 @@ def worker_command(store: Store, node: str, request: Request, overrides: Sequenc
     if options.limit:
         flags += ["--limit", str(options.limit)]
     flags += ["--retries", str(options.retries), "--max-error-rate", str(options.max_error_rate)]
-    return [sys.executable, "-P", str(PROGRAM), "--store", url, "stage", "run", node, *flags, *overrides]
+    return [sys.executable, "-P", str(PROGRAM), "--store", url, "stage", "run", *nodes, *flags, *overrides]
 
 
 def devices_for(gpus: int) -> list[str]:

@@ -76,7 +76,7 @@ def _run(project: Project, name: str, overrides: Sequence[str], stop: StopReques
     node, workers = project[name], min(MOST_WORKERS, os.cpu_count() or 1)
     smooths = node.stage.name == "crf" or getattr(node.settings, "crf", None) is not None
     launch = Launch(workers=workers) if smooths and "model" not in node.inputs and workers > 1 else Launch()
-    execute(project, name, Request(RunOptions(wait=True), launch), overrides, stop)
+    execute(project, [name], Request(RunOptions(wait=True), launch), overrides, stop)
 
 
 def _print(result: DemoResult) -> None:

@@ -70,7 +70,7 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
     adopt_changed(project, list(chosen), request, overrides)
     with interruptible() as stop:
         for name in chosen:
-            execute(project, name, request, overrides, stop)
+            execute(project, [name], request, overrides, stop)
     if request.options.dry_run:
         return
     numbers = [

@@ -12,6 +12,7 @@ from cli.options import Request, shared_options
 from cli.output import say
 from cli.session import open_project, split_words
 from pdstore.errors import InputMissing, Preempted
+from stages.plan.passes import passes
 from stages.plan.pipeline import Pipeline
 from stages.run.preflight import check_files_of_done, check_files_to_read
 
@@ -25,6 +26,7 @@ __all__ = ["command", "needed"]
 def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     """Run every node that is not done, in order; with NODEs, only these.
 
+    Nodes that look at the same images with the same network, such as detic and detic-human, are computed in one pass.
     The last line says what to try next. A run that was killed continues where it stopped: the same command computes
     only what is missing.
 
@@ -41,16 +43,17 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     check_files_to_read(project, chosen)
     adopt_changed(project, chosen, request, overrides)
     with interruptible() as stop:
-        for name in chosen:
+        for group in passes(project.pipeline, chosen):
             if stop():
-                raise Preempted("stopped by a signal before this node began", name)
+                raise Preempted("stopped by a signal before this node began", group[0])
             try:
-                execute(project, name, request, overrides, stop)
+                execute(project, group, request, overrides, stop)
             except InputMissing as error:
                 # In a dry run the nodes before this one have not run, so their output may be missing.
                 if not request.options.dry_run:
                     raise
-                say(f"{name}: would run after its inputs ({error.problem})")
+                for name in group:
+                    say(f"{name}: would run after its inputs ({error.problem})")
     check_files_of_done(project, chosen)
     if not request.options.dry_run:
         say(next_step(project))

@@ -1,4 +1,4 @@
-"""``pd stage``: list the nodes, or run one of them."""
+"""``pd stage``: list the nodes, or run one of them, or several in one pass."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cli.options import Request, node_options, shared_options
 from cli.output import print_table
 from cli.session import has_store, open_project, split_words
 from pdstore.errors import UsageError
+from stages.plan.passes import passes
 from stages.plan.states import states
 from stages.registry import MODEL, STAGES, Stage
 from stages.run.preflight import check_files_of_done, check_files_to_read
@@ -46,11 +47,11 @@ def list_nodes() -> None:
 
 @command.command("run")
 @click.argument("node")
-@click.argument("overrides", nargs=-1, metavar="[NODE.KEY=VALUE]…")
+@click.argument("words", nargs=-1, metavar="[NODE]… [NODE.KEY=VALUE]…")
 @node_options
 @shared_options
-def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
-    """Run the missing units of one node.
+def run_stage(node: str, words: tuple[str, ...], **values: Any) -> None:
+    """Run the missing units of one node, or of several nodes that can be computed in one pass.
 
     Any number of workers may run the same node at once, here or on other machines: leases divide its units among them.
 
@@ -58,25 +59,25 @@ def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
     Examples:
       pd stage run grouping
       pd stage run grouping --shard 3/10
+      pd stage run detic detic-human
       pd stage run grouping --workers 4
       pd stage run grouping grouping.k=5 --new-layer
       pd stage run grouping --launcher slurm --jobs 10 --gpus 1 --slurm-arg=--partition=gpu
     """
-    names, _ = split_words(overrides)
-    if names:
-        raise UsageError(
-            f"expected one node, then node.key=value, found {names[0]!r}",
-            "pd stage run",
-            "To run several nodes: pd run NODE NODE",
-        )
+    further, overrides = split_words(words)
     request = Request.parse(values, wait=values["wait"])
     project = open_project(overrides)
-    name = project[node].name
-    check_files_to_read(project, [name])
-    adopt_changed(project, [name], request, overrides)
+    names = list(dict.fromkeys([node, *further]))
+    found = passes(project.pipeline, names)
+    if len(found) > 1:
+        problem = f"{found[0][0]} and {found[1][0]} cannot be computed in one pass"
+        fix = "Name one of them, or run each in its turn: pd run NODE NODE"
+        raise UsageError(problem, "pd stage run", fix)
+    check_files_to_read(project, names)
+    adopt_changed(project, names, request, overrides)
     with interruptible() as stop:
-        execute(project, name, request, overrides, stop)
-    check_files_of_done(project, [name])
+        execute(project, names, request, overrides, stop)
+    check_files_of_done(project, names)
 
 
 def _inputs(stage: Stage) -> str:

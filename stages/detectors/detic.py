@@ -11,6 +11,7 @@ detectron2's own checkpointer, which unpickles them: only open files that you tr
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import pickle
 from collections.abc import Mapping, Sequence
@@ -51,18 +52,13 @@ def start(settings: DeticSettings, setup: Setup) -> DeticDetector:
         UsageError: if a package or a setting is missing.
         CorruptData: if the weights do not fit ``config``.
     """
-    paths = {key: setup.files[key] for key in ("weights", "config", "embeddings") if getattr(settings, key)}
+    paths = {key: setup.files[key] for key in ("weights", "config") if getattr(settings, key)}
     for key in ("weights", "config"):
         if key not in paths:
             fix = f"Set detic.{key}; docs/detectors.md lists the files that exist"
             raise UsageError(f"backend detic needs {key}, but none is set", f"detic.{key}", fix)
     network, takes_bgr = _build(paths["config"], paths["weights"], settings.min_score, setup.device)
-    names = settings.words if settings.mode == "human-only" else [c.name for c in setup.classes]
-    if "embeddings" in paths:
-        prompts = PromptEmbeddings(names, None, setup.device, read_embeddings(paths["embeddings"], len(names)))
-    else:
-        prompts = PromptEmbeddings(names, _text_model(settings, setup), setup.device)
-    return DeticDetector(network, prompts, settings, takes_bgr)
+    return DeticDetector(network, _prompts(settings, setup), settings, takes_bgr)
 
 
 class DeticDetector:
@@ -88,6 +84,11 @@ class DeticDetector:
         proposals, _ = self.network.proposal_generator(batch, features, None)
         return _Seen(self, pictures, features, proposals)
 
+    def sibling(self, settings: DeticSettings, setup: Setup) -> DeticDetector:
+        other = copy.copy(self)
+        other.settings, other._prompts = settings, _prompts(settings, setup)
+        return other
+
     def classifier(self, words: Words) -> Tensor:
         """(C + 1, D) float32: one row per name, then a row of zeros for the background."""
         names = self._prompts.of(words) if words else self._prompts.every
@@ -104,17 +105,28 @@ class _Seen:
     def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
         return {number: self._candidates(number, words) for number, words in requests.items()}
 
+    def seen_by(self, sibling: DeticDetector) -> _Seen:
+        return _Seen(sibling, self._pictures, self._features, self._proposals)
+
     def _candidates(self, number: int, words: Words) -> Candidates:
         from detectron2.modeling.postprocessing import detector_postprocess
 
         features = {name: maps[number : number + 1] for name, maps in self._features.items()}
         classifier = self._detector.classifier(words)
         heads, settings, picture = self._detector.network.roi_heads, self._detector.settings, self._pictures[number]
+        _set_threshold(heads, settings.min_score)
         instances = heads(None, features, [self._proposals[number]], classifier_info=(classifier, None, None))[0][0]
         drawn = instances[(instances.pred_masks > 0.5).flatten(1).any(1)]
         kept = drawn[best_boxes(drawn.pred_boxes.tensor, drawn.scores, settings.min_score, settings.max_objects)]
         whole = detector_postprocess(kept, *picture.shape[:2])
         return Candidates(whole.pred_masks.cpu().numpy(), whole.scores.float().cpu().numpy())
+
+
+def _set_threshold(heads: Any, min_score: float) -> None:
+    """Detectors that share a network have thresholds of their own; detectron2 keeps it in its predictors of boxes."""
+    for part in heads.modules():
+        if hasattr(part, "test_score_thresh"):
+            part.test_score_thresh = min_score
 
 
 def _build(config: Path, weights: Path, min_score: float, device: str) -> tuple[Any, bool]:
@@ -191,6 +203,14 @@ def _check_installed() -> None:
         fix = f"Install {'; '.join(INSTRUCTIONS[name] for name in missing)}. docs/detectors.md lists the steps"
         problem = f"this backend needs detectron2, CenterNet2 and Detic, but there is no module {', '.join(missing)}"
         raise UsageError(problem, WHERE, fix)
+
+
+def _prompts(settings: DeticSettings, setup: Setup) -> PromptEmbeddings:
+    names = settings.words if settings.mode == "human-only" else [c.name for c in setup.classes]
+    if settings.embeddings:
+        given = read_embeddings(setup.files["embeddings"], len(names))
+        return PromptEmbeddings(names, None, setup.device, given)
+    return PromptEmbeddings(names, _text_model(settings, setup), setup.device)
 
 
 def _text_model(settings: DeticSettings, setup: Setup) -> Path:

@@ -11,6 +11,7 @@ square whose size is fixed by the network (1024 pixels for the published weights
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,11 @@ class GroundedDetector:
 
     def look(self, pictures: Sequence[Pixels]) -> _Seen:
         return _Seen(self, pictures)
+
+    def sibling(self, settings: DeticSettings, setup: Setup) -> GroundedDetector:
+        other = copy.copy(self)
+        other._settings = settings
+        return other
 
     def boxes(self, pictures: Sequence[Pixels], words: Sequence[Words]) -> list[tuple[Tensor, Tensor]]:
         """The best boxes of each picture: (N, 4) from 0 to 1, x0 y0 x1 y1, and their scores (N,).
@@ -124,3 +130,6 @@ class _Seen:
         return {
             number: candidates(drawn.get(i, no_masks), boxed[i][1], pictures[i]) for i, number in enumerate(requests)
         }
+
+    def seen_by(self, sibling: GroundedDetector) -> _Seen:
+        return _Seen(sibling, self._pictures)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from schemas.stages import DeticSettings
+from stages.unit import Setup
 
 __all__ = ["ANY", "Candidates", "Detector", "Seen", "Words"]
 
@@ -47,6 +50,10 @@ class Seen(Protocol):
         """
         ...
 
+    def seen_by(self, sibling: Any) -> Seen:
+        """The same pictures for a detector that :meth:`Detector.sibling` made: the expensive part is not done again."""
+        ...
+
 
 class Detector(Protocol):
     """A backend that is ready to use."""
@@ -56,3 +63,14 @@ class Detector(Protocol):
         ...
 
     def look(self, pictures: Sequence[Pixels]) -> Seen: ...
+
+    def sibling(self, settings: DeticSettings, setup: Setup) -> Detector:
+        """A detector with the same network that is asked for something else.
+
+        Args:
+            settings: they differ only in the stage's ``late_settings``, such as ``mode`` and ``min_score``.
+
+        Raises:
+            UsageError: this cannot be asked, as in ``start``.
+        """
+        ...

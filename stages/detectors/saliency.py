@@ -17,9 +17,7 @@ __all__ = ["SaliencyDetector", "start"]
 
 def start(settings: DeticSettings, setup: Setup) -> SaliencyDetector:
     """A ready detector. Raises UsageError if people are wanted."""
-    if settings.mode != "max-gt-label":
-        fix = "Use another backend for human-only"
-        raise UsageError(f"expected mode max-gt-label with backend saliency, found {settings.mode}", "detic.mode", fix)
+    _check_mode(settings)
     return SaliencyDetector()
 
 
@@ -32,6 +30,16 @@ class SaliencyDetector:
     def look(self, pictures: Sequence[Pixels]) -> _Seen:
         return _Seen(pictures)
 
+    def sibling(self, settings: DeticSettings, setup: Setup) -> SaliencyDetector:
+        _check_mode(settings)
+        return self
+
+
+def _check_mode(settings: DeticSettings) -> None:
+    if settings.mode != "max-gt-label":
+        fix = "Use another backend for human-only"
+        raise UsageError(f"expected mode max-gt-label with backend saliency, found {settings.mode}", "detic.mode", fix)
+
 
 class _Seen:
     def __init__(self, pictures: Sequence[Pixels]) -> None:
@@ -40,3 +48,6 @@ class _Seen:
     def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
         salient = {number: salient_object(self._pictures[number]) for number in requests}
         return {n: Candidates(found.mask[None], np.array([found.score], np.float32)) for n, found in salient.items()}
+
+    def seen_by(self, sibling: SaliencyDetector) -> _Seen:
+        return self

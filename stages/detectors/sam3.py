@@ -10,6 +10,7 @@ The network sees every picture as a square whose size it fixes (1008 pixels for 
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -66,6 +67,11 @@ class Sam3Detector:
         with autocast(self.network.device, self.settings.precision):
             return _Seen(self, pictures, self.network.get_vision_features(images))
 
+    def sibling(self, settings: DeticSettings, setup: Setup) -> Sam3Detector:
+        other = copy.copy(self)
+        other.settings = settings
+        return other
+
     def tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
         encoded = self._tokenizer(
             list(texts), padding="max_length", max_length=TEXT_LENGTH, truncation=True, return_tensors="pt"
@@ -87,6 +93,9 @@ class _Seen:
             for (number, _), found in zip(batch, self._ask(batch), strict=True):
                 instances[number].append(found)
         return {number: self._pool(self._pictures[number], found) for number, found in instances.items()}
+
+    def seen_by(self, sibling: Sam3Detector) -> _Seen:
+        return _Seen(sibling, self._pictures, self._vision)
 
     def _ask(self, pairs: Sequence[tuple[int, str]]) -> list[tuple[Tensor, Tensor, Tensor]]:
         """(Q, 4) boxes, (Q,) scores and (Q, h, w) mask logits of each (picture, word)."""

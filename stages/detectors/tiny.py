@@ -35,11 +35,7 @@ def start(settings: DeticSettings, setup: Setup) -> TinyDetector:
         fix = "Give it a trained segmenter: inputs: {model: NODE}, or choose another backend"
         raise UsageError("backend tiny needs an input 'model', but there is none", "detic", fix)
     names = json.loads((setup.models["model"] / CLASS_NAMES).read_text())
-    if settings.mode == "human-only" and not set(settings.words) & set(names):
-        fix = f"Train it on people, or set detic.words to some of {names}"
-        raise UsageError(
-            f"expected a segmenter that knows one of {list(settings.words)}, found one that knows {names}", "detic", fix
-        )
+    _check_words(settings, names)
     network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
     return TinyDetector(network, names, settings.min_score)
 
@@ -48,13 +44,17 @@ class TinyDetector:
     """Makes a candidate of each query of the network whose class probability alone exceeds ``min_score``."""
 
     def __init__(self, network: Inference, names: Sequence[str], min_score: float) -> None:
-        self._network, self._names, self._min_score = network, list(names), min_score
+        self._network, self._names, self.min_score = network, list(names), min_score
 
     def shape(self, pixels: Pixels) -> Hashable:
         return self._network.shape(pixels)
 
     def look(self, pictures: Sequence[Pixels]) -> _Seen:
-        return _Seen(self._network.queries(pictures), self._names, self._min_score)
+        return _Seen(self._network.queries(pictures), self._names, self.min_score)
+
+    def sibling(self, settings: DeticSettings, setup: Setup) -> TinyDetector:
+        _check_words(settings, self._names)
+        return TinyDetector(self._network, self._names, settings.min_score)
 
 
 class _Seen:
@@ -63,6 +63,9 @@ class _Seen:
 
     def find(self, requests: Mapping[int, Words]) -> dict[int, Candidates]:
         return {number: self._candidates(self._found[number], words) for number, words in requests.items()}
+
+    def seen_by(self, sibling: TinyDetector) -> _Seen:
+        return _Seen(self._found, self._names, sibling.min_score)
 
     def _candidates(self, found: Found, words: Words) -> Candidates:
         columns = [self._names.index(word) for word in words if word in self._names]
@@ -76,3 +79,11 @@ class _Seen:
         scores = (chances[wanted] * inside).astype(np.float32)
         order = np.argsort(-scores, kind="stable")
         return Candidates(stack[order], scores[order])
+
+
+def _check_words(settings: DeticSettings, names: Sequence[str]) -> None:
+    if settings.mode == "human-only" and not set(settings.words) & set(names):
+        fix = f"Train it on people, or set detic.words to some of {names}"
+        raise UsageError(
+            f"expected a segmenter that knows one of {list(settings.words)}, found one that knows {names}", "detic", fix
+        )

@@ -8,7 +8,8 @@ more reliable than the detector's. Mode ``human-only`` keeps people.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,13 @@ import numpy.typing as npt
 from pdstore import Rows
 from schemas.stages import DeticSettings
 from schemas.tables import OBJECTS
-from stages.detectors import ANY, Candidates, Detector, Words
+from stages.detectors import ANY, Candidates, Detector, Seen, Words
 from stages.fitting import fitting
 from stages.mask_columns import mask_columns
 from stages.source.frames import frame_side
-from stages.unit import Output, Setup, Unit
+from stages.unit import Output, Setup, Unit, UnitsOfOneBlock
 
-__all__ = ["start"]
+__all__ = ["start", "start_together"]
 
 BACKENDS = {
     "detic": "stages.detectors.detic",
@@ -35,46 +36,78 @@ PERSON = (-1, "person")
 """(category_id, category_name) of all objects in mode human-only; it is not a class of the vocabulary."""
 
 
+@dataclass(frozen=True)
+class _Asker:
+    """What one node asks for, and of which detector."""
+
+    settings: DeticSettings
+    detector: Detector
+
+
 def start(settings: DeticSettings, setup: Setup) -> Callable[[Unit], Output]:
     """Raises UsageError, InputMissing or CorruptData if the backend lacks what it needs."""
+    asker = _Asker(settings, _detector(settings, setup))
+    return lambda unit: _run([asker], [unit])[0]
+
+
+def start_together(
+    settings: Mapping[str, DeticSettings], setups: Mapping[str, Setup]
+) -> Callable[[Sequence[Unit]], list[Output]]:
+    """Nodes that ask one network for different objects: it sees every picture once. Raises as :func:`start`."""
+    first, *others = settings
+    detector = _detector(settings[first], setups[first])
+    askers = {first: _Asker(settings[first], detector)}
+    askers |= {name: _Asker(settings[name], detector.sibling(settings[name], setups[name])) for name in others}
+    return lambda units: _run([askers[unit.node] for unit in units], units)
+
+
+def _detector(settings: DeticSettings, setup: Setup) -> Detector:
     detector: Detector = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
-
-    def run(unit: Unit) -> Output:
-        block = unit.own_block
-
-        def compute(ids: list[int], pictures: list[npt.NDArray[np.uint8]]) -> list[Rows]:
-            classes = [PERSON if settings.mode == "human-only" else block.classes[image_id] for image_id in ids]
-            results = _look(detector, settings, pictures, classes)
-            return [_kept(*one, settings) for one in zip(ids, classes, results, strict=True)]
-
-        batches = block.batches(settings.batch_size, detector.shape, longest=frame_side(settings.long_side))
-        objects = []
-        for image_id, rows in fitting(unit, batches, compute):
-            if not len(rows) and settings.mode == "max-gt-label":
-                unit.reject(image_id, "no_object", f"no object scores above {settings.min_score}")
-            objects.append(rows)
-        return Output(Rows.concat(OBJECTS, objects).sorted("image_id", "object_id"))
-
-    return run
+    return detector
 
 
-def _look(
-    detector: Detector,
-    settings: DeticSettings,
-    pictures: Sequence[npt.NDArray[np.uint8]],
-    classes: Sequence[tuple[int, str]],
-) -> list[Candidates]:
+def _run(askers: Sequence[_Asker], units: Sequence[Unit]) -> list[Output]:
+    """The objects that each asker finds in one block, for the unit of its node."""
+    together, first = UnitsOfOneBlock(units), askers[0]
+    block = together.block
+
+    def compute(ids: list[int], pictures: list[npt.NDArray[np.uint8]]) -> list[list[Rows]]:
+        seen = first.detector.look(pictures)
+        views = [seen if asker is first else seen.seen_by(asker.detector) for asker in askers]
+        found = [_found(view, asker.settings, ids, block.classes) for view, asker in zip(views, askers, strict=True)]
+        return [list(rows) for rows in zip(*found, strict=True)]
+
+    longest = max(frame_side(asker.settings.long_side) for asker in askers)
+    batches = block.batches(first.settings.batch_size, first.detector.shape, longest=longest)
+    objects: list[list[Rows]] = [[] for _ in units]
+    for image_id, of_askers in fitting(together, batches, compute):
+        for asker, unit, rows, every in zip(askers, units, of_askers, objects, strict=True):
+            if not len(rows) and asker.settings.mode == "max-gt-label":
+                unit.reject(image_id, "no_object", f"no object scores above {asker.settings.min_score}")
+            every.append(rows)
+    return [Output(Rows.concat(OBJECTS, rows).sorted("image_id", "object_id")) for rows in objects]
+
+
+def _found(
+    view: Seen, settings: DeticSettings, ids: Sequence[int], classes_of: Mapping[int, tuple[int, str]]
+) -> list[Rows]:
+    """The objects of each picture that are kept."""
+    classes = [PERSON if settings.mode == "human-only" else classes_of[image_id] for image_id in ids]
+    results = _find(view, settings, classes)
+    return [_kept(*one, settings) for one in zip(ids, classes, results, strict=True)]
+
+
+def _find(view: Seen, settings: DeticSettings, classes: Sequence[tuple[int, str]]) -> list[Candidates]:
     """The candidates in each picture: of the words for people, or of the picture's class and else of any class."""
-    view = detector.look(pictures)
     if settings.mode == "human-only":
-        results = view.find(dict.fromkeys(range(len(pictures)), settings.words))
+        results = view.find(dict.fromkeys(range(len(classes)), settings.words))
     else:
         words: dict[int, Words] = {number: (name,) for number, (_, name) in enumerate(classes)}
         results = view.find(words)
         lacking = [number for number, candidates in results.items() if not len(candidates.scores)]
         if lacking:
             results |= view.find(dict.fromkeys(lacking, ANY))
-    return [results[number] for number in range(len(pictures))]
+    return [results[number] for number in range(len(classes))]
 
 
 def _kept(image_id: int, category: tuple[int, str], candidates: Candidates, settings: DeticSettings) -> Rows:

@@ -1,15 +1,15 @@
-"""Computing a unit: calling the stage's function, and recording which inputs it read."""
+"""Computing a unit of one node or of several: calling the stage's function, and recording which inputs it read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pdstore.errors import InputMissing
 from stages.block import MISSING_FILE
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
-from stages.run.preflight import prepare
+from stages.run.preflight import prepare_together
 from stages.training_place import TrainingPlace
 from stages.unit import Control, Output, Unit
 
@@ -42,48 +42,60 @@ class Computed:
 
 
 class Computation:
-    """The function of a node's stage, ready to compute units.
+    """The function of a stage, ready to compute units of a node, or of the nodes of a pass.
+
+    Args:
+        inputs: node -> what its units read. Several nodes share a pass: see :mod:`stages.plan.passes`.
 
     Raises:
-        UsageError, InputMissing: see :func:`stages.run.preflight.prepare`.
+        UsageError, InputMissing: see :func:`stages.run.preflight.prepare_together`.
     """
 
-    def __init__(self, project: Project, name: str, inputs: Inputs, control: Control, max_error_rate: float) -> None:
-        self._project, self._node, self._inputs, self._control = project, project[name], inputs, control
-        self._max_error_rate = max_error_rate
-        is_training = self._node.stage.is_training
-        self._place = TrainingPlace(project.store, name, self._node.fingerprint) if is_training else None
-        self._images, self._process = prepare(project, name)
+    def __init__(self, project: Project, inputs: Mapping[str, Inputs], control: Control, max_error_rate: float) -> None:
+        self._project, self._inputs, self._control, self._max_error_rate = project, inputs, control, max_error_rate
+        node = project[next(iter(inputs))]
+        self._stage = node.stage
+        self._place = TrainingPlace(project.store, node.name, node.fingerprint) if self._stage.is_training else None
+        self._images, self._process = prepare_together(project, list(inputs))
 
     @property
     def images_per_unit(self) -> float:
         """The mean number, because the last block of a listing is often shorter; 1 for a unit that is not a block."""
         listing = self._project.listing
-        return listing.images / listing.blocks if self._node.stage.unit == "block" else 1
+        return listing.images / listing.blocks if self._stage.unit == "block" else 1
 
-    def compute(self, number: int) -> Computed:
-        """Try once to compute a unit. Raises whatever the stage raises; InputMissing if too many files are missing."""
-        unit = self._unit(number)
-        inputs = self._inputs.content_of(number)
-        assert inputs is not None, "a unit is planned only when its input is committed"
-        if self._place is not None:
-            inputs = self._place.frozen_inputs(inputs)
-        computed = Computed(unit, self._process(unit), inputs, self._node.stage.unit == "block")
-        self._check_files(computed)
+    def compute(self, number: int, names: Sequence[str] = ()) -> list[Computed]:
+        """Try once to compute a unit of each of the named nodes, unless named of all.
+
+        Raises whatever the stage raises; InputMissing if too many files are missing.
+        """
+        chosen = list(names or self._inputs)
+        units, read = [self._unit(name, number) for name in chosen], [self._read(name, number) for name in chosen]
+        outputs = self._process(units)
+        is_block = self._stage.unit == "block"
+        computed = [Computed(*done, is_block) for done in zip(units, outputs, read, strict=True)]
+        for one in computed:
+            self._check_files(one)
         return computed
 
     def follow(self) -> None:
         """Take part in a training as one of the further ranks; the first rank claims and commits."""
-        self._process(self._unit(0))
+        self._process([self._unit(name, 0) for name in self._inputs])
 
-    def _unit(self, number: int) -> Unit:
+    def _read(self, name: str, number: int) -> Mapping[str, str]:
+        inputs = self._inputs[name].content_of(number)
+        assert inputs is not None, "a unit is planned only when its input is committed"
+        return inputs if self._place is None else self._place.frozen_inputs(inputs)
+
+    def _unit(self, name: str, number: int) -> Unit:
+        inputs = self._inputs[name]
         return Unit(
-            node=self._node.name,
+            node=name,
             number=number,
             images=self._images,
-            layers=self._inputs.layers,
-            committed=self._inputs.committed,
-            listed=self._project.listing.read(number) if self._node.stage.reads_listing else (),
+            layers=inputs.layers,
+            committed=inputs.committed,
+            listed=self._project.listing.read(number) if self._stage.reads_listing else (),
             training=self._place,
             control=self._control,
         )

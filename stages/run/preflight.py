@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pdstore import Layer
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
+from schemas.base import Settings
 from stages.plan.file_settings import check_files
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.plan.settings import check_settings
 from stages.plan.work import Snapshot, Source, Work, plan_work
+from stages.registry import Stage
 from stages.run.options import RunOptions
 from stages.source.tars import open_images
 from stages.unit import Output, Setup, Unit
 
-__all__ = ["check_files_of_done", "check_files_to_read", "checked_work", "prepare"]
+__all__ = ["check_files_of_done", "check_files_to_read", "checked_work", "prepare", "prepare_together"]
 
 EXTRAS = {"s3fs": "s3"}
 
@@ -75,28 +78,47 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
         UsageError: a package that the stage needs is not installed.
         InputMissing: a file that a setting names does not exist.
     """
-    node, listing = project[name], project.listing
-    check_files([node])
+    images, process = prepare_together(project, [name])
+    return images, lambda unit: process([unit])[0]
+
+
+def prepare_together(project: Project, names: Sequence[str]) -> tuple[Files, Callable[[Sequence[Unit]], list[Output]]]:
+    """The same for the nodes of a pass (:mod:`stages.plan.passes`): the function takes one unit of each or of some."""
+    nodes, listing = [project[name] for name in names], project.listing
+    check_files(nodes)
+    # All nodes of a pass are of one stage and read the same.
+    stage, inputs = nodes[0].stage, nodes[0].inputs
     models = {
-        role: _fetch_model(project.layer(names[0]))
-        for role, names in node.inputs.items()
-        if project[names[0]].stage.writes_model
+        role: _fetch_model(project.layer(read[0]))
+        for role, read in inputs.items()
+        if project[read[0]].stage.writes_model
     }
     setup = Setup(
         classes=listing.classes(),
         models=models,
-        files=node.files,
-        device=_ready_device(project) if node.stage.uses_network else "cpu",
+        files={},
+        device=_ready_device(project) if stage.uses_network else "cpu",
         listed=listing.all,
         root=project.source.root,
     )
+    setups = {node.name: replace(setup, files=node.files) for node in nodes}
     try:
-        process = node.stage.load()(node.settings, setup)
+        process = _start(stage, {node.name: node.settings for node in nodes}, setups)
     except ModuleNotFoundError as error:
         package = error.name or ""
         fix = f"pip install 'pdstore[{EXTRAS[package]}]'" if package in EXTRAS else f"pip install {package}"
-        raise UsageError(f"the package {package} is not installed", name, fix) from error
+        raise UsageError(f"the package {package} is not installed", ", ".join(names), fix) from error
     return open_images(project.store, project.source.root), process
+
+
+def _start(
+    stage: Stage, settings: Mapping[str, Settings], setups: Mapping[str, Setup]
+) -> Callable[[Sequence[Unit]], list[Output]]:
+    if len(settings) > 1:
+        return stage.load_together()(settings, setups)
+    [name] = settings
+    process = stage.load()(settings[name], setups[name])
+    return lambda units: [process(unit) for unit in units]
 
 
 def _fetch_model(layer: Layer) -> Path:

@@ -8,30 +8,43 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 
 from pdstore import PdError, __version__
-from pdstore.errors import CommitConflict, Preempted, StorageFailure, UsageError
+from pdstore.errors import Preempted, StorageFailure, UsageError
 from pdstore.inventory import mark_complete
-from pdstore.lease import Claim
-from stages.plan.failures import forget_failure, record_failure
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
-from stages.run.agenda import Agenda
 from stages.run.computation import Computation, Computed
+from stages.run.ledger import Ledger
 from stages.run.options import RunOptions
 from stages.run.outcome import Outcome, raise_failures, raise_waiting
 from stages.run.process_group import NodeGroup
 from stages.run.progress import Watch
 
-__all__ = ["run_node"]
+__all__ = ["run_node", "run_pass"]
 
 LONGEST_PAUSE = 5
 """The longest time between two checks of units that others hold, as a multiple of ``poll_s``."""
 
 
 def run_node(project: Project, name: str, options: RunOptions = RunOptions(), watch: Watch = Watch()) -> Outcome:
-    """Compute the missing units of a node.
+    """Compute the missing units of a node. Raises as :func:`run_pass`."""
+    return run_pass(project, [name], options, watch)[0]
+
+
+def run_pass(
+    project: Project, names: Sequence[str], options: RunOptions = RunOptions(), watch: Watch = Watch()
+) -> list[Outcome]:
+    """Compute the missing units of a node, or of nodes that share a pass (:mod:`stages.plan.passes`).
+
+    A unit that several of these nodes lack is computed for all of them at once. Each node has its own claims, errors
+    and commits, and what it commits is what it would commit alone.
+
+    Returns:
+        One outcome per node.
 
     Raises:
         StaleSettings: units exist under other settings, and ``new_layer`` is not set.
@@ -41,60 +54,69 @@ def run_node(project: Project, name: str, options: RunOptions = RunOptions(), wa
         PdError: no unit could be computed; or a larger share of images than ``max_error_rate`` became error rows,
             while all units are committed.
     """
-    node, group = project[name], NodeGroup.of(project[name].stage)
+    group = NodeGroup.of(project[names[0]].stage)
     if group.follows:
-        _follow(project, name, options, Watch(should_stop=watch.should_stop), group)
-        return Outcome(name)
-    agenda = Agenda(project, name, options)
-    outcome = Outcome(name, todo=agenda.work.ready, waiting=agenda.work.waiting)
+        _follow(project, names[0], options, Watch(should_stop=watch.should_stop), group)
+        return [Outcome(names[0])]
+    ledgers = [Ledger(project, name, options) for name in names]
     started = time.monotonic()
     if not options.dry_run:
-        project.store.declare(name, node.identity, node.stage.output, __version__)
-        if outcome.todo:
-            computation = Computation(project, name, agenda.inputs, watch.control, options.max_error_rate)
-            _Run(agenda, computation, options, watch, group).work(outcome)
-        mark_complete(agenda.layer, project.num_units(name))
-    outcome.seconds = time.monotonic() - started
+        for ledger in ledgers:
+            node = project[ledger.node]
+            project.store.declare(node.name, node.identity, node.stage.output, __version__)
+        _compute(project, [ledger for ledger in ledgers if ledger.outcome.todo], options, watch, group)
+        for ledger in ledgers:
+            mark_complete(ledger.layer, project.num_units(ledger.node))
+    for ledger in ledgers:
+        ledger.outcome.seconds = time.monotonic() - started
+        ledger.outcome.is_begun = not options.dry_run and bool(ledger.layer.units())
     group.leave()
-    outcome.is_begun = not options.dry_run and bool(agenda.layer.units())
-    raise_failures(outcome, options.max_error_rate)
-    raise_waiting(outcome, node.upstream())
-    return outcome
+    for ledger in ledgers:
+        raise_failures(ledger.outcome, options.max_error_rate)
+        raise_waiting(ledger.outcome, project[ledger.node].upstream())
+    return [ledger.outcome for ledger in ledgers]
+
+
+def _compute(project: Project, ledgers: Sequence[Ledger], options: RunOptions, watch: Watch, group: NodeGroup) -> None:
+    if ledgers:
+        inputs = {ledger.node: ledger.agenda.inputs for ledger in ledgers}
+        computation = Computation(project, inputs, watch.control, options.max_error_rate)
+        _Run(ledgers, computation, options, watch, group).work()
 
 
 def _follow(project: Project, name: str, options: RunOptions, watch: Watch, group: NodeGroup) -> None:
     """On the further ranks of a training: compute with the first rank, which does everything else."""
     if group.is_called():
-        inputs = Inputs(project, name)
-        Computation(project, name, inputs, watch.control, options.max_error_rate).follow()
+        Computation(project, {name: Inputs(project, name)}, watch.control, options.max_error_rate).follow()
     group.leave()
 
 
 class _Run:
-    """One run of one node in one process. It computes all free units, one after the other.
+    """One run of one node, or of the nodes of a pass, in one process. It computes all free units, one after the other.
 
     While a unit is computed, a writer thread commits the one before it.
     """
 
     def __init__(
-        self, agenda: Agenda, computation: Computation, options: RunOptions, watch: Watch, group: NodeGroup
+        self, ledgers: Sequence[Ledger], computation: Computation, options: RunOptions, watch: Watch, group: NodeGroup
     ) -> None:
-        self.agenda, self.computation, self.options, self.group = agenda, computation, options, group
-        self.layer, self.progress, self.should_stop = agenda.layer, watch.progress, watch.should_stop
+        self.ledgers, self.computation, self.options, self.group = ledgers, computation, options, group
+        self.progress, self.should_stop = watch.progress, watch.should_stop
+        self.title = " + ".join(ledger.node for ledger in ledgers)
+        self.held: list[int] = []
         self.behind: Future[None] | None = None
 
-    def work(self, outcome: Outcome) -> None:
+    def work(self) -> None:
         """Compute every free unit; then, with the option ``wait``, wait for the units that others hold."""
-        self.outcome = outcome
-        todo = list(outcome.todo)
+        todo = sorted({unit for ledger in self.ledgers for unit in ledger.outcome.todo})
         if self.options.shard is None:
             # Workers without a shard start at random places, so that they seldom claim the same unit.
             start = random.SystemRandom().randrange(len(todo))
             todo = todo[start:] + todo[:start]
-        self.progress.start(self.layer.node, len(todo), 0, self.computation.images_per_unit)
+        self.progress.start(self.title, len(todo), 0, self.computation.images_per_unit)
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:
-                self._pass(todo, writer)
+                self._go_through(todo, writer)
                 self._wait(writer)
         finally:
             self.progress.finish()
@@ -102,117 +124,88 @@ class _Run:
     def _wait(self, writer: ThreadPoolExecutor) -> None:
         """Check the units that others hold again and again, until they are committed."""
         pause = self.options.poll_s
-        if self.options.wait and self.outcome.held:
-            self.progress.note(f"{self.layer.node}: waiting for {len(self.outcome.held)} units of other workers")
-        while self.options.wait and self.outcome.held:
+        if self.options.wait and self.held:
+            self.progress.note(f"{self.title}: waiting for {len(self.held)} units of other workers")
+        while self.options.wait and self.held:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE * self.options.poll_s)
             self._check_stop()
-            self._pass(self.outcome.held, writer)
+            self._go_through(self.held, writer)
 
-    def _pass(self, todo: list[int], writer: ThreadPoolExecutor) -> None:
-        self.outcome.held = []
+    def _go_through(self, todo: Sequence[int], writer: ThreadPoolExecutor) -> None:
+        self.held = []
+        for ledger in self.ledgers:
+            ledger.outcome.held = []
         try:
             for unit in todo:
                 self._check_stop()
-                if self.agenda.is_done(unit):
-                    self.progress.unit_done(unit)
-                elif (claim := self.layer.claim(unit)) is None:
-                    self.outcome.held.append(unit)
-                else:
-                    self._attempt(unit, claim, writer)
+                self._visit(unit, writer)
         finally:
             self._settle()
 
-    def _attempt(self, unit: int, claim: Claim, writer: ThreadPoolExecutor) -> None:
-        """Compute a unit if that is still to be done, and pass it to the writer, which also releases the claim."""
-        claim.start()
-        try:
+    def _visit(self, unit: int, writer: ThreadPoolExecutor) -> None:
+        """Compute a unit of those nodes that lack it, and pass it to the writer, which also releases the claims."""
+        with ExitStack() as claims:
+            # First all claims: between two of them another worker could claim the unit of the second node.
+            claimed = [ledger for ledger in self.ledgers if ledger.is_open(unit) and ledger.claim(unit, claims)]
+            if any(unit in ledger.outcome.held for ledger in self.ledgers):
+                self.held.append(unit)
+            if claimed:
+                self.progress.unit_started(unit)
             started = time.time()
-            computed = self._compute(unit) if self._take(unit) else None
+            taken = [ledger for ledger in claimed if ledger.take(unit)]
+            computed = self._compute(unit, taken) if taken else []
             self._settle()
-        except BaseException:
-            claim.release()
-            raise
-        if computed is None:
-            claim.release()
-        else:
-            self.behind = writer.submit(self._commit, computed, started, claim)
+            if computed:
+                done = list(zip(taken, computed, strict=True))
+                self.behind = writer.submit(self._commit, unit, done, started, claims.pop_all())
+            else:
+                self._report(unit)
 
-    def _take(self, unit: int) -> bool:
-        """Under the claim: is the unit still to be computed?"""
-        error = self.agenda.failed_meanwhile(unit)
-        if error:
-            self.outcome.failed[unit] = error
-            self.progress.unit_started(unit)
-            self.progress.attempt_failed(unit, is_last=True)
-            return False
-        if self.agenda.take(unit):
-            return True
-        self.progress.unit_done(unit)
-        return False
-
-    def _compute(self, unit: int) -> Computed | None:
-        """The computed unit, after retries if necessary; None if it failed in the end."""
+    def _compute(self, unit: int, ledgers: Sequence[Ledger]) -> list[Computed]:
+        """The computed unit of each node, after retries if necessary; empty if it failed in the end."""
         self.group.call()
-        self.progress.unit_started(unit)
         # In a process group there are no retries: all ranks would have to try again together.
         for left in range(self.options.retries if self.group.size == 1 else 0, -1, -1):
             try:
-                return self.computation.compute(unit)
+                return self.computation.compute(unit, [ledger.node for ledger in ledgers])
             except (Preempted, KeyboardInterrupt):
                 raise
             except (StorageFailure, UsageError, MemoryError):
                 self.progress.attempt_failed(unit, is_last=True)
                 raise
             except Exception as error:
-                is_last = not left or isinstance(error, PdError)
-                self.progress.attempt_failed(unit, is_last)
-                if not is_last:
-                    self.progress.note(f"{self.layer.node} unit {unit}: {error!r}; trying again")
+                if left and not isinstance(error, PdError):
+                    self.progress.attempt_failed(unit, is_last=False)
+                    self.progress.note(f"{self.title} unit {unit}: {error!r}; trying again")
                     continue
-                self._record_failure(unit, error)
-                return None
+                text = str(error) if isinstance(error, PdError) else f"{type(error).__name__}: {error}"
+                for ledger in ledgers:
+                    ledger.fail(unit, text)
+                self.progress.note(f"{self.title} unit {unit} failed: {text}")
+                return []
         raise AssertionError("unreachable")
 
-    def _commit(self, computed: Computed, started: float, claim: Claim) -> None:
-        unit = computed.unit
-        try:
-            self._write(computed, started)
-        except BaseException:
-            self.progress.attempt_failed(unit.number, is_last=True)
-            raise
-        else:
-            self.progress.unit_done(unit.number)
-        finally:
-            claim.release()
+    def _commit(self, unit: int, done: Sequence[tuple[Ledger, Computed]], started: float, claims: ExitStack) -> None:
+        # Nodes that share a pass divide its time, so that the seconds of all commits add up to the time that was spent.
+        seconds = (time.time() - started) / len(done)
+        with claims:
+            try:
+                for ledger, computed in done:
+                    ledger.commit(computed, time.time() - seconds)
+            except BaseException:
+                self.progress.attempt_failed(unit, is_last=True)
+                raise
+            self._report(unit)
 
-    def _write(self, computed: Computed, started: float) -> None:
-        unit, output = computed.unit, computed.output
-        try:
-            self.layer.commit(
-                unit.number,
-                output.rows,
-                errors=unit.errors(),
-                extra=output.files,
-                inputs=computed.inputs,
-                started=started,
-            )
-        except CommitConflict:
+    def _report(self, unit: int) -> None:
+        """Report a unit once no node lacks it any more: failed if that of one node has failed."""
+        if any(ledger.is_open(unit) for ledger in self.ledgers):
             return
-        forget_failure(self.layer, unit.number)
-        self.outcome.committed.append(unit.number)
-        self.outcome.images += computed.images
-        self.outcome.rejected += computed.rejected
-        self.outcome.left_out += unit.left_out
-        self.outcome.coverage = unit.coverage
-        self.outcome.num_used += unit.num_used
-
-    def _record_failure(self, unit: int, error: Exception) -> None:
-        text = str(error) if isinstance(error, PdError) else f"{type(error).__name__}: {error}"
-        self.outcome.failed[unit] = text
-        record_failure(self.layer, unit, text)
-        self.progress.note(f"{self.layer.node} unit {unit} failed: {text}")
+        if any(unit in ledger.outcome.failed for ledger in self.ledgers):
+            self.progress.attempt_failed(unit, is_last=True)
+        else:
+            self.progress.unit_done(unit)
 
     def _settle(self) -> None:
         behind, self.behind = self.behind, None
@@ -221,5 +214,7 @@ class _Run:
 
     def _check_stop(self) -> None:
         if self.should_stop():
-            problem = f"stopped with {len(self.outcome.committed)} of {len(self.outcome.todo)} units committed"
-            raise Preempted(problem, self.layer.node, "Run the same command again to continue")
+            done = sum(len(ledger.outcome.committed) for ledger in self.ledgers)
+            todo = sum(len(ledger.outcome.todo) for ledger in self.ledgers)
+            problem = f"stopped with {done} of {todo} units committed"
+            raise Preempted(problem, self.title, "Run the same command again to continue")

@@ -99,6 +99,15 @@ def store(pd: Pd, photos: Path, pipeline_file: Path, tmp_path: Path, monkeypatch
     return path
 
 
+@pytest.fixture
+def pair(pd: Pd, store: Path) -> Path:
+    """The same store, whose images are read, with a second node ``sure`` that asks what ``detic`` asks."""
+    words = ("--stage", "detic", "--input", "images=ingest", "sure.backend=saliency", "sure.min_score=0.1")
+    assert pd("node", "add", "sure", *words).code == 0
+    assert pd("run", "ingest").code == 0
+    return store
+
+
 def assert_error(result: Result, code: int, *words: object) -> None:
     """Stderr has exactly one error, which contains all the words; there is no traceback and nothing on stdout."""
     assert result.code == code, result

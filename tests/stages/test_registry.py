@@ -26,6 +26,12 @@ def test_every_stage_has_a_module_with_a_start(stage: Stage) -> None:
     assert stage.entry == f"stages.nodes.{expected}"
 
 
+def test_a_stage_with_late_settings_can_compute_several_nodes_together(stage: Stage) -> None:
+    """The late settings are settings of the stage, which leaves some that are not; the module has the function."""
+    assert stage.late_settings < set(stage.settings.model_fields)
+    assert not stage.late_settings or (callable(stage.load_together()) and stage.unit == "block")
+
+
 def test_no_module_of_nodes_is_left_out() -> None:
     """Each module in stages/nodes is the entry of one stage."""
     modules = {f"stages.nodes.{path.stem}" for path in (ROOT / "stages/nodes").glob("*.py")} - {"stages.nodes.__init__"}

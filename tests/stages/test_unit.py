@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pdstore.errors import Preempted
+from pdstore.files import Files
 from schemas.tables import ERRORS, OBJECTS
-from stages.unit import Control, Output, Unit
+from stages.unit import Control, Output, Unit, UnitsOfOneBlock
 
 BLACK = np.zeros((4, 4, 3), np.uint8)
 
@@ -80,6 +81,22 @@ def test_a_unit_reports_to_its_run() -> None:
     alone.advance(1)
     alone.note("unheard")
     alone.check_stop()
+
+
+def test_units_of_several_nodes_read_a_block_together(bench: Any) -> None:
+    """A picture is decoded and counted once; a damaged one is an error row of each unit, and a stop reaches all."""
+    layer = bench.images(BLACK, BLACK)
+    (bench.folder / "0_1.png").write_bytes(b"no picture")
+    counts: list[int] = []
+    is_stopped: list[bool] = []
+    control = Control(should_stop=lambda: bool(is_stopped), advance=counts.append)
+    units = [Unit(node, 0, Files(str(bench.folder)), {"images": [layer]}, control=control) for node in ("a", "b")]
+    block = UnitsOfOneBlock(units).block
+    assert [image_id for image_id, _ in block.pictures()] == [0] and sum(counts) == 2
+    assert [(unit.faults[0]["subject"], unit.num_rejected()) for unit in units] == [("0_1.png", 1)] * 2
+    is_stopped.append(True)
+    with pytest.raises(Preempted, match="a: stopped in unit 0"):
+        list(block.pictures())
 
 
 def test_an_output_may_be_rows_alone(bench: Any) -> None:

@@ -39,6 +39,15 @@ def test_workers_take_overrides_as_a_new_layer(pd: Pd, store: Path) -> None:
     assert state["done"] == [0, 1, 2] and len(state["other"]) == 1
 
 
+def test_workers_divide_the_units_of_a_pass(pd: Pd, pair: Path) -> None:
+    """Each worker computes its units for both nodes; a node that is done is named and left out."""
+    assert pd("stage", "run", "detic", "sure", "--workers", "2").code == 0
+    nodes = json.loads(pd("status", "--json").out)["nodes"]
+    assert nodes["detic"]["done"] == nodes["sure"]["done"] == [0, 1, 2]
+    again = pd("run", "detic", "sure", "--workers", "2")
+    assert again.code == 0 and "detic: already done" in again.err and "sure: already done" in again.err
+
+
 def test_an_error_before_the_start_is_printed_once(pd: Pd, store: Path) -> None:
     """A missing input or a stale setting starts no worker."""
     result = pd("stage", "run", "detic", "--workers", "3")

@@ -27,6 +27,13 @@ def test_the_slurm_script_is_an_array_of_shards(pd: Pd, store: Path) -> None:
     assert "ingest.max_pixels=99999" in script and str(store) in script
 
 
+def test_the_nodes_of_a_pass_are_one_job(pd: Pd, pair: Path) -> None:
+    """Each task computes its shard for both nodes."""
+    script = pd("stage", "run", "detic", "sure", "--launcher", "slurm", "--jobs", "2", "--dry-run").out
+    assert "#SBATCH --job-name=pd-detic+sure" in script
+    assert " stage run detic sure " in script and script.endswith(' --shard "$SLURM_ARRAY_TASK_ID/2"\n')
+
+
 def test_words_are_quoted_in_the_slurm_script(tmp_path: Path) -> None:
     """A path with a space stays one word."""
     script = slurm_script(["pd", "--store", "my store"], "crf", Launch("slurm", jobs=2), tmp_path)

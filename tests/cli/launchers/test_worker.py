@@ -30,21 +30,21 @@ from tests.cli.conftest import Pd
     ],
 )
 def test_a_worker_gets_the_options_of_the_launcher(store: Path, options: RunOptions) -> None:
-    """The words of the command are parsed back into the same options, node and overrides, without a launcher."""
+    """The words of the command are parsed back into the same options, nodes and overrides, without a launcher."""
     request = Request(options, Launch(workers=4))
-    words = worker_command(Store(str(store)), "crf", request, ["crf.gt_prob=0.8", "crf.iterations=1"])
+    words = worker_command(Store(str(store)), ["crf", "grouping"], request, ["crf.gt_prob=0.8", "crf.iterations=1"])
     assert words[:2] == [sys.executable, "-P"] and Path(words[2]).is_file()
     assert words[3:7] == ["--store", str(store), "stage", "run"]
     stage_run = cast(click.Group, command).commands["run"]
     values = stage_run.make_context("run", words[7:]).params
-    assert (values["node"], values["overrides"]) == ("crf", ("crf.gt_prob=0.8", "crf.iterations=1"))
+    assert (values["node"], *values["words"]) == ("crf", "grouping", "crf.gt_prob=0.8", "crf.iterations=1")
     assert Request.parse(values, wait=values["wait"]) == Request(options, Launch())
 
 
 def test_a_worker_gets_the_path_of_a_relative_store(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A local store is named by its full path, so that a worker finds it from any folder."""
     monkeypatch.chdir(store.parent)
-    words = worker_command(Store(store.name), "crf", Request(RunOptions(), Launch()), [])
+    words = worker_command(Store(store.name), ["crf"], Request(RunOptions(), Launch()), [])
     assert words[words.index("--store") + 1] == str(store)
 
 
@@ -76,7 +76,7 @@ def test_a_worker_runs_our_packages(
     assert pd("stage", "run", "ingest", "--workers", "2").code == 0
     assert json.loads(pd("status", "--json").out)["nodes"]["ingest"]["state"] == "done"
     script = subprocess.run(
-        worker_command(Store(str(store)), "detic", Request(RunOptions(shard=Shard(1, 1)), Launch()), []),
+        worker_command(Store(str(store)), ["detic"], Request(RunOptions(shard=Shard(1, 1)), Launch()), []),
         capture_output=True,
         text=True,
     )

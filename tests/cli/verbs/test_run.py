@@ -131,3 +131,28 @@ def test_optional_nodes_run_only_if_they_are_named(pd: Pd, photos: Path, tmp_pat
     assert "proposal-train" in named.err and "ranking" not in named.err
     why = json.loads(pd("--store", store, "plan", "--json").out)["nodes"]["proposal-train"]["why"]
     assert "optional: only if it is named" in why
+
+
+def test_nodes_that_ask_one_network_run_in_one_pass(pd: Pd, pair: Path) -> None:
+    """They have one line of progress, though others stand between them; done ones are told apart."""
+    result = pd("run", "detic", "grouping", "sure")
+    assert result.code == 0 and result.err.splitlines()[0].startswith("detic + sure: 6/6 images in ")
+    states = {name: node["state"] for name, node in json.loads(pd("status", "--json").out)["nodes"].items()}
+    assert [states[name] for name in ("detic", "sure", "grouping")] == ["done"] * 3
+    shutil.rmtree(pair / "layers" / "sure")
+    again = pd("run", "detic", "sure").err
+    assert "sure: 6/6 images in " in again and "detic + sure" not in again and "detic: already done" in again
+
+
+def test_a_dry_run_lists_each_node_of_a_pass(pd: Pd, pair: Path) -> None:
+    """The units of both are listed, or that both run after their inputs."""
+    assert pd("run", "detic", "sure", "--dry-run").err.splitlines()[:2] == [
+        "detic: 3 blocks would run: 0, 1, 2",
+        "sure: 3 blocks would run: 0, 1, 2",
+    ]
+    shutil.rmtree(pair / "layers" / "ingest")
+    result = pd("run", "detic", "sure", "--dry-run")
+    assert [line.partition(" (")[0] for line in result.err.splitlines()] == [
+        "detic: would run after its inputs",
+        "sure: would run after its inputs",
+    ]

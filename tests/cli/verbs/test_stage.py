@@ -73,3 +73,15 @@ def test_an_incomplete_input_of_a_barrier(pd: Pd, store: Path) -> None:
     assert_error(result, 1, "ranking: ", "all 3 units of crf", "1 are missing (2)", "pd stage run crf")
     assert "--allow-partial" in result.err
     assert pd("stage", "run", "ranking", "--allow-partial", "--max-error-rate", "1").code == 0
+
+
+def test_several_nodes_are_run_in_one_pass_or_refused(pd: Pd, pair: Path) -> None:
+    """Nodes that do not share a pass are refused, with what to do; those that do take shards like any node."""
+    assert_error(
+        pd("stage", "run", "detic", "grouping"), 2, "detic and grouping cannot be computed in one pass", "pd run"
+    )
+    assert_error(pd("stage", "run", "detic", "surely"), 2, "no node 'surely'", "Did you mean 'sure'?")
+    result = pd("stage", "run", "detic", "sure", "--shard", "2/3")
+    assert result.code == 0 and "detic + sure: 2/2 images in " in result.err
+    nodes = json.loads(pd("status", "--json").out)["nodes"]
+    assert nodes["detic"]["done"] == nodes["sure"]["done"] == [1]

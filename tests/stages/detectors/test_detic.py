@@ -151,3 +151,21 @@ def test_weights_of_another_network_are_refused(start, detic_files, tmp_path: Pa
     (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
     with pytest.raises(CorruptData, match="detectron2 cannot read this checkpoint"):
         backend._load(start().network, tmp_path / "broken.pth")
+
+
+@needs_detic
+def test_a_sibling_has_its_own_names_and_threshold(start, bench, photographs, detic_files) -> None:
+    """Two detectors share the network; each answers as one that has a network of its own."""
+    words = {**detic_files, "embeddings": detic_files["embeddings"].with_name("words.npy")}
+    given = {"backend": "detic", **{key: str(path) for key, path in words.items()}}
+    people = DeticSettings(**given, mode="human-only", min_score=0.3, max_objects=2)
+    alone = backend.start(people, bench.setup(files=words)).look(photographs[:1]).find({0: people.words})[0]
+    detector = start()
+    seen = detector.look(photographs[:1])
+    before = seen.find({0: ("dog",)})[0]
+    sibling = detector.sibling(people, bench.setup(files=words))
+    for view in (seen.seen_by(sibling), sibling.look(photographs[:1])):
+        found = view.find({0: people.words})[0]
+        assert np.array_equal(found.scores, alone.scores) and np.array_equal(found.masks, alone.masks)
+    after = seen.find({0: ("dog",)})[0]
+    assert np.array_equal(after.scores, before.scores) and np.array_equal(after.masks, before.masks)

@@ -81,6 +81,20 @@ def test_a_picture_alone_is_answered_as_in_a_batch(start, photographs) -> None:
         assert (together[number].masks == alone.masks).mean() > 0.999
 
 
+def test_a_sibling_answers_as_a_detector_of_its_own(start, bench, photographs) -> None:
+    """It keeps its own limits, on what it has looked at itself and on what the other has; the other keeps its own."""
+    detector, pixels = start(max_objects=4), photographs[0]
+    settings = {"min_score": 0.1, "max_objects": 1}
+    before = detector.look([pixels]).find({0: ("cat",)})[0]
+    sibling = detector.sibling(DeticSettings(**settings), bench.setup())
+    expected = start(**settings).look([pixels]).find({0: ("cat",)})[0]
+    for seen in (sibling.look([pixels]), detector.look([pixels]).seen_by(sibling)):
+        found = seen.find({0: ("cat",)})[0]
+        assert np.array_equal(found.scores, expected.scores) and np.array_equal(found.masks, expected.masks)
+    after = detector.look([pixels]).find({0: ("cat",)})[0]
+    assert np.array_equal(after.scores, before.scores) and np.array_equal(after.masks, before.masks)
+
+
 def test_pictures_are_not_written_to(start, photographs) -> None:
     """A detector accepts read-only memory and leaves the pixels as they are."""
     pixels = photographs[1]

@@ -44,3 +44,6 @@ def test_people_are_not_known(bench) -> None:
     """Mode human-only needs a backend that knows what it sees; the error names both and says what to do."""
     with pytest.raises(UsageError, match=r"detic\.mode: .*backend saliency, found human-only.*Use another backend"):
         saliency.start(DeticSettings(backend="saliency", mode="human-only"), bench.setup())
+    detector = saliency.start(DeticSettings(backend="saliency"), bench.setup())
+    with pytest.raises(UsageError, match="found human-only"):
+        detector.sibling(DeticSettings(backend="saliency", mode="human-only"), bench.setup())

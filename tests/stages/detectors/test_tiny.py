@@ -87,10 +87,11 @@ def test_a_model_is_needed(bench) -> None:
         tiny.start(DeticSettings(backend="tiny"), bench.setup())
 
 
-def test_people_must_be_among_the_classes(start) -> None:
+def test_people_must_be_among_the_classes(start, bench) -> None:
     """human-only lists the wanted words and the classes of the network."""
-    assert start(mode="human-only", words=["robot", "woman"])
-    with pytest.raises(
-        UsageError, match=r"one of \['robot'\], found one that knows \['cat', 'dog', 'person', 'woman'\]"
-    ):
+    detector = start(mode="human-only", words=["robot", "woman"])
+    match = r"one of \['robot'\], found one that knows \['cat', 'dog', 'person', 'woman'\]"
+    with pytest.raises(UsageError, match=match):
         start(mode="human-only", words=["robot"])
+    with pytest.raises(UsageError, match=match):
+        detector.sibling(DeticSettings(mode="human-only", words=["robot"]), bench.setup())

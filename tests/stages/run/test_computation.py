@@ -18,12 +18,12 @@ SILENT = Control()
 
 def computation(store: Store, name: str, max_error_rate: float = 0.5, control: Control = SILENT) -> Computation:
     project = Project.open(store)
-    return Computation(project, name, Inputs(project, name), control, max_error_rate)
+    return Computation(project, {name: Inputs(project, name)}, control, max_error_rate)
 
 
 def test_a_unit_is_computed_without_being_committed(ready: Store) -> None:
     """The output is what a run commits, with the digests of what was read; the layer stays empty."""
-    computed = computation(ready, "crf").compute(1)
+    [computed] = computation(ready, "crf").compute(1)
     assert Project.open(ready).layer("crf").units() == []
     run(ready, "crf")
     layer = Project.open(ready).layer("crf")
@@ -36,7 +36,7 @@ def test_images_are_counted_for_blocks_alone(ready: Store) -> None:
     """A bucket of classes has no images of its own, so that error rates are those of blocks."""
     run(ready, "crf")
     ranking = computation(ready, "ranking")
-    computed = ranking.compute(0)
+    [computed] = ranking.compute(0)
     assert (computed.images, computed.rejected) == (0, 0)
     assert ranking.images_per_unit == 1 and computation(ready, "crf").images_per_unit == 3
 
@@ -46,7 +46,7 @@ def test_rejected_images_are_counted_once(classical: Callable[..., Store], folde
     store = classical()
     first = Project.open(store).listing.read(0)
     (folder / first[0].key).write_bytes(b"")
-    computed = computation(store, "ingest").compute(0)
+    [computed] = computation(store, "ingest").compute(0)
     assert (computed.images, computed.rejected, len(computed.output.rows)) == (3, 1, 2)
 
 
@@ -57,8 +57,8 @@ def test_a_disk_that_is_not_there_is_no_property_of_the_images(classical: Callab
         (folder / image.key).unlink()
     with pytest.raises(InputMissing, match=rf"{folder}: the files of 2 of 3 images are missing. Restore them"):
         computation(store, "ingest").compute(2)
-    assert computation(store, "ingest", max_error_rate=0.9).compute(2).rejected == 2
-    assert computation(store, "ingest").compute(1).rejected == 0
+    assert computation(store, "ingest", max_error_rate=0.9).compute(2)[0].rejected == 2
+    assert computation(store, "ingest").compute(1)[0].rejected == 0
 
 
 def test_what_a_unit_reports_reaches_the_run(ready: Store) -> None:
