@@ -79,7 +79,7 @@ def network_in_batches(repeats: int, pictures: int = 16) -> None:
 
 
 def main() -> None:
-    """Print both orders' milliseconds per image and the share of equal labels, then those of k-means and the network."""
+    """Print both orders' milliseconds per image and the share of equal labels, then k-means and the network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("channels", 1152), ("stride", 8), ("height", 480), ("width", 640), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
