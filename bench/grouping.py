@@ -18,7 +18,7 @@ import numpy as np
 
 from schemas.stages import GroupingSettings
 from stages.kernels.grouping import assign
-from stages.kernels.kmeans import Metric, closeness
+from stages.kernels.kmeans import Metric, closeness, kmeans
 from stages.kernels.resize import resize_bilinear
 
 __all__ = ["main"]
@@ -45,6 +45,17 @@ def best_of(repeats: int, order: Assign, *arguments: Any) -> tuple[float, Array]
     return min(seconds), result
 
 
+def starts_of_kmeans(repeats: int, channels: int, k: int) -> None:
+    """Print the milliseconds of k-means on the cells of an object, mixtures of six kinds, from 1 and 10 starts."""
+    rng = np.random.default_rng(0)
+    kinds = rng.normal(size=(6, channels))
+    for cells in (600, 1600, 3200):
+        mixed = rng.dirichlet(np.full(6, 0.3), cells) @ kinds + 0.3 * rng.normal(size=(cells, channels))
+        points = mixed.astype(np.float32)
+        one, ten = (best_of(repeats, kmeans, points, k, 0, starts)[0] * 1e3 for starts in (1, 10))
+        print(f"k-means of {cells:4d} cells: {one:6.1f} ms from one start, {ten:6.1f} ms from ten")
+
+
 def network_in_batches(repeats: int, pictures: int = 16) -> None:
     """Print the network's milliseconds per image at several batch sizes."""
     import torch
@@ -68,7 +79,7 @@ def network_in_batches(repeats: int, pictures: int = 16) -> None:
 
 
 def main() -> None:
-    """Print both orders' milliseconds per image, their ratio and the share of equal labels, then the network's."""
+    """Print both orders' milliseconds per image and the share of equal labels, then k-means and the network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("channels", 1152), ("stride", 8), ("height", 480), ("width", 640), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -87,6 +98,7 @@ def main() -> None:
         fast, labels = best_of(options.repeats, assign, features, mask, centroids, metric)
         speed = f"naive {slow * 1e3:8.1f} ms  swapped {fast * 1e3:6.1f} ms  {slow / fast:5.0f} x"
         print(f"{metric:>3}: {speed}  equal {np.mean(labels == expected):.6f}")
+    starts_of_kmeans(options.repeats, options.channels, options.k)
     network_in_batches(options.repeats)
 
 

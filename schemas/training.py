@@ -169,7 +169,7 @@ class TrainSettings(Settings):
     steps: int = Field(90_000, ge=1, description="optimiser steps")
     batch_size: int = Field(64, ge=1, description="images per step, over all ranks")
     lr: float = Field(1e-5, gt=0, description="learning rate after the warm-up")
-    weight_decay: float = Field(0.05, ge=0, description="weight decay of AdamW; norms, biases and embeddings have none")
+    weight_decay: float = Field(0.05, ge=0, description="weight decay of AdamW; norms and embeddings have none")
     schedule: Literal["cosine", "multistep"] = Field("multistep", description="how the learning rate falls")
     milestones: tuple[int, ...] = Field((75_000, 85_000), description="multistep: steps at which it falls tenfold")
     warmup_steps: int = Field(10, ge=0, description="steps of linear warm-up")

@@ -12,6 +12,8 @@ from schemas.training import TrainSettings
 __all__ = ["AveragedWeights", "freeze", "make_optimiser", "rate", "set_rate"]
 
 BACKBONE = "pixel_level_module.encoder"
+UNDECAYED = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase, nn.Embedding)
+POSITION_BIAS = "relative_position_bias_table"
 
 
 def rate(step: int, settings: TrainSettings) -> float:
@@ -45,15 +47,14 @@ def freeze(network: nn.Module, names: tuple[str, ...]) -> None:
 def make_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
     """AdamW over all parameters that are not frozen.
 
-    Norms, biases and embeddings have no weight decay; the learning rate of the backbone is scaled.
+    Norms, embeddings and the Swin's position biases have no weight decay, all other biases do; the learning rate of the
+    backbone is scaled. Source: reference ``base_trainer.py``.
     """
-    embeddings = {
-        id(p) for module in network.modules() if isinstance(module, nn.Embedding) for p in module.parameters()
-    }
+    undecayed = {id(p) for module in network.modules() if isinstance(module, UNDECAYED) for p in module.parameters()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            plain = parameter.ndim <= 1 or id(parameter) in embeddings
+            plain = id(parameter) in undecayed or POSITION_BIAS in name
             ratio = settings.backbone_lr_ratio if BACKBONE in name else 1.0
             groups.setdefault((0.0 if plain else settings.weight_decay, ratio), []).append(parameter)
     listed = [

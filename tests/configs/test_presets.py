@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,6 @@ from stages.models.network import build
 from stages.plan.pipeline import Pipeline
 from stages.plan.presets import read_preset
 from stages.train.optimiser import freeze
-from tests.configs.original import NUMBERS as ORIGINAL
-from tests.configs.original import Number
 
 HUMAN = ("human", "man", "woman", "toddler", "person")
 SWIN_L = {
@@ -220,36 +217,6 @@ def test_every_number_is_the_published_one(preset: str, node: str) -> None:
     """Each node of the preset has the values of the published configuration."""
     settings, expected = pipeline(preset)[node].settings, NUMBERS[preset][node]
     assert {path: value_of(settings, path) for path in expected} == expected
-
-
-@pytest.mark.parametrize("number", ORIGINAL, ids=lambda number: number.setting)
-def test_a_number_is_that_of_the_originals_files(number: Number) -> None:
-    """Each preset has the value that its original has in effect; where it has another, the table says why."""
-    node, setting = number.setting.split(".", 1)
-    first, fork = (value_of(pipeline(p)[node].settings, setting) for p in ("imagenet_21k", "imagenet_1k"))
-    assert (first == number.first) == (not number.differs)
-    assert number.fork is None or fork == number.fork
-
-
-def test_the_page_has_every_number_with_its_source() -> None:
-    """The table of docs/presets.md has the original's values, their files and lines, and those of the presets."""
-    page = (Path(__file__).parents[2] / "docs" / "presets.md").read_text()
-    table = page.split("| setting | first release | in |")[1].split("\n\n")[0].splitlines()[2:]
-    assert table == [_line(number) for number in ORIGINAL]
-
-
-def _line(number: Number) -> str:
-    node, setting = number.setting.split(".", 1)
-    ours = [value_of(pipeline(preset)[node].settings, setting) for preset in ("imagenet_21k", "imagenet_1k")]
-    first, fork, *ours = (_text(value) for value in (number.first, number.fork, *ours))
-    why = f": {number.differs}" if number.differs else ""
-    return f"| `{number.setting}` | {first} | `{number.where}` | {ours[0]}{why} | {fork} | {ours[1]} |"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_text, value))
-    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 @pytest.mark.parametrize("preset", NUMBERS)

@@ -24,9 +24,10 @@ def test_multistep_falls_tenfold_at_each_milestone() -> None:
     assert [rate(step, settings) for step in (0, 59, 60, 80)] == pytest.approx([1, 1, 0.1, 0.01])
 
 
-def test_norms_biases_and_embeddings_do_not_decay_and_the_backbone_learns_slower() -> None:
-    """Every parameter is in exactly one group, with the right decay and rate."""
-    network = build(SMALL, 3)
+@pytest.mark.parametrize("settings", [SMALL, NetworkSettings(preset="tiny")])
+def test_norms_and_embeddings_do_not_decay_and_the_backbone_learns_slower(settings: NetworkSettings) -> None:
+    """Every parameter is in exactly one group, with the right decay and rate; the biases of layers decay."""
+    network = build(settings, 3)
     optimiser = make_optimiser(network, TrainSettings(backbone_lr_ratio=0.1))
     set_rate(optimiser, 0, TrainSettings(lr=1.0))
     groups = {id(p): (g["weight_decay"], g["lr"]) for g in optimiser.param_groups for p in g["params"]}
@@ -35,7 +36,10 @@ def test_norms_biases_and_embeddings_do_not_decay_and_the_backbone_learns_slower
     for name, parameter in learning:
         decay, lr = groups[id(parameter)]
         assert lr == pytest.approx(0.1 if "pixel_level_module.encoder" in name else 1.0)
-        plain = parameter.ndim == 1 or "queries_" in name or "transformer_module.level_embed" in name
+        module = network.get_submodule(name.rpartition(".")[0])
+        is_layer = isinstance(module, nn.Linear | nn.Conv2d | nn.MultiheadAttention)
+        plain = parameter.ndim == 1 and not is_layer
+        plain |= any(word in name for word in ("queries_", "transformer_module.level_embed", "relative_position_bias"))
         assert decay == (0.0 if plain else 0.05), name
 
 
