@@ -17,7 +17,15 @@ from stages.kernels.ranking import unique_pixels
 from stages.source.frames import Size, image_frames, mask_frames, masks_at
 from stages.unit import Unit
 
-__all__ = ["ObjectSegments", "chosen_objects", "object_parts", "object_segments", "segment_rows", "segments_by_image"]
+__all__ = [
+    "ObjectSegments",
+    "chosen_objects",
+    "object_parts",
+    "object_segments",
+    "segment_rows",
+    "segments_by_image",
+    "with_parts",
+]
 
 _COLUMNS = ("image_id", "object_id", "score", "height", "width", "rle", "feature")
 
@@ -88,7 +96,7 @@ def object_parts(unit: Unit, block: Block, object_mask: ObjectMask) -> Rows | No
     if "parts" not in unit.layers:
         fix = "Add 'inputs: {parts: NODE}' to it, such as crf, or set object_mask=detector"
         raise UsageError("object_mask=parts needs an input 'parts', but there is none", unit.node, fix)
-    return block.rows("parts", ["image_id", "object_id", "height", "width", "rle"])
+    return block.rows("parts", ["image_id", "object_id", "area", "height", "width", "rle"])
 
 
 def segment_rows(block: Block) -> Rows:
@@ -116,15 +124,13 @@ def segments_by_image(
         parts: if they are given, the mask of an object is the union of its parts, and an object without any is left
             out (reference ``imagenet_part_ranking_dataset_mapper.py``).
     """
+    objects = objects if parts is None else with_parts(objects, parts)
     of_image, frames = segments.by("image_id"), image_frames(objects) | image_frames(segments)
     mask_of = _outlines(objects, parts)
 
     def read(image_id: int, rows: npt.NDArray[np.int64]) -> Iterator[ObjectSegments]:
         nothing = np.zeros(0, np.int64)
         for row in rows.tolist():
-            mask = mask_of(row, frames[image_id])
-            if mask is None:
-                continue
             candidates = segments.take(of_image.get(image_id, nothing))
             if "object_id" in candidates.columns:
                 candidates = candidates.take(candidates["object_id"] == objects["object_id"][row])
@@ -132,7 +138,7 @@ def segments_by_image(
                 image_id,
                 int(objects["object_id"][row]),
                 int(objects["category_id"][row]),
-                mask,
+                mask_of(row, frames[image_id]),
                 masks.decode_to(candidates.ragged("rle"), mask_frames(candidates), *frames[image_id]),
                 candidates["score"].astype(np.float32),
                 candidates["feature"].astype(np.float16),
@@ -141,16 +147,24 @@ def segments_by_image(
     return {image_id: partial(read, image_id, rows) for image_id, rows in objects.by("image_id").items()}
 
 
-def _outlines(objects: Rows, parts: Rows | None) -> Callable[[int, Size], npt.NDArray[np.bool_] | None]:
-    """A function (row of ``objects``, frame) -> (H, W) bool, the object's mask; None for an object without parts."""
+def with_parts(objects: Rows, parts: Rows) -> Rows:
+    """The objects that have a pixel of a part."""
+    parts = parts.take(parts["area"] > 0)
+    known = set(zip(parts["image_id"].tolist(), parts["object_id"].tolist(), strict=True))
+    keys = zip(objects["image_id"].tolist(), objects["object_id"].tolist(), strict=True)
+    return objects.take(np.array([key in known for key in keys], bool))
+
+
+def _outlines(objects: Rows, parts: Rows | None) -> Callable[[int, Size], npt.NDArray[np.bool_]]:
+    """A function (row of ``objects``, frame) -> (H, W) bool, the object's mask."""
     if parts is None:
         return lambda row, frame: masks.decode(masks_at(objects.take([row]), frame), *frame)[0]
     by_object: dict[tuple[int, int], list[int]] = {}
     for number, key in enumerate(zip(parts["image_id"].tolist(), parts["object_id"].tolist(), strict=True)):
         by_object.setdefault(key, []).append(number)
 
-    def outline(row: int, frame: Size) -> npt.NDArray[np.bool_] | None:
-        own = by_object.get((int(objects["image_id"][row]), int(objects["object_id"][row])), [])
-        return masks.decode_one(masks.union(masks_at(parts.take(own), frame), *frame), *frame) if own else None
+    def outline(row: int, frame: Size) -> npt.NDArray[np.bool_]:
+        own = by_object[int(objects["image_id"][row]), int(objects["object_id"][row])]
+        return masks.decode_one(masks.union(masks_at(parts.take(own), frame), *frame), *frame)
 
     return outline

@@ -17,7 +17,7 @@ from stages.fitting import or_rejected
 from stages.kernels.crf import smooth
 from stages.kernels.ranking import RankedParts, affinity, rank_parts
 from stages.mask_columns import mask_columns
-from stages.segments import ObjectSegments, chosen_objects, object_parts, segment_rows, segments_by_image
+from stages.segments import ObjectSegments, chosen_objects, object_parts, segment_rows, segments_by_image, with_parts
 from stages.source.frames import image_frames
 from stages.unit import LeftOut, Output, Setup, Unit
 
@@ -33,13 +33,15 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
     def run(unit: Unit) -> Output:
         centroids, block = _centroids(unit), unit.own_block
         objects = chosen_objects(block.rows("objects"), block.image_rows, settings.min_image_ratio)
+        parts = object_parts(unit, block, settings.object_mask)
+        objects = objects if parts is None else with_parts(objects, parts)
         known = np.isin(objects["category_id"], list(centroids))
         labelled = set(objects["image_id"][known].tolist())
         for image_id, category in zip(*(objects[n][~known].tolist() for n in ("image_id", "category_id")), strict=True):
             of: LeftOut = "object" if image_id in labelled else "image"
             unit.reject(image_id, "no_clusters", f"class {category} has no clusters", of=of)
         segments = segment_rows(block)
-        by_image = segments_by_image(objects.take(known), segments, object_parts(unit, block, settings.object_mask))
+        by_image = segments_by_image(objects.take(known), segments, parts)
         labels: list[Rows] = []
         for image_id, pixels in _pictures(unit, by_image, segments, settings.crf):
             with or_rejected(unit, image_id):
