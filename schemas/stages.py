@@ -29,7 +29,6 @@ __all__ = [
     "IngestSettings",
     "LabelsSettings",
     "PartTrainSettings",
-    "Precision",
     "PredictSettings",
     "ProposalTrainSettings",
     "ProposalsSettings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Settings, operational
 
@@ -213,11 +213,27 @@ class TrainSettings(Settings):
     validate_every: int = operational(0, ge=0, description="steps between validations on held-out images; 0 is never")
     validate_split: str = operational("val", description="split of the held-out images")
     validate_images: int = operational(256, ge=1, description="number of held-out images to validate on")
+    evaluate_every: int = operational(0, ge=0, description="steps between evaluations on ground truth; 0 is never")
+    evaluate_stores: tuple[str, ...] = operational(
+        (), description="stores with ground truth to evaluate on, by URL: made with pd init --dataset, and finished"
+    )
+    evaluate_splits: tuple[str, ...] = operational(
+        ("val",), description="splits of their images that are scored; all images if empty"
+    )
+    evaluate_images: int = operational(1000, ge=0, description="most images of each store to score; 0 is all")
+    evaluate_protocol: Literal["honest", "reference"] = operational(
+        "reference", description="protocol of these evaluations, as in the stage eval"
+    )
     picture_every: int = operational(
         0, ge=0, description="steps between pictures of labels and predictions; 0 is never"
     )
     wandb: bool = operational(False, description="also report to Weights & Biases; offline if there is no network")
     wandb_project: str = operational("pd", description="project in Weights & Biases")
+
+    @field_validator("evaluate_stores", "evaluate_splits", mode="before")
+    @classmethod
+    def _single(cls, value: Any) -> Any:
+        return ((value,) if value else ()) if isinstance(value, str) else value
 
 
 class SegmenterTrainSettings(TrainSettings):

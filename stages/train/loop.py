@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from pdstore.errors import InputMissing, Preempted, UsageError
+from pdstore.errors import InputMissing, PdError, Preempted, UsageError
 from pdstore.stream import SampleOrder
 from schemas.training import TrainSettings
 from stages.models.network import PartNetwork
+from stages.train.ground_truth import GroundTruth
 from stages.train.log import TrainingLog
 from stages.train.process_group import ALONE, ProcessGroup
 from stages.train.samples import Batch, SampleSource, batches
@@ -61,6 +62,7 @@ def train(
     hooks: Hooks = Hooks(),
     *,
     held_out: SampleSource | None = None,
+    ground_truth: GroundTruth | None = None,
     device: str = "cpu",
     group: ProcessGroup = ALONE,
 ) -> PartNetwork:
@@ -70,6 +72,7 @@ def train(
         network: the network with its initial weights, which are the same on all ranks.
         folder: local folder of this training, shared by all ranks: ``checkpoints/``, ``log.jsonl``, ``pictures/``.
         held_out: samples to validate on, if ``validate_every`` is set.
+        ground_truth: other stores to evaluate on, if ``evaluate_every`` is set.
         device: torch device of this rank.
         group: the processes that train together.
 
@@ -95,7 +98,7 @@ def train(
     if len(set(starts)) > 1:
         fix = "Put the store on a disk that all machines share, so that they see the same folder"
         raise UsageError(f"the ranks see checkpoints of different steps: {starts}", str(folder), fix)
-    training = _Training(state, Stepper(state, group, torch.device(device)), hooks, group, held_out)
+    training = _Training(state, Stepper(state, group, torch.device(device)), hooks, group, held_out, ground_truth)
     try:
         training.run(start, source)
     finally:
@@ -107,10 +110,16 @@ class _Training:
     """One run of the training loop."""
 
     def __init__(
-        self, state: TrainingState, stepper: Stepper, hooks: Hooks, group: ProcessGroup, held_out: SampleSource | None
+        self,
+        state: TrainingState,
+        stepper: Stepper,
+        hooks: Hooks,
+        group: ProcessGroup,
+        held_out: SampleSource | None,
+        ground_truth: GroundTruth | None,
     ) -> None:
         self.state, self.stepper, self.hooks, self.group, self.held_out = state, stepper, hooks, group, held_out
-        self.settings = state.settings
+        self.settings, self.ground_truth = state.settings, ground_truth
         self.log = None
         if group.is_first:
             self.log = TrainingLog(state.folder, self.settings, hooks.name, hooks.config or {})
@@ -154,6 +163,8 @@ class _Training:
             metrics = validate(state.network, self.stepper.loss, self.held_out, settings, self.group, precision)
             values, score = values | metrics, metrics["validation_loss"]
         if self.log:
+            if self.ground_truth and settings.evaluate_every and done % settings.evaluate_every == 0:
+                values |= self._evaluated(self.ground_truth, done)
             self.log.add(done, values, taken.skipped_images)
             if settings.picture_every and done % settings.picture_every == 0:
                 shown = batch.part(slice(SHOWN_IMAGES))
@@ -167,6 +178,21 @@ class _Training:
         if stop:
             problem = f"stopped at step {done} of {settings.steps}, as requested; a checkpoint was written"
             raise Preempted(problem, str(self.state.folder), "Run the same command again to continue")
+
+    def _evaluated(self, ground_truth: GroundTruth, done: int) -> dict[str, float]:
+        """The scores on other stores. The other ranks wait for the first one in their next step meanwhile."""
+        try:
+            scores = ground_truth.scores(self.state.network, self.stepper.precision, self.hooks.should_stop)
+        except Preempted:
+            self.hooks.note(f"step {done}: the evaluation on ground truth is left out, because the training is to stop")
+            return {}
+        except (PdError, OSError) as error:
+            # Days of training do not depend on a disk that they only look at.
+            self.hooks.note(f"step {done}: the evaluation on ground truth failed, and the training goes on: {error}")
+            return {}
+        shown = {n: v for n, v in scores.items() if n.endswith(("/AR@200", "/mIoU"))}
+        self.hooks.note(f"step {done}: {', '.join(f'{name} {value:.1f}' for name, value in shown.items())}")
+        return scores
 
     def _timings(self, waited: float, spent: float) -> dict[str, float]:
         self.waited, self.spent = self.waited + waited, self.spent + spent

@@ -15,6 +15,7 @@ from schemas.tables import METRICS
 from schemas.training import TrainSettings
 from stages.models.network import PartNetwork, build, copy_body
 from stages.models.network_files import load_network, load_weights, network_files
+from stages.train.ground_truth import GroundTruth
 from stages.train.log import LOG_NAME, read_log
 from stages.train.loop import Hooks, train
 from stages.train.process_group import ProcessGroup
@@ -72,10 +73,15 @@ def run_training(
 
     Raises:
         UsageError: the network of the input ``model`` has another architecture.
+        UsageError, InputMissing, StorageFailure: a store to evaluate on is not there, or not finished.
         Preempted: a signal asked the training to stop; a checkpoint was written.
     """
-    place = unit.training
+    place, group = unit.training, ProcessGroup.of_this_process()
     assert place is not None, "the runner gives every training a place"
+    # First of all: a store that cannot be read is said now, and not after hours.
+    ground_truth = None
+    if settings.evaluate_every:
+        ground_truth = GroundTruth(settings, setup.classes if num_objects else None, group)
     selection = select(unit, settings, settings.split, choice, place.selection)
     unit.note(f"training on {len(selection)} images, {settings.steps} steps; state in {place.folder}")
     network = build(settings.network, num_classes, num_objects, settings.seed)
@@ -88,8 +94,9 @@ def run_training(
         place.folder,
         _hooks(unit, settings),
         held_out=_held_out(unit, settings, choice, place.held_out),
+        ground_truth=ground_truth,
         device=setup.device,
-        group=ProcessGroup.of_this_process(),
+        group=group,
     )
     return Output(_losses(place.folder, unit.node), {**network_files(network), **(extra or {})})
 

@@ -2,7 +2,7 @@ import pytest
 
 from pdstore.errors import UsageError
 from schemas.stages import WeightsSettings
-from schemas.training import NETWORK_PRESETS, NetworkSettings
+from schemas.training import NETWORK_PRESETS, NetworkSettings, TrainSettings
 
 
 def test_a_given_setting_wins_over_the_preset() -> None:
@@ -63,3 +63,13 @@ def test_a_class_specific_checkpoint_has_normalised_queries_unless_set() -> None
     assert WeightsSettings.parse({**given, "num_parts": 8}, "w").network.normalize_queries  # type: ignore[union-attr]
     told = {**given, "num_parts": 8, "network": {"preset": "tiny", "normalize_queries": False}}
     assert not WeightsSettings.parse(told, "w").network.normalize_queries  # type: ignore[union-attr]
+
+
+def test_a_single_store_to_evaluate_on_may_be_given_as_text() -> None:
+    """As on the command line; how a training is watched is no part of its fingerprint."""
+    watched = TrainSettings.parse(
+        {"evaluate_stores": "s3://bucket/pim", "evaluate_splits": "test", "evaluate_every": 5, "max_skipped": 3}, "w"
+    )
+    assert watched.evaluate_stores == ("s3://bucket/pim",) and watched.evaluate_splits == ("test",)
+    assert TrainSettings.parse({"evaluate_stores": ""}, "w").evaluate_stores == ()
+    assert watched.identity() == TrainSettings().identity()

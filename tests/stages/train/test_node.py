@@ -17,6 +17,8 @@ from stages.models.network import build
 from stages.models.network_files import load_network, network_files
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
+from stages.source.listing import Listing
+from stages.train.log import read_log
 from stages.train.node import IN_SQL, part_choice, run_training
 from stages.training_place import TrainingPlace
 from stages.unit import Control, Output, Setup, Unit
@@ -121,3 +123,33 @@ def test_a_model_of_another_architecture_is_refused(copy_store: Callable[..., St
         run(unit, models={"model": tmp_path / "other"})
     first, started = run(unit_of(copy_store())), run(unit_of(copy_store()), models={"model": tmp_path / "fits"})
     assert first.files.keys() == started.files.keys() and first.files != started.files
+
+
+def test_a_training_is_scored_on_the_ground_truth_of_another_store(
+    copy_store: Callable[..., Store], finished: Store, tmp_path: Path
+) -> None:
+    """The log has recall and mIoU of the class-specific head, and the network is the one of a training without."""
+    unit = unit_of(copy_store())
+    watched = QUICK.model_copy(
+        update={"evaluate_every": 3, "evaluate_stores": (finished.url,), "evaluate_images": 3, "accumulate": 1}
+    )
+    setup = Setup(classes=Listing(finished).classes(), models={}, files={})
+    choice = part_choice("labels", watched, labelled=True)
+    output = run_training(unit, setup, watched, choice, num_classes=8, num_objects=6, extra={"x": b"y"})
+    assert unit.training is not None
+    lines = list(read_log(unit.training.folder))
+    assert {"eval/demo/AR@200", "eval/demo/mIoU", "eval/demo/C-mIoU"} <= set(lines[-1]) and lines[-1]["step"] == 3
+    assert not any(name.startswith("eval/") for line in lines[:-1] for name in line)
+    plain = run(unit_of(copy_store()))
+    assert output.files == plain.files and len(output.rows) == len(plain.rows)
+
+
+def test_a_store_that_cannot_be_scored_on_stops_a_training_before_it_begins(
+    copy_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    """One error, and neither a selection nor a folder is left."""
+    unit = unit_of(copy_store(TRAINING))
+    with pytest.raises(UsageError, match="nowhere: there is no store here"):
+        run(unit, QUICK.model_copy(update={"evaluate_every": 1, "evaluate_stores": (str(tmp_path / "nowhere"),)}))
+    assert unit.training is not None and not unit.training.is_begun
+    assert not unit.training.store.files.exists(f"selections/{unit.training.selection}.arrow")

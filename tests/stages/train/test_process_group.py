@@ -25,11 +25,11 @@ NODE = "distill-train"
 CHANGES = [f"{NODE}.steps=8", f"{NODE}.lr=0.001", f"{NODE}.checkpoint_every=3", "--new-layer"]
 
 
-def train(store: Store, trace: Path, ranks: int, die_at: int = -1) -> subprocess.CompletedProcess[str]:
-    """Run the node under torchrun, or directly if there is one rank."""
+def train(store: Store, trace: Path, ranks: int, die_at: int = -1, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run the node under torchrun, or directly if there is one rank; ``more`` are further settings."""
     trace.mkdir(exist_ok=True)
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-    command = [sys.executable, *torchrun, str(PROGRAM), "--store", store.url, "stage", "run", NODE, *CHANGES]
+    command = [sys.executable, *torchrun, str(PROGRAM), "--store", store.url, "stage", "run", NODE, *CHANGES, *more]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TRACE": str(trace), "DIE_AT": str(die_at)}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
@@ -79,6 +79,23 @@ def test_two_ranks_have_the_batches_and_losses_of_one(
     assert done.returncode == 0, done.stderr
     assert batches(tmp_path / "trace") == batches(alone[1])
     assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
+
+
+def test_what_the_first_rank_does_alone_changes_nothing(
+    alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
+) -> None:
+    """It draws pictures and evaluates on ground truth while the other rank waits; losses are those of one rank."""
+    store = copy_store()
+    looks = {"picture_every": 4, "validate_every": 4, "evaluate_every": 4, "evaluate_images": 2}
+    more = [f"{NODE}.{name}={value}" for name, value in looks.items()]
+    done = train(store, tmp_path / "trace", 2, -1, *more, f"{NODE}.evaluate_stores={store.url}")
+    assert done.returncode == 0, done.stderr
+    assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
+    log = max(Path(store.url).glob(f"checkpoints/{NODE}/*/log.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for name in ("eval/demo/AR@200", "eval/demo/mIoU", "validation_loss"):
+        assert [line["step"] for line in lines if name in line] == [4, 8]
+    assert len(list((log.parent / "pictures").iterdir())) == 2
 
 
 def test_killed_and_resumed_it_ends_bit_for_bit(
