@@ -21,7 +21,7 @@ from pdstore import Store
 from stages.plan.project import Project
 from stages.run.demo import StageScore, demo_scores, open_demo, run_demo
 from stages.run.options import RunOptions
-from stages.run.runner import run_node
+from stages.run.runner import run_node, run_pass
 
 DISTILLATION = ("distill-train", "distill", "eval-distill")
 
@@ -58,7 +58,7 @@ def main() -> None:
     results = []
     for seed, store in stores.items():
         project = Project.open(store)
-        results.append(run_demo(project, partial(run_node, project, options=RunOptions(wait=True))))
+        results.append(run_demo(project, partial(run_pass, project, options=RunOptions(wait=True))))
         print(f"seed {seed}: {results[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     print("| stage | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean |\n" + "|---" * (len(seeds) + 2) + "|")
     for row in zip(*(result.scores for result in results), strict=True):

@@ -56,7 +56,7 @@ def command(
     demo = open_demo(url, seed, images, overrides)
     project = Project.open(demo, overrides)
     with interruptible() as stop:
-        result = run_demo(project, lambda name: _run(project, name, overrides, stop))
+        result = run_demo(project, lambda names: _run(project, names, overrides, stop))
     sheet = demo.files.local(SHEET)
     ids = sample_images(project, SHEET_IMAGES, seed)
     picture_of(project, ids, SHEET_NODES, SHEET_PX).save(sheet, "PNG")
@@ -67,16 +67,16 @@ def command(
     say(f"pictures: {sheet}")
 
 
-def _run(project: Project, name: str, overrides: Sequence[str], stop: StopRequest) -> None:
-    """Run one node, with several workers if it is a CRF.
+def _run(project: Project, names: Sequence[str], overrides: Sequence[str], stop: StopRequest) -> None:
+    """Run one node, or the nodes of a pass; a CRF with several workers.
 
     A CRF keeps only one core busy, while a network uses all of them. A network also runs here with as many threads as
     in ``pd run``, because its results may differ in the last bit with the number of threads.
     """
-    node, workers = project[name], min(MOST_WORKERS, os.cpu_count() or 1)
+    node, workers = project[names[0]], min(MOST_WORKERS, os.cpu_count() or 1)
     smooths = node.stage.name == "crf" or getattr(node.settings, "crf", None) is not None
     launch = Launch(workers=workers) if smooths and "model" not in node.inputs and workers > 1 else Launch()
-    execute(project, [name], Request(RunOptions(wait=True), launch), overrides, stop)
+    execute(project, names, Request(RunOptions(wait=True), launch), overrides, stop)
 
 
 def _print(result: DemoResult) -> None:

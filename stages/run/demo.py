@@ -15,6 +15,7 @@ from schemas.catalog import catalog_of
 from schemas.pipeline import SourceSpec
 from stages.create.store import create_store, ensure_listing
 from stages.plan.changes import own_changes
+from stages.plan.passes import passes
 from stages.plan.presets import read_preset
 from stages.plan.project import Project
 
@@ -115,15 +116,15 @@ def _check_settings(store: Store, overrides: Sequence[str]) -> None:
         raise StaleSettings(f"the demo here has other settings: {'; '.join(changed)}", store.url, fix)
 
 
-def run_demo(project: Project, run: Callable[[str], object]) -> DemoResult:
+def run_demo(project: Project, run: Callable[[Sequence[str]], object]) -> DemoResult:
     """Run whatever the demo still lacks.
 
     Args:
-        run: computes the missing units of a node.
+        run: computes the missing units of a node, or of the nodes of a pass.
     """
     started = time.monotonic()
-    for name in project.nodes:
-        run(name)
+    for names in passes(project.pipeline, project.nodes):
+        run(names)
     store, seconds = project.store, time.monotonic() - started
     return DemoResult(store.url, project.source.seed, project.listing.images, demo_scores(store), seconds)
 
