@@ -26,13 +26,13 @@ from stages.plan.project import Project
 from stages.plan.settings import adopt
 from stages.plan.shard import Shard
 from stages.plan.work import Work
-from stages.registry import Stage
 from stages.run.outcome import Outcome
 from stages.run.preflight import checked_work
 from stages.run.process_group import is_first_rank
 from stages.run.progress import Watch
 from stages.run.runner import run_pass
 from stages.run.signals import StopRequest, stop_on_signals
+from stages.stage import Stage
 
 __all__ = ["adopt_changed", "execute", "interruptible"]
 

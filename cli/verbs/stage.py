@@ -13,8 +13,9 @@ from cli.session import has_store, open_project, split_words
 from pdstore.errors import UsageError
 from stages.plan.passes import passes
 from stages.plan.states import states
-from stages.registry import MODEL, STAGES, Stage
+from stages.registry import STAGES
 from stages.run.preflight import check_files_of_done, check_files_to_read
+from stages.stage import MODEL, Stage
 
 __all__ = ["command"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from pdstore.errors import UsageError
 from schemas.stages import DeticSettings
 from stages.detectors.protocol import Candidates, Pixels, Words
-from stages.registry import CLASS_NAMES
+from stages.stage import CLASS_NAMES
 from stages.unit import Setup
 
 if TYPE_CHECKING:

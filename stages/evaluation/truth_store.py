@@ -32,6 +32,8 @@ STAGE_OF_ROLE = {"images": "ingest", "truth": "annotated-parts", "truth_objects"
 
 Ints = npt.NDArray[np.int64]
 
+_OUTLINE = ["image_id", "object_id", "category_id", "height", "width", "rle"]
+
 
 @dataclass(frozen=True, eq=False)
 class TruthStore:
@@ -121,7 +123,7 @@ class TruthStore:
     def scored(self, block: int, image_ids: Iterable[int], masks: Rows, has_clusters: bool) -> Scored:
         """The ground truth of images of a block beside the masks that are scored."""
         wanted = list(image_ids)
-        truth = ["image_id", "object_id", "category_id", "category_name", "part_name", "rle"]
+        truth = ["image_id", "object_id", "category_id", "category_name", "part_name", "height", "width", "rle"]
         outlines = self.layers.get("truth_objects")
         images, true = (
             rows.take(np.isin(rows["image_id"], wanted))
@@ -130,7 +132,7 @@ class TruthStore:
                 self.layers["truth"].read(block, truth),
             )
         )
-        of_objects = outlines.read(block, ["image_id", "object_id", "category_id", "rle"]) if outlines else None
+        of_objects = outlines.read(block, _OUTLINE) if outlines else None
         return Scored(has_clusters, images, true, masks, of_objects)
 
     def categories(self, block: int, image_ids: Iterable[int]) -> dict[int, list[int]]:

@@ -17,7 +17,6 @@ from stages.features.protocol import Features
 from stages.fitting import fitting
 from stages.kernels.grouping import concat_maps, normalize
 from stages.models.inference import Inference
-from stages.source.frames import frame_side
 from stages.unit import Setup, Unit
 
 __all__ = ["start"]
@@ -31,8 +30,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        longest = frame_side(settings.long_side)
-        batches = unit.own_block.batches(settings.batch_size, network.shape, image_ids, longest=longest)
+        batches = unit.own_block.batches(settings.batch_size, network.shape, image_ids, longest=network.longest)
         look = partial(network.maps, which=settings.maps, scale=settings.input_scale)
         for image_id, maps in fitting(unit, batches, lambda _, pictures: look(pictures)):
             yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])

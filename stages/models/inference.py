@@ -17,6 +17,7 @@ from schemas.stages import Precision
 from stages.models.network import PartNetwork
 from stages.models.network_files import load_network
 from stages.models.precision import autocast
+from stages.source.frames import frame_side
 
 __all__ = ["Found", "Inference", "network_size"]
 
@@ -74,6 +75,9 @@ class Inference:
         device: such as ``cpu`` or ``cuda``.
         long_side: of the network's input, in pixels; 0 keeps the size of each image.
         precision: numbers that the network computes with; what it returns is float32.
+
+    Attributes:
+        longest: longer side of the frames in which it is to be given pictures; 0 is without a limit.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Inference:
     ) -> None:
         self.network: PartNetwork = load_network(folder, device) if isinstance(folder, Path) else folder
         self._device, self._long_side, self._precision = torch.device(device), long_side, precision
+        self.longest = frame_side(long_side)
 
     def shape(self, pixels: Pixels) -> tuple[int, int]:
         """(height, width) in the network; pictures of equal shape can share a batch."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from pdstore.errors import CorruptData, InputMissing
 from schemas.training import NetworkSettings
 from stages.models.network import PartNetwork
-from stages.registry import CLASS_NAMES
+from stages.stage import CLASS_NAMES
 
 __all__ = [
     "CONFIG_NAME",

@@ -24,7 +24,7 @@ from stages.evaluation.samples import Parts
 from stages.evaluation.tally import Counts, Tally
 from stages.kernels.evaluation import Scores
 from stages.kernels.protocol import HONEST, PROTOCOLS, REFERENCE, Protocol
-from stages.registry import CONFUSION
+from stages.stage import CONFUSION
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]

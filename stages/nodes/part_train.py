@@ -14,7 +14,7 @@ import numpy as np
 from pdstore import Rows
 from pdstore.errors import InputMissing
 from schemas.stages import PartTrainSettings
-from stages.registry import PART_NAMES
+from stages.stage import PART_NAMES
 from stages.train.node import part_choice, run_training
 from stages.unit import Output, Setup, Unit
 

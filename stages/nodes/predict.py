@@ -22,10 +22,10 @@ from schemas.tables import PREDICTIONS
 from stages.fitting import fitting
 from stages.kernels.crf import smooth
 from stages.mask_columns import mask_columns
-from stages.models.inference import Found, Inference
-from stages.registry import PART_NAMES
-from stages.source.frames import frame_side
+from stages.models.answers import chances, parts_of
+from stages.models.inference import Inference
 from stages.source.text_files import read_lines
+from stages.stage import PART_NAMES
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -77,9 +77,7 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
                         rows[n].append(_rows(ids[n], answered, pictures[n], chance, settings, taught))
             return rows
 
-        batches = unit.own_block.batches(
-            settings.batch_size, network.shape, targets, longest=frame_side(settings.long_side)
-        )
+        batches = unit.own_block.batches(settings.batch_size, network.shape, targets, longest=network.longest)
         predictions = [rows for _, of_image in fitting(unit, batches, compute) for rows in of_image]
         return Output(Rows.concat(PREDICTIONS, predictions).sorted("image_id", "object_id", "label_id"))
 
@@ -173,27 +171,13 @@ def _chances(network: Inference, pictures: Sequence[Any], classes: Sequence[int]
     plain = network.queries(pictures, classes)
     mirrored = network.queries(pictures, classes, flip=True) if flip else [None] * len(plain)
     for queries, other in zip(plain, mirrored, strict=True):
-        yield _chance(queries) if other is None else (_chance(queries) + _chance(other)) / np.float32(2)
-
-
-def _chance(queries: Found) -> Floats:
-    chance = np.zeros((queries.classes.shape[1] - 1, *queries.size), np.float32)
-    for numbers, probabilities in queries.masks(np.arange(len(queries.classes))):
-        chance += np.tensordot(queries.classes[numbers, :-1].T, probabilities, 1)
-    return chance
-
-
-def _parts(chance: Floats, settings: PredictSettings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The (M,) numbers of the parts that are large enough, and their (M, H, W) masks."""
-    stack = (chance.argmax(0) == np.arange(len(chance))[:, None, None]) & (chance > settings.threshold)
-    parts = np.flatnonzero(stack.mean((1, 2)) > settings.min_area_ratio)
-    return parts, stack[parts]
+        yield chances(queries) if other is None else (chances(queries) + chances(other)) / np.float32(2)
 
 
 def _rows(
     image_id: int, target: _Target, pixels: Pixels, chance: Floats, settings: PredictSettings, taught: _Taught | None
 ) -> Rows:
-    parts, stack = _parts(chance, settings)
+    parts, stack = parts_of(chance, settings)
     if taught:
         fitting = [number for number, part in enumerate(parts) if taught.fits(part, target)]
         parts, stack = parts[fitting], stack[fitting]

@@ -18,9 +18,9 @@ from pdstore import Rows
 from schemas.stages import RankingSettings
 from schemas.tables import CLUSTERS
 from stages.kernels.ranking import TooFewPoints, cluster
-from stages.registry import BUCKET_SIZE
 from stages.segments import ObjectSegments, chosen_objects, object_parts, object_segments, segment_rows
 from stages.source.listing import ImageClass
+from stages.stage import BUCKET_SIZE
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]

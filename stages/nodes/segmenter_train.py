@@ -9,7 +9,7 @@ import numpy as np
 
 from pdstore import Rows
 from schemas.stages import SegmenterTrainSettings
-from stages.registry import CLASS_NAMES
+from stages.stage import CLASS_NAMES
 from stages.train.node import run_training
 from stages.train.source import Choice
 from stages.unit import Output, Setup, Unit

@@ -14,7 +14,7 @@ from schemas.stages import WeightsSettings
 from schemas.tables import METRICS
 from stages.models.checkpoints import read_checkpoint
 from stages.models.network_files import network_files
-from stages.registry import PART_NAMES
+from stages.stage import PART_NAMES
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]

@@ -13,7 +13,8 @@ from schemas.base import Settings
 from schemas.pipeline import NodeSpec, PipelineSpec
 from stages.plan.digest import is_known, path_digest
 from stages.plan.overrides import place
-from stages.registry import MODEL, STAGES, Role, Stage
+from stages.registry import STAGES
+from stages.stage import MODEL, Role, Stage
 
 __all__ = ["Node", "Pipeline", "RecordedFiles"]
 

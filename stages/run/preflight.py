@@ -16,9 +16,9 @@ from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.plan.settings import check_settings
 from stages.plan.work import Snapshot, Source, Work, plan_work
-from stages.registry import Stage
 from stages.run.options import RunOptions
 from stages.source.tars import open_images
+from stages.stage import Stage
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["check_files_of_done", "check_files_to_read", "checked_work", "prepare", "prepare_together"]

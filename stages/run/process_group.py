@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from stages.registry import Stage
+from stages.stage import Stage
 
 if TYPE_CHECKING:
     from stages.train.process_group import ProcessGroup

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdstore import Rows, masks
+from pdstore import Rows
 from pdstore.errors import InputMissing, StorageFailure, UsageError
 from schemas.stages import EvalSettings, Precision, PredictSettings, ProposalsSettings
 from schemas.tables import PREDICTIONS, PROPOSALS
@@ -21,6 +21,8 @@ from schemas.training import TrainSettings
 from stages.evaluation.truth_store import Ints, TruthStore
 from stages.kernels.evaluation import Evaluation
 from stages.kernels.protocol import PROTOCOLS, Protocol
+from stages.mask_columns import mask_columns
+from stages.models.answers import chances, parts_of, proposals_of
 from stages.models.inference import Found, Inference
 from stages.models.network import PartNetwork
 from stages.source.listing import ImageClass
@@ -161,19 +163,9 @@ def _slots(classes: Sequence[ImageClass], known: Sequence[ImageClass]) -> dict[i
 
 def _proposals(inference: Inference, unit: Unit, image_ids: Ints, size: int) -> Iterator[tuple[int, Rows]]:
     """(image_id, its proposals), for every image that can be read."""
-    for ids, pictures in unit.own_block.batches(size, inference.shape, image_ids):
+    for ids, pictures in unit.own_block.batches(size, inference.shape, image_ids, longest=inference.longest):
         for image_id, found in zip(ids, inference.queries(pictures), strict=True):
-            yield image_id, _as_proposals(image_id, found)
-
-
-def _as_proposals(image_id: int, found: Found) -> Rows:
-    settings = ProposalsSettings()
-    stack, scores = found.masks > 0.5, 1 - found.classes[:, -1]
-    is_kept = (scores > settings.min_score) & stack.any((1, 2))
-    order = np.argsort(-scores, kind="stable")
-    best = order[is_kept[order]][: settings.max_proposals]
-    columns = {"image_id": np.full(len(best), image_id), "score": scores[best], "rle": masks.encode(stack[best])}
-    return Rows(PROPOSALS, columns, partial=True)
+            yield image_id, proposals_of(image_id, found, ProposalsSettings())
 
 
 def _predictions(
@@ -184,7 +176,7 @@ def _predictions(
     Args:
         jobs: image_id -> (category_id, slice of the head) of each object class whose parts are predicted.
     """
-    for ids, pictures in unit.own_block.batches(size, inference.shape, jobs):
+    for ids, pictures in unit.own_block.batches(size, inference.shape, jobs, longest=inference.longest):
         flat = [(n, *job) for n, image_id in enumerate(ids) for job in jobs[image_id]]
         answers: dict[int, list[Rows]] = {image_id: [] for image_id in ids}
         for first in range(0, len(flat), size):
@@ -197,16 +189,16 @@ def _predictions(
 
 
 def _as_parts(image_id: int, category: int, found: Found) -> Rows:
-    settings = PredictSettings()
-    chance = np.tensordot(found.classes[:, :-1].T, found.masks, 1)
-    stack = (chance.argmax(0) == np.arange(len(chance))[:, None, None]) & (chance > settings.threshold)
-    parts = np.flatnonzero(stack.mean((1, 2)) > settings.min_area_ratio)
-    columns = {
+    chance = chances(found)
+    parts, stack = parts_of(chance, PredictSettings())
+    columns = mask_columns(stack)
+    columns |= {
         "image_id": np.full(len(parts), image_id),
         "object_id": np.zeros(len(parts), int),
         "category_id": np.full(len(parts), category),
         "cluster": parts,
-        "score": np.array([min(1.0, float(chance[part][stack[part]].mean())) for part in parts]),
-        "rle": masks.encode(stack[parts]),
+        "score": np.array(
+            [min(1.0, float(chance[part][mask].mean())) for part, mask in zip(parts, stack, strict=True)]
+        ),
     }
     return Rows(PREDICTIONS, columns, partial=True)

@@ -70,18 +70,6 @@ def test_scales_are_ordered() -> None:
         AugmentSettings(scale_min=2.0, scale_max=1.0)
 
 
-def test_annotations_come_from_files_or_from_a_folder() -> None:
-    """JSON formats take one file or several, other formats a folder; anything else is refused."""
-    one = stages.AnnotationsSettings.parse({"file": "a.json"}, "truth")
-    several = stages.AnnotationsSettings.parse({"file": ["a.json", "b.json"], "format": "part_imagenet"}, "truth")
-    folder = stages.AnnotationsSettings.parse({"format": "pascal_part", "folder": "mat"}, "truth")
-    assert one.files() == {"file": "a.json"} and folder.files() == {} and one.checkpoints() == set()
-    assert several.files() == {"file.0": "a.json", "file.1": "b.json"} and several.checkpoints() == set()
-    for values in ({}, {"file": ""}, {"file": "a", "folder": "b"}, {"format": "pascal_part", "file": "a"}):
-        with pytest.raises(UsageError, match=r"format \w+ needs a (file|folder) and takes no"):
-            stages.AnnotationsSettings.parse(values, "truth")
-
-
 WIDTHS = ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb")
 TOO_SMALL = (0.0, 1e-8, 1e-5, 0.0099, -1.0)
 

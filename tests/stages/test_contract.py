@@ -17,8 +17,9 @@ from stages.plan.inputs import Inputs
 from stages.plan.pipeline import Node, Pipeline
 from stages.plan.presets import read_preset
 from stages.plan.project import Project
-from stages.registry import MODEL, STAGES
+from stages.registry import STAGES
 from stages.run.preflight import prepare
+from stages.stage import MODEL
 from stages.training_place import TrainingPlace
 from stages.unit import Output, Setup, Unit
 

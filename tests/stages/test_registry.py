@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from schemas.tables import ERRORS, TABLES
-from stages.registry import BUCKET_SIZE, MODEL, STAGES, Stage
+from stages.registry import STAGES
+from stages.stage import MODEL, Stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,23 +53,6 @@ def test_declarations_fit_together(stage: Stage) -> None:
     assert not (stage.is_truth and stage.uses_network)
     assert stage.is_barrier == (stage.unit != "block")
     assert stage.version >= 1 and stage.doc and stage.doc[0].islower() and not stage.doc.endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("name", "blocks", "classes", "expected"),
-    [
-        ("crf", 7, 1, 7),
-        ("crf", 0, 1, 0),
-        ("ranking", 7, 1, 1),
-        ("ranking", 7, BUCKET_SIZE, 1),
-        ("ranking", 7, BUCKET_SIZE + 1, 2),
-        ("ranking", 7, 1000, 16),
-        ("distill-train", 7, 1000, 1),
-    ],
-)
-def test_units_are_blocks_buckets_or_the_whole(name: str, blocks: int, classes: int, expected: int) -> None:
-    """A bucket holds up to 64 classes; a training has one unit."""
-    assert STAGES[name].num_units(blocks, classes) == expected
 
 
 def test_stages_without_a_network_load_no_torch() -> None:

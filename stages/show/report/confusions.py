@@ -13,7 +13,7 @@ from pdstore import Store
 from pdstore.errors import CorruptData
 from pdstore.inventory import shown_layer
 from stages.plan.pipeline import Node
-from stages.registry import CONFUSION
+from stages.stage import CONFUSION
 
 __all__ = ["Confusion", "read_confusions"]
 

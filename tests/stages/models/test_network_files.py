@@ -20,7 +20,7 @@ from stages.models.network_files import (
     save_network,
     write_files,
 )
-from stages.registry import CLASS_NAMES
+from stages.stage import CLASS_NAMES
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)
 

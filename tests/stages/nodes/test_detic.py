@@ -13,7 +13,7 @@ from pdstore.errors import UsageError
 from schemas.stages import DeticSettings
 from stages.models import inference
 from stages.nodes import detic
-from stages.registry import CLASS_NAMES
+from stages.stage import CLASS_NAMES
 from tests.stages.models.answers import answer
 
 NAMES = ["cat", "dog", "person", "woman"]

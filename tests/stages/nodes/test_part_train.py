@@ -9,7 +9,7 @@ from pdstore.errors import InputMissing
 from schemas.stages import PartTrainSettings
 from schemas.tables import PARTS
 from stages.nodes import part_train
-from stages.registry import PART_NAMES
+from stages.stage import PART_NAMES
 from stages.unit import Output
 from tests.stages.nodes.records import part, rows_of
 from tests.stages.nodes.training import NOISE, settings_of, shape_of

@@ -17,8 +17,8 @@ from schemas.training import NetworkSettings
 from stages.models.network import build
 from stages.models.network_files import network_files
 from stages.nodes import predict
-from stages.registry import PART_NAMES
 from stages.source.listing import ImageClass
+from stages.stage import PART_NAMES
 from stages.unit import Unit
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=5)

@@ -9,7 +9,7 @@ from pdstore.errors import InputMissing
 from schemas.stages import SegmenterTrainSettings
 from schemas.tables import OBJECTS
 from stages.nodes import segmenter_train
-from stages.registry import CLASS_NAMES
+from stages.stage import CLASS_NAMES
 from stages.unit import Output
 from tests.stages.nodes.records import rows_of, thing
 from tests.stages.nodes.training import NOISE, settings_of, shape_of

@@ -19,8 +19,9 @@ from stages.models.network_files import load_network, network_files, save_networ
 from stages.plan.pipeline import Pipeline
 from stages.plan.project import Project
 from stages.plan.states import node_state
-from stages.registry import PART_NAMES, STAGES
+from stages.registry import STAGES
 from stages.run.runner import run_node
+from stages.stage import PART_NAMES
 
 DATA = Path(__file__).parents[2] / "data"
 MASK2FORMER, DISTILLED = DATA / "mask2former_tiny.pkl", DATA / "part_distillation_tiny.pth"

@@ -12,9 +12,9 @@ from pdstore.errors import InputMissing, StaleSettings, UsageError
 from stages.nodes import crf
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
-from stages.registry import Stage
 from stages.run.options import RunOptions
 from stages.run.preflight import checked_work, prepare
+from stages.stage import Stage
 from tests.stages.run.commands import run, state
 
 
