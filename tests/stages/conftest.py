@@ -142,7 +142,7 @@ def picture(seed: int, size: int = 40) -> np.ndarray:
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-def _photographs(root: Path) -> Path:
+def photographs(root: Path) -> Path:
     for number in range(12):
         path = root / ("cats" if number % 2 else "dogs") / f"{number:02d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def _photographs(root: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An image folder: 12 pictures in two class folders."""
-    return _photographs(tmp_path / "images")
+    return photographs(tmp_path / "images")
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def classical(tmp_path: Path, folder: Path) -> Callable[..., Store]:
 @pytest.fixture(scope="session")
 def _grouped(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("grouped")
-    source = SourceSpec(root=str(_photographs(folder / "images")))
+    source = SourceSpec(root=str(photographs(folder / "images")))
     store = create_store(str(folder / "store"), source, _CLASSICAL)
     run_all(store, ["ingest", "detic", "grouping"])
     return store

@@ -14,7 +14,8 @@ import stages.block
 from pdstore import Store
 from pdstore.errors import PartlyFailed, Preempted
 from schemas.catalog import catalog_of
-from schemas.pipeline import PipelineSpec
+from schemas.pipeline import PipelineSpec, SourceSpec
+from stages.create.store import create_store
 from stages.nodes import detic
 from stages.plan.project import Project
 from stages.plan.shard import Shard
@@ -22,6 +23,7 @@ from stages.run.options import RunOptions
 from stages.run.outcome import Outcome
 from stages.run.progress import Silent, Watch
 from stages.run.runner import run_node, run_pass
+from tests.stages.conftest import contents, photographs
 from tests.stages.run.commands import leases, run, state
 
 PAIR = ["detic", "sure"]
@@ -59,12 +61,31 @@ run_pass(Project.open(Store(sys.argv[1])), ["detic", "sure"], RunOptions(shard=S
 """
 
 
-@pytest.fixture
-def pair(classical: Callable[..., Store]) -> Store:
-    """Twelve photographs in four blocks, read but not yet searched for objects."""
-    store = classical(spec=SPEC)
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Twelve photographs in four blocks, read but not yet searched for objects. Never write to it."""
+    folder = tmp_path_factory.mktemp("one_pass")
+    store = create_store(str(folder / "store"), SourceSpec(root=str(photographs(folder / "images"))), SPEC)
     run(store, "ingest")
     return store
+
+
+@pytest.fixture(scope="module")
+def alone(images: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
+    """What the two nodes commit, each in a run of its own."""
+    store = copied(images, tmp_path_factory.mktemp("alone"))
+    for name in PAIR:
+        run_node(Project.open(store), name, RunOptions(max_error_rate=1.0))
+    return contents(store, PAIR)
+
+
+@pytest.fixture
+def pair(images: Store, tmp_path: Path) -> Store:
+    return copied(images, tmp_path)
+
+
+def copied(store: Store, folder: Path) -> Store:
+    return Store(str(shutil.copytree(store.url, folder / "store")))
 
 
 @pytest.fixture
@@ -85,20 +106,11 @@ def both(store: Store, should_stop: Callable[[], bool] = lambda: False, **option
     return run_pass(Project.open(store), PAIR, given, Watch(should_stop=should_stop))
 
 
-def apart(store: Store, contents: Callable[..., dict[str, dict[int, str]]]) -> dict[str, dict[int, str]]:
-    """What the two nodes commit in a copy of the store, each in a run of its own."""
-    copy = Store(str(shutil.copytree(store.url, f"{store.url}-apart")))
-    for name in PAIR:
-        run_node(Project.open(copy), name, RunOptions(max_error_rate=1.0))
-    return contents(copy, PAIR)
-
-
 def test_every_picture_is_decoded_once_and_each_node_commits_its_own(
-    pair: Store, contents, computed, monkeypatch: pytest.MonkeyPatch
+    pair: Store, alone, computed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows, error rows and files are equal, to the byte, to those of two runs; the nodes differ from each other."""
-    alone, decoded, real = apart(pair, contents), [], stages.block.decode
-    computed.clear()
+    decoded, real = [], stages.block.decode
     monkeypatch.setattr(stages.block, "decode", lambda data: decoded.append(1) or real(data))
     outcomes = both(pair)
     assert contents(pair, PAIR) == alone
@@ -108,9 +120,8 @@ def test_every_picture_is_decoded_once_and_each_node_commits_its_own(
     assert leases(pair, "detic") == leases(pair, "sure") == []
 
 
-def test_only_what_is_missing_is_computed(pair: Store, contents, computed) -> None:
+def test_only_what_is_missing_is_computed(pair: Store, alone, computed) -> None:
     """A unit that one of the nodes has committed is computed for the other alone; whatever both lack, for both."""
-    alone = apart(pair, contents)
     run(pair, "detic", shard=Shard(2, 4), max_error_rate=1.0)
     run(pair, "sure", shard=Shard(1, 4), max_error_rate=1.0)
     computed.clear()
@@ -136,10 +147,8 @@ def test_a_unit_that_somebody_holds_for_one_node_is_computed_for_the_other(pair:
     assert computed == [(2, [held])]
 
 
-def test_a_kill_between_two_commits_loses_nothing(pair: Store, contents, computed) -> None:
+def test_a_kill_between_two_commits_loses_nothing(pair: Store, alone, computed) -> None:
     """The next run computes the unit for the node that had not committed it, and all ends as without the kill."""
-    alone = apart(pair, contents)
-    computed.clear()
     assert subprocess.run([sys.executable, "-c", LAST_WORDS, pair.url], check=False).returncode == 9
     assert (state(pair, "detic").done, state(pair, "sure").done) == ([0, 1], [0])
     assert leases(pair, "detic") and leases(pair, "sure")
@@ -148,13 +157,15 @@ def test_a_kill_between_two_commits_loses_nothing(pair: Store, contents, compute
     assert contents(pair, PAIR) == alone
 
 
-def test_a_damaged_picture_is_an_error_row_of_each_node(pair: Store, folder: Path) -> None:
+def test_a_damaged_picture_is_an_error_row_of_each_node(classical: Callable[..., Store], folder: Path) -> None:
     """It counts as left out in both outcomes."""
-    listed = Project.open(pair).listing.read(0)[0]
+    store = classical(spec=SPEC)
+    run(store, "ingest")
+    listed = Project.open(store).listing.read(0)[0]
     (folder / listed.key).write_bytes(b"no picture")
-    outcomes = both(pair)
+    outcomes = both(store, limit=1)
     query = f"SELECT node, reason FROM errors WHERE image_id = {listed.image_id} ORDER BY 1"
-    rows = catalog_of(pair).query(query).to_pylist()
+    rows = catalog_of(store).query(query).to_pylist()
     assert rows == [{"node": node, "reason": "changed"} for node in PAIR]
     assert all(outcome.rejected >= 1 for outcome in outcomes)
 
