@@ -36,7 +36,7 @@ def rows_of(rows: Any) -> list[int]:
 class Network:
     """Replaces the network: gives the same answer for every image."""
 
-    def __init__(self, folder: Path, device: str, long_side: int) -> None: ...
+    def __init__(self, folder: Path, device: str, long_side: int, precision: str) -> None: ...
 
     queries_of: list[tuple[np.ndarray, np.ndarray]] = []  # noqa: RUF012
 
