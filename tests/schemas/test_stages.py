@@ -124,3 +124,13 @@ def test_infinity_is_no_setting(settings: type[Settings]) -> None:
         for value in (float("inf"), float("nan"), float("-inf")):
             with pytest.raises(UsageError, match=rf"node\.{name}: input should be"):
                 settings.parse({name: value}, "node")
+
+
+@pytest.mark.parametrize("name", ["DeticSettings", "GroupingSettings", "ProposalsSettings", "PredictSettings"])
+def test_the_precision_of_a_network_is_part_of_the_fingerprint(name: str) -> None:
+    """It changes results, so another precision is another layer; what torch does not know is refused."""
+    kind = getattr(stages, name)
+    assert kind().precision == "float32"
+    assert kind().identity() != kind(precision="bfloat16").identity()
+    with pytest.raises(UsageError, match="node.precision: input should be 'float32', 'bfloat16' or 'float16'"):
+        kind.parse({"precision": "float8"}, "node")
