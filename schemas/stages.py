@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
 from schemas.hub import HUB
+from schemas.tracking import PicturedSettings, TrackedSettings
 from schemas.training import (
     DistillTrainSettings,
     NetworkSettings,
@@ -22,6 +23,7 @@ from schemas.training import (
 __all__ = [
     "AnnotationsSettings",
     "CrfSettings",
+    "CrfStageSettings",
     "DeticSettings",
     "DistillTrainSettings",
     "EvalSettings",
@@ -46,14 +48,14 @@ SIDE_MAX = 32_768
 HUMAN_WORDS = ("human", "man", "woman", "toddler", "person")
 
 
-class IngestSettings(Settings):
+class IngestSettings(PicturedSettings):
     """Reading the image files into the table ``images``."""
 
     copy_files: bool = Field(False, alias="copy", description="copy the image files into the store")
     max_pixels: int = Field(178_956_970, ge=1, description="an image with more pixels becomes an error row")
 
 
-class WeightsSettings(Settings):
+class WeightsSettings(TrackedSettings):
     """Published weights: a network that was trained elsewhere."""
 
     file: str = checkpoint_setting(
@@ -78,7 +80,7 @@ class WeightsSettings(Settings):
         return values
 
 
-class AnnotationsSettings(Settings):
+class AnnotationsSettings(PicturedSettings):
     """Masks that people drew, as a data set publishes them; ``pd init --dataset`` fills in their paths."""
 
     format: Format = Field("coco", description="format of the annotation files")
@@ -115,7 +117,7 @@ class AnnotationsSettings(Settings):
         return self
 
 
-class DeticSettings(Settings):
+class DeticSettings(PicturedSettings):
     """Object masks."""
 
     backend: Literal["detic", "sam3", "grounding-dino+sam2", "tiny", "saliency"] = Field(
@@ -154,7 +156,7 @@ class DeticSettings(Settings):
         return {**values, **{key: name for key, name in names.items() if not values.get(key)}} if names else values
 
 
-class GroupingSettings(Settings):
+class GroupingSettings(PicturedSettings):
     """Part segments by k-means on the features inside an object."""
 
     backend: Literal["backbone", "auto", "pixels"] = Field(
@@ -203,7 +205,11 @@ class CrfSettings(Settings):
     )
 
 
-class ProposalsSettings(Settings):
+class CrfStageSettings(PicturedSettings, CrfSettings):
+    """The dense CRF as a stage of its own."""
+
+
+class ProposalsSettings(PicturedSettings):
     """All queries of the proposal model above a score floor."""
 
     min_score: float = Field(0.05, ge=0, le=1, description="a proposal needs a higher score than this")
@@ -217,7 +223,7 @@ class ProposalsSettings(Settings):
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 
-class RankingSettings(Settings):
+class RankingSettings(TrackedSettings):
     """k-means over the segments of each object class."""
 
     k: int = Field(8, ge=2, le=10_000, description="clusters per object class")
@@ -232,7 +238,7 @@ class RankingSettings(Settings):
     seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
 
 
-class LabelsSettings(Settings):
+class LabelsSettings(PicturedSettings):
     """Clusters for the segments of every object."""
 
     metric: Metric = Field("dot", description="as in ranking")
@@ -247,7 +253,7 @@ class LabelsSettings(Settings):
     crf: CrfSettings | None = Field(None, description="dense CRF on the labels; off unless set")
 
 
-class PredictSettings(Settings):
+class PredictSettings(PicturedSettings):
     """Parts found by the distilled model, given the image's object class."""
 
     threshold: float = Field(0.5, ge=0, le=1, description="a pixel needs a part of higher summed probability than this")
@@ -268,7 +274,7 @@ class PredictSettings(Settings):
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 
-class EvalSettings(Settings):
+class EvalSettings(TrackedSettings):
     """Part quality against ground truth."""
 
     protocol: Literal["honest", "reference", "both"] = Field(

@@ -13,7 +13,7 @@ from cli.session import has_store, open_project, split_words
 from pdstore.errors import UsageError
 from stages.plan.states import states
 from stages.registry import MODEL, STAGES, Stage
-from stages.run.preflight import check_files_of_done, check_files_to_read
+from stages.run.preflight import check_files_of_done, check_files_to_read, check_reports
 
 __all__ = ["command"]
 
@@ -73,6 +73,7 @@ def run_stage(node: str, overrides: tuple[str, ...], **values: Any) -> None:
     project = open_project(overrides)
     name = project[node].name
     check_files_to_read(project, [name])
+    check_reports(project, [name])
     adopt_changed(project, [name], request, overrides)
     with interruptible() as stop:
         execute(project, name, request, overrides, stop)

@@ -63,7 +63,7 @@ class Computation:
 
     def compute(self, number: int) -> Computed:
         """Try once to compute a unit. Raises whatever the stage raises; InputMissing if too many files are missing."""
-        unit = self._unit(number)
+        unit = self.unit(number)
         inputs = self._inputs.content_of(number)
         assert inputs is not None, "a unit is planned only when its input is committed"
         if self._place is not None:
@@ -74,9 +74,10 @@ class Computation:
 
     def follow(self) -> None:
         """Take part in a training as one of the further ranks; the first rank claims and commits."""
-        self._process(self._unit(0))
+        self._process(self.unit(0))
 
-    def _unit(self, number: int) -> Unit:
+    def unit(self, number: int) -> Unit:
+        """A unit as the stage's function sees it."""
         return Unit(
             node=self._node.name,
             number=number,

@@ -9,6 +9,7 @@ from pathlib import Path
 from pdstore import Layer
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
+from schemas.tracking import TrackedSettings
 from stages.plan.file_settings import check_files
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
@@ -16,9 +17,10 @@ from stages.plan.settings import check_settings
 from stages.plan.work import Snapshot, Source, Work, plan_work
 from stages.run.options import RunOptions
 from stages.source.tars import open_images
+from stages.track.tracker import check_packages
 from stages.unit import Output, Setup, Unit
 
-__all__ = ["check_files_of_done", "check_files_to_read", "checked_work", "prepare"]
+__all__ = ["check_files_of_done", "check_files_to_read", "check_reports", "checked_work", "prepare"]
 
 EXTRAS = {"s3fs": "s3"}
 
@@ -44,6 +46,14 @@ def check_files_to_read(project: Project, names: Iterable[str]) -> None:
     This is checked before the first of them runs: otherwise the last would fail after hours.
     """
     check_files(project[name] for name in names if not _is_done(project, name))
+
+
+def check_reports(project: Project, names: Iterable[str]) -> None:
+    """Raises UsageError if a node is to report by a package that is not installed."""
+    for name in names:
+        settings = project[name].settings
+        if isinstance(settings, TrackedSettings):
+            check_packages(settings, name)
 
 
 def check_files_of_done(project: Project, names: Iterable[str]) -> None:
@@ -72,11 +82,12 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
     """The image folder, and the stage's function, ready for its first unit.
 
     Raises:
-        UsageError: a package that the stage needs is not installed.
+        UsageError: a package that the stage or its reports need is not installed.
         InputMissing: a file that a setting names does not exist.
     """
     node, listing = project[name], project.listing
     check_files([node])
+    check_reports(project, [name])
     models = {
         role: _fetch_model(project.layer(names[0]))
         for role, names in node.inputs.items()

@@ -23,6 +23,7 @@ from stages.run.options import RunOptions
 from stages.run.outcome import Outcome, raise_failures, raise_waiting
 from stages.run.process_group import NodeGroup
 from stages.run.progress import Watch
+from stages.run.reporter import Reporter
 
 __all__ = ["run_node"]
 
@@ -52,7 +53,8 @@ def run_node(project: Project, name: str, options: RunOptions = RunOptions(), wa
         project.store.declare(name, node.identity, node.stage.output, __version__)
         if outcome.todo:
             computation = Computation(project, name, agenda.inputs, watch.control, options.max_error_rate)
-            _Run(agenda, computation, options, watch, group).work(outcome)
+            reporter = Reporter.of(project, name, computation.unit, watch.progress.note)
+            _Run(agenda, computation, options, watch, group, reporter).work(outcome)
         mark_complete(agenda.layer, project.num_units(name))
     outcome.seconds = time.monotonic() - started
     group.leave()
@@ -77,10 +79,17 @@ class _Run:
     """
 
     def __init__(
-        self, agenda: Agenda, computation: Computation, options: RunOptions, watch: Watch, group: NodeGroup
+        self,
+        agenda: Agenda,
+        computation: Computation,
+        options: RunOptions,
+        watch: Watch,
+        group: NodeGroup,
+        reporter: Reporter | None,
     ) -> None:
         self.agenda, self.computation, self.options, self.group = agenda, computation, options, group
         self.layer, self.progress, self.should_stop = agenda.layer, watch.progress, watch.should_stop
+        self.reporter = reporter
         self.behind: Future[None] | None = None
 
     def work(self, outcome: Outcome) -> None:
@@ -93,10 +102,14 @@ class _Run:
             todo = todo[start:] + todo[:start]
         self.progress.start(self.layer.node, len(todo), 0, self.computation.images_per_unit)
         try:
+            if self.reporter:
+                self.reporter.begin()
             with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:
                 self._pass(todo, writer)
                 self._wait(writer)
         finally:
+            if self.reporter:
+                self.reporter.finish()
             self.progress.finish()
 
     def _wait(self, writer: ThreadPoolExecutor) -> None:
@@ -186,6 +199,8 @@ class _Run:
             self.progress.unit_done(unit.number)
         finally:
             claim.release()
+        if self.reporter:
+            self.reporter.committed()
 
     def _write(self, computed: Computed, started: float) -> None:
         unit, output = computed.unit, computed.output

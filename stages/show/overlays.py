@@ -11,6 +11,7 @@ from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
 from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
+from stages.mask_names import mask_colours
 from stages.plan.project import Project
 from stages.source.images import ImageFault, decode
 from stages.source.tars import open_images
@@ -18,9 +19,6 @@ from stages.source.tars import open_images
 __all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sample_images"]
 
 MAX_MASKS = 100
-_COLOUR = {"objects": "object_id", "parts": "part_id", "proposals": "proposal_id"}
-_OBJECT_STRIDE = 5
-"""Added to the colour per object, so that the parts of two objects have different colours."""
 
 
 def drawable(project: Project) -> list[str]:
@@ -128,15 +126,7 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     if not len(rows):
         return None
     stack = masks.decode(rows.ragged("rle"), int(rows["height"][0]), int(rows["width"][0]))
-    return Overlay(stack, _colours(rows), _caption(rows))
-
-
-def _colours(rows: Rows) -> list[int]:
-    column = "cluster" if "cluster" in rows.columns else _COLOUR[rows.table.name]
-    numbers = rows[column].astype(int)
-    if column == "part_id":
-        numbers = numbers + _OBJECT_STRIDE * rows["object_id"]
-    return [int(n) for n in numbers]
+    return Overlay(stack, mask_colours(rows), _caption(rows))
 
 
 def _caption(rows: Rows) -> str:
