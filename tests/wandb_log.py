@@ -8,28 +8,45 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import wandb
 from wandb.proto import wandb_internal_pb2
 
 __all__ = ["history", "offline_runs", "records", "run_record", "settings_of"]
 
 _BLOCK = 32 * 1024
 _FILE_HEADER = _HEADER = 7
+PATIENCE_S = 60.0
 _FULL, _FIRST, _LAST = 1, 2, 4
 
 
-def records(path: Path) -> Iterator[Any]:
-    """The messages of a ``.wandb`` file."""
+def records(path: Path) -> list[Any]:
+    """The messages of the ``.wandb`` file of a run that has ended.
+
+    W&B's own process may keep the last of them for a while; then it is ended, which makes it write them.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = list(_records(path))
+        if (found and found[-1].WhichOneof("record_type") == "exit") or time.monotonic() > deadline:
+            return found
+        wandb.teardown()
+        time.sleep(0.02)
+
+
+def _records(path: Path) -> Iterator[Any]:
     data, position, parts = path.read_bytes(), _FILE_HEADER, b""
-    assert data[:4] == b":W&B"
     while position + _HEADER <= len(data):
         if _BLOCK - position % _BLOCK < _HEADER:
             position += _BLOCK - position % _BLOCK
             continue
         _, length, kind = struct.unpack("<IHB", data[position : position + _HEADER])
+        if position + _HEADER + length > len(data):
+            return
         piece = data[position + _HEADER : position + _HEADER + length]
         position += _HEADER + length
         parts = piece if kind in (_FULL, _FIRST) else parts + piece

@@ -113,10 +113,11 @@ def test_a_worker_that_does_not_report_leaves_it_to_the_one_that_does(ready: Sto
     other = Reporter(project, "crf", lambda number: computed.append(number) or _unit(project, number))
     other.begin()
     run(ready, "crf", *ASKED)
-    (path,) = runs_of(ready, "crf")
-    assert not [step for step in wandb_log.history(path) if step]
+    opened = runs_of(ready, "crf")
+    assert len(opened) == 1 and computed == []
     other.finish()
     (path,) = runs_of(ready, "crf")
+    assert [path] == opened
     assert wandb_log.history(path)[12]["images"] == 12 and len(pictures_of(path)) > 3
     assert sorted(computed) == [0, 1, 2, 3]
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import wandb
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import wandb
 from schemas.training import TrainSettings
 from stages.train.log import TrainingLog, read_log
 
@@ -45,6 +46,25 @@ def test_weights_and_biases_gets_a_copy_under_one_id(tmp_path: Path, monkeypatch
     assert runs and all(run.name.endswith(ids[0][0]) for run in runs)
     assert list((tmp_path / "wandb").glob("offline-run-*/files/media/images/*.png"))
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
+
+
+def test_tensorboard_gets_a_copy_without_the_steps_that_come_again(tmp_path: Path) -> None:
+    """Names have a section; after a resume the steps since the checkpoint are those of the second run."""
+    for done, steps in ((0, (1, 2, 3)), (2, (3, 4))):
+        log = TrainingLog(tmp_path, TrainSettings(tensorboard=True), "x", {})
+        log.cut(done)
+        for step in steps:
+            values = {"loss": float(10 * done + step), "samples_per_s": 5.0, "data_wait_ratio": 0.5}
+            log.add(step, values | {"validation_loss": 1.0, "validation_AR@10": 2.0})
+        log.picture(steps[-1], Image.new("RGB", (8, 4)))
+        log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    names = ["images_per_second", "train/data_wait_ratio", "train/loss", "validation/AR@10", "validation/loss"]
+    assert sorted(events.Tags()["scalars"]) == names
+    assert [(e.step, e.value) for e in events.Scalars("train/loss")] == [(1, 1), (2, 2), (3, 23), (4, 24)]
+    assert [(e.step, e.width, e.height) for e in events.Images("pictures")][-1] == (4, 8, 4)
+    assert not (tmp_path / "wandb_id").exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
