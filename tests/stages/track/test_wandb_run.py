@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +14,7 @@ from stages.track.masked_picture import MaskedPicture, MaskGroup, Names
 from stages.track.tracker import RunName, Table
 from stages.track.wandb_run import WandbRun, open_run
 from tests import wandb_log
+from tests.wandb_server import StandIn
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
@@ -112,71 +108,6 @@ def test_what_fails_is_said_once_and_ends_nothing(tmp_path: Path) -> None:
     assert len(said) == 2 and said[1].startswith("W&B: off, because")
 
 
-class Stand:
-    """A stand-in for W&B's server: it notes which lines of a run's history are sent, and where they go."""
-
-    def __init__(self) -> None:
-        lines = self.lines = list[dict[str, Any]]()
-        offsets = self.offsets = list[int]()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                self.answer({})
-
-            do_GET = do_HEAD  # noqa: N815
-
-            def do_PUT(self) -> None:
-                self.body()
-                self.answer({})
-
-            def do_POST(self) -> None:
-                body = self.body()
-                if not body.startswith(b"{"):
-                    return self.answer({})
-                sent = json.loads(body)
-                history = (sent.get("files") or {}).get("wandb-history.jsonl")
-                if history:
-                    offsets.append(history["offset"])
-                    lines[history["offset"] :] = [json.loads(line) for line in history["content"]]
-                return self.answer({"data": self.data(sent.get("query", ""), sent.get("variables") or {})})
-
-            def body(self) -> bytes:
-                data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                return gzip.decompress(data) if self.headers.get("Content-Encoding") == "gzip" else data
-
-            def data(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-                project = {"id": "p", "name": "parts", "entity": {"id": "e", "name": "me"}}
-                run = {"id": "r", "name": NAME.run_id, "displayName": "crf", "config": "{}", "project": project}
-                run |= {"historyLineCount": len(lines)}
-                if "upsertBucket" in query:
-                    return {"upsertBucket": {"bucket": run, "inserted": not lines}}
-                if "createRunFiles" in query:
-                    where = f"http://127.0.0.1:{self.server.server_port}/"  # type: ignore[attr-defined]
-                    files = [{"name": name, "uploadUrl": where} for name in variables["files"]]
-                    return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
-                if "RunResumeStatus" in query:
-                    counts = {"eventsLineCount": 0, "logLineCount": 0}
-                    rest = {"historyTail": json.dumps([json.dumps(line) for line in lines[-1:]]), "eventsTail": "[]"}
-                    rest |= {"summaryMetrics": "{}", "wandbConfig": "{}", "tags": []}
-                    return {"model": {**project, "bucket": run | counts | rest} if lines else None}
-                features = {"cliVersionInfo": {}, "latestLocalVersionInfo": None, "features": []}
-                return {"viewer": {"id": "v", "entity": "me", "username": "me", "flags": "{}"}, "serverInfo": features}
-
-            def answer(self, values: dict[str, Any]) -> None:
-                data = json.dumps(values).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("second", [(12, 15), (8, 9)])
 def test_the_parts_of_an_offline_run_are_uploaded_one_after_the_other(tmp_path: Path, second: tuple[int, ...]) -> None:
@@ -189,16 +120,16 @@ def test_the_parts_of_an_offline_run_are_uploaded_one_after_the_other(tmp_path: 
         time.sleep(1.1)  # the order of the parts is that of their times, in seconds
     for path in wandb_log.offline_runs(tmp_path):
         assert wandb_log.history(path)
-    stand = Stand()
+    server = StandIn()
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    environment |= {"WANDB_BASE_URL": f"http://127.0.0.1:{stand.server.server_port}", "WANDB_API_KEY": "0" * 40}
+    environment |= {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "0" * 40}
     environment |= {"HOME": str(tmp_path)}
     del environment["WANDB_MODE"]
     folders = [str(path.parent) for path in wandb_log.offline_runs(tmp_path)]
     command = [str(Path(sys.executable).parent / "wandb"), "sync", *reversed(folders)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
-    stand.server.shutdown()
-    stand.server.server_close()
+    server.shutdown()
+    server.server_close()
     assert done.returncode == 0, done.stderr
-    assert stand.offsets == [0, 2]
-    assert [line["_step"] for line in stand.lines] == [3, 8, *second]
+    assert server.offsets == [0, 2]
+    assert [line["_step"] for line in server.lines] == [3, 8, *second]
