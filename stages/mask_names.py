@@ -15,7 +15,9 @@ _OBJECT_STRIDE = 5
 
 def mask_colours(rows: Rows) -> list[int]:
     """(N,) numbers, which :func:`stages.kernels.pictures.colour_of` turns into colours."""
-    column = "cluster" if "cluster" in rows.columns else _COLOUR[rows.table.name]
+    column = "cluster" if "cluster" in rows.columns else _COLOUR.get(rows.table.name)
+    if column is None:
+        return list(range(len(rows)))
     numbers = rows[column].astype(int)
     if column == "part_id":
         numbers = numbers + _OBJECT_STRIDE * rows["object_id"]
@@ -24,6 +26,7 @@ def mask_colours(rows: Rows) -> list[int]:
 
 def mask_names(rows: Rows, class_names: Mapping[int, str]) -> list[str]:
     """(N,) what each mask is of: the class of an object, the name or number of a part, the number of a proposal.
+    Masks of other tables have the name of their table.
 
     Args:
         class_names: class_id -> name, put before the names of parts; may be empty.
@@ -32,6 +35,8 @@ def mask_names(rows: Rows, class_names: Mapping[int, str]) -> list[str]:
         return [name or "object" for name in rows["category_name"].tolist()]
     if rows.table.name == "proposals":
         return [f"proposal {number}" for number in rows["proposal_id"].tolist()]
+    if not {"cluster", "part_id"} & rows.columns.keys():
+        return [rows.table.name] * len(rows)
     numbers = rows["cluster" if "cluster" in rows.columns else "part_id"].tolist()
     given = rows["part_name"].tolist() if "part_name" in rows.columns else [""] * len(rows)
     parts = [name or f"part {number}" for name, number in zip(given, numbers, strict=True)]

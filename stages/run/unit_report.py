@@ -36,6 +36,8 @@ def pictures(
     It is the first image with rows from each multiple of ``every`` on, so that nodes show the same images. Only one
     picture is in memory at a time, and one block of rows per node.
     """
+    if "image_id" not in layer.table.names:
+        return
     own = layer.read(unit.number, _columns(layer))
     first = unit.number * layer.store.info.block_size
     chosen = _chosen(np.unique(own["image_id"]).tolist(), first, every)
@@ -127,7 +129,8 @@ def _shrunk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _group(node: str, rows: Rows, shape: Sequence[int], class_names: Mapping[int, str]) -> MaskGroup:
     """The masks of one image, best on top. They are decoded one at a time: large images have large masks."""
-    rows = rows.take(np.argsort(-rows["score"], kind="stable")[:MAX_MASKS])
+    order = np.argsort(-rows["score"], kind="stable") if "score" in rows.columns else np.arange(len(rows))
+    rows = rows.take(order[:MAX_MASKS])
     top, encoded = np.full(shape[:2], -1, np.int16), rows.ragged("rle")
     for number in range(len(rows) - 1, -1, -1):
         mask = masks.decode_one(encoded[number], int(rows["height"][number]), int(rows["width"][number]))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from pdstore import Rows
+from pdstore.table import Column, Table
 from schemas import tables
 from stages.mask_names import mask_colours, mask_names
 
@@ -38,3 +39,10 @@ def test_proposals_have_numbers() -> None:
     """A proposal has no class."""
     found = rows("proposals", proposal_id=[7, 2])
     assert mask_names(found, {0: "cat"}) == ["proposal 7", "proposal 2"] and mask_colours(found) == [7, 2]
+
+
+def test_masks_of_another_table_can_be_shown() -> None:
+    """A stage that is added has its own table; its masks get the table's name, and one colour each."""
+    table = Table("boxes", "One row per box.", (Column("image_id", "int64", "the image"),))
+    found = Rows(table, {"image_id": np.zeros(2, np.int64)})
+    assert mask_names(found, {0: "cat"}) == ["boxes", "boxes"] and mask_colours(found) == [0, 1]
