@@ -126,7 +126,7 @@ def _init(options: dict[str, Any], say: Callable[[str], None]) -> Any:
 
 def _why_offline() -> str:
     """Why W&B's server cannot be used, as a part of a sentence; empty if it can."""
-    if not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
+    if not (os.environ.get("WANDB_API_KEY") or wandb.login(prompt=False, verify=False)):
         return "there is no key (wandb login, or WANDB_API_KEY)"
     # W&B's own settings: its files, and WANDB_BASE_URL for a server of one's own.
     settings = wandb.setup().settings
