@@ -127,7 +127,9 @@ def test_the_parts_of_an_offline_run_are_uploaded_one_after_the_other(tmp_path: 
     del environment["WANDB_MODE"]
     folders = [str(path.parent) for path in wandb_log.offline_runs(tmp_path)]
     command = [str(Path(sys.executable).parent / "wandb"), "sync", *reversed(folders)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=200
+    )
     server.shutdown()
     server.server_close()
     assert done.returncode == 0, done.stderr
