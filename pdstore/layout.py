@@ -28,8 +28,13 @@ __all__ = [
     "leases",
     "listing",
     "parse_attempt",
+    "reporter",
     "selection",
     "selection_inputs",
+    "tracking",
+    "tracking_group",
+    "tracking_id",
+    "tracking_state",
     "training_selection",
     "withdrawals",
     "withdrawn",
@@ -136,3 +141,28 @@ def training_selection(node: str, fingerprint: str, *, is_held_out: bool = False
 
 def checkpoints(node: str, fingerprint: str) -> str:
     return f"checkpoints/{node}/{fingerprint}"
+
+
+def tracking(node: str, fingerprint: str) -> str:
+    """What the reports of a node to W&B and TensorBoard leave in the store. No reader of the layer needs it."""
+    return f"tracking/{node}/{fingerprint}"
+
+
+def tracking_id(node: str, fingerprint: str) -> str:
+    """The id of the node's run in W&B: written once, so that all workers continue the same run."""
+    return f"{tracking(node, fingerprint)}/wandb_id"
+
+
+def tracking_state(node: str, fingerprint: str) -> str:
+    """What has been reported, for the worker that reports next."""
+    return f"{tracking(node, fingerprint)}/reported.json"
+
+
+def tracking_group() -> str:
+    """The name of the store in W&B, which groups the runs of its nodes: written once."""
+    return "tracking/group"
+
+
+def reporter(fingerprint: str) -> str:
+    """Stands for a layer in the path of a lease: the lease of the one worker that reports on the layer."""
+    return f"{fingerprint}.reporter"

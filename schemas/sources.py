@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import Settings, checkpoint_setting, file_setting
+from schemas.base import checkpoint_setting, file_setting
+from schemas.tracking import PicturedSettings, TrackedSettings
 from schemas.training import NetworkSettings
 
 __all__ = ["AnnotationsSettings", "IngestSettings", "WeightsSettings"]
@@ -14,14 +15,14 @@ __all__ = ["AnnotationsSettings", "IngestSettings", "WeightsSettings"]
 Format = Literal["coco", "paco", "part_imagenet", "part_imagenet_pp", "pascal_part", "cityscapes_part"]
 
 
-class IngestSettings(Settings):
+class IngestSettings(PicturedSettings):
     """Reading the image files into the table ``images``."""
 
     copy_files: bool = Field(False, alias="copy", description="copy the image files into the store")
     max_pixels: int = Field(178_956_970, ge=1, description="an image with more pixels becomes an error row")
 
 
-class WeightsSettings(Settings):
+class WeightsSettings(TrackedSettings):
     """Published weights: a network that was trained elsewhere."""
 
     file: str = checkpoint_setting(
@@ -46,7 +47,7 @@ class WeightsSettings(Settings):
         return values
 
 
-class AnnotationsSettings(Settings):
+class AnnotationsSettings(PicturedSettings):
     """Masks that people drew, as a data set publishes them; ``pd init --dataset`` fills in their paths."""
 
     format: Format = Field("coco", description="format of the annotation files")

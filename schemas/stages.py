@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
 from schemas.hub import HUB
 from schemas.sources import AnnotationsSettings, IngestSettings, WeightsSettings
+from schemas.tracking import PicturedSettings, TrackedSettings
 from schemas.training import (
     DistillTrainSettings,
     PartTrainSettings,
@@ -24,6 +25,7 @@ from schemas.training import (
 __all__ = [
     "AnnotationsSettings",
     "CrfSettings",
+    "CrfStageSettings",
     "DeticSettings",
     "DistillTrainSettings",
     "EvalSettings",
@@ -52,7 +54,7 @@ SIDE_MAX = 32_768
 HUMAN_WORDS = ("human", "man", "woman", "toddler", "person")
 
 
-class DeticSettings(Settings):
+class DeticSettings(PicturedSettings):
     """Object masks."""
 
     backend: Literal["detic", "sam3", "grounding-dino+sam2", "tiny", "saliency"] = Field(
@@ -92,7 +94,7 @@ class DeticSettings(Settings):
         return {**values, **{key: name for key, name in names.items() if not values.get(key)}} if names else values
 
 
-class GroupingSettings(Settings):
+class GroupingSettings(PicturedSettings):
     """Part segments by k-means on the features inside an object."""
 
     backend: Literal["backbone", "auto", "pixels"] = Field(
@@ -142,7 +144,11 @@ class CrfSettings(Settings):
     )
 
 
-class ProposalsSettings(Settings):
+class CrfStageSettings(PicturedSettings, CrfSettings):
+    """The dense CRF as a stage of its own."""
+
+
+class ProposalsSettings(PicturedSettings):
     """All queries of the proposal model above a score floor."""
 
     min_score: float = Field(0.05, ge=0, le=1, description="a proposal needs a higher score than this")
@@ -161,7 +167,7 @@ _OBJECT_MASK = "an object's mask: the detector's, or all parts of the object in 
 _IMAGE_RATIO = "an object covers more than this share of its image, by the detector's mask"
 
 
-class RankingSettings(Settings):
+class RankingSettings(TrackedSettings):
     """k-means over the segments of each object class."""
 
     k: int = Field(8, ge=2, le=10_000, description="clusters per object class")
@@ -178,7 +184,7 @@ class RankingSettings(Settings):
     seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
 
 
-class LabelsSettings(Settings):
+class LabelsSettings(PicturedSettings):
     """Clusters for the segments of every object."""
 
     metric: Metric = Field("dot", description="as in ranking")
@@ -195,7 +201,7 @@ class LabelsSettings(Settings):
     crf: CrfSettings | None = Field(None, description="dense CRF on the labels; off unless set")
 
 
-class PredictSettings(Settings):
+class PredictSettings(PicturedSettings):
     """Parts found by the distilled model, given the image's object class."""
 
     threshold: float = Field(0.5, ge=0, le=1, description="a pixel needs a part of higher summed probability than this")
@@ -217,7 +223,7 @@ class PredictSettings(Settings):
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
 
 
-class EvalSettings(Settings):
+class EvalSettings(TrackedSettings):
     """Part quality against ground truth."""
 
     protocol: Literal["honest", "reference", "both"] = Field(

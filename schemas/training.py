@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from schemas.base import Settings, operational
+from schemas.tracking import PicturedSettings
 
 __all__ = [
     "NETWORK_PRESETS",
@@ -161,7 +162,7 @@ class AugmentSettings(Settings):
 _PART_RATIO = "in each draw, a part needs a larger share than this of the visible area of all parts"
 
 
-class TrainSettings(Settings):
+class TrainSettings(PicturedSettings):
     """One training. The defaults are the 1K configuration of the paper's authors."""
 
     network: NetworkSettings = Field(default_factory=NetworkSettings, description="the network")
@@ -227,8 +228,6 @@ class TrainSettings(Settings):
     picture_every: int = operational(
         0, ge=0, description="steps between pictures of labels and predictions; 0 is never"
     )
-    wandb: bool = operational(False, description="also report to Weights & Biases; offline if there is no network")
-    wandb_project: str = operational("pd", description="project in Weights & Biases")
 
     @field_validator("evaluate_stores", "evaluate_splits", mode="before")
     @classmethod

@@ -95,7 +95,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             name="crf",
             doc="smooth parts with a dense CRF",
-            settings=settings.CrfSettings,
+            settings=settings.CrfStageSettings,
             output=tables.PARTS,
             entry="stages.nodes.crf",
             inputs={"images": _IMAGES, "parts": Role(("parts",))},

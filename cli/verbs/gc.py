@@ -97,7 +97,7 @@ def _layer_garbage(store: Store, layer: Layer) -> list[Garbage]:
     rest = (layout.layer(node, name), layout.leases(node, name), layout.failures(node, name))
     entries: list[Garbage] = []
     counted: set[str] = set()
-    for folder in (commits, *rest, layout.checkpoints(node, name)):
+    for folder in (commits, *rest, layout.checkpoints(node, name), layout.tracking(node, name)):
         sizes = {path: size for path, size in store.files.sizes(folder).items() if path not in counted}
         counted |= sizes.keys()
         if sizes:

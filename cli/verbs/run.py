@@ -14,7 +14,7 @@ from cli.session import open_project, split_words
 from pdstore.errors import InputMissing, Preempted
 from stages.plan.passes import passes
 from stages.plan.pipeline import Pipeline
-from stages.run.preflight import check_files_of_done, check_files_to_read
+from stages.run.preflight import check_files_of_done, check_files_to_read, check_reports
 
 __all__ = ["command", "needed"]
 
@@ -41,6 +41,7 @@ def command(words: tuple[str, ...], until: str | None, **values: Any) -> None:
     project = open_project(overrides)
     chosen = _chosen(project.pipeline, names, until)
     check_files_to_read(project, chosen)
+    check_reports(project, chosen)
     adopt_changed(project, chosen, request, overrides)
     with interruptible() as stop:
         for group in passes(project.pipeline, chosen):

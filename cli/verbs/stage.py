@@ -14,7 +14,7 @@ from pdstore.errors import UsageError
 from stages.plan.passes import passes
 from stages.plan.states import states
 from stages.registry import STAGES
-from stages.run.preflight import check_files_of_done, check_files_to_read
+from stages.run.preflight import check_files_of_done, check_files_to_read, check_reports
 from stages.stage import MODEL, Stage
 
 __all__ = ["command"]
@@ -75,6 +75,7 @@ def run_stage(node: str, words: tuple[str, ...], **values: Any) -> None:
         fix = "Name one of them, or run each in its turn: pd run NODE NODE"
         raise UsageError(problem, "pd stage run", fix)
     check_files_to_read(project, names)
+    check_reports(project, names)
     adopt_changed(project, names, request, overrides)
     with interruptible() as stop:
         execute(project, names, request, overrides, stop)

@@ -7,7 +7,7 @@ image and every column of a sheet.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pdstore.masks import resize_nearest
 
-__all__ = ["Cell", "Overlay", "Row", "colour_of", "draw_overlay", "draw_sheet", "fitted"]
+__all__ = ["Cell", "Overlay", "Row", "colour_of", "draw_overlay", "draw_shares", "draw_sheet", "fitted"]
 
 Pixels = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
@@ -34,6 +34,7 @@ FADE, LIGHT = 0.75, 230
 EDGE = 0.85
 """Brightness of an outline, relative to its colour."""
 MARGIN_PX, GAP_PX, TITLE_PX, CAPTION_PX = 16, 10, 26, 22
+BAR_PX, BAR_WIDTH_PX, NAME_PX = 18, 480, 160
 PAPER, INK, FAINT = (250, 250, 248), (28, 30, 34), (128, 130, 136)
 
 
@@ -128,6 +129,27 @@ def draw_sheet(titles: Sequence[str], rows: Sequence[Row], cell_px: int) -> Imag
             caption = cell.caption if overlay is None else overlay.caption
             pen.text((left, top + tall + 3), _shortened(caption, font, room), FAINT, font)
         top += tall + CAPTION_PX + GAP_PX
+    return sheet
+
+
+def draw_shares(bars: Sequence[tuple[str, Mapping[int, int]]]) -> Image.Image:
+    """Bars of equal length, one below the other, each with a name and divided in proportion to its sizes.
+
+    Args:
+        bars: (name, number -> size); the number gives the colour.
+    """
+    font = ImageFont.load_default(13)
+    height = 2 * MARGIN_PX + max(1, len(bars)) * (BAR_PX + GAP_PX)
+    sheet = Image.new("RGB", (2 * MARGIN_PX + NAME_PX + BAR_WIDTH_PX, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for row, (name, sizes) in enumerate(bars):
+        top, left, total = MARGIN_PX + row * (BAR_PX + GAP_PX), MARGIN_PX + NAME_PX, max(1, sum(sizes.values()))
+        pen.text((MARGIN_PX, top), _shortened(name, font, NAME_PX - GAP_PX), INK, font)
+        done = 0
+        for number, size in sizes.items():
+            start, done = left + BAR_WIDTH_PX * done // total, done + size
+            if size:
+                pen.rectangle((start, top, left + BAR_WIDTH_PX * done // total, top + BAR_PX), colour_of(number))
     return sheet
 
 

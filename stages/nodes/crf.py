@@ -44,7 +44,7 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
 def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> Rows:
     """The parts of one object, with smoothed masks."""
     before = masks.decode_to(parts.ragged("rle"), mask_frames(parts), *pixels.shape[:2])
-    stack = smooth(pixels, before, **settings.model_dump())
+    stack = smooth(pixels, before, **settings.model_dump(include=set(CrfSettings.model_fields)))
     columns = mask_columns(stack)
     areas = columns["area"]
     moved = (stack & ~masks_of_labels(paint(before), len(parts))).sum((1, 2))

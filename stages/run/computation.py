@@ -70,7 +70,7 @@ class Computation:
         Raises whatever the stage raises; InputMissing if too many files are missing.
         """
         chosen = list(names or self._inputs)
-        units, read = [self._unit(name, number) for name in chosen], [self._read(name, number) for name in chosen]
+        units, read = [self.unit(name, number) for name in chosen], [self._read(name, number) for name in chosen]
         outputs = self._process(units)
         is_block = self._stage.unit == "block"
         computed = [Computed(*done, is_block) for done in zip(units, outputs, read, strict=True)]
@@ -80,14 +80,15 @@ class Computation:
 
     def follow(self) -> None:
         """Take part in a training as one of the further ranks; the first rank claims and commits."""
-        self._process([self._unit(name, 0) for name in self._inputs])
+        self._process([self.unit(name, 0) for name in self._inputs])
 
     def _read(self, name: str, number: int) -> Mapping[str, str]:
         inputs = self._inputs[name].content_of(number)
         assert inputs is not None, "a unit is planned only when its input is committed"
         return inputs if self._place is None else self._place.frozen_inputs(inputs)
 
-    def _unit(self, name: str, number: int) -> Unit:
+    def unit(self, name: str, number: int) -> Unit:
+        """A unit as the stage's function sees it."""
         inputs = self._inputs[name]
         return Unit(
             node=name,

@@ -11,6 +11,7 @@ from pdstore import Layer
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
 from schemas.base import Settings
+from schemas.tracking import TrackedSettings
 from stages.plan.file_settings import check_files
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
@@ -19,9 +20,17 @@ from stages.plan.work import Snapshot, Source, Work, plan_work
 from stages.run.options import RunOptions
 from stages.source.tars import open_images
 from stages.stage import Stage
+from stages.track.tracker import check_packages
 from stages.unit import Output, Setup, Unit
 
-__all__ = ["check_files_of_done", "check_files_to_read", "checked_work", "prepare", "prepare_together"]
+__all__ = [
+    "check_files_of_done",
+    "check_files_to_read",
+    "check_reports",
+    "checked_work",
+    "prepare",
+    "prepare_together",
+]
 
 EXTRAS = {"s3fs": "s3"}
 
@@ -47,6 +56,14 @@ def check_files_to_read(project: Project, names: Iterable[str]) -> None:
     This is checked before the first of them runs: otherwise the last would fail after hours.
     """
     check_files(project[name] for name in names if not _is_done(project, name))
+
+
+def check_reports(project: Project, names: Iterable[str]) -> None:
+    """Raises UsageError if a node is to report by a package that is not installed."""
+    for name in names:
+        settings = project[name].settings
+        if isinstance(settings, TrackedSettings):
+            check_packages(settings, name)
 
 
 def check_files_of_done(project: Project, names: Iterable[str]) -> None:
@@ -75,7 +92,7 @@ def prepare(project: Project, name: str) -> tuple[Files, Callable[[Unit], Output
     """The image folder, and the stage's function, ready for its first unit.
 
     Raises:
-        UsageError: a package that the stage needs is not installed.
+        UsageError: a package that the stage or its reports need is not installed.
         InputMissing: a file that a setting names does not exist.
     """
     images, process = prepare_together(project, [name])
@@ -86,6 +103,7 @@ def prepare_together(project: Project, names: Sequence[str]) -> tuple[Files, Cal
     """The same for the nodes of a pass (:mod:`stages.plan.passes`): the function takes one unit of each or of some."""
     nodes, listing = [project[name] for name in names], project.listing
     check_files(nodes)
+    check_reports(project, names)
     # All nodes of a pass are of one stage and read the same.
     stage, inputs = nodes[0].stage, nodes[0].inputs
     models = {

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 from pdstore import PdError, __version__
 from pdstore.errors import Preempted, StorageFailure, UsageError
@@ -23,6 +24,7 @@ from stages.run.options import RunOptions
 from stages.run.outcome import Outcome, raise_failures, raise_waiting
 from stages.run.process_group import NodeGroup
 from stages.run.progress import Watch
+from stages.run.reporter import Reporter
 
 __all__ = ["run_node", "run_pass"]
 
@@ -81,7 +83,12 @@ def _compute(project: Project, ledgers: Sequence[Ledger], options: RunOptions, w
     if ledgers:
         inputs = {ledger.node: ledger.agenda.inputs for ledger in ledgers}
         computation = Computation(project, inputs, watch.control, options.max_error_rate)
-        _Run(ledgers, computation, options, watch, group).work()
+        asked = [
+            Reporter.of(project, ledger.node, partial(computation.unit, ledger.node), watch.progress.note)
+            for ledger in ledgers
+        ]
+        reporters = [reporter for reporter in asked if reporter is not None]
+        _Run(ledgers, computation, options, watch, group, reporters).work()
 
 
 def _follow(project: Project, name: str, options: RunOptions, watch: Watch, group: NodeGroup) -> None:
@@ -98,12 +105,19 @@ class _Run:
     """
 
     def __init__(
-        self, ledgers: Sequence[Ledger], computation: Computation, options: RunOptions, watch: Watch, group: NodeGroup
+        self,
+        ledgers: Sequence[Ledger],
+        computation: Computation,
+        options: RunOptions,
+        watch: Watch,
+        group: NodeGroup,
+        reporters: Sequence[Reporter],
     ) -> None:
         self.ledgers, self.computation, self.options, self.group = ledgers, computation, options, group
         self.progress, self.should_stop = watch.progress, watch.should_stop
         self.title = " + ".join(ledger.node for ledger in ledgers)
         self.held: list[int] = []
+        self.reporters = reporters
         self.behind: Future[None] | None = None
 
     def work(self) -> None:
@@ -115,10 +129,14 @@ class _Run:
             todo = todo[start:] + todo[:start]
         self.progress.start(self.title, len(todo), 0, self.computation.images_per_unit)
         try:
+            for reporter in self.reporters:
+                reporter.begin()
             with ThreadPoolExecutor(1, thread_name_prefix="commit") as writer:
                 self._go_through(todo, writer)
                 self._wait(writer)
         finally:
+            for reporter in self.reporters:
+                reporter.finish()
             self.progress.finish()
 
     def _wait(self, writer: ThreadPoolExecutor) -> None:
@@ -197,6 +215,8 @@ class _Run:
                 self.progress.attempt_failed(unit, is_last=True)
                 raise
             self._report(unit)
+        for reporter in self.reporters:
+            reporter.committed()
 
     def _report(self, unit: int) -> None:
         """Report a unit once no node lacks it any more: failed if that of one node has failed."""

@@ -12,6 +12,7 @@ from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
 from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
+from stages.mask_names import mask_colours
 from stages.plan.project import Project
 from stages.source.frames import frame_of, mask_frames
 from stages.source.images import ImageFault, decode
@@ -22,9 +23,6 @@ __all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sa
 MAX_MASKS = 100
 LONGEST = 2048
 """Pixels of the longer side of what is drawn: more than a sheet shows of an image."""
-_COLOUR = {"objects": "object_id", "parts": "part_id", "proposals": "proposal_id"}
-_OBJECT_STRIDE = 5
-"""Added to the colour per object, so that the parts of two objects have different colours."""
 
 
 def drawable(project: Project) -> list[str]:
@@ -134,15 +132,7 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
         return None
     frame = frame_of(max(map(tuple, mask_frames(rows).tolist())), LONGEST)
     stack = masks.decode_to(rows.ragged("rle"), mask_frames(rows), *frame)
-    return Overlay(stack, _colours(rows), _caption(rows))
-
-
-def _colours(rows: Rows) -> list[int]:
-    column = "cluster" if "cluster" in rows.columns else _COLOUR[rows.table.name]
-    numbers = rows[column].astype(int)
-    if column == "part_id":
-        numbers = numbers + _OBJECT_STRIDE * rows["object_id"]
-    return [int(n) for n in numbers]
+    return Overlay(stack, mask_colours(rows), _caption(rows))
 
 
 def _caption(rows: Rows) -> str:

@@ -60,6 +60,12 @@ class Listing:
     def images(self) -> int:
         return sum(footer.num_rows for footer in self._footers)
 
+    def block_sizes(self) -> list[int]:
+        """The number of images of each block, from the footers; nothing is read."""
+        return [
+            footer.row_group(number).num_rows for footer in self._footers for number in range(footer.num_row_groups)
+        ]
+
     def read(self, block: int) -> list[Listed]:
         """The images of a block, in order. Only the row group of the block is fetched, even from a listing of millions.
 

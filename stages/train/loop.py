@@ -42,7 +42,7 @@ class Hooks:
         should_stop: called in each step; if it returns True on any rank, all ranks stop after that step, with a
             checkpoint.
         name: name of the training, for its log.
-        config: settings that the log shows.
+        config: settings that the log shows. group, stage: the store and the stage, as W&B shows them.
         on_resume: called before the first step with the number of steps that an earlier run has done, if there are any.
     """
 
@@ -52,6 +52,8 @@ class Hooks:
     name: str = "training"
     config: Mapping[str, Any] | None = None
     on_resume: Callable[[int], None] = lambda step: None
+    group: str = ""
+    stage: str = ""
 
 
 def train(
@@ -122,7 +124,8 @@ class _Training:
         self.settings, self.ground_truth = state.settings, ground_truth
         self.log = None
         if group.is_first:
-            self.log = TrainingLog(state.folder, self.settings, hooks.name, hooks.config or {})
+            names = {"group": hooks.group, "job_type": hooks.stage}
+            self.log = TrainingLog(state.folder, self.settings, hooks.name, hooks.config or {}, **names)
         self.waited = self.spent = 0.0
         self.reported = 0
 

@@ -15,11 +15,13 @@ from schemas.tables import METRICS
 from schemas.training import TrainSettings
 from stages.models.network import PartNetwork, build, copy_body
 from stages.models.network_files import load_network, load_weights, network_files
+from stages.track.wandb_id import recorded_group
 from stages.train.ground_truth import GroundTruth
 from stages.train.log import LOG_NAME, read_log
 from stages.train.loop import Hooks, train
 from stages.train.process_group import ProcessGroup
 from stages.train.source import Choice, StoreSource, select
+from stages.training_place import TrainingPlace
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["part_choice", "run_training"]
@@ -92,7 +94,7 @@ def run_training(
         settings,
         network,
         place.folder,
-        _hooks(unit, settings),
+        _hooks(unit, settings, place),
         held_out=_held_out(unit, settings, choice, place.held_out),
         ground_truth=ground_truth,
         device=setup.device,
@@ -101,7 +103,11 @@ def run_training(
     return Output(_losses(place.folder, unit.node), {**network_files(network), **(extra or {})})
 
 
-def _hooks(unit: Unit, settings: TrainSettings) -> Hooks:
+def _hooks(unit: Unit, settings: TrainSettings, place: TrainingPlace) -> Hooks:
+    group = stage = ""
+    if settings.wandb:
+        group = recorded_group(place.store.files)
+        stage = place.store.layer(place.node, place.fingerprint).info.identity.stage
     return Hooks(
         on_resume=unit.control.resumed,
         on_step=lambda step, values: unit.advance(1),
@@ -109,6 +115,8 @@ def _hooks(unit: Unit, settings: TrainSettings) -> Hooks:
         should_stop=unit.control.should_stop,
         name=unit.node,
         config=settings.model_dump(mode="json"),
+        group=group,
+        stage=stage,
     )
 
 

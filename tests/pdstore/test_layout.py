@@ -22,6 +22,7 @@ FOLDERS = [
     layout.leases,
     layout.failures,
     layout.checkpoints,
+    layout.tracking,
 ]
 # What lies in a folder -> the folder, each of (node, fingerprint, unit, attempt).
 MEMBERS: dict[str, tuple[Callable[[str, str, int, str], str], Callable[[str, str], str]]] = {
@@ -31,6 +32,8 @@ MEMBERS: dict[str, tuple[Callable[[str, str, int, str], str], Callable[[str, str
     "withdrawn": (layout.withdrawn, layout.withdrawals),
     "lease": (lambda n, f, u, a: layout.lease(n, f, u, 3), layout.leases),
     "failure": (lambda n, f, u, a: layout.failure(n, f, u), layout.failures),
+    "tracking_id": (lambda n, f, u, a: layout.tracking_id(n, f), layout.tracking),
+    "tracking_state": (lambda n, f, u, a: layout.tracking_state(n, f), layout.tracking),
 }
 
 
@@ -72,9 +75,16 @@ def test_layers_do_not_overlap(node: str, other: str, fingerprint: str, second: 
 
 
 def test_the_folders_of_a_layer_are_different() -> None:
-    """Attempts, commits, withdrawn manifests, leases, failures and checkpoints never share a folder."""
+    """Attempts, commits, withdrawn manifests, leases, failures, checkpoints and reports never share a folder."""
     folders = [folder("crf", "f00d") for folder in FOLDERS]
     assert len(set(folders)) == len(FOLDERS)
+
+
+@given(NODES, HEX)
+def test_the_reporter_is_no_unit(node: str, fingerprint: str) -> None:
+    """The lease of the worker that reports is not listed with those of the units."""
+    path = layout.lease(node, layout.reporter(fingerprint), 0, 0)
+    assert posixpath.dirname(path) != layout.leases(node, fingerprint)
 
 
 @given(st.lists(st.integers(0, 99_999), min_size=2, max_size=5))

@@ -182,6 +182,14 @@ def grouped(_grouped: Store, tmp_path: Path) -> Store:
     return _copy(_grouped, tmp_path)
 
 
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights & Biases writes its runs to files and sends nothing."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "wandb_home"))
+
+
 class Bench:
     """Hand-made layers for one block of four images, and the units that read them."""
 

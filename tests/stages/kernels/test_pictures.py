@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stages.kernels.pictures import Cell, Overlay, Row, colour_of, draw_overlay, draw_sheet
+from stages.kernels.pictures import BAR_WIDTH_PX, Cell, Overlay, Row, colour_of, draw_overlay, draw_shares, draw_sheet
 
 GREY = np.full((40, 60, 3), 100, np.uint8)
 
@@ -70,3 +70,11 @@ def test_the_same_call_gives_the_same_picture() -> None:
     """Nothing in a picture is random."""
     rows = [Row(GREY, [Cell(Overlay(_square(5)[None], [1]))])]
     assert draw_sheet(["a"], rows, 80).tobytes() == draw_sheet(["a"], rows, 80).tobytes()
+
+
+def test_a_bar_is_divided_in_proportion() -> None:
+    """Each size has its colour and its share of the length; a size of 0 and a bar without sizes are no fault."""
+    drawn = np.asarray(draw_shares([("cat", {0: 3, 1: 0, 2: 1}), ("a very long name of a class", {}), ("dog", {1: 0})]))
+    counts = [int((drawn == colour_of(number)).all(2).any(0).sum()) for number in (0, 1, 2)]
+    assert counts[1] == 0 and abs(counts[0] - 0.75 * BAR_WIDTH_PX) < 2 and abs(counts[2] - 0.25 * BAR_WIDTH_PX) < 2
+    assert draw_shares([]).size[0] == drawn.shape[1]

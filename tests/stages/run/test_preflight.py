@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from stages.nodes import crf
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.run.options import RunOptions
-from stages.run.preflight import checked_work, prepare
+from stages.run.preflight import check_reports, checked_work, prepare
 from stages.stage import Stage
 from tests.stages.run.commands import run, state
 
@@ -120,3 +121,14 @@ def test_every_node_with_a_network_computes_with_the_same_number_of_threads(
     assert numbers == [3, 3]
     prepare(Project.open(finished, ["proposal-train.threads=0", "distill-train.threads=0"]), "proposals")
     assert numbers == [3, 3]
+
+
+def test_reports_need_their_package(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without tensorboard, a node that is to write event files is refused before it computes anything."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name))
+    project = Project.open(ready, ["ranking.tensorboard=true"])
+    check_reports(project, ["crf", "labels"])
+    for check in (lambda: check_reports(project, project.nodes), lambda: prepare(project, "ranking")):
+        with pytest.raises(UsageError, match=r"ranking: the package tensorboard is not installed. Install it: pip"):
+            check()

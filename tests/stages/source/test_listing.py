@@ -33,6 +33,7 @@ def test_images_that_are_added_open_new_blocks(store: Store) -> None:
     listing.append(dogs)
     for one in (listing, Listing(store)):
         assert (one.blocks, one.images) == (4, 3 * SIZE + 5)
+        assert one.block_sizes() == [SIZE, SIZE, 5, SIZE]
         assert one.read(2) == [Listed(2 * SIZE + i, *image) for i, image in enumerate(cats[2 * SIZE :])]
         assert one.read(3) == [Listed(3 * SIZE + i, *image) for i, image in enumerate(dogs)]
         assert one.keys() == {key for key, _, _ in cats + dogs}
