@@ -111,7 +111,7 @@ def test_every_picture_is_decoded_once_and_each_node_commits_its_own(
 ) -> None:
     """Rows, error rows and files are equal, to the byte, to those of two runs; the nodes differ from each other."""
     decoded, real = [], stages.block.decode
-    monkeypatch.setattr(stages.block, "decode", lambda data: decoded.append(1) or real(data))
+    monkeypatch.setattr(stages.block, "decode", lambda *data, **frame: decoded.append(1) or real(*data, **frame))
     outcomes = both(pair)
     assert contents(pair, PAIR) == alone
     assert computed == [(unit, PAIR) for unit in range(4)] and len(decoded) == 12
