@@ -125,9 +125,7 @@ def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] 
     if target != size:
         image.draft(None, (2 * width, 2 * height))
     with _ALONE if image.width * image.height > _LARGE else nullcontext():
-        pixels = _to_rgb(image, data)
-        if target != size:
-            pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+        pixels = _to_rgb(image, data, (width, height) if target != size else None)
     if turn is not None and _orientation(image) > 1:
         # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
@@ -179,10 +177,16 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
-def _to_rgb(image: Image.Image, data: bytes) -> Pixels:
+def _to_rgb(image: Image.Image, data: bytes, target: tuple[int, int] | None) -> Pixels:
+    """RGB pixels, scaled to ``target`` (width, height) if it is given. A large picture is copied seldom."""
     if is_deep(image):
-        return np.repeat(grey(image, data)[..., None], 3, axis=2)
-    refuse_dark(image, data)
+        image = Image.fromarray(grey(image, data))
+    else:
+        refuse_dark(image, data)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
+    if target is not None:
+        # What has no colours of its own, or is mixed with transparency, is scaled as RGB.
+        image = image if image.mode in ("L", "RGB", "CMYK", "YCbCr") else image.convert("RGB")
+        image = image.resize(target, Image.Resampling.BILINEAR)
     return np.asarray(image.convert("RGB"))
