@@ -189,7 +189,7 @@ class _Run:
                 return self.computation.compute(unit, [ledger.node for ledger in ledgers])
             except (Preempted, KeyboardInterrupt):
                 raise
-            except (StorageFailure, UsageError, MemoryError):
+            except (StorageFailure, UsageError):
                 self.progress.attempt_failed(unit, is_last=True)
                 raise
             except Exception as error:
@@ -197,7 +197,7 @@ class _Run:
                     self.progress.attempt_failed(unit, is_last=False)
                     self.progress.note(f"{self.title} unit {unit}: {error!r}; trying again")
                     continue
-                text = str(error) if isinstance(error, PdError) else f"{type(error).__name__}: {error}"
+                text = str(error) if isinstance(error, PdError) else f"{type(error).__name__}: {error}".rstrip(": ")
                 for ledger in ledgers:
                     ledger.fail(unit, text)
                 self.progress.note(f"{self.title} unit {unit} failed: {text}")
