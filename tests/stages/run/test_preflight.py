@@ -119,7 +119,8 @@ def test_every_node_with_a_network_computes_with_the_same_number_of_threads(
     for name in ("proposals", "distill"):
         prepare(Project.open(finished, asked), name)
     assert numbers == [3, 3]
-    prepare(Project.open(finished, ["proposal-train.threads=0", "distill-train.threads=0"]), "proposals")
+    unset = [f"{name}.threads=0" for name in ("segmenter", "proposal-train", "distill-train")]
+    prepare(Project.open(finished, unset), "proposals")
     assert numbers == [3, 3]
 
 
