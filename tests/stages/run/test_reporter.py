@@ -123,7 +123,7 @@ def test_a_worker_that_does_not_report_leaves_it_to_the_one_that_does(ready: Sto
 
 
 def _unit(project: Project, number: int) -> Any:
-    return Computation(project, "crf", Inputs(project, "crf"), Control(), 0.5).unit(number)
+    return Computation(project, {"crf": Inputs(project, "crf")}, Control(), 0.5).unit("crf", number)
 
 
 def test_a_reporter_that_died_is_replaced(ready: Store) -> None:

@@ -20,7 +20,7 @@ NAMES = {0: "cat", 1: "dog"}
 
 def of_block(store: Store, name: str, block: int, every: int) -> dict[int, MaskedPicture]:
     project = Project.open(store)
-    unit = Computation(project, name, Inputs(project, name), Control(), 0.5).unit(block)
+    unit = Computation(project, {name: Inputs(project, name)}, Control(), 0.5).unit(name, block)
     return dict(pictures(unit, project.layer(name), every, NAMES))
 
 

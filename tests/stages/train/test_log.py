@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import wandb
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from schemas.training import TrainSettings
 from stages.train.log import TrainingLog, read_log
+from tests import wandb_log
 
 
 def test_a_resumed_log_holds_each_step_once(tmp_path: Path) -> None:
@@ -48,16 +48,16 @@ def test_weights_and_biases_gets_a_copy_under_one_id(tmp_path: Path, monkeypatch
     monkeypatch.setenv("WANDB_MODE", "offline")
     for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "wandb_home"))
-    settings, ids = TrainSettings(wandb=True, wandb_project="parts"), []
+    settings = TrainSettings(wandb=True, wandb_project="parts")
     for first in (1, 2):
         log = TrainingLog(tmp_path, settings, "distill-train", {"lr": 0.5})
-        ids.append((wandb.run.id, wandb.run.project, wandb.run.config["lr"]))
         log.add(first, {"loss": 1.0 / first})
         log.picture(first, Image.new("RGB", (8, 8)))
         log.close()
-    assert ids[0] == ids[1] == ((tmp_path / "wandb_id").read_text(), "parts", 0.5)
-    runs = sorted((tmp_path / "wandb").glob("offline-run-*"))
-    assert runs and all(run.name.endswith(ids[0][0]) for run in runs)
+    own, runs = (tmp_path / "wandb_id").read_text(), wandb_log.offline_runs(tmp_path)
+    said = [wandb_log.run_record(path) for path in runs]
+    assert runs and {(run.run_id, run.project) for run in said} == {(own, "parts")}
+    assert all(wandb_log.settings_of(path)["lr"] == 0.5 for path in runs)
     assert list((tmp_path / "wandb").glob("offline-run-*/files/media/images/*.png"))
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
 

@@ -81,6 +81,7 @@ def test_two_ranks_have_the_batches_and_losses_of_one(
     assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_what_the_first_rank_does_alone_changes_nothing(
     alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_killed_and_resumed_it_ends_bit_for_bit(
     assert weights(store, contents) == weights(alone[0], contents)
 
 
+@pytest.mark.slow
 def test_another_number_of_ranks_continues_with_the_same_batches(
     alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
 ) -> None:
@@ -145,6 +147,7 @@ def test_all_ranks_skip_a_step_together(tmp_path: Path) -> None:
     assert all(len(ids) == 2 and 104 in ids for ids in skipped if ids)
 
 
+@pytest.mark.slow
 def test_workers_of_a_training_are_ranks_and_stop_together(copy_store: Callable[..., Store], tmp_path: Path) -> None:
     """`--workers 2`, then SIGTERM: both stop at one step, with exit code 75 and one error. So does a usage error."""
     store = copy_store(NODE)
