@@ -1,7 +1,7 @@
-"""Peak memory of each image stage on a folder of 640 x 480 photographs, and with one much larger picture among them.
+"""Peak memory of each image stage on a folder of 500 x 375 photographs, and with one much larger picture among them.
 
 ``python -m bench.memory [IMAGES]`` prints, for each node, the peak resident memory of the process that computes it,
-with one further picture of 0.3, 12 or 48 megapixels (JPEG), and of 48 megapixels as PNG. Networks have random weights,
+with one further picture of 0.2, 12 or 48 megapixels (JPEG), and of 48 megapixels as PNG. Networks have random weights,
 200 queries and few channels, so what is measured is what pictures and masks take.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-LAST = {"0.3 MP": (640, 480), "12 MP": (4000, 3000), "48 MP": (8000, 6000), "48 MP, PNG": (8000, 6000)}
+LAST = {"0.2 MP": (500, 375), "12 MP": (4000, 3000), "48 MP": (8000, 6000), "48 MP, PNG": (8000, 6000)}
 SHOWN = ("ingest", "detic", "grouping", "crf", "proposals", "labels", "distill")
 PIPELINE = """
 description: Every stage that reads pictures, on networks with random weights.
@@ -67,7 +67,7 @@ def peaks(folder: Path, images: int, size: tuple[int, int], suffix: str) -> dict
     """Node -> peak resident memory in MiB of the process that computes it."""
     (folder / "in/thing").mkdir(parents=True)
     for number in range(images):
-        photograph(folder / f"in/thing/{number}.jpg", (640, 480), number)
+        photograph(folder / f"in/thing/{number}.jpg", (500, 375), number)
     photograph(folder / f"in/thing/last{suffix}", size, 99)
     (folder / "pipeline.yaml").write_text(PIPELINE)
     pd(folder, "init", "st", "--images", "in", "--preset", "pipeline.yaml")
