@@ -56,7 +56,8 @@ def chosen(
     kept = np.flatnonzero(on_object(masks, scores, outline, min_score, min_inside))
     inside = masks[kept] & outline
     claimed = unique_pixels(inside, scores[kept]) if one_per_pixel else inside
-    return kept[claimed.sum((1, 2)) / max(int(outline.sum()), 1) > min_object_ratio]
+    is_large = claimed.sum((1, 2)) / max(int(outline.sum()), 1) > min_object_ratio
+    return np.asarray(kept[is_large], np.int64)
 
 
 def rank_parts(
