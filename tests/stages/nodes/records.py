@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from pdstore import Ragged, masks
+from pdstore import Ragged, Rows, Store, masks
 
 SIZE = 12
 BLANK = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -48,8 +49,25 @@ def cluster(category: int, number: int, centroid: Any) -> dict[str, Any]:
 
 
 def decoded(records: list[dict[str, Any]]) -> np.ndarray:
-    """(N, SIZE, SIZE) bool: the masks of rows."""
-    return masks.decode(Ragged.from_list([record["rle"] for record in records]), SIZE, SIZE)
+    """(N, H, W) bool: the masks of rows, which have the same frame."""
+    height, width = (records[0]["height"], records[0]["width"]) if records else (SIZE, SIZE)
+    return masks.decode(Ragged.from_list([record["rle"] for record in records]), height, width)
+
+
+def records_of(rows: Rows) -> list[dict[str, Any]]:
+    """One mapping per row, with scalars, arrays and bytes."""
+    columns = {name: list(values) for name, values in rows.columns.items()}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def scenes_of(store: Store) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The best object of each image of ``detic``, and the parts of ``crf`` on it."""
+    segments = [record for unit in range(4) for record in records_of(store.layers("crf")[0].read(unit))]
+    for unit in range(4):
+        for row in records_of(store.layers("detic")[0].read(unit).sorted("image_id", "object_id")):
+            if row["object_id"] == 0:
+                key = row["image_id"], 0
+                yield row, [record for record in segments if (record["image_id"], record["object_id"]) == key]
 
 
 def random_scene(seed: int, num_images: int = 4) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

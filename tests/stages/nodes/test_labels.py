@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdstore import masks
+from pdstore import Store, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import CLUSTERS, OBJECTS, PARTS, PROPOSALS
 from stages.kernels.crf import smooth
@@ -15,7 +15,19 @@ from stages.kernels.ranking import affinity
 from stages.nodes import labels
 from stages.source.listing import ImageClass
 from tests.stages import dense_ranking
-from tests.stages.nodes.records import BLANK, SIZE, cluster, decoded, part, proposal, random_scene, rows_of, thing
+from tests.stages.nodes.records import (
+    BLANK,
+    SIZE,
+    cluster,
+    decoded,
+    part,
+    proposal,
+    random_scene,
+    records_of,
+    rows_of,
+    scenes_of,
+    thing,
+)
 
 
 @pytest.fixture
@@ -166,6 +178,22 @@ def test_the_rows_are_those_of_painted_masks(bench, seed: int, settings: dict[st
     assert list(found) == expected
 
 
+def test_the_rows_of_a_pipeline_are_those_of_painted_masks(grouped: Store, run_all) -> None:
+    """On photographs, with the parts of a CRF as segments, every column is equal to the last bit."""
+    run_all(grouped, ["crf", "ranking", "labels"])
+    clusters = grouped.layers("ranking")[0].read(0)
+    expected = [
+        painting
+        for row, own in scenes_of(grouped)
+        for painting in painted(
+            row, own, clusters["centroid"][clusters["category_id"] == row["category_id"]], LabelsSettings()
+        )
+    ]
+    found = [row for unit in range(4) for row in records_of(grouped.layers("labels")[0].read(unit))]
+    assert len(found) > 12
+    assert [tuple(row[name] for name in (*_PAINTED, "rle")) for row in found] == expected
+
+
 _PAINTED = ("image_id", "object_id", "category_id", "label_id", "cluster", "score", "area", "object_ratio")
 
 
@@ -174,7 +202,7 @@ def painted(
     own: list[dict[str, Any]],
     centroids: np.ndarray,
     settings: LabelsSettings,
-    picture: np.ndarray,
+    picture: np.ndarray | None = None,
 ) -> list[tuple[Any, ...]]:
     """The rows of an object, from masks of pixels: the columns ``_PAINTED`` and the run lengths."""
     scores, outline, stack = np.array([r["score"] for r in own], np.float32), decoded([row])[0], decoded(own)
@@ -190,7 +218,7 @@ def painted(
         one_label_a_pixel=settings.unique_pixels,
     )
     found = parts.masks
-    if settings.crf is not None and len(found):
+    if picture is not None and settings.crf is not None and len(found):
         found = smooth(picture, found, **settings.crf.model_dump())
     areas = found.sum((1, 2))
     ratios = (areas / max(int(outline.sum()), 1)).astype(np.float32)

@@ -13,7 +13,7 @@ from schemas.tables import OBJECTS, PARTS, PROPOSALS
 from stages.kernels.ranking import cluster
 from stages.nodes import ranking
 from tests.stages import dense_ranking
-from tests.stages.nodes.records import BLANK, decoded, part, proposal, random_scene, rows_of, thing
+from tests.stages.nodes.records import BLANK, decoded, part, proposal, random_scene, rows_of, scenes_of, thing
 
 
 @pytest.fixture
@@ -156,4 +156,25 @@ def test_the_clusters_are_those_of_painted_masks(bench, seed: int, one_per_pixel
     expected = [cluster(np.stack(found), 2).centroids for _, found in sorted(features.items()) if len(found) >= 2]
     roles = {"objects": bench.put("objects", OBJECTS, objects), "segments": bench.put("segments", PROPOSALS, records)}
     rows = ranking.start(settings, bench.setup())(bench.unit(images=bench.images(*[BLANK] * 4), **roles)).rows
+    assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()
+
+
+def test_the_clusters_of_a_pipeline_are_those_of_painted_masks(grouped, run_all) -> None:
+    """On photographs, with the parts of a CRF as segments, centroids are equal to the last bit."""
+    run_all(grouped, ["crf", "ranking"])
+    features: dict[int, list[np.ndarray]] = {}
+    for row, own in scenes_of(grouped):
+        index = dense_ranking.chosen(
+            decoded(own),
+            np.array([record["score"] for record in own], np.float32),
+            decoded([row])[0],
+            min_score=0,
+            min_inside=0,
+            min_object_ratio=0,
+            one_per_pixel=True,
+        )
+        features.setdefault(row["category_id"], []).extend(own[n]["feature"] for n in index)
+    expected = [cluster(np.stack(found), 2).centroids for _, found in sorted(features.items())]
+    assert len(expected) == 2
+    rows = grouped.layers("ranking")[0].read(0)
     assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()
