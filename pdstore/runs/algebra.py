@@ -137,7 +137,8 @@ def one_per_pixel(runs: Runs, order: npt.ArrayLike, whole: Runs) -> Runs:
     Args:
         order: (M,) int, numbers of masks, the best first. Masks that are not among them become empty.
     """
-    chosen = np.asarray(order, np.int64)
+    # A copy: an array that is read-only or reversed is another type, for which the loop would be compiled again.
+    chosen = np.array(order, np.int64, order="C")
     if len(chosen) and not 0 <= chosen.min() <= chosen.max() < len(runs):
         raise ValueError(f"order must hold numbers from 0 to {len(runs) - 1}, got {chosen.min()} to {chosen.max()}")
     return Runs(*set_kernels.claim(runs.ends, runs.offsets, chosen, _only(whole, runs)), runs.height, runs.width)

@@ -26,7 +26,8 @@ def test_each_function_is_compiled_once() -> None:
             runs.areas(stack)
             runs.boxes(stack)
             runs.areas_inside(stack, whole)
-            runs.one_per_pixel(stack, [], whole)
+            for order in ([], np.arange(len(stack))[::-1], np.broadcast_to(0, min(len(stack), 1))):
+                runs.one_per_pixel(stack, order, whole)
             runs.unions(stack, range(len(stack)), np.zeros(len(stack), int), 1)
     runs.from_labels(np.zeros((3, 4), np.uint8), 2)
     for module in (kernels, set_kernels):
