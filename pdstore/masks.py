@@ -22,6 +22,7 @@ from pdstore.runlength import check_masks, compress, run_lengths
 __all__ = [
     "area",
     "boxes",
+    "check",
     "decode",
     "decode_one",
     "decode_to",
@@ -163,15 +164,20 @@ def _merge(rle: Iterable[bytes], height: int, width: int, *, intersect: bool) ->
     return bytes(coco.merge(items, intersect=intersect)["counts"])
 
 
+def check(rle: Ragged, height: int, width: int) -> None:
+    """Raises CorruptData, which says which string is damaged, unless all are those of (height, width) masks."""
+    try:
+        check_masks(rle, height, width)
+    except ValueError as error:
+        fix = "Run: pd verify, then pd verify --repair"
+        raise CorruptData(f"a stored mask is damaged: {error}", "", fix) from None
+
+
 def _coco(rle: Ragged, height: int, width: int) -> list[dict[str, Any]]:
     """What pycocotools takes. It trusts its input: bad runs make it read foreign memory, or loop for ever.
 
     Raises:
         CorruptData: a string is not that of a (height, width) mask.
     """
-    try:
-        check_masks(rle, height, width)
-    except ValueError as error:
-        fix = "Run: pd verify, then pd verify --repair"
-        raise CorruptData(f"a stored mask is damaged: {error}", "", fix) from None
+    check(rle, height, width)
     return [{"size": [height, width], "counts": counts} for counts in rle]

@@ -64,4 +64,11 @@ class Ragged:
     def take(self, index: npt.ArrayLike) -> Ragged:
         """The strings at ``index`` ((M,) int or (N,) bool), in that order."""
         picked = np.arange(len(self))[np.asarray(index)]
-        return Ragged.from_list(self[int(i)] for i in picked)
+        offsets = self.offsets.astype(np.int64)
+        # Slices of a view: a string is copied once, when all are joined.
+        view = np.ascontiguousarray(self.data).data
+        bounds = zip(offsets[picked].tolist(), offsets[picked + 1].tolist(), strict=True)
+        data = np.frombuffer(b"".join([view[start:stop] for start, stop in bounds]), np.uint8)
+        starts = np.zeros(len(picked) + 1, np.uint64)
+        np.cumsum(np.diff(offsets)[picked], out=starts[1:])
+        return Ragged(data, starts)

@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks
+from pdstore import Rows, runs
 from pdstore.errors import UsageError
+from pdstore.runs import Runs
 from schemas.stages import ObjectMask
 from stages.block import Block
-from stages.kernels.ranking import unique_pixels
-from stages.source.frames import Size, image_frames, mask_frames, masks_at
+from stages.source.frames import Size, image_frames, masks_at
 from stages.unit import Unit
 
 __all__ = [
@@ -32,44 +32,48 @@ _COLUMNS = ("image_id", "object_id", "score", "height", "width", "rle", "feature
 
 @dataclass(frozen=True, eq=False)
 class ObjectSegments:
-    """One object and the segments on it. All masks are in the frame of the image's segments.
+    """One object and the segments on it, as runs: no mask is decoded. All are in the frame of the image's segments.
 
     Attributes:
-        mask: (H, W) bool, the object.
-        masks: (P, H, W) bool, whole segments. inside: (P, H, W) bool, the segments cut to the object.
+        outline: one mask, the object.
+        masks: P masks, whole segments.
         scores: (P,) float32. features: (P, D) float16.
     """
 
     image_id: int
     object_id: int
     category_id: int
-    mask: npt.NDArray[np.bool_]
-    masks: npt.NDArray[np.bool_]
+    outline: Runs
+    masks: Runs
     scores: npt.NDArray[np.float32]
     features: npt.NDArray[np.float16]
 
     @property
-    def inside(self) -> npt.NDArray[np.bool_]:
-        return self.masks & self.mask
+    def area(self) -> int:
+        """Pixels of the object."""
+        return int(runs.areas(self.outline)[0])
 
     def take(self, index: npt.ArrayLike) -> ObjectSegments:
         picked = np.arange(len(self.scores))[np.asarray(index)]
-        kept = self.masks[picked], self.scores[picked], self.features[picked]
-        return ObjectSegments(self.image_id, self.object_id, self.category_id, self.mask, *kept)
+        kept = self.masks.take(picked), self.scores[picked], self.features[picked]
+        return ObjectSegments(self.image_id, self.object_id, self.category_id, self.outline, *kept)
 
-    def confident(self, min_score: float, min_inside: float) -> ObjectSegments:
-        """The segments that score above ``min_score`` and lie on the object with at least a share ``min_inside``."""
-        shares = self.inside.sum((1, 2)) / np.maximum(self.masks.sum((1, 2)), 1)
-        return self.take((self.scores > min_score) & (shares >= min_inside) & (shares > 0))
+    def on_object(self, min_inside: float) -> ObjectSegments:
+        """The segments of which at least a share ``min_inside``, and at least one pixel, lies on the object."""
+        shares = runs.shares_inside(self.masks, self.outline)
+        return self.take((shares >= min_inside) & (shares > 0))
 
     def large(self, min_object_ratio: float, *, one_per_pixel: bool) -> ObjectSegments:
         """The segments that cover more than a share of the object.
 
-        With ``one_per_pixel`` each pixel counts for its best segment alone.
+        With ``one_per_pixel`` each pixel counts for its best segment alone, the first of those that score equally.
         """
-        claimed = unique_pixels(self.inside, self.scores) if one_per_pixel else self.inside
-        ratio = claimed.sum((1, 2)) / max(int(self.mask.sum()), 1)
-        return self.take(ratio > min_object_ratio)
+        if one_per_pixel:
+            order = np.argsort(-self.scores, kind="stable")
+            covered = runs.areas(runs.one_per_pixel(self.masks, order, self.outline))
+        else:
+            covered = runs.areas_inside(self.masks, self.outline)
+        return self.take(covered / max(self.area, 1) > min_object_ratio)
 
 
 def chosen_objects(objects: Rows, images: Rows, min_image_ratio: float = 0.0) -> Rows:
@@ -105,43 +109,49 @@ def segment_rows(block: Block) -> Rows:
     return block.rows("segments", [name for name in _COLUMNS if name in names])
 
 
-def object_segments(objects: Rows, segments: Rows, parts: Rows | None = None) -> Iterator[ObjectSegments]:
+def object_segments(
+    objects: Rows, segments: Rows, parts: Rows | None = None, *, min_score: float
+) -> Iterator[ObjectSegments]:
     """Each object with the segments of its image, by rising image_id, without parts of the image's other objects.
 
     Args:
         parts: see :func:`segments_by_image`.
+        min_score: segments must score above it.
     """
-    for of_image in segments_by_image(objects, segments, parts).values():
+    for of_image in segments_by_image(objects, segments, parts, min_score=min_score).values():
         yield from of_image()
 
 
 def segments_by_image(
-    objects: Rows, segments: Rows, parts: Rows | None = None
+    objects: Rows, segments: Rows, parts: Rows | None = None, *, min_score: float
 ) -> dict[int, Callable[[], Iterator[ObjectSegments]]]:
-    """image_id, rising -> the image's objects with their segments. A mask is decoded when it is its object's turn.
+    """image_id, rising -> the image's objects with their segments. Runs are read when it is their object's turn.
 
     Args:
         parts: if they are given, the mask of an object is the union of its parts, and an object without any is left
             out (reference ``imagenet_part_ranking_dataset_mapper.py``).
+        min_score: segments must score above it; of the others nothing but the score is read.
     """
     objects = objects if parts is None else with_parts(objects, parts)
     of_image, frames = segments.by("image_id"), image_frames(objects) | image_frames(segments)
-    mask_of = _outlines(objects, parts)
+    outline_of = _outlines(objects, parts)
+    is_confident = segments["score"].astype(np.float32) > min_score
 
     def read(image_id: int, rows: npt.NDArray[np.int64]) -> Iterator[ObjectSegments]:
-        nothing = np.zeros(0, np.int64)
+        own, frame = of_image.get(image_id, np.zeros(0, np.int64)), frames[image_id]
+        candidates = segments.take(own[is_confident[own]])
         for row in rows.tolist():
-            candidates = segments.take(of_image.get(image_id, nothing))
+            object_id, picked = int(objects["object_id"][row]), candidates
             if "object_id" in candidates.columns:
-                candidates = candidates.take(candidates["object_id"] == objects["object_id"][row])
+                picked = candidates.take(candidates["object_id"] == object_id)
             yield ObjectSegments(
                 image_id,
-                int(objects["object_id"][row]),
+                object_id,
                 int(objects["category_id"][row]),
-                mask_of(row, frames[image_id]),
-                masks.decode_to(candidates.ragged("rle"), mask_frames(candidates), *frames[image_id]),
-                candidates["score"].astype(np.float32),
-                candidates["feature"].astype(np.float16),
+                outline_of(row, frame),
+                runs.read(masks_at(picked, frame), *frame),
+                picked["score"].astype(np.float32),
+                picked["feature"].astype(np.float16),
             )
 
     return {image_id: partial(read, image_id, rows) for image_id, rows in objects.by("image_id").items()}
@@ -155,16 +165,17 @@ def with_parts(objects: Rows, parts: Rows) -> Rows:
     return objects.take(np.array([key in known for key in keys], bool))
 
 
-def _outlines(objects: Rows, parts: Rows | None) -> Callable[[int, Size], npt.NDArray[np.bool_]]:
-    """A function (row of ``objects``, frame) -> (H, W) bool, the object's mask."""
+def _outlines(objects: Rows, parts: Rows | None) -> Callable[[int, Size], Runs]:
+    """A function (row of ``objects``, frame) -> one mask, the object's."""
     if parts is None:
-        return lambda row, frame: masks.decode(masks_at(objects.take([row]), frame), *frame)[0]
+        return lambda row, frame: runs.read(masks_at(objects.take([row]), frame), *frame)
     by_object: dict[tuple[int, int], list[int]] = {}
     for number, key in enumerate(zip(parts["image_id"].tolist(), parts["object_id"].tolist(), strict=True)):
         by_object.setdefault(key, []).append(number)
 
-    def outline(row: int, frame: Size) -> npt.NDArray[np.bool_]:
+    def outline(row: int, frame: Size) -> Runs:
         own = by_object[int(objects["image_id"][row]), int(objects["object_id"][row])]
-        return masks.decode_one(masks.union(masks_at(parts.take(own), frame), *frame), *frame)
+        of_parts = runs.read(masks_at(parts.take(own), frame), *frame)
+        return runs.unions(of_parts, np.arange(len(own)), np.zeros(len(own), np.int64), 1)
 
     return outline

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = ("pdstore", "schemas", "stages", "cli")
 MODULES = sorted(path for package in (*ORDER, "bench", "examples", "tests") for path in (ROOT / package).rglob("*.py"))
 DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc", "core"}
-HEAVY = ("torch", "transformers", "sklearn", "skimage", "wandb")
+HEAVY = ("torch", "transformers", "sklearn", "skimage", "wandb", "numba")
 
 
 def _parsed() -> Iterator[tuple[Path, ast.Module]]:

@@ -1,6 +1,6 @@
 """Part ranking: cluster the proposals of an object class, then label each proposal with its cluster.
 
-Source: paper §3.3; reference ``part_ranking_model.py``. P proposals, D feature size, k clusters, (H, W) image pixels.
+Source: paper §3.3; reference ``part_ranking_model.py``. P proposals, D feature size, k clusters. Masks are runs.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pdstore import runs
+from pdstore.ragged import Ragged
+from pdstore.runs import Runs
 from stages.kernels.kmeans import Metric, TooFewPoints, closeness, kmeans, unit_length
 from stages.kernels.silhouette import silhouettes
 
-__all__ = ["Clusters", "RankedParts", "TooFewPoints", "affinity", "cluster", "rank_parts", "unique_pixels"]
+__all__ = ["Clusters", "RankedParts", "TooFewPoints", "affinity", "cluster", "rank_parts"]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +44,14 @@ class RankedParts:
     """Labelled parts of one object, M ≤ k, in ascending order of cluster.
 
     Attributes:
-        masks: (M, H, W) bool.
+        rle: M run-length strings, in the frame of the proposals.
         clusters: (M,) int64, each at most once.
         scores: (M,) float32, best affinity × confidence among the merged proposals.
         areas: (M,) int64 pixels.
-        area_ratios: (M,) float32, area ÷ area of the object (or of the image, if there is no object mask).
+        area_ratios: (M,) float32, area ÷ area of the object (or of the image, if there is no outline).
     """
 
-    masks: Bools
+    rle: Ragged
     clusters: Ints
     scores: Floats
     areas: Ints
@@ -94,65 +96,47 @@ def affinity(
     return np.asarray(grown / grown.sum(1, keepdims=True), np.float32)
 
 
-def unique_pixels(masks: npt.NDArray[np.generic], scores: npt.ArrayLike) -> Bools:
-    """(P, H, W) bool, disjoint: each pixel stays with the proposal whose score × mask is largest there.
-
-    Args:
-        masks: (P, H, W), bool or probabilities in 0..1; a pixel can only go to a proposal that exceeds 0.5 there.
-        scores: (P,) float. If products are equal, the first proposal wins.
-    """
-    best = np.full(masks.shape[1:], -np.inf, np.float32)
-    owner = np.full(masks.shape[1:], -1, np.int32)
-    for index, (mask, score) in enumerate(zip(masks, np.asarray(scores, np.float32), strict=True)):
-        value = mask.astype(np.float32) * score
-        wins = (mask.astype(np.float32) > 0.5) & (value > best)
-        best[wins], owner[wins] = value[wins], index
-    unique: Bools = owner == np.arange(len(masks))[:, None, None]
-    return unique
-
-
 def rank_parts(
-    masks: Bools,
+    masks: Runs,
     scores: npt.ArrayLike,
     affinities: npt.ArrayLike,
     *,
     top: int = 200,
     min_score: float = 0.0,
     min_area_ratio: float = 0.0,
-    object_mask: Bools | None = None,
+    outline: Runs | None = None,
     one_label_a_pixel: bool = True,
 ) -> RankedParts:
     """Label the proposals of one object with clusters and merge those with the same cluster.
 
     Pairs (proposal, cluster) are sorted by affinity × score, and the best ``top`` are kept. With ``one_label_a_pixel``
     each pixel belongs to its best pair alone, so the later pairs of a proposal get no pixels and are skipped.
+    Cost: the runs of the proposals, and per pair those of what is left of the object; no mask is decoded.
 
     Args:
-        masks: (P, H, W) bool; scores: (P,) confidence; affinities: (P, k) from :func:`affinity`.
+        masks: P masks; scores: (P,) confidence; affinities: (P, k) from :func:`affinity`.
         min_score: pairs must be above it; a lower pair first takes its pixels, so it does not hand them to others.
         min_area_ratio: merged parts must be above this share of the object.
-        object_mask: (H, W) bool; parts are cut to it.
+        outline: one mask, the object; parts are cut to it.
     """
-    frame = np.ones(masks.shape[1:], bool) if object_mask is None else object_mask
+    frame = runs.full(masks.height, masks.width) if outline is None else outline
     table = np.asarray(affinities, np.float32) * np.asarray(scores, np.float32)[:, None]
-    pairs = np.argsort(-table, axis=None, kind="stable")[:top]
-    free, was_seen = frame.copy(), np.zeros(len(masks), bool)
-    merged = np.zeros((table.shape[1], *masks.shape[1:]), bool)
+    proposal, part = np.unravel_index(np.argsort(-table, axis=None, kind="stable")[:top], table.shape)
+    if one_label_a_pixel:
+        first = np.sort(np.unique(proposal, return_index=True)[1])
+        proposal, part = proposal[first], part[first]
+        inside = runs.one_per_pixel(masks, proposal, frame)
+    else:
+        inside = runs.intersect(masks, frame)
+    value = table[proposal, part]
+    counts = (value > min_score) & (runs.areas(inside)[proposal] > 0)
     best = np.zeros(table.shape[1], np.float32)
-    for proposal, part in zip(*np.unravel_index(pairs, table.shape), strict=True):
-        if one_label_a_pixel and was_seen[proposal]:
-            continue
-        was_seen[proposal] = True
-        mask = masks[proposal] & free
-        if one_label_a_pixel:
-            free &= ~mask
-        if table[proposal, part] > min_score and mask.any():
-            merged[part] |= mask
-            best[part] = max(best[part], table[proposal, part])
-    areas = merged.sum((1, 2), dtype=np.int64)
-    ratios = (areas / max(1, np.count_nonzero(frame))).astype(np.float32)
+    np.maximum.at(best, part[counts], value[counts])
+    merged = runs.unions(inside, proposal[counts], part[counts], table.shape[1])
+    areas = runs.areas(merged)
+    ratios = (areas / max(1, int(runs.areas(frame)[0]))).astype(np.float32)
     kept = np.flatnonzero((areas > 0) & (ratios > min_area_ratio))
-    return RankedParts(merged[kept], kept.astype(np.int64), best[kept], areas[kept], ratios[kept])
+    return RankedParts(runs.strings(merged.take(kept)), kept.astype(np.int64), best[kept], areas[kept], ratios[kept])
 
 
 def _prepared(features: npt.ArrayLike, normalize: bool) -> Floats:

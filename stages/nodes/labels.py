@@ -6,11 +6,12 @@ Source: paper §3.3; reference ``part_ranking_model.py``. Reads proposals and cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows
+from pdstore import Rows, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import LABELS
 from stages.fitting import or_rejected
@@ -23,7 +24,6 @@ from stages.unit import LeftOut, Output, Setup, Unit
 
 __all__ = ["start"]
 
-Bools = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -41,7 +41,7 @@ def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
             of: LeftOut = "object" if image_id in labelled else "image"
             unit.reject(image_id, "no_clusters", f"class {category} has no clusters", of=of)
         segments = segment_rows(block)
-        by_image = segments_by_image(objects.take(known), segments, parts)
+        by_image = segments_by_image(objects.take(known), segments, parts, min_score=settings.min_segment_score)
         labels: list[Rows] = []
         for image_id, pixels in _pictures(unit, by_image, segments, settings.crf):
             with or_rejected(unit, image_id):
@@ -72,11 +72,13 @@ def _pictures(
 def _labels(
     segments: ObjectSegments, centroids: npt.NDArray[np.float32], pixels: Pixels | None, settings: LabelsSettings
 ) -> Rows:
-    parts = _rank(segments, centroids, settings)
-    stack = parts.masks
-    if pixels is not None and settings.crf is not None and len(stack):
-        stack = smooth(pixels, stack, **settings.crf.model_dump())
-    return _rows(segments, parts, stack)
+    parts, frame = _rank(segments, centroids, settings), (segments.outline.height, segments.outline.width)
+    if pixels is not None and settings.crf is not None and len(parts.rle):
+        # The CRF alone needs pixels.
+        columns = mask_columns(smooth(pixels, masks.decode(parts.rle, *frame), **settings.crf.model_dump()))
+    else:
+        columns = {"area": parts.areas, "height": frame[0], "width": frame[1], "rle": parts.rle}
+    return _rows(segments, parts, columns)
 
 
 def _centroids(unit: Unit) -> dict[int, npt.NDArray[np.float32]]:
@@ -87,7 +89,7 @@ def _centroids(unit: Unit) -> dict[int, npt.NDArray[np.float32]]:
 
 
 def _rank(segments: ObjectSegments, centroids: npt.NDArray[np.float32], settings: LabelsSettings) -> RankedParts:
-    kept = segments.confident(settings.min_segment_score, settings.min_inside)
+    kept = segments.on_object(settings.min_inside)
     # In a block without any segment the length of a feature is not known.
     features = kept.features if len(kept.scores) else np.zeros((0, centroids.shape[1]), np.float16)
     return rank_parts(
@@ -97,21 +99,20 @@ def _rank(segments: ObjectSegments, centroids: npt.NDArray[np.float32], settings
         top=settings.top,
         min_score=settings.min_score,
         min_area_ratio=settings.min_object_ratio,
-        object_mask=segments.mask if settings.use_object_mask else None,
+        outline=segments.outline if settings.use_object_mask else None,
         one_label_a_pixel=settings.unique_pixels,
     )
 
 
-def _rows(segments: ObjectSegments, parts: RankedParts, stack: Bools) -> Rows:
-    columns = mask_columns(stack)
+def _rows(segments: ObjectSegments, parts: RankedParts, columns: dict[str, Any]) -> Rows:
     areas = columns["area"]
-    columns |= {
+    columns = columns | {
         "image_id": segments.image_id,
         "object_id": segments.object_id,
-        "label_id": np.arange(len(stack)),
+        "label_id": np.arange(len(areas)),
         "category_id": segments.category_id,
         "cluster": parts.clusters,
         "score": parts.scores,
-        "object_ratio": areas / max(int(segments.mask.sum()), 1),
+        "object_ratio": areas / max(segments.area, 1),
     }
-    return Rows.filled(LABELS, len(stack), columns).take(areas > 0)
+    return Rows.filled(LABELS, len(areas), columns).take(areas > 0)

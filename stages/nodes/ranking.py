@@ -82,8 +82,8 @@ def _chosen(unit: Unit, number: int, wanted: set[int], settings: RankingSettings
     objects = objects.take(np.isin(objects["category_id"], list(wanted)) & np.isin(objects["image_id"], of_split))
     if not len(objects):
         return
-    for segments in object_segments(objects, segment_rows(block), parts):
-        confident = segments.confident(settings.min_score, settings.min_inside)
-        chosen = confident.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
+    for segments in object_segments(objects, segment_rows(block), parts, min_score=settings.min_score):
+        on_object = segments.on_object(settings.min_inside)
+        chosen = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
         if len(chosen.scores):
             yield chosen

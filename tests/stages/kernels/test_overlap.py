@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pdstore import masks
 from stages.kernels.overlap import joint_pixels, overlap, shown_pixels, unique_iou
-from stages.kernels.ranking import unique_pixels
+from tests.stages.dense_ranking import unique_pixels
 
 NUM_CLUSTERS, NUM_PARTS = 3, 2
 Bools = np.ndarray[Any, np.dtype[np.bool_]]

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from pdstore import runs
+from pdstore.masks import decode, encode
 from stages.kernels.kmeans import Metric
-from stages.kernels.ranking import TooFewPoints, affinity, cluster, rank_parts, unique_pixels
+from stages.kernels.ranking import RankedParts, TooFewPoints, affinity, cluster, rank_parts
+from tests.stages import dense_ranking
+
+
+def ranked(masks: np.ndarray, scores: Any, affinities: Any, **settings: Any) -> tuple[RankedParts, np.ndarray]:
+    """The parts, and their masks decoded."""
+    size = masks.shape[1:]
+    outline = settings.pop("outline", None)
+    whole = None if outline is None else runs.read(encode(outline.reshape(1, *size)), *size)
+    parts = rank_parts(runs.read(encode(masks), *size), scores, affinities, outline=whole, **settings)
+    return parts, decode(parts.rle, *size)
+
 
 masks_and_scores = st.integers(0, 6).flatmap(
     lambda n: st.tuples(
         hnp.arrays(bool, (n, 5, 6)),
-        hnp.arrays(np.float32, n, elements=st.floats(0, 1, width=32)),
+        hnp.arrays(np.float32, n, elements=st.floats(0, 1, width=32, allow_subnormal=False)),
         hnp.arrays(np.float32, (n, 3), elements=st.floats(0.0625, 1, width=32)),
     )
 )
@@ -75,35 +90,38 @@ def test_affinity_of_huge_features_is_finite() -> None:
 
 
 @given(masks_and_scores)
-def test_unique_pixels_partition_the_union(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    """Unique masks are disjoint, keep the union, and give each pixel to a best-scored proposal that covers it."""
-    masks, scores, _ = drawn
-    unique = unique_pixels(masks, scores)
-    assert unique.sum(0).max(initial=0) <= 1
-    assert np.array_equal(unique.any(0), masks.any(0))
-    for index, y, x in np.argwhere(unique):
-        assert scores[index] == scores[masks[:, y, x]].max()
-
-
-def test_unique_pixels_of_probabilities() -> None:
-    """A pixel goes to the largest score × probability among the proposals above one half."""
-    probabilities = np.array([[[0.9, 0.6, 0.2]], [[0.6, 0.9, 0.4]]])
-    unique = unique_pixels(probabilities, [1.0, 0.9])
-    assert unique.tolist() == [[[True, False, False]], [[False, True, False]]]
-
-
-@given(masks_and_scores)
 def test_ranked_parts_do_not_overlap(drawn: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """With one label per pixel, parts are disjoint, not empty, and of different clusters; areas count their pixels."""
     masks, scores, affinities = drawn
-    parts = rank_parts(masks, scores, affinities)
-    assert parts.masks.sum(0).max(initial=0) <= 1
+    parts, stack = ranked(masks, scores, affinities)
+    assert stack.sum(0).max(initial=0) <= 1
     assert len(set(parts.clusters.tolist())) == len(parts.clusters)
-    assert np.array_equal(parts.areas, parts.masks.sum((1, 2)))
+    assert np.array_equal(parts.areas, stack.sum((1, 2)))
     assert np.all(parts.areas > 0)
     np.testing.assert_allclose(parts.area_ratios, parts.areas / 30)
     covered = masks[scores > 0].any(0)
-    assert np.array_equal(parts.masks.any(0), covered)
+    assert np.array_equal(stack.any(0), covered)
+
+
+@given(masks_and_scores, st.data())
+def test_labels_equal_those_of_painted_masks(drawn: tuple[np.ndarray, np.ndarray, np.ndarray], data: Any) -> None:
+    """Every result is that of the pair-by-pair formulation on pixels, to the last bit; equal scores too."""
+    masks, scores, affinities = drawn
+    if data.draw(st.booleans()):
+        scores, affinities = np.round(scores, 1), np.round(affinities, 1)
+    settings = {
+        "top": data.draw(st.sampled_from([1, 4, 200])),
+        "min_score": data.draw(st.sampled_from([0.0, 0.3])),
+        "min_area_ratio": data.draw(st.sampled_from([0.0, 0.1])),
+        "outline": data.draw(st.none() | hnp.arrays(bool, (5, 6))),
+        "one_label_a_pixel": data.draw(st.booleans()),
+    }
+    expected = dense_ranking.rank_parts(masks, scores, affinities, **settings)
+    parts, stack = ranked(masks, scores, affinities, **settings)
+    assert list(parts.rle) == list(encode(expected.masks)) and np.array_equal(stack, expected.masks)
+    for name in ("clusters", "scores", "areas", "area_ratios"):
+        found, wanted = getattr(parts, name), getattr(expected, name)
+        assert (found.dtype, found.tolist()) == (wanted.dtype, wanted.tolist()), name
 
 
 def strip(*columns: int) -> np.ndarray:
@@ -115,9 +133,9 @@ def strip(*columns: int) -> np.ndarray:
 def test_proposals_of_one_cluster_merge() -> None:
     """Two proposals that are nearest to the same cluster become one part, with the better score."""
     masks = np.stack([strip(0, 1), strip(4, 5), strip(8)])
-    parts = rank_parts(masks, [0.9, 0.8, 0.5], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    parts, stack = ranked(masks, [0.9, 0.8, 0.5], [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
     assert parts.clusters.tolist() == [0, 1]
-    assert parts.masks[0].tolist() == strip(0, 1, 4, 5).tolist()
+    assert stack[0].tolist() == strip(0, 1, 4, 5).tolist()
     assert parts.scores == pytest.approx([0.81, 0.35])
 
 
@@ -125,9 +143,10 @@ def test_thresholds_come_after_the_pixels_are_shared_out() -> None:
     """Scores and area ratios must exceed the limits; ratios relate to the object, and parts are cut to it."""
     masks = np.stack([strip(0, 1, 2, 3), strip(3, 4), strip(9)])
     affinities = np.eye(3)
-    kept = rank_parts(masks, [0.9, 0.8, 0.2], affinities, min_score=0.5).clusters
-    assert kept.tolist() == [0, 1]
-    inside = rank_parts(masks, [0.9, 0.8, 0.2], affinities, object_mask=strip(0, 1, 2, 3, 4), min_area_ratio=0.5)
+    kept, _ = ranked(masks, [0.9, 0.8, 0.2], affinities, min_score=0.5)
+    assert kept.clusters.tolist() == [0, 1]
+    outline = strip(0, 1, 2, 3, 4)
+    inside, _ = ranked(masks, [0.9, 0.8, 0.2], affinities, outline=outline, min_area_ratio=0.5)
     assert inside.clusters.tolist() == [0]
     assert inside.area_ratios == pytest.approx([0.8])
 
@@ -135,14 +154,14 @@ def test_thresholds_come_after_the_pixels_are_shared_out() -> None:
 def test_only_the_top_pairs_count() -> None:
     """With top=1 only the best (proposal, cluster) pair remains."""
     masks = np.stack([strip(0), strip(1)])
-    parts = rank_parts(masks, [0.5, 0.9], [[1.0, 0.0], [0.4, 0.6]], top=1)
+    parts, stack = ranked(masks, [0.5, 0.9], [[1.0, 0.0], [0.4, 0.6]], top=1)
     assert parts.clusters.tolist() == [1]
-    assert parts.masks[0].tolist() == strip(1).tolist()
+    assert stack[0].tolist() == strip(1).tolist()
 
 
 def test_overlapping_labels_keep_every_pair() -> None:
     """Without one label per pixel, a proposal counts for each cluster whose pair exceeds min_score."""
     masks = np.stack([strip(0, 1), strip(1, 2)])
-    parts = rank_parts(masks, [1.0, 1.0], [[0.6, 0.4], [0.1, 0.9]], min_score=0.3, one_label_a_pixel=False)
+    parts, stack = ranked(masks, [1.0, 1.0], [[0.6, 0.4], [0.1, 0.9]], min_score=0.3, one_label_a_pixel=False)
     assert parts.clusters.tolist() == [0, 1]
-    assert parts.masks[1].tolist() == strip(0, 1, 2).tolist()
+    assert stack[1].tolist() == strip(0, 1, 2).tolist()

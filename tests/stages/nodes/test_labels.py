@@ -7,12 +7,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdstore import masks
+from pdstore import Store, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import CLUSTERS, OBJECTS, PARTS, PROPOSALS
+from stages.kernels.crf import smooth
+from stages.kernels.ranking import affinity
 from stages.nodes import labels
 from stages.source.listing import ImageClass
-from tests.stages.nodes.records import BLANK, SIZE, cluster, part, proposal, rows_of, thing
+from tests.stages import dense_ranking
+from tests.stages.nodes.records import (
+    BLANK,
+    SIZE,
+    cluster,
+    decoded,
+    part,
+    proposal,
+    random_scene,
+    records_of,
+    rows_of,
+    scenes_of,
+    thing,
+)
 
 
 @pytest.fixture
@@ -111,11 +126,11 @@ def test_a_crf_smooths_the_labels_of_an_object(bench) -> None:
     segments = bench.put("segments", PROPOSALS, records)
     unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters)
     crf = CrfSettings(gt_prob=0.6, gaussian_sxy=1, bilateral_sxy=10, bilateral_srgb=20, long_side=0)
-    rough, smooth = (
+    rough, smoothed = (
         labels.start(LabelsSettings(metric="l2", crf=chosen), bench.setup())(unit).rows for chosen in (None, crf)
     )
     assert rough["area"].tolist() == [5 * SIZE, 7 * SIZE]
-    assert smooth["cluster"].tolist() == [0, 1] and smooth["area"].tolist() == [6 * SIZE, 6 * SIZE]
+    assert smoothed["cluster"].tolist() == [0, 1] and smoothed["area"].tolist() == [6 * SIZE, 6 * SIZE]
 
 
 def test_objects_and_segments_may_have_different_frames(bench) -> None:
@@ -131,3 +146,86 @@ def test_objects_and_segments_may_have_different_frames(bench) -> None:
     assert (rows["height"].tolist(), rows["area"].tolist()) == ([SIZE], [5 * SIZE])
     assert (masks.decode(rows.ragged("rle"), SIZE, SIZE)[0] == rows_of(4, 9)).all()
     assert rows["object_ratio"][0] == pytest.approx(5 / 9)
+
+
+@pytest.mark.parametrize("settings", [{}, {"unique_pixels": False, "top": 7}, {"use_object_mask": False}])
+@pytest.mark.parametrize("with_crf", [False, True])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_rows_are_those_of_painted_masks(bench, seed: int, settings: dict[str, Any], with_crf: bool) -> None:
+    """Every column is equal to the last bit, with and without a CRF."""
+    objects, records = random_scene(seed)
+    centroids = np.random.default_rng(seed).normal(size=(3, 3)).astype(np.float32)
+    crf = CrfSettings(gaussian_sxy=1, bilateral_sxy=3, bilateral_srgb=20, long_side=0) if with_crf else None
+    chosen = LabelsSettings(min_segment_score=0.3, min_inside=0.2, min_object_ratio=0.02, crf=crf, **settings)
+    picture = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), np.uint8)
+    expected = [
+        row
+        for thing_ in objects[::2]  # the best object of each image
+        for row in painted(
+            thing_, [r for r in records if r["image_id"] == thing_["image_id"]], centroids, chosen, picture
+        )
+    ]
+    records_of_clusters = [cluster(c, n, centroids[n]) for c in (0, 1) for n in range(3)]
+    unit = bench.unit(
+        images=bench.images(*[picture] * 4),
+        objects=bench.put("objects", OBJECTS, objects),
+        segments=bench.put("segments", PROPOSALS, records),
+        clusters=bench.put("clusters", CLUSTERS, records_of_clusters),
+    )
+    rows = labels.start(chosen, bench.setup())(unit).rows
+    assert len(rows) > 0
+    found = zip(*(rows[name].tolist() for name in _PAINTED), rows.ragged("rle"), strict=True)
+    assert list(found) == expected
+
+
+def test_the_rows_of_a_pipeline_are_those_of_painted_masks(grouped: Store, run_all) -> None:
+    """On photographs, with the parts of a CRF as segments, every column is equal to the last bit."""
+    run_all(grouped, ["crf", "ranking", "labels"])
+    clusters = grouped.layers("ranking")[0].read(0)
+    expected = [
+        painting
+        for row, own in scenes_of(grouped)
+        for painting in painted(
+            row, own, clusters["centroid"][clusters["category_id"] == row["category_id"]], LabelsSettings()
+        )
+    ]
+    found = [row for unit in range(4) for row in records_of(grouped.layers("labels")[0].read(unit))]
+    assert len(found) > 12
+    assert [tuple(row[name] for name in (*_PAINTED, "rle")) for row in found] == expected
+
+
+_PAINTED = ("image_id", "object_id", "category_id", "label_id", "cluster", "score", "area", "object_ratio")
+
+
+def painted(
+    row: dict[str, Any],
+    own: list[dict[str, Any]],
+    centroids: np.ndarray,
+    settings: LabelsSettings,
+    picture: np.ndarray | None = None,
+) -> list[tuple[Any, ...]]:
+    """The rows of an object, from masks of pixels: the columns ``_PAINTED`` and the run lengths."""
+    scores, outline, stack = np.array([r["score"] for r in own], np.float32), decoded([row])[0], decoded(own)
+    kept = dense_ranking.on_object(stack, scores, outline, settings.min_segment_score, settings.min_inside)
+    parts = dense_ranking.rank_parts(
+        stack[kept],
+        scores[kept],
+        affinity(np.array([r["feature"] for r in own])[kept], centroids, settings.metric, settings.normalize),
+        top=settings.top,
+        min_score=settings.min_score,
+        min_area_ratio=settings.min_object_ratio,
+        outline=outline if settings.use_object_mask else None,
+        one_label_a_pixel=settings.unique_pixels,
+    )
+    found = parts.masks
+    if picture is not None and settings.crf is not None and len(found):
+        found = smooth(picture, found, **settings.crf.model_dump())
+    areas = found.sum((1, 2))
+    ratios = (areas / max(int(outline.sum()), 1)).astype(np.float32)
+    identity = row["image_id"], row["object_id"], row["category_id"]
+    columns = zip(parts.clusters.tolist(), parts.scores.tolist(), areas.tolist(), ratios.tolist(), strict=True)
+    return [
+        (*identity, n, *values, counts)
+        for n, (values, counts) in enumerate(zip(columns, masks.encode(found), strict=True))
+        if areas[n]
+    ]

@@ -10,8 +10,10 @@ from sklearn.metrics import silhouette_samples
 from pdstore.errors import UsageError
 from schemas.stages import RankingSettings
 from schemas.tables import OBJECTS, PARTS, PROPOSALS
+from stages.kernels.ranking import cluster
 from stages.nodes import ranking
-from tests.stages.nodes.records import BLANK, part, proposal, rows_of, thing
+from tests.stages import dense_ranking
+from tests.stages.nodes.records import BLANK, decoded, part, proposal, random_scene, rows_of, scenes_of, thing
 
 
 @pytest.fixture
@@ -128,3 +130,51 @@ def test_objects_can_be_their_parts(bench) -> None:
     settings = RankingSettings(k=2, object_mask="parts")
     with pytest.raises(UsageError, match="needs an input 'parts'"):
         ranking.start(settings, bench.setup())(bench.unit(**roles))
+
+
+@pytest.mark.parametrize("one_per_pixel", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_clusters_are_those_of_painted_masks(bench, seed: int, one_per_pixel: bool) -> None:
+    """Runs choose the segments that pixels choose, in the same order, so centroids are equal to the last bit."""
+    objects, records = random_scene(seed)
+    settings = RankingSettings(
+        k=2, min_score=0.3, min_inside=0.2, min_object_ratio=0.05, unique_pixels=one_per_pixel, split=""
+    )
+    features: dict[int, list[np.ndarray]] = {}
+    for row in objects[::2]:  # the best object of each image
+        own = [record for record in records if record["image_id"] == row["image_id"]]
+        index = dense_ranking.chosen(
+            decoded(own),
+            np.array([record["score"] for record in own], np.float32),
+            decoded([row])[0],
+            min_score=0.3,
+            min_inside=0.2,
+            min_object_ratio=0.05,
+            one_per_pixel=one_per_pixel,
+        )
+        features.setdefault(row["category_id"], []).extend(own[n]["feature"] for n in index)
+    expected = [cluster(np.stack(found), 2).centroids for _, found in sorted(features.items()) if len(found) >= 2]
+    roles = {"objects": bench.put("objects", OBJECTS, objects), "segments": bench.put("segments", PROPOSALS, records)}
+    rows = ranking.start(settings, bench.setup())(bench.unit(images=bench.images(*[BLANK] * 4), **roles)).rows
+    assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()
+
+
+def test_the_clusters_of_a_pipeline_are_those_of_painted_masks(grouped, run_all) -> None:
+    """On photographs, with the parts of a CRF as segments, centroids are equal to the last bit."""
+    run_all(grouped, ["crf", "ranking"])
+    features: dict[int, list[np.ndarray]] = {}
+    for row, own in scenes_of(grouped):
+        index = dense_ranking.chosen(
+            decoded(own),
+            np.array([record["score"] for record in own], np.float32),
+            decoded([row])[0],
+            min_score=0,
+            min_inside=0,
+            min_object_ratio=0,
+            one_per_pixel=True,
+        )
+        features.setdefault(row["category_id"], []).extend(own[n]["feature"] for n in index)
+    expected = [cluster(np.stack(found), 2).centroids for _, found in sorted(features.items())]
+    assert len(expected) == 2
+    rows = grouped.layers("ranking")[0].read(0)
+    assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()

@@ -1,0 +1,35 @@
+"""Arithmetic on run lengths, compiled by numba, which ``import pdstore`` does not load.
+
+The first call of a function compiles it, which takes seconds. Later processes find it on disk: in ``__pycache__``, or
+in the folder that ``NUMBA_CACHE_DIR`` names.
+"""
+
+from pdstore.runs.algebra import (
+    Runs,
+    areas,
+    areas_inside,
+    boxes,
+    from_labels,
+    full,
+    intersect,
+    one_per_pixel,
+    read,
+    shares_inside,
+    strings,
+    unions,
+)
+
+__all__ = [
+    "Runs",
+    "areas",
+    "areas_inside",
+    "boxes",
+    "from_labels",
+    "full",
+    "intersect",
+    "one_per_pixel",
+    "read",
+    "shares_inside",
+    "strings",
+    "unions",
+]
