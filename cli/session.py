@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pdstore import Store, layout
 from pdstore.errors import UsageError
-from stages.create.store import ensure_listing
-from stages.plan.project import Project
+
+if TYPE_CHECKING:
+    from stages.plan.project import Project
 
 __all__ = ["has_store", "open_project", "open_store", "split_words", "store_argument"]
 
@@ -36,6 +38,10 @@ def open_store() -> Store:
 
 def open_project(overrides: Iterable[str] = ()) -> Project:
     """The store and its pipeline with further overrides. Work that a killed ``init`` left unfinished is done first."""
+    # Imported here: SQL needs a store, but neither its pipeline nor the settings.
+    from stages.create.store import ensure_listing
+    from stages.plan.project import Project
+
     store = open_store()
     ensure_listing(store)
     return Project.open(store, overrides)

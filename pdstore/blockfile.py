@@ -2,6 +2,9 @@
 
 Everything is built in memory, so that a block is written with known sizes and checksums, and read with one
 gathered request whatever the file system.
+
+Zarr is imported by the functions that pack and unpack arrays: it takes as long to load as everything else together, and
+whoever reads manifests or scalars does not need it.
 """
 
 from __future__ import annotations
@@ -9,18 +12,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zarr
-from zarr.api.asynchronous import open_group
-from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
-from zarr.storage import MemoryStore
 
 from pdstore.ragged import Ragged
 from pdstore.table import Column, Rows, Table
@@ -38,20 +35,7 @@ def pack(rows: Rows) -> dict[str, bytes]:
     files = {ROWS: parquet_bytes(rows.to_arrow())}
     arrays = _arrays(rows)
     if arrays:
-        memory: dict[str, Any] = {}
-        group = zarr.open_group(MemoryStore(memory), mode="w", zarr_format=3)
-        for name, array in arrays.items():
-            per_chunk = max(1, CHUNK_BYTES // max(1, array.itemsize * int(np.prod(array.shape[1:]))))
-            group.create_array(
-                name,
-                data=np.ascontiguousarray(array),
-                chunks=(min(max(1, len(array)), per_chunk), *(max(1, n) for n in array.shape[1:])),
-                compressors=[ZstdCodec(level=3), Crc32cCodec()],
-                filters=None,
-                config={"write_empty_chunks": True},
-            )
-        _consolidate(memory)
-        files.update({f"{GROUP}/{name}": buffer.to_bytes() for name, buffer in memory.items()})
+        files.update({f"{GROUP}/{name}": data for name, data in _pack_arrays(arrays).items()})
     return dict(sorted(files.items()))
 
 
@@ -80,15 +64,8 @@ def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Ro
         frame = parquet_table(files[ROWS], scalars)
         columns.update({name: frame.column(name).to_numpy() for name in scalars})
     if len(scalars) < len(wanted):
-        prototype = default_buffer_prototype()
-        memory = {
-            name[len(GROUP) + 1 :]: prototype.buffer.from_bytes(data)
-            for name, data in files.items()
-            if name.startswith(GROUP)
-        }
-        names_of = [n for c in wanted for n in _arrays_of(c)]
-        # One call into Zarr's event loop for all arrays: each call costs as much as decoding a small array.
-        arrays = dict(zip(names_of, sync(_read(memory, names_of)), strict=True))
+        stored = {name[len(GROUP) + 1 :]: data for name, data in files.items() if name.startswith(GROUP)}
+        arrays = _unpack_arrays(stored, [n for c in wanted for n in _arrays_of(c)])
         for c in wanted:
             if c.layout == "vector":
                 columns[c.name] = arrays[c.name]
@@ -120,40 +97,74 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
     return arrays
 
 
-def _consolidate(memory: dict[str, Any]) -> None:
-    """Copy the metadata of all arrays into the group's metadata, as Zarr does, so that one read opens them all.
+def _pack_arrays(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, bytes]:
+    """Name inside the group -> content."""
+    import zarr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+    from zarr.storage import MemoryStore
+
+    memory: dict[str, Any] = {}
+    group = zarr.open_group(MemoryStore(memory), mode="w", zarr_format=3)
+    for name, array in arrays.items():
+        per_chunk = max(1, CHUNK_BYTES // max(1, array.itemsize * int(np.prod(array.shape[1:]))))
+        group.create_array(
+            name,
+            data=np.ascontiguousarray(array),
+            chunks=(min(max(1, len(array)), per_chunk), *(max(1, n) for n in array.shape[1:])),
+            compressors=[ZstdCodec(level=3), Crc32cCodec()],
+            filters=None,
+            config={"write_empty_chunks": True},
+        )
+    return _consolidated({name: buffer.to_bytes() for name, buffer in memory.items()})
+
+
+def _consolidated(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The group with the metadata of all arrays in its own metadata, as Zarr has it, so that one read opens them all.
 
     Zarr's own function warns, and silencing a warning in the commit thread would race with other threads.
     """
-    buffer = default_buffer_prototype().buffer
-    group = json.loads(memory["zarr.json"].to_bytes())
-    names = sorted(name.removesuffix("/zarr.json") for name in memory if name.endswith("/zarr.json"))
-    arrays = {name: json.loads(memory[f"{name}/zarr.json"].to_bytes()) for name in names}
+    group = json.loads(files["zarr.json"])
+    names = sorted(name.removesuffix("/zarr.json") for name in files if name.endswith("/zarr.json"))
+    arrays = {name: json.loads(files[f"{name}/zarr.json"]) for name in names}
     group["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": arrays}
-    memory["zarr.json"] = buffer.from_bytes(json.dumps(group, indent=2).encode())
+    return {**files, "zarr.json": json.dumps(group, indent=2).encode()}
+
+
+def _unpack_arrays(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays ``names`` of a group, from name inside the group -> content."""
+    import zarr
+    from zarr.api.asynchronous import open_group
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.core.sync import sync
+    from zarr.storage import MemoryStore
+
+    buffer = default_buffer_prototype().buffer
+    memory: dict[str, Any] = {name: buffer.from_bytes(data) for name, data in files.items()}
+
+    async def read_all() -> list[np.ndarray[Any, Any] | BaseException]:
+        group = await open_group(MemoryStore(memory), mode="r", zarr_format=3, use_consolidated=True)
+
+        async def read_array(name: str) -> np.ndarray[Any, Any]:
+            array = await group.getitem(name)
+            assert isinstance(array, zarr.AsyncArray)
+            for chunk in np.ndindex(*array.cdata_shape):
+                # Zarr would read a chunk that is missing as the fill value.
+                if f"{name}/{array.metadata.encode_chunk_key(chunk)}" not in memory:
+                    raise KeyError(f"no chunk {chunk} of {name}")
+            return np.asarray(await array.getitem(...))
+
+        # Every read is awaited, so that a damaged array leaves no unfinished read on the event loop.
+        return await asyncio.gather(*map(read_array, names), return_exceptions=True)
+
+    # One call into Zarr's event loop for all arrays: each call costs as much as decoding a small array.
+    results = sync(read_all())
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return {name: array for name, array in zip(names, results, strict=True) if not isinstance(array, BaseException)}
 
 
 def _arrays_of(column: Column) -> tuple[str, ...]:
     """Names of the Zarr arrays that hold a column."""
     by_layout = {"scalar": (), "vector": (column.name,), "ragged": (column.name, f"{column.name}_offsets")}
     return by_layout[column.layout]
-
-
-async def _read(stored: MutableMapping[str, Any], names: Iterable[str]) -> list[np.ndarray[Any, Any]]:
-    group = await open_group(MemoryStore(stored), mode="r", zarr_format=3, use_consolidated=True)
-
-    async def read_array(name: str) -> np.ndarray[Any, Any]:
-        array = await group.getitem(name)
-        assert isinstance(array, zarr.AsyncArray)
-        for chunk in np.ndindex(*array.cdata_shape):
-            # Zarr would read a chunk that is missing as the fill value.
-            if f"{name}/{array.metadata.encode_chunk_key(chunk)}" not in stored:
-                raise KeyError(f"no chunk {chunk} of {name}")
-        return np.asarray(await array.getitem(...))
-
-    # Every read is awaited, so that a damaged array leaves no unfinished read on the event loop.
-    results = await asyncio.gather(*map(read_array, names), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [array for array in results if not isinstance(array, BaseException)]

@@ -185,9 +185,9 @@ def read_manifest(files: Files, node: str, fingerprint: str, unit: int) -> Manif
         return None
 
 
-def inputs_digest(manifests: Mapping[int, Manifest]) -> str:
-    """One digest of the content of all units of an input layer: what a barrier has read."""
-    return digest({str(unit): manifest.content for unit, manifest in manifests.items()})
+def inputs_digest(contents: Mapping[int, str]) -> str:
+    """One digest of all units of an input layer (unit -> digest of its content): what a barrier has read."""
+    return digest({str(unit): content for unit, content in contents.items()})
 
 
 def _create(files: Files, manifest: Manifest) -> None:

@@ -20,7 +20,12 @@ class Settings(BaseModel):
     """Frozen settings. Fields that change no result are declared with :func:`operational`."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), serialize_by_alias=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        serialize_by_alias=True,
+        allow_inf_nan=False,
+        defer_build=True,  # a pipeline has a few of the stages, so most validators are never needed
     )
 
     def identity(self) -> dict[str, Any]:

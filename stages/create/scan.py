@@ -16,7 +16,6 @@ from schemas.pipeline import SourceSpec
 from stages.create.names import ClassFiles, a_few, listed_splits
 from stages.create.shape import OUTSIDE, WORDNET, Place, arrange
 from stages.create.walk import SUFFIXES, Tell, check_links, find_images, ignore
-from stages.datasets.published import dataset_classes, dataset_images
 from stages.source.listing import ImageClass
 from stages.source.tars import Member, is_tar
 from stages.source.text_files import read_lines
@@ -73,6 +72,9 @@ def scan_classes(source: SourceSpec, images: Iterable[Image]) -> list[ImageClass
     """
     root, is_chosen = _existing(source.root), _class_filter(source)
     if source.kind == "dataset":
+        # Imported here and below: a folder of images needs none of the readers of data sets.
+        from stages.datasets.published import dataset_classes
+
         pairs = [pair for pair in dataset_classes(source.dataset, root) if is_chosen(pair[0])]
         for _, name in pairs:
             _check_is_text(name, "Fix the names of the categories", source.root)
@@ -97,8 +99,11 @@ def scan_classes(source: SourceSpec, images: Iterable[Image]) -> list[ImageClass
 def _chosen(source: SourceSpec, tell: Tell, members: list[Member] | None) -> list[Image]:
     """The images of the chosen splits and classes, with the classes that published files know."""
     is_chosen = _class_filter(source)
-    images = list(dataset_images(source.dataset, _existing(source.root)) if source.kind == "dataset" else ())
-    if source.kind != "dataset":
+    if source.kind == "dataset":
+        from stages.datasets.published import dataset_images
+
+        images = list(dataset_images(source.dataset, _existing(source.root)))
+    else:
         images = _with_truth(source, list(_walk(source, tell, members)), tell)
         if not any(wnid for _, _, wnid in images):
             images = [(key, split, UNSORTED) for key, split, _ in images]

@@ -15,8 +15,7 @@ from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.names import a_few
 from stages.create.scan import scan, scan_classes
 from stages.create.walk import Tell, ignore
-from stages.datasets.published import with_truth
-from stages.drawn.dataset import write_dataset
+from stages.drawn.presence import dataset_info, is_present
 from stages.plan.overrides import merge_overrides
 from stages.plan.pipeline import Pipeline
 from stages.plan.project import Project
@@ -51,6 +50,9 @@ def create_store(
         raise UsageError("a store already exists here", url, fix)
     scanned = None if source.kind == "demo" else _scan(source, spec.seed, tell)
     if source.kind == "dataset":
+        # Imported here: a folder of images needs none of the readers of data sets.
+        from stages.datasets.published import with_truth
+
         spec = with_truth(spec, source.dataset, Path(source.root))
     Pipeline(spec, merged, source.root)
     settings = {"source": source.model_dump(), "spec": spec.model_dump(mode="json"), "overrides": merged}
@@ -66,7 +68,7 @@ def ensure_listing(store: Store) -> Listing:
     """The store's listing. It and the pipeline are written now if a kill left only store.json."""
     source = SourceSpec.of(store)
     if source.kind == "demo":
-        write_dataset(Path(source.root), source.seed, source.num_train, source.num_val)
+        _draw(source)
     if not store.files.exists(layout.listing(0)):
         _list(store, _scan(source, store.info.seed))
     if not store.files.exists(layout.PIPELINE):
@@ -74,6 +76,16 @@ def ensure_listing(store: Store) -> Listing:
         spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
         Project(store, Pipeline(spec, settings["overrides"], source.root)).record()
     return Listing(store)
+
+
+def _draw(source: SourceSpec) -> None:
+    """Draw the demo's data set where it is not there."""
+    root, numbers = Path(source.root), (source.seed, source.num_train, source.num_val)
+    if not is_present(root, dataset_info(*numbers)):
+        # Imported here: every command comes by, and draws nothing.
+        from stages.drawn.dataset import write_dataset
+
+        write_dataset(root, *numbers)
 
 
 def add_images(store: Store, source: SourceSpec, tell: Tell = ignore) -> int:

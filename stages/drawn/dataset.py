@@ -17,6 +17,7 @@ from PIL import Image
 
 from pdstore import masks
 from stages.drawn.draw import SIZE_PX, draw
+from stages.drawn.presence import ANNOTATIONS, dataset_info, is_present
 from stages.drawn.shapes import CLASSES, PERSON, ObjectClass
 
 __all__ = ["DemoImage", "demo_images", "write_dataset"]
@@ -49,9 +50,8 @@ def write_dataset(folder: Path, seed: int, num_train: int = 900, num_val: int = 
 
     Each file is written whole or not at all, and ``annotations.json`` last, so a killed call can simply be repeated.
     """
-    info = {"seed": seed, "num_train": num_train, "num_val": num_val}
-    target = folder / "annotations.json"
-    if target.exists() and json.loads(target.read_text())["info"] == info:
+    info, target = dataset_info(seed, num_train, num_val), folder / ANNOTATIONS
+    if is_present(folder, info):
         return
     target.unlink(missing_ok=True)
     images = demo_images(num_train, num_val)

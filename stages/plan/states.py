@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pdstore import Layer
+from pdstore.inventory import shown_layers
 from stages.plan.changes import changes, summary
+from stages.plan.committed import Committed, read_committed
 from stages.plan.failures import read_failures
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
@@ -85,40 +87,51 @@ class NodeState:
 
 def node_state(project: Project, name: str) -> NodeState:
     """The state of one node."""
-    node, layer = project[name], project.layer(name)
-    manifests = layer.manifests()
-    work = plan_work(Snapshot.read(project, name, Inputs(project, name), manifests))
+    return _state(project, name, read_committed(project, [name]), shown_layers(project.store))
+
+
+def states(project: Project) -> list[NodeState]:
+    """The state of every node, in the pipeline's order."""
+    seen, shown = read_committed(project, project.nodes), shown_layers(project.store)
+    return [_state(project, name, seen, shown) for name in project.nodes]
+
+
+def _state(project: Project, name: str, seen: Mapping[str, Committed], shown: Mapping[str, str]) -> NodeState:
+    node, layer, committed = project[name], project.layer(name), seen[name]
+    done = committed.content
+    work = plan_work(Snapshot.read(project, name, Inputs(project, name, seen), committed.inputs))
     missing = sorted(work.ready + work.waiting)
     leases = {unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())}
-    older = older_layers(project, name)
+    older = _older_units(project, name)
     return NodeState(
         node=name,
         stage=node.stage.name,
         fingerprint=node.fingerprint,
         units=project.num_units(name),
-        done=sorted(manifests),
+        done=sorted(done),
         stale=work.stale,
-        failed={unit: why for unit, why in read_failures(layer).items() if unit not in manifests},
-        running=sorted(leases - set(manifests)),
+        failed={unit: why for unit, why in read_failures(layer).items() if unit not in done},
+        running=sorted(leases - set(done)),
         waiting=work.waiting,
-        shown=project.shown(name).fingerprint,
-        other={old.fingerprint: len(old.units()) for old in older},
-        errors=sum(m.rows.get("errors", 0) for m in manifests.values()),
-        seconds=round(sum(m.seconds for m in manifests.values()), 2),
+        shown=shown.get(name, node.fingerprint),
+        other={old.fingerprint: units for old, units in older.items()},
+        errors=committed.errors,
+        seconds=round(committed.seconds, 2),
         is_begun=node.stage.is_training and TrainingPlace(project.store, name, node.fingerprint).is_begun,
-        why=_why(project, name, older, bool(manifests), len(missing)),
+        why=_why(project, name, list(older), bool(done), len(missing)),
     )
-
-
-def states(project: Project) -> list[NodeState]:
-    """The state of every node, in the pipeline's order."""
-    return [node_state(project, name) for name in project.nodes]
 
 
 def older_layers(project: Project, name: str) -> list[Layer]:
     """The node's layers under other settings that hold committed units."""
+    return list(_older_units(project, name))
+
+
+def _older_units(project: Project, name: str) -> dict[Layer, int]:
+    """Each of :func:`older_layers`, and how many units it holds."""
     current = project[name].fingerprint
-    return [layer for layer in project.store.layers(name) if layer.fingerprint != current and layer.units()]
+    counts = {old: len(old.units()) for old in project.store.layers(name) if old.fingerprint != current}
+    return {old: units for old, units in counts.items() if units}
 
 
 def newest_layer(layers: Sequence[Layer]) -> Layer:

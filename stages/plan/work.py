@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pdstore.commit import Manifest
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.plan.shard import Shard
@@ -53,20 +52,20 @@ class Snapshot:
 
     @classmethod
     def read(
-        cls, project: Project, node: str, inputs: Inputs, manifests: Mapping[int, Manifest] | None = None
+        cls, project: Project, node: str, inputs: Inputs, recorded: Mapping[int, Mapping[str, str]] | None = None
     ) -> Snapshot:
         """The node as it is in the store now.
 
         Args:
-            manifests: the manifests of the node's committed units, from which stale units are detected; without them
-                no unit counts as stale.
+            recorded: committed unit -> input role -> digest of the content that it was computed from, from which stale
+                units are detected; without it no unit counts as stale.
         """
         sources = tuple(
             Source(name, project.num_units(name), inputs.committed[name], name in inputs.whole)
             for name in dict.fromkeys(project[node].upstream())
         )
-        committed = frozenset(project.layer(node).units() if manifests is None else manifests)
-        stale = frozenset(inputs.stale_units(manifests) if manifests else ())
+        committed = frozenset(project.layer(node).units() if recorded is None else recorded)
+        stale = frozenset(inputs.stale_units(recorded) if recorded else ())
         return cls(project.num_units(node), committed, stale, sources)
 
 

@@ -12,6 +12,7 @@ from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
 from schemas.base import Settings
 from schemas.tracking import TrackedSettings
+from stages.plan.committed import Committed
 from stages.plan.file_settings import check_files
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
@@ -43,8 +44,8 @@ def checked_work(project: Project, name: str, inputs: Inputs, options: RunOption
         InputMissing: an input has no committed unit, or a unit needs all of an input that is incomplete.
     """
     check_settings(project, name, options.new_layer)
-    manifests = project.layer(name).manifests() if options.refresh else None
-    work = plan_work(Snapshot.read(project, name, inputs, manifests), options)
+    recorded = Committed.of(project.layer(name)).inputs if options.refresh else None
+    work = plan_work(Snapshot.read(project, name, inputs, recorded), options)
     if work.lacking:
         raise _lacking(name, work.lacking[0])
     return work

@@ -31,6 +31,38 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
     assert min(seconds) < 0.5
 
 
+UNUSED = ("PIL", "duckdb", "numcodecs", "pycocotools", "rich", "scipy", "torch", "transformers", "zarr")
+
+
+def loaded(store: Path, *words: str) -> set[str]:
+    """The modules that a process has loaded after ``pd`` with these words."""
+    code = f"import sys, cli.main as m; c = m.run_command({list(words)}); print('modules', *sys.modules); sys.exit(c)"
+    environment = {**os.environ, "PD_STORE": str(store)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "also"),
+    [
+        (("status", "--json"), set()),
+        (("status",), {"rich"}),
+        (("plan", "--json"), set()),
+        (("sql", "SELECT 1 AS one", "--format", "json"), {"duckdb"}),
+    ],
+)
+def test_a_verb_loads_no_library_that_it_does_not_need(store: Path, words: tuple[str, ...], also: set[str]) -> None:
+    """A look at the store loads no Zarr, no masks and no pictures; SQL alone loads DuckDB, and a table alone rich."""
+    assert loaded(store, *words) & set(UNUSED) == also
+
+
+def test_sql_loads_no_settings(store: Path) -> None:
+    """A query needs neither the pipeline nor pydantic, with which settings are checked."""
+    assert not loaded(store, "sql", "SELECT 1 AS one", "--format", "csv") & {"pydantic", "yaml", "stages.registry"}
+
+
 @pytest.mark.parametrize("verb", list(VERBS))
 def test_every_verb_has_help_with_an_example(pd: Pd, verb: str) -> None:
     """Each verb is found, and its help shows how it is used."""

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from pdstore import Store
+from stages.plan.committed import Committed, read_committed
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from tests.stages.run.commands import run
@@ -18,6 +21,10 @@ def ranked(grouped: Store) -> Store:
 
 def inputs_of(store: Store, name: str) -> Inputs:
     return Inputs(Project.open(store), name)
+
+
+def recorded(project: Project, name: str) -> Mapping[int, Mapping[str, str]]:
+    return Committed.of(project.layer(name)).inputs
 
 
 def test_a_block_node_needs_its_barriers_whole(ranked: Store) -> None:
@@ -36,7 +43,7 @@ def test_content_is_what_the_commits_record(ranked: Store) -> None:
         assert {unit: inputs.content_of(unit) for unit in manifests} == {
             u: dict(m.inputs) for u, m in manifests.items()
         }
-        assert inputs.stale_units(manifests) == []
+        assert inputs.stale_units(recorded(project, name)) == []
 
 
 def test_a_repaired_block_makes_its_readers_stale(ranked: Store) -> None:
@@ -45,12 +52,12 @@ def test_a_repaired_block_makes_its_readers_stale(ranked: Store) -> None:
     layer = project.layer("crf")
     rows = layer.read(1)
     layer.withdraw(1)
-    labels = project.layer("labels").manifests()
+    labels = recorded(project, "labels")
     assert inputs_of(ranked, "labels").content_of(1) is None
     assert inputs_of(ranked, "labels").stale_units(labels) == []
     layer.commit(1, rows.take(rows["part_id"] == 0))
     assert inputs_of(ranked, "labels").stale_units(labels) == [1]
-    assert inputs_of(ranked, "ranking").stale_units(project.layer("ranking").manifests()) == [0]
+    assert inputs_of(ranked, "ranking").stale_units(recorded(project, "ranking")) == [0]
 
 
 def test_what_comes_later_does_not_count(grouped: Store) -> None:
@@ -60,3 +67,17 @@ def test_what_comes_later_does_not_count(grouped: Store) -> None:
     run(grouped, "crf")
     assert before.committed["crf"] == {0} and before.content_of(3) is None
     assert inputs_of(grouped, "labels").committed["crf"] == {0, 1, 2, 3}
+
+
+def test_what_was_seen_before_is_not_read_again(ranked: Store) -> None:
+    """With what the nodes had committed, the inputs are the same, and the store's files are not touched."""
+    project = Project.open(ranked)
+    seen = read_committed(project, project.nodes)
+    fresh = {name: Inputs(project, name) for name in project.nodes}
+    content = {name: [fresh[name].content_of(unit) for unit in range(4)] for name in fresh}
+    ranked.files.remove_tree("layers")
+    for name, inputs in fresh.items():
+        same = Inputs(project, name, seen)
+        assert same.committed == inputs.committed
+        assert [same.content_of(unit) for unit in range(4)] == content[name]
+        assert same.stale_units(seen[name].inputs) == []

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdstore import Store
+from stages.plan.committed import Committed
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.plan.shard import Shard
@@ -136,10 +137,10 @@ def half(grouped: Store) -> Store:
     return grouped
 
 
-def read(store: Store, node: str, *, with_manifests: bool = True) -> Snapshot:
+def read(store: Store, node: str, *, with_record: bool = True) -> Snapshot:
     project = Project.open(store)
-    manifests = project.layer(node).manifests() if with_manifests else None
-    return Snapshot.read(project, node, Inputs(project, node), manifests)
+    recorded = Committed.of(project.layer(node)).inputs if with_record else None
+    return Snapshot.read(project, node, Inputs(project, node), recorded)
 
 
 def test_a_snapshot_is_what_the_store_has_committed(half: Store) -> None:
@@ -155,8 +156,8 @@ def test_a_snapshot_is_what_the_store_has_committed(half: Store) -> None:
     }
 
 
-def test_stale_units_are_looked_for_only_with_manifests(half: Store) -> None:
-    """The manifests say what a unit was computed from: without them no unit is stale."""
+def test_stale_units_are_looked_for_only_with_a_record(half: Store) -> None:
+    """The record says what a unit was computed from: without it no unit is stale."""
     run_node(Project.open(half), "crf")
     assert read(half, "ranking").stale == {0}
-    assert read(half, "ranking", with_manifests=False).stale == frozenset()
+    assert read(half, "ranking", with_record=False).stale == frozenset()

@@ -1,0 +1,48 @@
+"""What the nodes of a project have committed at one moment: each layer is listed once, each manifest is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pdstore import Layer
+from stages.plan.project import Project
+
+__all__ = ["Committed", "read_committed"]
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The committed units of one layer, without the lists of their files, which are most of a manifest.
+
+    Attributes:
+        content: unit -> digest of its content.
+        inputs: unit -> input role -> digest of the content that it was computed from.
+        errors: number of rows of ``errors``. seconds: time spent on the units.
+    """
+
+    content: Mapping[int, str]
+    inputs: Mapping[int, Mapping[str, str]]
+    errors: int
+    seconds: float
+
+    @classmethod
+    def of(cls, layer: Layer) -> Committed:
+        """What is committed now. Cost: one listing, and one read per manifest."""
+        manifests = layer.manifests()
+        return cls(
+            {unit: manifest.content for unit, manifest in manifests.items()},
+            {unit: manifest.inputs for unit, manifest in manifests.items()},
+            sum(manifest.rows.get("errors", 0) for manifest in manifests.values()),
+            sum(manifest.seconds for manifest in manifests.values()),
+        )
+
+
+def read_committed(project: Project, names: Iterable[str]) -> dict[str, Committed]:
+    """Node -> what its layer under the pipeline's settings has committed now, for these nodes and all their inputs.
+
+    A node is read before its inputs, so that what its units were computed from is seen as well, or what has replaced
+    it since. The other way round, a unit that is committed in the meantime would look stale.
+    """
+    wanted = {node for name in names for node in (name, *project[name].upstream())}
+    return {name: Committed.of(project.layer(name)) for name in reversed(list(project.nodes)) if name in wanted}
