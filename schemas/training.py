@@ -159,7 +159,7 @@ class AugmentSettings(Settings):
         return self
 
 
-_PART_RATIO = "in each draw, a part needs a larger share than this of the visible area of all parts"
+_PART_RATIO = "in each draw, a part needs a larger share than this of the visible area of its object's parts"
 
 
 class TrainSettings(PicturedSettings):

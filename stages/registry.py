@@ -111,7 +111,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=5,
+            version=6,
             uses_network=True,
         ),
         Stage(

@@ -48,15 +48,18 @@ def augment(
     epoch: int,
     image_id: int,
     min_part_ratio: float = 0.0,
+    objects: Ints | None = None,
 ) -> tuple[Bytes, Bools, Ints]:
     """The picture as the network sees it, and the masks that are targets in it.
 
-    A mask is a target if its visible area is more than ``min_part_ratio`` of the visible area of all masks together,
-    so a part may be too small in one draw and not in the next. A draw without any target is taken again, up to 100
-    times; then the picture is only flipped. Only masks are resampled before a draw is accepted.
+    A mask is a target if its visible area is more than ``min_part_ratio`` of the visible area of all masks of its
+    object together, so a part may be too small in one draw and not in the next. A draw without any target is taken
+    again, up to 100 times; then the picture is only flipped. Only masks are resampled before a draw is accepted.
 
     Args:
         image: (H, W, 3) uint8. masks: (N, H, W) bool.
+        objects: (N,) int64, a number of the object that each mask is on; by default, all are on one. The original's
+            samples have one object each.
 
     Returns:
         (S, S, 3) uint8; (M, S, S) bool, the targets; (M,) int64, their numbers among the masks. M may be 0.
@@ -70,7 +73,7 @@ def augment(
     for drawn_from in tries:
         view = _draw(image.shape[0], image.shape[1], drawn_from, rng)
         moved = _warp_masks(masks, view, settings.size_px)
-        targets = _targets(moved, min_part_ratio)
+        targets = _targets(moved, min_part_ratio, objects)
         if len(targets) or len(masks) == 0:
             break
     pixels = _warp_image(image, view, settings.size_px)
@@ -116,9 +119,12 @@ def _draw(height: int, width: int, settings: AugmentSettings, rng: np.random.Gen
     return _View(rows, columns, np.column_stack([linear, start]))
 
 
-def _targets(masks: Bools, min_part_ratio: float) -> Ints:
+def _targets(masks: Bools, min_part_ratio: float, objects: Ints | None) -> Ints:
     areas = np.array([np.count_nonzero(mask) for mask in masks], np.int64)
-    return np.flatnonzero(areas > min_part_ratio * areas.sum())
+    if objects is None:
+        return np.flatnonzero(areas > min_part_ratio * areas.sum())
+    own = np.unique(objects, return_inverse=True)[1]
+    return np.flatnonzero(areas > min_part_ratio * np.bincount(own, areas)[own])
 
 
 def _warp_image(image: Bytes, view: _View, size: int) -> Bytes:

@@ -33,6 +33,7 @@ class Sample:
         masks: (N, H, W) bool.
         labels: (N,) int64, the class of each mask.
         object_class: the slice of a class-specific head; 0 for a plain head.
+        objects: (N,) int64, a number of the object that each mask is on; None if all are on one.
     """
 
     image_id: int
@@ -40,6 +41,7 @@ class Sample:
     masks: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.int64]
     object_class: int = 0
+    objects: npt.NDArray[np.int64] | None = None
 
 
 class SampleSource(Protocol):
@@ -125,15 +127,16 @@ def collate(
 
     Args:
         pool: its threads decode and augment; by default, this thread does.
-        min_part_ratio: a target has a larger share than this of the visible area of all masks of its sample.
+        min_part_ratio: a target has a larger share than this of the visible area of all masks of its object.
     """
 
     def make(decode: Callable[[], Sample]) -> Sample:
         sample = decode()
         image, masks, targets = augment(
-            sample.image, sample.masks, settings, seed, epoch, sample.image_id, min_part_ratio
+            sample.image, sample.masks, settings, seed, epoch, sample.image_id, min_part_ratio, sample.objects
         )
-        return replace(sample, image=image, masks=masks, labels=sample.labels[targets])
+        objects = None if sample.objects is None else sample.objects[targets]
+        return replace(sample, image=image, masks=masks, labels=sample.labels[targets], objects=objects)
 
     samples = list(pool.map(make, decoders)) if pool else [make(decode) for decode in decoders]
     return Batch(

@@ -114,8 +114,9 @@ class _BlockSamples:
         block = unit.block(number)
         self._choice, self._keys, self._classes = choice, block.keys, block.classes
         self._load = block.loader(block.frames(longest))
-        rows = _rows_of(unit.layers[choice.role], number)
-        rows = rows.take(_matching(rows, block.image_rows, choice.condition))
+        rows, objects = _rows_of(unit.layers[choice.role], number)
+        chosen = _matching(rows, block.image_rows, choice.condition)
+        rows, self._objects = rows.take(chosen), objects[chosen]
         self._rle, self._labels, self._by_image = rows.ragged("rle"), choice.label(rows), rows.by("image_id")
         self._frames = mask_frames(rows)
 
@@ -129,14 +130,18 @@ class _BlockSamples:
         index = self._by_image[image_id]
         stack = masks.decode_to(self._rle.take(index), self._frames[index], *pixels.shape[:2])
         object_class = self._classes[image_id][0] if self._choice.has_object_class else 0
-        return Sample(image_id, pixels, stack, self._labels[index], object_class)
+        return Sample(image_id, pixels, stack, self._labels[index], object_class, self._objects[index])
 
 
-def _rows_of(layers: Sequence[Layer], block: int) -> Rows:
-    """The rows of a block in all layers that have committed it, without features."""
+def _rows_of(layers: Sequence[Layer], block: int) -> tuple[Rows, npt.NDArray[np.int64]]:
+    """The rows of a block in all layers that have committed it, without features, and numbers of their objects.
+
+    Two layers may give the same ``object_id`` to different objects of an image, so it takes the layer, too.
+    """
     columns = [c.name for c in layers[0].table.columns if c.name != "feature"]
-    with_block = [layer for layer in layers if block in layer.units()]
-    return Rows.concat(layers[0].table, (layer.read(block, columns) for layer in with_block))
+    parts = [layer.read(block, columns) for layer in layers if block in layer.units()]
+    numbers = [part["object_id"].astype(np.int64) * len(parts) + number for number, part in enumerate(parts)]
+    return Rows.concat(layers[0].table, parts), np.concatenate([np.zeros(0, np.int64), *numbers])
 
 
 def _matching(rows: Rows, images: Rows, condition: str) -> npt.NDArray[np.int64]:

@@ -127,6 +127,15 @@ def test_small_parts_of_what_is_visible_are_no_targets() -> None:
     assert {(1,), (2,), (0, 1)} <= kept
 
 
+def test_a_small_object_keeps_its_parts_beside_a_large_one() -> None:
+    """A part is compared with the parts of its own object, since a sample of the original has one object."""
+    masks = np.zeros((4, 64, 64), bool)
+    masks[0, :, :40] = masks[1, :8, 50:54] = masks[2, 8:16, 50:54] = masks[3, 16:17, 50:51] = True
+    objects = np.array([7, 3, 3, 3])
+    assert augment(np.zeros((64, 64, 3), np.uint8), masks, OFF, 0, 0, 0, 0.05)[2].tolist() == [0]
+    assert augment(np.zeros((64, 64, 3), np.uint8), masks, OFF, 0, 0, 0, 0.05, objects)[2].tolist() == [0, 1, 2]
+
+
 def test_a_draw_without_a_target_is_taken_again() -> None:
     """A small mask that most crops miss is a target of every sample."""
     masks = np.zeros((1, 64, 64), bool)

@@ -65,6 +65,28 @@ def test_samples_are_what_the_tables_say(copy_store: Callable[..., Store]) -> No
         assert (sample.masks == masks.decode(label_rows.ragged("rle"), *sample.image.shape[:2])).all()
 
 
+def test_masks_of_two_nodes_are_on_different_objects(copy_store: Callable[..., Store]) -> None:
+    """Both number their objects from 0; the masks of one node's object stay together."""
+    store = copy_store()
+    project = Project.open(store)
+    unit = Unit("proposal-train", 0, Files(project.source.root), Inputs(project, "proposal-train").layers)
+    choice = part_choice("parts", TrainSettings(), labelled=False)
+    source = StoreSource(unit, select(unit, TrainSettings(), "train", choice, "both"), choice, window=2)
+    rows = [layer.read(block) for layer in unit.layers["parts"] for block in layer.units()]
+    expected: dict[int, list[int]] = {}
+    for part in rows:
+        for image_id, index in part.by("image_id").items():
+            expected.setdefault(image_id, []).extend(len(own) for own in part.take(index).by("object_id").values())
+    seen_several = False
+    for decode in source.read(np.arange(len(source))):
+        sample = decode()
+        assert sample.objects is not None
+        sizes = np.unique(sample.objects, return_counts=True)[1].tolist()
+        assert sorted(sizes) == sorted(expected[sample.image_id])
+        seen_several |= len(sizes) > 1
+    assert seen_several
+
+
 def test_small_masks_are_not_targets(copy_store: Callable[..., Store]) -> None:
     """The condition of the selection holds for every mask of a sample, not only for one of them."""
     store = copy_store()
