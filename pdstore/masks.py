@@ -30,6 +30,7 @@ __all__ = [
     "intersect",
     "iou",
     "resize",
+    "resize_each",
     "resize_nearest",
     "union",
 ]
@@ -69,17 +70,8 @@ def decode_one(counts: bytes, height: int, width: int) -> Bools:
 
 
 def decode_to(rle: Ragged, frames: npt.ArrayLike, height: int, width: int) -> Bools:
-    """N run-length strings, each of a frame of its own -> (N, height, width) bool, by :func:`resize`.
-
-    Args:
-        frames: (N, 2) int, the (height, width) of each mask.
-    """
-    stack = np.zeros((len(rle), height, width), bool)
-    sizes = np.asarray(frames, np.int64).reshape(-1, 2)
-    for size in np.unique(sizes, axis=0):
-        index = np.flatnonzero((sizes == size).all(1))
-        stack[index] = decode(resize(rle.take(index), (int(size[0]), int(size[1])), (height, width)), height, width)
-    return stack
+    """N run-length strings, each of a frame of its own -> (N, height, width) bool, by :func:`resize_each`."""
+    return decode(resize_each(rle, frames, (height, width)), height, width)
 
 
 def area(rle: Ragged, height: int, width: int) -> npt.NDArray[np.int64]:
@@ -124,11 +116,31 @@ def resize(rle: Ragged, size: tuple[int, int], target: tuple[int, int]) -> Ragge
 
     No pixel is painted: cost and memory grow with the runs of the result, so a mask can be brought to the pixels of
     an image of any size.
+
+    Raises:
+        CorruptData: a string is not that of a mask of this size.
     """
     if size == target or not len(rle):
         return rle
-    check_masks(rle, *size)
+    check(rle, *size)
     return Ragged.from_list(_resized(counts, size, target) for counts in rle)
+
+
+def resize_each(rle: Ragged, frames: npt.ArrayLike, target: tuple[int, int]) -> Ragged:
+    """Masks that each have a frame of their own -> the same masks in one, by :func:`resize`.
+
+    Args:
+        frames: (N, 2) int, the (height, width) of each mask.
+    """
+    sizes = np.asarray(frames, np.int64).reshape(-1, 2)
+    if (sizes == target).all():
+        return rle
+    found = [b""] * len(rle)
+    for height, width in np.unique(sizes, axis=0).tolist():
+        index = np.flatnonzero((sizes == (height, width)).all(1))
+        for number, counts in zip(index.tolist(), resize(rle.take(index), (height, width), target), strict=True):
+            found[number] = counts
+    return Ragged.from_list(found)
 
 
 def _resized(counts: bytes, size: tuple[int, int], target: tuple[int, int]) -> bytes:

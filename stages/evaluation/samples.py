@@ -45,9 +45,13 @@ class Scored:
 
     @classmethod
     def read(cls, layers: Mapping[str, Layer], role: str, block: int, has_clusters: bool) -> Scored:
+        return cls.beside(layers, block, _read(layers[role], block, "cluster", "score"), has_clusters)
+
+    @classmethod
+    def beside(cls, layers: Mapping[str, Layer], block: int, scored: Rows, has_clusters: bool) -> Scored:
+        """The ground truth of a block beside masks that are at hand."""
         truth = _read(layers["truth"], block, "category_name", "part_name")
         outlines = _read(layers["truth_objects"], block) if "truth_objects" in layers else None
-        scored = _read(layers[role], block, "cluster", "score")
         return cls(has_clusters, layers["images"].read(block, _IMAGE), truth, scored, outlines)
 
     def samples(self, parts: Parts, protocol: Protocol, vote_split: str) -> Iterator[tuple[str, ImageResult]]:

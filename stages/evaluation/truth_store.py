@@ -7,7 +7,7 @@ It is only read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,6 @@ STAGE_OF_ROLE = {"images": "ingest", "truth": "annotated-parts", "truth_objects"
 """Input role of the stage ``eval`` -> the stage whose node is read."""
 
 Ints = npt.NDArray[np.int64]
-
-_OUTLINE = ["image_id", "object_id", "category_id", "height", "width", "rle"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,18 +120,9 @@ class TruthStore:
 
     def scored(self, block: int, image_ids: Iterable[int], masks: Rows, has_clusters: bool) -> Scored:
         """The ground truth of images of a block beside the masks that are scored."""
-        wanted = list(image_ids)
-        truth = ["image_id", "object_id", "category_id", "category_name", "part_name", "height", "width", "rle"]
-        outlines = self.layers.get("truth_objects")
-        images, true = (
-            rows.take(np.isin(rows["image_id"], wanted))
-            for rows in (
-                self.layers["images"].read(block, ["image_id", "class_id", "split", "height", "width"]),
-                self.layers["truth"].read(block, truth),
-            )
-        )
-        of_objects = outlines.read(block, _OUTLINE) if outlines else None
-        return Scored(has_clusters, images, true, masks, of_objects)
+        found, wanted = Scored.beside(self.layers, block, masks, has_clusters), list(image_ids)
+        images, truth = (rows.take(np.isin(rows["image_id"], wanted)) for rows in (found.images, found.truth))
+        return replace(found, images=images, truth=truth)
 
     def categories(self, block: int, image_ids: Iterable[int]) -> dict[int, list[int]]:
         """image_id -> the object classes of which it has true parts; for an image with a class, that class alone."""

@@ -77,7 +77,8 @@ def _run(askers: Sequence[_Asker], units: Sequence[Unit]) -> list[Output]:
         found = [_found(view, asker.settings, ids, block.classes) for view, asker in zip(views, askers, strict=True)]
         return [list(rows) for rows in zip(*found, strict=True)]
 
-    longest = max(frame_side(asker.settings.long_side) for asker in askers)
+    # Nodes that share a pass agree in everything that the network sees.
+    longest = frame_side(first.settings.long_side)
     batches = block.batches(first.settings.batch_size, first.detector.shape, longest=longest)
     objects: list[list[Rows]] = [[] for _ in units]
     for image_id, of_askers in fitting(together, batches, compute):

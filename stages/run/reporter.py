@@ -20,7 +20,7 @@ from pdstore.lease import Claim, claim
 from schemas.tracking import PicturedSettings, TrackedSettings
 from stages.plan.project import Project
 from stages.run import unit_report
-from stages.run.committed import Committed
+from stages.run.counts import Counts
 from stages.track.masked_picture import Names
 from stages.track.tracker import RunName, Trackers, open_trackers
 from stages.track.wandb_id import recorded_group, stored_id
@@ -145,26 +145,26 @@ class _Reports:
             self._shown = set(state["shown"])
             self._names = {node: Names(known) for node, known in state["names"].items()}
         self._save()
-        self._committed = Committed(project, name)
-        self._committed.update()
+        self._counts = Counts(project, name)
+        self._counts.update()
         self._folder = _local_folder(project, self._layer)
         self._trackers = self._open(note)
 
     @property
     def seen(self) -> set[int]:
         """The units that were reported."""
-        return set(self._committed.units)
+        return set(self._counts.units)
 
     def send(self, unit: Callable[[int], Unit]) -> None:
         """Report all that was committed since the last call."""
-        self._committed.update()
-        pending = sorted(self._committed.units.keys() - self._shown)
-        step = self._committed.step - sum(self._committed.size(number) for number in pending)
+        self._counts.update()
+        pending = sorted(self._counts.units.keys() - self._shown)
+        step = self._counts.step - sum(self._counts.size(number) for number in pending)
         for number in pending:
             self._show(unit(number), step)
-            step += self._committed.size(number)
+            step += self._counts.size(number)
             self._shown.add(number)
-        self._trackers.numbers(self._committed.step, self._committed.numbers())
+        self._trackers.numbers(self._counts.step, self._counts.numbers())
         if pending:
             self._save()
 
@@ -178,7 +178,7 @@ class _Reports:
 
     def _show(self, unit: Unit, step: int) -> None:
         settings, table = self._node.settings, self._layer.table.name
-        after = step + self._committed.size(unit.number)
+        after = step + self._counts.size(unit.number)
         if isinstance(settings, PicturedSettings):
             if settings.picture_every:
                 shown = unit_report.pictures(unit, self._layer, settings.picture_every, self._class_names)

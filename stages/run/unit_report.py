@@ -12,6 +12,7 @@ from PIL import Image
 from pdstore import Layer, Rows, masks
 from stages.kernels.pictures import draw_shares, fitted
 from stages.mask_names import mask_colours, mask_names
+from stages.source.frames import mask_frames
 from stages.source.images import ImageFault
 from stages.track.masked_picture import MaskedPicture, MaskGroup
 from stages.track.tracker import Table
@@ -128,13 +129,13 @@ def _shrunk(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _group(node: str, rows: Rows, shape: Sequence[int], class_names: Mapping[int, str]) -> MaskGroup:
-    """The masks of one image, best on top. They are decoded one at a time: large images have large masks."""
+    """The masks of one image, best on top, at the size of the picture."""
     order = np.argsort(-rows["score"], kind="stable") if "score" in rows.columns else np.arange(len(rows))
     rows = rows.take(order[:MAX_MASKS])
-    top, encoded = np.full(shape[:2], -1, np.int16), rows.ragged("rle")
+    top = np.full(shape[:2], -1, np.int16)
+    stack = masks.decode_to(rows.ragged("rle"), mask_frames(rows), shape[0], shape[1])
     for number in range(len(rows) - 1, -1, -1):
-        mask = masks.decode_one(encoded[number], int(rows["height"][number]), int(rows["width"][number]))
-        top[masks.resize_nearest(mask, shape[0], shape[1])] = number
+        top[stack[number]] = number
     return MaskGroup(node, top, mask_names(rows, class_names), mask_colours(rows))
 
 

@@ -14,7 +14,7 @@ from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.mask_names import mask_colours
 from stages.plan.project import Project
-from stages.source.frames import frame_of, mask_frames
+from stages.source.frames import frame_of, image_frames, mask_frames
 from stages.source.images import ImageFault, decode
 from stages.source.tars import open_images
 
@@ -130,7 +130,7 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     rows = rows.take(np.argsort(-rows["score"], kind="stable")[:MAX_MASKS])
     if not len(rows):
         return None
-    frame = frame_of(max(map(tuple, mask_frames(rows).tolist())), LONGEST)
+    frame = frame_of(image_frames(rows)[image_id], LONGEST)
     stack = masks.decode_to(rows.ragged("rle"), mask_frames(rows), *frame)
     return Overlay(stack, mask_colours(rows), _caption(rows))
 

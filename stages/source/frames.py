@@ -52,8 +52,4 @@ def image_frames(rows: Rows) -> dict[int, Size]:
 
 def masks_at(rows: Rows, size: Size) -> Ragged:
     """The run lengths of the rows' masks, each brought from its own frame to ``size``, such as that of the image."""
-    rle, frames = rows.ragged("rle"), mask_frames(rows).tolist()
-    if all(tuple(frame) == size for frame in frames):
-        return rle
-    single = (masks.resize(rle.take([n]), (height, width), size) for n, (height, width) in enumerate(frames))
-    return Ragged.from_list(one[0] for one in single)
+    return masks.resize_each(rows.ragged("rle"), mask_frames(rows), size)

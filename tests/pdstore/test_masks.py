@@ -162,5 +162,5 @@ def test_masks_of_several_frames_are_decoded_to_one() -> None:
     for mask, large in zip(stacks, decoded, strict=True):
         assert np.array_equal(large, masks.resize_nearest(mask, 12, 16))
     assert masks.decode_to(Ragged.from_list([]), np.zeros((0, 2)), 5, 7).shape == (0, 5, 7)
-    with pytest.raises(ValueError, match="mask 0 of 1"):
+    with pytest.raises(CorruptData, match="mask 0 of 1"):
         masks.resize(rle.take([1]), (6, 8), (12, 16))

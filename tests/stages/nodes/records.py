@@ -21,7 +21,12 @@ def rows_of(first: int, last: int) -> np.ndarray:
 
 
 def masked(image_id: int, mask: np.ndarray, score: float) -> dict[str, Any]:
-    frame = {"height": SIZE, "width": SIZE, "rle": masks.encode(mask[None])[0], "area": int(mask.sum())}
+    frame = {
+        "height": mask.shape[0],
+        "width": mask.shape[1],
+        "rle": masks.encode(mask[None])[0],
+        "area": int(mask.sum()),
+    }
     return {"image_id": image_id, "score": score, **frame}
 
 

@@ -137,8 +137,7 @@ def test_objects_and_segments_may_have_different_frames(bench) -> None:
     """An object mask in original pixels is brought to the frame of the segments, in which the labels are."""
     images = bench.images(BLANK)
     large = np.repeat(np.repeat(rows_of(0, 9), 3, 0), 3, 1)
-    whole = thing(0, rows_of(0, 9)) | {"height": 36, "width": 36, "rle": masks.encode(large[None])[0]}
-    objects = bench.put("objects", OBJECTS, [whole])
+    objects = bench.put("objects", OBJECTS, [thing(0, large)])
     segments = bench.put("segments", PROPOSALS, [proposal(0, 0, rows_of(4, 12), [1, 0])])
     clusters = bench.put("clusters", CLUSTERS, [cluster(0, number, np.eye(2)[number]) for number in (0, 1)])
     unit = bench.unit(images=images, objects=objects, segments=segments, clusters=clusters)

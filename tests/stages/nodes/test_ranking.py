@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -132,6 +135,22 @@ def test_objects_can_be_their_parts(bench) -> None:
         ranking.start(settings, bench.setup())(bench.unit(**roles))
 
 
+def chosen_densely(
+    scenes: Iterable[tuple[dict[str, Any], list[dict[str, Any]]]], **bounds: Any
+) -> list[list[np.ndarray]]:
+    """Per object class, by rising category_id, the features of the segments that painted masks choose.
+
+    Args:
+        scenes: rows of objects, each with the rows of its segments. bounds: of :func:`dense_ranking.chosen`.
+    """
+    features: dict[int, list[np.ndarray]] = {}
+    for row, own in scenes:
+        scores = np.array([record["score"] for record in own], np.float32)
+        index = dense_ranking.chosen(decoded(own), scores, decoded([row])[0], **bounds)
+        features.setdefault(row["category_id"], []).extend(own[n]["feature"] for n in index)
+    return [found for _, found in sorted(features.items())]
+
+
 @pytest.mark.parametrize("one_per_pixel", [True, False])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_clusters_are_those_of_painted_masks(bench, seed: int, one_per_pixel: bool) -> None:
@@ -140,20 +159,9 @@ def test_the_clusters_are_those_of_painted_masks(bench, seed: int, one_per_pixel
     settings = RankingSettings(
         k=2, min_score=0.3, min_inside=0.2, min_object_ratio=0.05, unique_pixels=one_per_pixel, split=""
     )
-    features: dict[int, list[np.ndarray]] = {}
-    for row in objects[::2]:  # the best object of each image
-        own = [record for record in records if record["image_id"] == row["image_id"]]
-        index = dense_ranking.chosen(
-            decoded(own),
-            np.array([record["score"] for record in own], np.float32),
-            decoded([row])[0],
-            min_score=0.3,
-            min_inside=0.2,
-            min_object_ratio=0.05,
-            one_per_pixel=one_per_pixel,
-        )
-        features.setdefault(row["category_id"], []).extend(own[n]["feature"] for n in index)
-    expected = [cluster(np.stack(found), 2).centroids for _, found in sorted(features.items()) if len(found) >= 2]
+    scenes = [(row, [one for one in records if one["image_id"] == row["image_id"]]) for row in objects[::2]]  # the best
+    features = chosen_densely(scenes, min_score=0.3, min_inside=0.2, min_object_ratio=0.05, one_per_pixel=one_per_pixel)
+    expected = [cluster(np.stack(found), 2).centroids for found in features if len(found) >= 2]
     roles = {"objects": bench.put("objects", OBJECTS, objects), "segments": bench.put("segments", PROPOSALS, records)}
     rows = ranking.start(settings, bench.setup())(bench.unit(images=bench.images(*[BLANK] * 4), **roles)).rows
     assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()
@@ -162,19 +170,8 @@ def test_the_clusters_are_those_of_painted_masks(bench, seed: int, one_per_pixel
 def test_the_clusters_of_a_pipeline_are_those_of_painted_masks(grouped, run_all) -> None:
     """On photographs, with the parts of a CRF as segments, centroids are equal to the last bit."""
     run_all(grouped, ["crf", "ranking"])
-    features: dict[int, list[np.ndarray]] = {}
-    for row, own in scenes_of(grouped):
-        index = dense_ranking.chosen(
-            decoded(own),
-            np.array([record["score"] for record in own], np.float32),
-            decoded([row])[0],
-            min_score=0,
-            min_inside=0,
-            min_object_ratio=0,
-            one_per_pixel=True,
-        )
-        features.setdefault(row["category_id"], []).extend(own[n]["feature"] for n in index)
-    expected = [cluster(np.stack(found), 2).centroids for _, found in sorted(features.items())]
+    features = chosen_densely(scenes_of(grouped), min_score=0, min_inside=0, min_object_ratio=0, one_per_pixel=True)
+    expected = [cluster(np.stack(found), 2).centroids for found in features]
     assert len(expected) == 2
     rows = grouped.layers("ranking")[0].read(0)
     assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()

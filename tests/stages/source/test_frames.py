@@ -8,27 +8,12 @@ import pytest
 from pdstore import Rows, masks
 from schemas.tables import OBJECTS
 from stages.source.frames import FRAME_SIDE, frame_of, frame_side, image_frames, mask_frames, masks_at
+from tests.stages.nodes.records import thing
 
 
 def rows_of(*stacks: tuple[int, np.ndarray]) -> Rows:
     """One object per (image_id, mask)."""
-    return Rows.from_records(
-        OBJECTS,
-        [
-            {
-                "image_id": image_id,
-                "object_id": number,
-                "category_id": 0,
-                "category_name": "cat",
-                "score": 1.0,
-                "area": int(mask.sum()),
-                "height": mask.shape[0],
-                "width": mask.shape[1],
-                "rle": masks.encode(mask[None])[0],
-            }
-            for number, (image_id, mask) in enumerate(stacks)
-        ],
-    )
+    return Rows.from_records(OBJECTS, [thing(i, mask, object_id=n) for n, (i, mask) in enumerate(stacks)])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pdstore import Layer, layout
 from stages.plan.project import Project
 
-__all__ = ["Committed"]
+__all__ = ["Counts"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class _Unit:
     rejected: Mapping[str, int]
 
 
-class Committed:
+class Counts:
     """The committed units of a node's layer, by any worker.
 
     Attributes:
