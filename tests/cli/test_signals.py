@@ -58,7 +58,9 @@ class TestSignals:
 
 
 _SIGNAL_AT_IMPORT = r"""
-import importlib, os, sys
+import importlib, os, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with Ctrl-C ignored
 
 load, number = importlib.import_module, int(sys.argv.pop(1))
 def signalled(name, package=None):
