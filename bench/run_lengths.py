@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco
 
+from bench.results import ratios, report, take_turns
 from pdstore import Rows, masks
 from schemas.stages import LabelsSettings, RankingSettings
 from schemas.tables import OBJECTS, PROPOSALS
@@ -115,30 +115,23 @@ def labels_on_pixels(objects: Rows, segments: Rows, settings: LabelsSettings, ce
     return found
 
 
-def timed(work: Callable[[], Found]) -> tuple[float, float, Found]:
-    """Seconds of this process's processor time, seconds that passed, and the result."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = work()
-    return time.process_time() - cpu, time.perf_counter() - wall, found
+def compare(
+    name: str, pixels: Callable[[], Found], runs: Callable[[], Found], repeats: int, num_images: int
+) -> tuple[list[float], list[float]]:
+    """Print a row of the table: milliseconds per image of both ways, and their ratios, median (smallest, largest).
 
-
-def compare(name: str, pixels: Callable[[], Found], runs: Callable[[], Found], repeats: int, num_images: int) -> None:
-    """Print a row of the table: milliseconds per image of both ways, and their ratios, median (smallest, largest)."""
-    runs()  # compiles, or loads what was compiled
-    slow, fast = [], []
-    for _ in range(repeats):
-        (*seconds, expected), (*other, found) = timed(pixels), timed(runs)
-        if found != expected:
-            raise SystemExit(f"{name}: both ways must give the same, but they do not")
-        slow.append(seconds)
-        fast.append(other)
-    columns = []
-    for clock in (0, 1):
-        a, b = [s[clock] for s in slow], [s[clock] for s in fast]
-        ratios = [x / y for x, y in zip(a, b, strict=True)]
-        columns += [f"{statistics.median(values) / num_images * 1e3:.2f}" for values in (a, b)]
-        columns.append(f"{statistics.median(ratios):.0f} ({min(ratios):.0f}, {max(ratios):.0f})")
+    Returns the ratios of processor time and of the time that passed.
+    """
+    if runs() != pixels():
+        raise SystemExit(f"{name}: both ways must give the same, but they do not")
+    times = take_turns({"pixels": pixels, "runs": runs}, repeats)
+    columns, found = [], []
+    for slow, fast in ((times["pixels"].cpu, times["runs"].cpu), (times["pixels"].wall, times["runs"].wall)):
+        columns += [f"{statistics.median(values) / num_images * 1e3:.2f}" for values in (slow, fast)]
+        found.append(ratios(slow, fast))
+        columns.append(f"{statistics.median(found[-1]):.0f} ({min(found[-1]):.0f}, {max(found[-1]):.0f})")
     print(f"| {name} | {' | '.join(columns)} |", flush=True)
+    return found[0], found[1]
 
 
 def main() -> None:
@@ -150,19 +143,26 @@ def main() -> None:
     objects, segments = scene(options.images, options.proposals)
     centroids = np.random.default_rng(1).standard_normal((NUM_CLUSTERS, NUM_FEATURES)) / 16
     length = np.diff(segments.ragged("rle").offsets.astype(np.int64)).mean()
-    first = timed(lambda: labels_on_runs(objects, segments, LabelsSettings(), centroids))[1]
+    first = take_turns({"first": lambda: labels_on_runs(objects, segments, LabelsSettings(), centroids)}, 1)["first"]
     print("Milliseconds per image, medians; ratios with the smallest and the largest.")
-    print(f"{len(segments)} masks of {WIDTH} x {HEIGHT}, {length:.0f} bytes each; the first call took {first:.1f} s\n")
+    print(
+        f"{len(segments)} masks of {WIDTH} x {HEIGHT}, {length:.0f} bytes each; the first call took {first.wall[0]:.1f} s\n"
+    )
     print("| | CPU, pixels | CPU, runs | ratio | wall, pixels | wall, runs | ratio |\n|---|---|---|---|---|---|---|")
+    found = {}
     for bound, ratio in ((0.3, 0.05), (0.7, 0.0), (0.0, 0.0)):
         ranking = RankingSettings(min_score=bound, min_object_ratio=ratio, min_inside=0.5)
         slow, fast = (partial(way, objects, segments, ranking) for way in (chosen_on_pixels, chosen_on_runs))
-        compare(f"choice, score above {bound}", slow, fast, options.repeats, options.images)
+        name = f"choice, score above {bound}"
+        found[name] = compare(name, slow, fast, options.repeats, options.images)
     for bound in (0.3, 0.0):
         settings = LabelsSettings(min_segment_score=bound)
         both = labels_on_pixels, labels_on_runs
         slow, fast = (partial(way, objects, segments, settings, centroids) for way in both)
-        compare(f"labels, score above {bound}", slow, fast, options.repeats, options.images)
+        name = f"labels, score above {bound}"
+        found[name] = compare(name, slow, fast, options.repeats, options.images)
+    report("ranking.choice", *found["choice, score above 0.3"])
+    report("labels", *found["labels, score above 0.3"])
 
 
 if __name__ == "__main__":

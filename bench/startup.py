@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.results import report
 from pdstore import Rows, Store
 from schemas.pipeline import SourceSpec
 from stages.create.store import create_store
@@ -85,6 +86,8 @@ def main() -> None:
             line = "  ".join(f"{n} {medians[n]:.3f} s ({min(t):.3f} to {max(t):.3f})" for n, t in times.items())
             ratio = f"  ratio {medians['against'] / medians['here']:.2f}" if options.against else ""
             print(f"pd {' '.join(words):20}{line}{ratio}", flush=True)
+            if words == ("status",):
+                report("startup.status", times["here"])
 
 
 if __name__ == "__main__":
