@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from stages.source.frames import Size
 from stages.source.png_chunks import is_png, without_text
+from stages.source.png_rows import can_stream, scaled
 from stages.source.sample_range import UnknownRange, describe_tiff, grey, is_deep, refuse_dark
 
 __all__ = ["ImageFault", "Picture", "decode", "decode_ahead"]
@@ -79,8 +80,8 @@ def decode(data: bytes, max_pixels: int | None = None, frame: Callable[[Size], S
         data: the whole file.
         max_pixels: the largest height × width that is accepted; None accepts any.
         frame: (H, W) of the upright picture -> the size to bring it to, with antialiasing; None keeps its size. A JPEG
-            file is decoded at a fraction of its size if that is at least twice the frame, so it never is in memory as
-            a whole.
+            file is decoded at a fraction of its size if that is at least twice the frame, and a large PNG file a few
+            rows at a time, so neither is in memory as a whole.
 
     Raises:
         ImageFault: if the file is empty, not an image, truncated, damaged, or too large, or if nobody can know which
@@ -124,8 +125,12 @@ def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] 
     height, width = target[::-1] if is_lying else target
     if target != size:
         image.draft(None, (2 * width, 2 * height))
-    with _ALONE if image.width * image.height > _LARGE else nullcontext():
-        pixels = _to_rgb(image, data, (width, height) if target != size else None)
+    wanted = (width, height) if target != size else None
+    if wanted is not None and image.width * image.height > _LARGE and can_stream(image, data):
+        pixels = np.asarray(scaled(image, data, wanted, _to_scale).convert("RGB"))
+    else:
+        with _ALONE if image.width * image.height > _LARGE else nullcontext():
+            pixels = _to_rgb(image, data, wanted)
     if turn is not None and _orientation(image) > 1:
         # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
@@ -183,10 +188,17 @@ def _to_rgb(image: Image.Image, data: bytes, target: tuple[int, int] | None) -> 
         image = Image.fromarray(grey(image, data))
     else:
         refuse_dark(image, data)
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
     if target is not None:
-        # What has no colours of its own, or is mixed with transparency, is scaled as RGB.
-        image = image if image.mode in ("L", "RGB", "CMYK", "YCbCr") else image.convert("RGB")
-        image = image.resize(target, Image.Resampling.BILINEAR)
-    return np.asarray(image.convert("RGB"))
+        image = _to_scale(image).resize(target, Image.Resampling.BILINEAR)
+    return np.asarray(_without_palette(image).convert("RGB"))
+
+
+def _to_scale(image: Image.Image) -> Image.Image:
+    """The picture in the mode in which it is scaled: as RGB, if it has no colours of its own or is transparent."""
+    image = _without_palette(image)
+    return image if image.mode in ("L", "RGB", "CMYK", "YCbCr") else image.convert("RGB")
+
+
+def _without_palette(image: Image.Image) -> Image.Image:
+    """A picture whose transparent colours are listed in the file, with an alpha channel: Pillow warns otherwise."""
+    return image.convert("RGBA") if image.mode == "P" and "transparency" in image.info else image

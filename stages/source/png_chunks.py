@@ -1,10 +1,12 @@
-"""The chunks of a PNG file: what Pillow does not tell about a picture, and a copy of the file without its text."""
+"""The chunks of a PNG file: what Pillow does not tell about a picture, its data, and a copy without text."""
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 
-__all__ = ["bit_depth", "is_png", "significant_bits", "without_text"]
+__all__ = ["bit_depth", "header", "image_data", "is_png", "significant_bits", "without_text", "wrapped"]
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _TEXT = {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
@@ -21,6 +23,31 @@ def is_png(data: bytes) -> bool:
 def bit_depth(data: bytes) -> int:
     """Bits of one sample, from the first chunk of a PNG."""
     return data[24]
+
+
+def header(data: bytes) -> tuple[int, int, int, int, int]:
+    """Width, height, bits per sample, colour type and interlace method, from the first chunk of a PNG."""
+    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", data[16:29])
+    return width, height, depth, colour, interlace
+
+
+def image_data(data: bytes) -> Iterator[memoryview]:
+    """The pieces of the picture's compressed data, in order; of a file that is cut off, what is there."""
+    view, end = memoryview(data), len(_MAGIC)
+    for name, start, stop in _chunks(data):
+        if name == b"IDAT":
+            yield view[start + 8 : stop - 4]
+        end = stop
+    if data[end + 4 : end + 8] == b"IDAT":
+        yield view[end + 8 :]
+
+
+def wrapped(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG file of these chunks, each given as name and content."""
+    framed = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    return b"".join([_MAGIC, *framed])
 
 
 def significant_bits(data: bytes) -> int:
