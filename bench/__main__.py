@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.page import table, write_page
 from bench.results import RESULTS
 from bench.targets import TARGETS
 
@@ -58,18 +59,16 @@ def main() -> int:
     """Run the suite, write its results and print them as a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *SUITE], help=", ".join(SUITE))
-    found, failed = run(parser.parse_args().names or list(SUITE))
+    parser.add_argument("--page", action="store_true", help="also write the table and a plot into docs/measurements.md")
+    options = parser.parse_args()
+    found, failed = run(options.names or list(SUITE))
     OUT.mkdir(exist_ok=True)
     path = OUT / "results.json"
     rows = merged(found, path)
     path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print("| name | value | lowest to highest | wall | asked | ok | against |\n|---|---|---|---|---|---|---|")
-    for row in rows:
-        bound = f"≥ {row['at_least']}" if row["at_most"] is None else f"≤ {row['at_most']}"
-        spread, wall = f"{row['lowest']} to {row['highest']}", row["wall"] if row["wall"] is not None else ""
-        value = f"{row['value']} {row['unit']}"
-        cells = (row["name"], value, spread, wall, bound, "yes" if row["ok"] else "NO", row["against"])
-        print(f"| {' | '.join(map(str, cells))} |")
+    print(table(rows))
+    if options.page:
+        write_page(rows)
     for name in failed:
         print(f"bench.{name} failed", file=sys.stderr)
     for name in TARGETS.keys() - {row["name"] for row in rows}:
