@@ -106,7 +106,7 @@ VARIANTS = {
     "segments that barely touch the object": Variant(
         "ranking", ("labels",), ("ranking.min_inside=0", "labels.min_inside=0")
     ),
-    "clusters of all images": Variant("ranking", ("labels",), ("ranking.split=",)),
+    "clusters of all images": Variant("ranking", ("labels",), ("ranking.split=''",)),
     "the best pair of query and part": Variant(
         "distill", ("distill",), patches=(("stages.nodes.predict.chances", best_pair),)
     ),

@@ -12,11 +12,9 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import IO
-
-import fsspec
-from fsspec.spec import AbstractBufferedFile
+from typing import IO, Any
 
 from pdstore import layout
 from pdstore.errors import StorageFailure, UsageError
@@ -39,14 +37,31 @@ class Files:
     """
 
     def __init__(self, url: str, **options: object) -> None:
+        self.url, self._options = url, options
+        if "://" not in url and "::" not in url:
+            # A path, as almost always: fsspec, which takes long to load, is not needed for it.
+            self.is_local, self.root = True, os.path.abspath(os.path.expanduser(url))
+            return
+        protocols = self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,)
+        self.is_local, root = "file" in protocols, self._opened[1]
+        self.root = os.path.abspath(root) if self.is_local else root.rstrip("/")
+
+    @property
+    def fs(self) -> Any:
+        """The file system of fsspec."""
+        return self._opened[0]
+
+    @cached_property
+    def _opened(self) -> tuple[Any, str]:
+        """The file system of fsspec, and the root as it names it."""
+        import fsspec
+
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(url, **options)
+            file_system, root = fsspec.core.url_to_fs(self.url, **self._options)
+            return file_system, str(root)
         except (ImportError, ValueError) as error:
             fix = "For s3:// install: pip install 'pdstore[s3]'"
-            raise UsageError(f"expected a local path or an fsspec URL: {error!s}", url, fix) from None
-        self.url = url
-        self.is_local = "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
-        self.root = os.path.abspath(self.root) if self.is_local else self.root.rstrip("/")
+            raise UsageError(f"expected a local path or an fsspec URL: {error!s}", self.url, fix) from None
 
     def full(self, path: str) -> str:
         """The path in the form that the file system uses."""
@@ -67,14 +82,18 @@ class Files:
         return Path(self.full(path))
 
     def exists(self, path: str) -> bool:
+        if self.is_local:
+            return os.path.exists(self.full(path))
         self._forget(path)
         return bool(self.fs.exists(self.full(path)))
 
     def read(self, path: str) -> bytes:
         """Raises FileNotFoundError if the file does not exist."""
         with self._storage(path):
-            try:
+            if not self.is_local:
                 return bytes(self.fs.cat_file(self.full(path)))
+            try:
+                return Path(self.full(path)).read_bytes()
             except NotADirectoryError as error:
                 raise FileNotFoundError(self.full(path)) from error
 
@@ -84,6 +103,8 @@ class Files:
 
         ``fs.open`` is not used because in memory it hands every reader the same file, with one shared position.
         """
+        from fsspec.spec import AbstractBufferedFile
+
         self._forget(path)
         with self._storage(path), AbstractBufferedFile(self.fs, self.full(path), block_size=_READ_AHEAD) as file:
             yield file
@@ -183,6 +204,9 @@ class Files:
         return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.rstrip("/") != path})
 
     def _forget(self, path: str) -> None:
+        """Make the next look at ``path`` ask the storage: some file systems remember listings."""
+        if self.is_local:
+            return
         self.fs.invalidate_cache(self.fs._parent(self.full(path)))
         self.fs.invalidate_cache(self.full(path))
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from stages.source.frames import Size
-from stages.source.png_chunks import is_png, without_text
+from stages.source.png_chunks import is_png, without_pixels, without_text
 from stages.source.png_rows import can_stream, scaled
 from stages.source.sample_range import UnknownRange, describe_tiff, grey, is_deep, refuse_dark
 
@@ -116,7 +116,7 @@ def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] 
     image = Image.open(io.BytesIO(data))
     if max_pixels is not None and image.width * image.height > max_pixels:
         raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
-    mode, orientation = f"{image.format}/{image.mode}", _orientation(image)
+    mode, orientation = f"{image.format}/{image.mode}", _orientation(image, data)
     # Pillow turns a TIFF upright while it loads it, and says its upright size before.
     turn = _UPRIGHT.get(orientation) if image.format != "TIFF" else None
     is_lying = turn is not None and orientation in _LYING
@@ -131,7 +131,7 @@ def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] 
     else:
         with _ALONE if image.width * image.height > _LARGE else nullcontext():
             pixels = _to_rgb(image, data, wanted)
-    if turn is not None and _orientation(image) > 1:
+    if turn is not None and _orientation(image, data) > 1:
         # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
     return Picture(pixels, mode, orientation, size)
@@ -176,8 +176,11 @@ def _caught(load: Callable[[Any], Any], item: Any) -> Any:
             return ImageFault("out_of_memory", "the picture did not fit into memory, not even alone")
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, data: bytes) -> int:
     """EXIF orientation, 1 to 8; 1 if it is missing or makes no sense."""
+    if image.format == "PNG" and is_png(data):
+        # Pillow decodes a PNG as a whole to look for EXIF data behind its pixels.
+        image = Image.open(io.BytesIO(without_pixels(data)))
     value = image.getexif().get(_ORIENTATION_TAG, 1)
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
