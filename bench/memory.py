@@ -35,7 +35,8 @@ nodes:
     settings: {backend: backbone, maps: [1, 2], k: 4}
   crf: {inputs: {images: ingest, parts: grouping}}
   proposals: {inputs: {images: ingest, model: model}}
-  ranking: {inputs: {images: ingest, objects: detic, segments: proposals}, settings: {k: 2, min_score: 0.0}}
+  candidates: {inputs: {images: ingest, objects: detic, segments: proposals}, settings: {min_score: 0.0}}
+  ranking: {inputs: {candidates: candidates}, settings: {k: 2}}
   labels: {inputs: {images: ingest, objects: detic, segments: proposals, clusters: ranking}, settings: {crf: {}}}
   distill-train: {inputs: {images: ingest, labels: labels, model: model}, settings: *train}
   distill: {stage: predict, inputs: {images: ingest, model: distill-train}}

@@ -19,7 +19,7 @@ from pycocotools import mask as coco
 
 from bench.results import ratios, report, take_turns
 from pdstore import Rows, masks
-from schemas.stages import LabelsSettings, RankingSettings
+from schemas.stages import CandidatesSettings, LabelsSettings
 from schemas.tables import OBJECTS, PROPOSALS
 from stages.kernels.ranking import affinity, rank_parts
 from stages.segments import object_segments
@@ -56,17 +56,17 @@ def scene(num_images: int, num_proposals: int) -> tuple[Rows, Rows]:
     return Rows.from_records(OBJECTS, objects), Rows.from_records(PROPOSALS, proposals)
 
 
-def chosen_on_runs(objects: Rows, segments: Rows, settings: RankingSettings) -> Found:
-    """The features that are clustered, object by object, as ``ranking`` finds them."""
+def chosen_on_runs(objects: Rows, segments: Rows, settings: CandidatesSettings) -> Found:
+    """The features that are clustered, object by object, as ``candidates`` finds them."""
     found: Found = []
     for of_object in object_segments(objects, segments, min_score=settings.min_score):
         on_object = of_object.on_object(settings.min_inside)
-        chosen = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
+        chosen, _ = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
         found.append((chosen.features.tobytes(),))
     return found
 
 
-def chosen_on_pixels(objects: Rows, segments: Rows, settings: RankingSettings) -> Found:
+def chosen_on_pixels(objects: Rows, segments: Rows, settings: CandidatesSettings) -> Found:
     """The same after all masks were decoded."""
     found: Found = []
     for row, own in enumerate(segments.by("image_id").values()):
@@ -150,8 +150,8 @@ def main() -> None:
     print("| | CPU, pixels | CPU, runs | ratio | wall, pixels | wall, runs | ratio |\n|---|---|---|---|---|---|---|")
     found = {}
     for bound, ratio in ((0.3, 0.05), (0.7, 0.0), (0.0, 0.0)):
-        ranking = RankingSettings(min_score=bound, min_object_ratio=ratio, min_inside=0.5)
-        slow, fast = (partial(way, objects, segments, ranking) for way in (chosen_on_pixels, chosen_on_runs))
+        bounds = CandidatesSettings(min_score=bound, min_object_ratio=ratio, min_inside=0.5)
+        slow, fast = (partial(way, objects, segments, bounds) for way in (chosen_on_pixels, chosen_on_runs))
         name = f"choice, score above {bound}"
         found[name] = compare(name, slow, fast, options.repeats, options.images)
     for bound in (0.3, 0.0):

@@ -53,11 +53,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """The name of a table, what one row is, and the columns."""
+    """The name of a table, what one row is, and the columns.
+
+    Attributes:
+        sliced_by: an integer column, or empty. Rows rise by it, and the vectors of a range of its values can be read
+            without those of the others: see :class:`pdstore.slices.reader.Slices`.
+    """
 
     name: str
     doc: str
     columns: tuple[Column, ...]
+    sliced_by: str = ""
 
     @property
     def scalars(self) -> tuple[Column, ...]:
@@ -76,11 +82,12 @@ class Table:
         return pa.schema([(c.name, c.arrow) for c in self.scalars])
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value or name != "sliced_by"}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Table:
-        return cls(values["name"], values["doc"], tuple(Column(**c) for c in values["columns"]))
+        columns = tuple(Column(**c) for c in values["columns"])
+        return cls(values["name"], values["doc"], columns, values.get("sliced_by", ""))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, TypeVar, get_args
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,7 +18,13 @@ _NOT_IDENTITY = {"operational", "file"}
 
 
 class Settings(BaseModel):
-    """Frozen settings. Fields that change no result are declared with :func:`operational`."""
+    """Frozen settings. Fields that change no result are declared with :func:`operational`.
+
+    Attributes:
+        former: a setting that was here in an earlier release -> the stage whose setting it is now.
+    """
+
+    former: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(
         frozen=True,
@@ -104,7 +111,10 @@ def _marks(extra: object) -> set[str]:
 def _describe(cls: type[BaseModel], fault: ErrorDetails, where: str) -> str:
     path = ".".join([where, *(str(part) for part in fault["loc"])])
     if fault["type"] == "extra_forbidden":
-        return f"{path}: unknown setting. {nearest(str(fault['loc'][-1]), _known(cls, fault['loc'][:-1]))}"
+        name = str(fault["loc"][-1])
+        if stage := getattr(cls, "former", {}).get(name):
+            return f"{path}: this is a setting of {stage} now. Set it at the {stage} that {where} reads: {stage}.{name}"
+        return f"{path}: unknown setting. {nearest(name, _known(cls, fault['loc'][:-1]))}"
     if fault["type"] == "model_type":
         return f"{path}: expected nested settings ({path}.KEY=VALUE), found {fault['input']!r}"
     return f"{path}: {fault['msg'][:1].lower()}{fault['msg'][1:]}, found {fault['input']!r}"

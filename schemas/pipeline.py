@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from pdstore import Store
 from schemas.base import Settings
+from schemas.former import with_candidates
 
 __all__ = ["NodeSpec", "PipelineSpec", "SourceSpec"]
 
@@ -46,6 +47,11 @@ class PipelineSpec(Settings):
     block_size: int = Field(1024, ge=1, le=1_048_576, description="images per block; fixed when the store is made")
     seed: int = Field(0, ge=0, description="seed of the order of images; fixed when the store is made")
     nodes: dict[NodeName, NodeSpec] = Field(min_length=1, description="name -> node")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, values: Any) -> Any:
+        return with_candidates(values)
 
 
 class SourceSpec(Settings):

@@ -7,11 +7,13 @@ Defaults follow the published ImageNet-1K configuration where it sets a value.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
+from schemas.former import OF_CANDIDATES
 from schemas.hub import HUB
 from schemas.sources import AnnotationsSettings, IngestSettings, WeightsSettings
 from schemas.tracking import PicturedSettings, TrackedSettings
@@ -24,6 +26,7 @@ from schemas.training import (
 
 __all__ = [
     "AnnotationsSettings",
+    "CandidatesSettings",
     "CrfSettings",
     "CrfStageSettings",
     "DeticSettings",
@@ -167,13 +170,9 @@ _OBJECT_MASK = "an object's mask: the detector's, or all parts of the object in 
 _IMAGE_RATIO = "an object covers more than this share of its image, by the detector's mask"
 
 
-class RankingSettings(TrackedSettings):
-    """k-means over the segments of each object class."""
+class CandidatesSettings(TrackedSettings):
+    """The segments of each object that are clustered."""
 
-    k: int = Field(8, ge=2, le=10_000, description="clusters per object class")
-    n_init: int = Field(1, ge=1, le=1000, description="number of k-means starts; the best is kept")
-    metric: Metric = Field("dot", description="how a segment chooses its cluster")
-    normalize: bool = Field(False, description="scale features to unit length")
     min_score: float = Field(0.7, ge=0, le=1, description="a segment needs a higher score than this")
     min_object_ratio: float = Field(0.0, ge=0, lt=1, description="a segment covers more than this share of its object")
     min_inside: float = Field(0.0, ge=0, le=1, description="at least this share of a segment must lie on its object")
@@ -181,6 +180,17 @@ class RankingSettings(TrackedSettings):
     object_mask: ObjectMask = Field("detector", description=_OBJECT_MASK)
     min_image_ratio: float = Field(0.0, ge=0, lt=1, description=_IMAGE_RATIO)
     split: str = Field("train", description="split of the images that are clustered; all images if empty")
+
+
+class RankingSettings(TrackedSettings):
+    """k-means over the candidates of each object class."""
+
+    former: ClassVar[Mapping[str, str]] = dict.fromkeys(OF_CANDIDATES, "candidates")
+
+    k: int = Field(8, ge=2, le=10_000, description="clusters per object class")
+    n_init: int = Field(1, ge=1, le=1000, description="number of k-means starts; the best is kept")
+    metric: Metric = Field("dot", description="how a segment chooses its cluster")
+    normalize: bool = Field(False, description="scale features to unit length")
     seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pdstore.table import Column, Table
 
 __all__ = [
+    "CANDIDATES",
     "CLASSES",
     "CLUSTERS",
     "ERRORS",
@@ -94,6 +95,26 @@ PROPOSALS = Table(
         Column("feature", "float16", "feature of the query, after the decoder's norm", "vector"),
     ),
 )
+CANDIDATES = Table(
+    "candidates",
+    "One row per segment of an object that is clustered: one that passes every bound, by rising class.",
+    (
+        _IMAGE_ID,
+        _OBJECT_ID,
+        Column("segment_id", "int32", "number of the segment: its `proposal_id`, or its `part_id` within the object"),
+        _CATEGORY_ID,
+        _SCORE,
+        Column(
+            "area",
+            "int64",
+            "pixels of the object that the segment covers, in the frame of the image's segments; with "
+            "`unique_pixels`, those that no better segment covers",
+        ),
+        _OBJECT_RATIO,
+        Column("feature", "float16", "feature of the segment", "vector"),
+    ),
+    sliced_by="category_id",
+)
 CLUSTERS = Table(
     "clusters",
     "One row per cluster of an object class, that is, per discovered part.",
@@ -154,6 +175,7 @@ TABLES: Mapping[str, Table] = {
         OBJECTS,
         PARTS,
         PROPOSALS,
+        CANDIDATES,
         CLUSTERS,
         LABELS,
         PREDICTIONS,

@@ -1,4 +1,4 @@
-"""The segments (proposals or parts) of an object, which ``ranking`` clusters and ``labels`` labels."""
+"""The segments (proposals or parts) of an object, from which ``candidates`` chooses and which ``labels`` labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ __all__ = [
     "with_parts",
 ]
 
-_COLUMNS = ("image_id", "object_id", "score", "height", "width", "rle", "feature")
+_NUMBERS = ("proposal_id", "part_id")
+_COLUMNS = ("image_id", "object_id", *_NUMBERS, "score", "height", "width", "rle", "feature")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class ObjectSegments:
         outline: one mask, the object.
         masks: P masks, whole segments.
         scores: (P,) float32. features: (P, D) float16.
+        numbers: (P,) int32, ``proposal_id`` or ``part_id``.
     """
 
     image_id: int
@@ -47,6 +49,7 @@ class ObjectSegments:
     masks: Runs
     scores: npt.NDArray[np.float32]
     features: npt.NDArray[np.float16]
+    numbers: npt.NDArray[np.int32]
 
     @property
     def area(self) -> int:
@@ -55,7 +58,7 @@ class ObjectSegments:
 
     def take(self, index: npt.ArrayLike) -> ObjectSegments:
         picked = np.arange(len(self.scores))[np.asarray(index)]
-        kept = self.masks.take(picked), self.scores[picked], self.features[picked]
+        kept = self.masks.take(picked), self.scores[picked], self.features[picked], self.numbers[picked]
         return ObjectSegments(self.image_id, self.object_id, self.category_id, self.outline, *kept)
 
     def on_object(self, min_inside: float) -> ObjectSegments:
@@ -63,8 +66,8 @@ class ObjectSegments:
         shares = runs.shares_inside(self.masks, self.outline)
         return self.take((shares >= min_inside) & (shares > 0))
 
-    def large(self, min_object_ratio: float, *, one_per_pixel: bool) -> ObjectSegments:
-        """The segments that cover more than a share of the object.
+    def large(self, min_object_ratio: float, *, one_per_pixel: bool) -> tuple[ObjectSegments, npt.NDArray[np.int64]]:
+        """The segments that cover more than a share of the object, and how many pixels of it each covers.
 
         With ``one_per_pixel`` each pixel counts for its best segment alone, the first of those that score equally.
         """
@@ -73,7 +76,8 @@ class ObjectSegments:
             covered = runs.areas(runs.one_per_pixel(self.masks, order, self.outline))
         else:
             covered = runs.areas_inside(self.masks, self.outline)
-        return self.take(covered / max(self.area, 1) > min_object_ratio)
+        is_large = covered / max(self.area, 1) > min_object_ratio
+        return self.take(is_large), covered[is_large]
 
 
 def chosen_objects(objects: Rows, images: Rows, min_image_ratio: float = 0.0) -> Rows:
@@ -134,6 +138,7 @@ def segments_by_image(
     """
     objects = objects if parts is None else with_parts(objects, parts)
     of_image, frames = segments.by("image_id"), image_frames(objects) | image_frames(segments)
+    number = next(name for name in _NUMBERS if name in segments.columns)
     outline_of = _outlines(objects, parts)
     is_confident = segments["score"].astype(np.float32) > min_score
 
@@ -152,6 +157,7 @@ def segments_by_image(
                 runs.read(masks_at(picked, frame), *frame),
                 picked["score"].astype(np.float32),
                 picked["feature"].astype(np.float16),
+                picked[number],
             )
 
     return {image_id: partial(read, image_id, rows) for image_id, rows in objects.by("image_id").items()}

@@ -11,6 +11,7 @@ from pdstore import Store, StoreInfo, layout
 from pdstore.errors import UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import digest
+from schemas.former import with_moved_settings
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.names import a_few
 from stages.create.scan import scan, scan_classes
@@ -74,7 +75,8 @@ def ensure_listing(store: Store) -> Listing:
     if not store.files.exists(layout.PIPELINE):
         settings: Mapping[str, Any] = store.info.source["pipeline"]
         spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
-        Project(store, Pipeline(spec, settings["overrides"], source.root)).record()
+        overrides = with_moved_settings(spec.nodes, settings["overrides"])
+        Project(store, Pipeline(spec, overrides, source.root)).record()
     return Listing(store)
 
 

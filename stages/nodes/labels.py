@@ -5,13 +5,14 @@ Source: paper §3.3; reference ``part_ranking_model.py``. Reads proposals and cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks
+from pdstore import Layer, Rows, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import LABELS
 from stages.fitting import or_rejected
@@ -25,13 +26,21 @@ from stages.unit import LeftOut, Output, Setup, Unit
 __all__ = ["start"]
 
 Pixels = npt.NDArray[np.uint8]
+Centroids = npt.NDArray[np.float32]
 
 
 def start(settings: LabelsSettings, setup: Setup) -> Callable[[Unit], Output]:
     """An object whose class has no clusters becomes a row of ``errors``; an image with no other is left out."""
 
+    @lru_cache(1)
+    def centroids_of(layer: Layer, attempts: tuple[tuple[int, str], ...]) -> dict[int, Centroids]:
+        # Read once for all blocks of this process. What was committed is named, because it can be withdrawn.
+        return _centroids(layer, [bucket for bucket, _ in attempts])
+
     def run(unit: Unit) -> Output:
-        centroids, block = _centroids(unit), unit.own_block
+        layer, block = unit.layer("clusters"), unit.own_block
+        manifests = layer.manifests(unit.blocks("clusters"))
+        centroids = centroids_of(layer, tuple((bucket, m.attempt) for bucket, m in manifests.items()))
         objects = chosen_objects(block.rows("objects"), block.image_rows, settings.min_image_ratio)
         parts = object_parts(unit, block, settings.object_mask)
         objects = objects if parts is None else with_parts(objects, parts)
@@ -81,10 +90,9 @@ def _labels(
     return _rows(segments, parts, columns)
 
 
-def _centroids(unit: Unit) -> dict[int, npt.NDArray[np.float32]]:
+def _centroids(layer: Layer, buckets: Sequence[int]) -> dict[int, Centroids]:
     """Class -> (k, D) float32 centroids, in the order of the clusters."""
-    layer = unit.layer("clusters")
-    rows = Rows.concat(layer.table, layer.scan(["category_id", "centroid"]))
+    rows = Rows.concat(layer.table, layer.scan(["category_id", "centroid"], buckets))
     return {category: rows["centroid"][index] for category, index in rows.by("category_id").items()}
 
 

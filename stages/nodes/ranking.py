@@ -1,52 +1,58 @@
-"""Part ranking: k-means on the features of each object class's segments; each cluster is one part of the class.
+"""Part ranking: k-means on the features of each object class's candidates; each cluster is one part of the class.
 
-Source: paper §3.3; reference ``part_ranking_model.py``. It works out of core: one pass over the blocks writes the
-features of the bucket's classes to one file per class, and then only one class at a time is in memory. No network is
-run.
+Source: paper §3.3; reference ``part_ranking_model.py``. It works out of core: a unit reads the candidates of its own
+classes alone, as many classes at a time as fit into ``BATCH_BYTES``, at least one. No network is run.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows
+from pdstore import Layer, Rows
+from pdstore.slices.reader import Slices
 from schemas.stages import RankingSettings
 from schemas.tables import CLUSTERS
 from stages.kernels.ranking import TooFewPoints, cluster
-from stages.segments import ObjectSegments, chosen_objects, object_parts, object_segments, segment_rows
 from stages.source.listing import ImageClass
 from stages.stage import BUCKET_SIZE
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
+BATCH_BYTES = 256 << 20
+"""Features that are read together. Each batch reads a slice of every block, so larger batches make fewer reads."""
+BLOCKS_AT_ONCE = 256
+
+Features = npt.NDArray[np.float16]
+
 
 def start(settings: RankingSettings, setup: Setup) -> Callable[[Unit], Output]:
     """A class with too few segments becomes a row of ``errors``; it never gets random centroids."""
 
+    @lru_cache(1)
+    def slices_of(layer: Layer) -> Slices:
+        # Where the slices are is read once, for all buckets of this process.
+        return Slices(layer, "feature")
+
     def run(unit: Unit) -> Output:
         classes = setup.classes[unit.number * BUCKET_SIZE : (unit.number + 1) * BUCKET_SIZE]
         clusters: list[Rows] = []
-        with tempfile.TemporaryDirectory(prefix="ranking-") as folder:
-            width = _spill(unit, {c.class_id for c in classes}, settings, Path(folder))
-            for object_class in classes:
-                path = Path(folder) / str(object_class.class_id)
-                features = np.fromfile(path, np.float16) if path.exists() else np.zeros(0, np.float16)
-                try:
-                    clusters.append(_clusters(object_class, features.reshape(-1, max(width, 1)), settings))
-                except TooFewPoints as error:
-                    unit.reject(-1, "too_few_points", str(error), object_class.name, of="class")
+        for object_class, features in _features(unit, slices_of(unit.layer("candidates")), classes):
+            unit.check_stop()
+            try:
+                clusters.append(_clusters(object_class, features, settings))
+            except TooFewPoints as error:
+                unit.reject(-1, "too_few_points", str(error), object_class.name, of="class")
         return Output(Rows.concat(CLUSTERS, clusters))
 
     return run
 
 
-def _clusters(object_class: ImageClass, features: npt.NDArray[np.float16], settings: RankingSettings) -> Rows:
+def _clusters(object_class: ImageClass, features: Features, settings: RankingSettings) -> Rows:
     result = cluster(features, settings.k, settings.metric, settings.normalize, settings.seed, n_init=settings.n_init)
     columns = {
         "category_id": object_class.class_id,
@@ -59,31 +65,27 @@ def _clusters(object_class: ImageClass, features: npt.NDArray[np.float16], setti
     return Rows.filled(CLUSTERS, settings.k, columns)
 
 
-def _spill(unit: Unit, wanted: set[int], settings: RankingSettings, folder: Path) -> int:
-    """Append the features of every wanted class to its file. Returns the width of a feature, 0 if there is none."""
-    width = 0
-    roles = [role for role in ("images", "objects", "segments", "parts") if role in unit.layers]
-    for block in unit.blocks(*roles):
+def _features(unit: Unit, slices: Slices, classes: Sequence[ImageClass]) -> Iterator[tuple[ImageClass, Features]]:
+    """Each class with the (N, D) features of its candidates, by block, image, object and segment."""
+    blocks = unit.blocks("candidates")
+    for first in range(0, len(blocks), BLOCKS_AT_ONCE):
         unit.check_stop()
-        for segments in _chosen(unit, block, wanted, settings):
-            width = segments.features.shape[1]
-            with (folder / str(segments.category_id)).open("ab") as file:
-                segments.features.tofile(file)
-        unit.advance(1)
-    return width
+        slices.open(blocks[first : first + BLOCKS_AT_ONCE])
+    low, none = classes[0].class_id, np.zeros((0, 1), np.float16)
+    sizes = slices.count(blocks, low, low + len(classes)) * slices.row_bytes(blocks)
+    for first, last in _batches(sizes.tolist(), BATCH_BYTES):
+        found = slices.read(blocks, low + first, low + last)
+        for object_class in classes[first:last]:
+            yield object_class, found.pop(object_class.class_id, none).astype(np.float16, copy=False)
 
 
-def _chosen(unit: Unit, number: int, wanted: set[int], settings: RankingSettings) -> Iterator[ObjectSegments]:
-    block = unit.block(number)
-    parts = object_parts(unit, block, settings.object_mask)
-    images = block.rows("images", ["image_id", "class_id", "split"])
-    of_split = images["image_id"][(images["split"] == settings.split) | (not settings.split)]
-    objects = chosen_objects(block.rows("objects"), images, settings.min_image_ratio)
-    objects = objects.take(np.isin(objects["category_id"], list(wanted)) & np.isin(objects["image_id"], of_split))
-    if not len(objects):
-        return
-    for segments in object_segments(objects, segment_rows(block), parts, min_score=settings.min_score):
-        on_object = segments.on_object(settings.min_inside)
-        chosen = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
-        if len(chosen.scores):
-            yield chosen
+def _batches(sizes: Sequence[int], limit: int) -> Iterator[tuple[int, int]]:
+    """Cut consecutive items into runs (first, after the last) of at most ``limit`` together, or of a single item."""
+    first = total = 0
+    for position, size in enumerate(sizes):
+        if position > first and total + size > limit:
+            yield first, position
+            first, total = position, 0
+        total += size
+    if len(sizes) > first:
+        yield first, len(sizes)

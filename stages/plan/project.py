@@ -12,6 +12,7 @@ from pdstore import Layer, Store, layout
 from pdstore.errors import InputMissing, UsageError
 from pdstore.info import read_record
 from pdstore.inventory import shown_layer, shown_layers
+from schemas.former import with_moved_settings
 from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
 from stages.plan.digest import is_known
 from stages.plan.overrides import merge_overrides
@@ -41,11 +42,12 @@ class Project:
         except FileNotFoundError:
             fix = "Run pd init again in a new folder"
             raise UsageError(f"the store has no pipeline (no {layout.PIPELINE})", store.url, fix) from None
-        merged = merge_overrides(overrides, values.overrides)
         spec, root = PipelineSpec.parse(values.spec, "pipeline"), SourceSpec.of(store).root
+        recorded = with_moved_settings(spec.nodes, values.overrides)
+        merged = merge_overrides(overrides, recorded)
         files = values.files
         if files is None:
-            files = _files_of_layers(store, Pipeline(spec, values.overrides, root))
+            files = _files_of_layers(store, Pipeline(spec, recorded, root))
         return cls(store, Pipeline(spec, merged, root, files))
 
     @cached_property

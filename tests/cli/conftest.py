@@ -23,9 +23,8 @@ nodes:
     inputs: {images: ingest, objects: detic}
     settings: {backend: pixels, metric: l2, k: 2}
   crf: {inputs: {images: ingest, parts: grouping}, settings: {iterations: 2}}
-  ranking:
-    inputs: {images: ingest, objects: detic, segments: crf}
-    settings: {k: 2, metric: l2, min_score: 0.0}
+  candidates: {inputs: {images: ingest, objects: detic, segments: crf}, settings: {min_score: 0.0}}
+  ranking: {inputs: {candidates: candidates}, settings: {k: 2, metric: l2}}
 """
 SIZE_PX = 48
 

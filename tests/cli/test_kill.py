@@ -20,7 +20,7 @@ SMALL = ["--images", "72"]
 SMALL += ["segmenter.steps=12", "proposal-train.steps=60", "distill-train.steps=12", "segmenter.checkpoint_every=3"]
 # Networks of so few steps are confident of nothing: accept everything they predict. After fewer than about 60 steps the
 # proposals are too few to rank, and the demo ends at its labels.
-SMALL += ["proposals.min_score=0", "ranking.min_score=0", "ranking.min_inside=0", "ranking.min_object_ratio=0"]
+SMALL += ["proposals.min_score=0", "candidates.min_score=0", "candidates.min_inside=0", "candidates.min_object_ratio=0"]
 SMALL += ["labels.min_segment_score=0", "labels.min_inside=0", "labels.crf=null", "distill-train.min_score=0"]
 SMALL += ["proposal-train.checkpoint_every=5", "distill-train.checkpoint_every=3"]
 

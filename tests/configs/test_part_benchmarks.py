@@ -192,7 +192,7 @@ def test_published_models(evaluated: Evaluated, tmp_path: Path) -> None:
     """Proposals, their clusters and the final model are scored; a file of class codes names the model's slots."""
     slots = tmp_path / "labels.txt"
     slots.write_text("n00000001,tench\nn02085620,chihuahua\n")
-    few = ("ranking.k=2", "ranking.min_score=0", "proposals.long_side=64", "distill.long_side=64")
+    few = ("ranking.k=2", "candidates.min_score=0", "proposals.long_side=64", "distill.long_side=64")
     found = evaluated("published_models", "part_imagenet", f"distill.slots={slots}", *few)
     assert whole(found["eval-proposals"], "proposals")["samples"] == 9
     assert whole(found["eval-distill"], "distill")["samples"] == whole(found["eval-labels"], "labels")["samples"] == 9
@@ -203,7 +203,7 @@ def test_a_model_of_imagenet_1k_is_scored_on_all_of_its_classes(evaluated: Evalu
     """On PartImageNet++ the slots of the model are the classes of ImageNet, by their codes: every sample counts."""
     slots = tmp_path / "labels.txt"
     slots.write_text("n01440764,tench\nn01530575,brambling\n")
-    few = ("ranking.k=2", "ranking.min_score=0", "proposals.long_side=64", "distill.long_side=64")
+    few = ("ranking.k=2", "candidates.min_score=0", "proposals.long_side=64", "distill.long_side=64")
     found = evaluated("published_models", "part_imagenet_pp", f"distill.slots={slots}", *few)
     assert whole(found["eval-distill"], "distill")["samples"] == 20
     assert {row["class_name"] for row in found["eval-distill"] if row["class_name"]} == {"tench", "brambling"}
@@ -211,7 +211,7 @@ def test_a_model_of_imagenet_1k_is_scored_on_all_of_its_classes(evaluated: Evalu
 
 def test_clusters_label_every_object_of_an_image(evaluated: Evaluated) -> None:
     """In images with several objects each has labels of its own class: all six samples get some."""
-    few = ("ranking.k=2", "ranking.min_score=0", "proposals.long_side=64")
+    few = ("ranking.k=2", "candidates.min_score=0", "proposals.long_side=64")
     unused = ("final-model.num_parts=0", f"final-model.file={MASK2FORMER}", "distill.slots=''")
     found = evaluated("published_models", "pascal_part_val", *few, *unused)
     assert whole(found["eval-labels"], "labels")["samples"] == 6

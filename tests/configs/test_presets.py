@@ -86,7 +86,8 @@ DISTILL_TRAIN = {**TRAIN, "network.normalize_queries": True, "min_object_ratio":
 OF_1K = {"lr": 1e-5, "importance_ratio": 0.75, "min_score": 0, "steps": 90_000, "milestones": (75_000, 85_000)}
 OF_21K = {"lr": 1e-4, "importance_ratio": 0, "min_score": -1}
 PROPOSALS = {"max_proposals": 200, "min_score": 0, "long_side": 640}
-RANKING = {"k": 8, "seed": 0, "n_init": 10, "min_inside": 0, "unique_pixels": True, "split": "train"}
+CANDIDATES = {"min_inside": 0, "unique_pixels": True, "split": "train"}
+RANKING = {"k": 8, "seed": 0, "n_init": 10}
 LABELS = {"top": 200, "min_segment_score": 0, "min_inside": 0, "unique_pixels": True, "use_object_mask": True}
 DETECTED, IN_PARTS = (
     {"object_mask": mask, "min_image_ratio": ratio} for mask, ratio in (("detector", 0), ("parts", 0.001))
@@ -108,14 +109,8 @@ NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
             "min_object_ratio": 0.01,
         },
         "proposals": PROPOSALS,
-        "ranking": {
-            **RANKING,
-            **DETECTED,
-            "metric": "dot",
-            "normalize": False,
-            "min_score": 0.7,
-            "min_object_ratio": 0,
-        },
+        "candidates": {**CANDIDATES, **DETECTED, "min_score": 0.7, "min_object_ratio": 0},
+        "ranking": {**RANKING, "metric": "dot", "normalize": False},
         "labels": {
             **LABELS,
             **DETECTED,
@@ -147,14 +142,8 @@ NUMBERS: dict[str, dict[str, dict[str, Any]]] = {
             "milestones": (40_000, 45_000),
         },
         "proposals": PROPOSALS,
-        "ranking": {
-            **RANKING,
-            **IN_PARTS,
-            "metric": "l2",
-            "normalize": True,
-            "min_score": 0.3,
-            "min_object_ratio": 0.05,
-        },
+        "candidates": {**CANDIDATES, **IN_PARTS, "min_score": 0.3, "min_object_ratio": 0.05},
+        "ranking": {**RANKING, "metric": "l2", "normalize": True},
         "labels": {
             **LABELS,
             **IN_PARTS,
@@ -184,12 +173,13 @@ INPUTS = {
     "crf": {"images": ("ingest",), "parts": ("grouping",)},
     "proposal-train": {"images": ("ingest",), "parts": ("crf",), "model": ("mask2former",)},
     "proposals": {"images": ("ingest",), "model": ("proposal-train",)},
-    "ranking": {"images": ("ingest",), "objects": ("detic",), "segments": ("proposals",)},
+    "candidates": {"images": ("ingest",), "objects": ("detic",), "segments": ("proposals",)},
+    "ranking": {"candidates": ("candidates",)},
     "labels": {"images": ("ingest",), "objects": ("detic",), "segments": ("proposals",), "clusters": ("ranking",)},
     "distill-train": {"images": ("ingest",), "labels": ("labels",), "model": ("proposal-train",)},
     "distill": {"images": ("ingest",), "model": ("distill-train",)},
 }
-PART_INPUTS = {name: {**INPUTS[name], "parts": ("crf",)} for name in ("ranking", "labels")}
+PART_INPUTS = {name: {**INPUTS[name], "parts": ("crf",)} for name in ("candidates", "labels")}
 HUMAN_INPUTS = {
     "detic-human": {"images": ("ingest",)},
     "grouping-human": {"images": ("ingest",), "objects": ("detic-human",), "model": ("mask2former",)},
@@ -221,7 +211,7 @@ def test_every_number_is_the_published_one(preset: str, node: str) -> None:
 
 @pytest.mark.parametrize("preset", NUMBERS)
 def test_the_nodes_are_those_of_the_training_guide(preset: str) -> None:
-    """Both modes of detic feed proposal training, ranking reads one, and both trainings start from a network."""
+    """Both modes of detic feed proposal training, candidates come from one, and both trainings start from a network."""
     assert {name: dict(node.inputs) for name, node in pipeline(preset).nodes.items()} == GRAPHS[preset]
 
 

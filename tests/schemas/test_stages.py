@@ -44,7 +44,8 @@ def test_defaults_are_the_published_ones() -> None:
     )
     assert (crf.gaussian_compat, crf.iterations, crf.long_side) == (3, 10, 640)
     ranking = stages.RankingSettings()
-    assert (ranking.k, ranking.min_score, ranking.metric, ranking.normalize) == (8, 0.7, "dot", False)
+    assert (ranking.k, ranking.metric, ranking.normalize) == (8, "dot", False)
+    assert stages.CandidatesSettings().min_score == 0.7
     proposals = training.ProposalTrainSettings()
     assert (proposals.steps, proposals.batch_size, proposals.lr, proposals.milestones) == (
         90_000,

@@ -50,7 +50,8 @@ _OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     "grouping": {"input_scale": 1.0},
     "crf": {"gt_prob": 0.9, "gaussian_compat": 1, "bilateral_compat": 1, "iterations": 2},
     "proposals": {"min_score": 0.0},
-    "ranking": {"min_score": 0.0, "k": 3, "min_inside": 0.0, "min_object_ratio": 0},
+    "candidates": {"min_score": 0.0, "min_inside": 0.0, "min_object_ratio": 0},
+    "ranking": {"k": 3},
     "labels": {"min_segment_score": 0, "min_inside": 0},
     "predict": {"threshold": 0},
 }
@@ -62,10 +63,11 @@ _CLASSICAL = PipelineSpec.parse(
             "detic": {"inputs": {"images": "ingest"}, "settings": {"backend": "saliency"}},
             "grouping": {"inputs": {"images": "ingest", "objects": "detic"}, "settings": {"backend": "pixels"}},
             "crf": {"inputs": {"images": "ingest", "parts": "grouping"}, "settings": {"iterations": 2, "long_side": 0}},
-            "ranking": {
+            "candidates": {
                 "inputs": {"images": "ingest", "objects": "detic", "segments": "crf"},
-                "settings": {"k": 2, "min_score": 0},
+                "settings": {"min_score": 0},
             },
+            "ranking": {"inputs": {"candidates": "candidates"}, "settings": {"k": 2}},
             "labels": {"inputs": {"images": "ingest", "objects": "detic", "segments": "crf", "clusters": "ranking"}},
         },
     },

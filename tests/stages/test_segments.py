@@ -29,7 +29,8 @@ def pixels(found: Runs) -> np.ndarray:
 
 def segments(scores: list[float], stack: np.ndarray, mask: np.ndarray) -> ObjectSegments:
     features = np.arange(len(scores), dtype=np.float16)[:, None]
-    return ObjectSegments(0, 0, 0, read(mask[None]), read(stack), np.array(scores, np.float32), features)
+    numbers = np.arange(len(scores), dtype=np.int32)
+    return ObjectSegments(0, 0, 0, read(mask[None]), read(stack), np.array(scores, np.float32), features, numbers)
 
 
 @given(arrays(bool, (4, 5, 5)), arrays(bool, (5, 5)), st.floats(0, 1))
@@ -52,7 +53,7 @@ def test_the_choice_is_that_of_painted_masks(
     stack: np.ndarray, mask: np.ndarray, scores: list[float], min_inside: float, ratio: float, one_per_pixel: bool
 ) -> None:
     """Runs and pixels give the same segments, also where masks are empty and scores equal."""
-    kept = segments(scores, stack, mask).on_object(min_inside).large(ratio, one_per_pixel=one_per_pixel)
+    kept, areas = segments(scores, stack, mask).on_object(min_inside).large(ratio, one_per_pixel=one_per_pixel)
     expected = chosen(
         stack,
         np.array(scores, np.float32),
@@ -62,7 +63,8 @@ def test_the_choice_is_that_of_painted_masks(
         min_object_ratio=ratio,
         one_per_pixel=one_per_pixel,
     )
-    assert kept.features[:, 0].tolist() == expected.tolist()
+    assert kept.features[:, 0].tolist() == expected.tolist() == kept.numbers.tolist()
+    assert (areas / max(mask.sum(), 1) > ratio).all() and len(areas) == len(expected)
 
 
 def test_a_large_segment_covers_a_share_of_the_object() -> None:
@@ -70,9 +72,13 @@ def test_a_large_segment_covers_a_share_of_the_object() -> None:
     mask = rows_of(0, 10)
     overlapping = segments([0.5, 0.9], np.stack([rows_of(0, 4), rows_of(1, 10)]), mask)
     assert overlapping.area == mask.sum()
-    assert overlapping.large(0.3, one_per_pixel=False).scores.tolist() == overlapping.scores.tolist()
-    assert overlapping.large(0.3, one_per_pixel=True).features[:, 0].tolist() == [1]
-    assert overlapping.large(0.05, one_per_pixel=True).features[:, 0].tolist() == [0, 1]
+    for ratio, one_per_pixel, numbers, rows in (
+        (0.3, False, [0, 1], [4, 9]),
+        (0.3, True, [1], [9]),
+        (0.05, True, [0, 1], [1, 9]),
+    ):
+        kept, areas = overlapping.large(ratio, one_per_pixel=one_per_pixel)
+        assert kept.numbers.tolist() == numbers and areas.tolist() == [SIZE * count for count in rows]
 
 
 def test_segments_that_score_too_low_are_not_read(bench: Any) -> None:

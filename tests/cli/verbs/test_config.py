@@ -110,9 +110,10 @@ def test_a_barrier_reads_one_layer_of_its_input(pd: Pd, store: Path) -> None:
     """While an input has both a former layer and half of the new one, ranking refuses, and never mixes the two."""
     assert pd("run").code == 0
     pd("config", "set", "crf.iterations=3")
-    assert pd("stage", "run", "crf", "--limit", "1").code == 0
+    assert pd("stage", "run", "crf").code == 0
+    assert pd("stage", "run", "candidates", "--limit", "1").code == 0
     before = committed(store)
-    assert_error(pd("run", "ranking"), 1, "it needs all 3 units of crf, of which 2 are missing")
+    assert_error(pd("run", "ranking"), 1, "it needs all 3 units of candidates, of which 2 are missing")
     assert {k: v for k, v in committed(store).items() if "layers" in k} == {
         k: v for k, v in before.items() if "layers" in k
     }
@@ -138,7 +139,9 @@ def test_a_pipeline_is_edited_as_a_file(pd: Pd, store: Path, tmp_path: Path) -> 
     text = file.read_text().replace("iterations: 2", "iterations: 1")
     file.write_text(text + "  weak: {stage: crf, inputs: {images: ingest, parts: grouping}}\n")
     said = pd("config", "apply", file)
-    assert said.code == 0 and {"crf", "ranking", "weak"} == {line.split(":")[0] for line in said.err.splitlines()}
+    assert said.code == 0 and {"crf", "candidates", "ranking", "weak"} == {
+        line.split(":")[0] for line in said.err.splitlines()
+    }
     assert "weak" in json.loads(pd("status", "--json").out)["nodes"]
     assert_error(pd("config", "show", "crf", "--yaml"), 2, "--yaml prints the whole pipeline of the store, found crf")
 
@@ -189,4 +192,4 @@ def test_a_training_is_added_to_own_photographs(pd: Pd, photos: Path, tmp_path: 
     assert pd("init", url, "--images", photos, "--preset", "no_weights").code == 0
     said = pd("--store", url, "config", "apply", "no_weights_trained")
     changed = {line.split(":")[0] for line in said.err.splitlines() if " -> " in line}
-    assert said.code == 0 and changed == {"ranking", "labels"}
+    assert said.code == 0 and changed == {"candidates", "ranking", "labels"}

@@ -22,9 +22,8 @@ nodes:
   grouping:
     inputs: {images: ingest, objects: detic}
     settings: {backend: pixels, metric: l2, k: 2}
-  ranking:
-    inputs: {images: ingest, objects: detic, segments: grouping}
-    settings: {k: 2, metric: l2, min_score: 0.0}
+  candidates: {inputs: {images: ingest, objects: detic, segments: grouping}, settings: {min_score: 0.0}}
+  ranking: {inputs: {candidates: candidates}, settings: {k: 2, metric: l2}}
   labels: {inputs: {images: ingest, objects: detic, segments: grouping, clusters: ranking}, settings: {metric: l2}}
   eval-labels:
     stage: eval

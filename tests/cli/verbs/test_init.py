@@ -17,7 +17,7 @@ def test_init_says_what_it_found_and_what_to_do_next(pd: Pd, photos: Path, pipel
     assert result.code == 0
     lines = dict(line.split(None, 1) for line in result.out.splitlines() if " " in line)
     assert lines["images"] == "6" and lines["classes"] == "2 (cat, dog)" and lines["blocks"].startswith("3 ")
-    assert lines["nodes"] == "ingest, detic, grouping, crf, ranking"
+    assert lines["nodes"] == "ingest, detic, grouping, crf, candidates, ranking"
     assert lines["next"] == f"pd --store {tmp_path / 'new'} run"
 
 

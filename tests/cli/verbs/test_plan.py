@@ -42,7 +42,7 @@ def test_new_images_make_a_barrier_stale(pd: Pd, store: Path, photos: Path) -> N
     assert pd("run").code == 0
     draw(photos / "cat" / "later.png", 3)
     assert pd("init", store, "--images", photos, "--add").code == 0
-    assert pd("run", "--until", "crf").code == 0
+    assert pd("run", "--until", "candidates").code == 0
     entry = json.loads(pd("plan", "--json").out)["nodes"]["ranking"]
     assert (entry["run"], entry["stale"]) == ([], [0])
     assert entry["why"] == "input changed for 1 committed units: add --refresh to recompute them"

@@ -67,10 +67,10 @@ def test_a_missing_input(pd: Pd, store: Path) -> None:
 
 def test_an_incomplete_input_of_a_barrier(pd: Pd, store: Path) -> None:
     """Ranking needs every block of its input: the error names those that are missing, and --allow-partial."""
-    pd("run", "--until", "grouping")
-    pd("stage", "run", "crf", "--limit", "2")
+    pd("run", "--until", "crf")
+    pd("stage", "run", "candidates", "--limit", "2")
     result = pd("stage", "run", "ranking")
-    assert_error(result, 1, "ranking: ", "all 3 units of crf", "1 are missing (2)", "pd stage run crf")
+    assert_error(result, 1, "ranking: ", "all 3 units of candidates", "1 are missing (2)", "pd stage run candidates")
     assert "--allow-partial" in result.err
     assert pd("stage", "run", "ranking", "--allow-partial", "--max-error-rate", "1").code == 0
 

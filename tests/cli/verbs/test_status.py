@@ -18,7 +18,7 @@ def test_a_pipe_gets_one_row_per_node(pd: Pd, store: Path) -> None:
     assert pd("run", "ingest").code == 0
     header, _, *rows = pd("status").out.splitlines()
     assert header.split() == COLUMNS.split()
-    assert [row.split()[0] for row in rows] == ["ingest", "detic", "grouping", "crf", "ranking"]
+    assert [row.split()[0] for row in rows] == ["ingest", "detic", "grouping", "crf", "candidates", "ranking"]
     assert rows[0].split()[1:4] == ["done", "3", "3"] and "not started" in rows[1]
 
 

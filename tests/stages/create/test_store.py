@@ -73,12 +73,12 @@ def test_added_images_open_new_blocks(
     assert add_images(store, SourceSpec(root=str(folder))) == 0
     assert Listing(store).blocks == 6 and Listing(store).images == 16
     assert [image.image_id for block in (4, 5) for image in Listing(store).read(block)] == [12, 13, 14, 15]
-    run_all(store, ["ingest", "detic", "grouping"])
-    with pytest.raises(InputMissing, match=r"all 6 units of crf, of which 2 are missing \(4, 5\)"):
+    run_all(store, ["ingest", "detic", "grouping", "crf"])
+    with pytest.raises(InputMissing, match=r"all 6 units of candidates, of which 2 are missing \(4, 5\)"):
         run_all(store, ["ranking"], refresh=True)
-    run_all(store, ["crf"])
+    run_all(store, ["candidates"])
     words = {state.node: state.word for state in states(Project.open(store))}
-    assert words == dict.fromkeys(("ingest", "detic", "grouping", "crf"), "done") | {
+    assert words == dict.fromkeys(("ingest", "detic", "grouping", "crf", "candidates"), "done") | {
         "ranking": "stale",
         "labels": "partly done",
     }

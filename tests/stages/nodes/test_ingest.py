@@ -160,7 +160,7 @@ def test_copied_images_need_the_folder_no_more(
     for path in folder.rglob("*.jpg"):
         path.unlink()
     run_all(copied)
-    for name in ("detic", "grouping", "crf", "ranking", "labels"):
+    for name in ("detic", "grouping", "crf", "candidates", "ranking", "labels"):
         plain, packed = (s.layer(name, s.current()[name]).manifests() for s in (by_reference, copied))
         assert {u: m.content for u, m in plain.items()} == {u: m.content for u, m in packed.items()}
         assert sum(m.rows[by_reference.layer(name, by_reference.current()[name]).table.name] for m in plain.values())

@@ -179,7 +179,7 @@ def test_the_rows_are_those_of_painted_masks(bench, seed: int, settings: dict[st
 
 def test_the_rows_of_a_pipeline_are_those_of_painted_masks(grouped: Store, run_all) -> None:
     """On photographs, with the parts of a CRF as segments, every column is equal to the last bit."""
-    run_all(grouped, ["crf", "ranking", "labels"])
+    run_all(grouped, ["crf", "candidates", "ranking", "labels"])
     clusters = grouped.layers("ranking")[0].read(0)
     expected = [
         painting

@@ -1,22 +1,21 @@
-"""Ranking on hand-made segments."""
+"""Ranking on hand-made candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples
 
-from pdstore.errors import UsageError
-from schemas.stages import RankingSettings
-from schemas.tables import OBJECTS, PARTS, PROPOSALS
+from schemas.stages import CandidatesSettings, RankingSettings
+from schemas.tables import OBJECTS, PROPOSALS
 from stages.kernels.ranking import cluster
 from stages.nodes import ranking
-from tests.stages import dense_ranking
-from tests.stages.nodes.records import BLANK, decoded, part, proposal, random_scene, rows_of, scenes_of, thing
+from stages.source.listing import ImageClass
+from tests.stages.nodes.chosen import chosen_densely, features_by_class, put_candidates
+from tests.stages.nodes.records import BLANK, proposal, random_scene, rows_of, scenes_of, thing
 
 
 @pytest.fixture
@@ -38,14 +37,15 @@ def many(bench):
                 records.append(proposal(i, number, rows_of(3 * number, 3 * number + 3), feature))
                 features += [] if category else [feature]
         segments = bench.put("segments", PROPOSALS, records, block)
-    return {"images": images, "objects": objects, "segments": segments}, np.stack(features)
+    roles = {"images": images, "objects": objects, "segments": segments}
+    return put_candidates(bench, CandidatesSettings(), range(3), **roles), np.stack(features)
 
 
 def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:
     """Centroids and silhouettes of a class equal scikit-learn's on its features gathered in one array."""
-    roles, features = many
+    layer, features = many
     settings = RankingSettings(k=3, n_init=4, metric="l2", seed=3)
-    rows = ranking.start(settings, bench.setup())(bench.unit(**roles)).rows
+    rows = ranking.start(settings, bench.setup())(bench.unit(candidates=layer)).rows
     fitted = KMeans(3, n_init=4, random_state=3).fit(features.astype(np.float32))
     np.testing.assert_allclose(rows["centroid"], fitted.cluster_centers_, rtol=1e-5)
     assert rows["size"].tolist() == np.bincount(fitted.labels_).tolist()
@@ -56,122 +56,95 @@ def test_clusters_are_those_of_kmeans_over_all_blocks(bench, many) -> None:
 
 
 def test_a_class_with_too_few_segments_is_an_error_row(bench, many) -> None:
-    """The class gets no clusters, not even random ones; the row of errors names it."""
-    unit = bench.unit(**many[0])
-    ranking.start(RankingSettings(k=3), bench.setup())(unit)
-    assert [(f["image_id"], f["subject"], f["reason"]) for f in unit.faults] == [(-1, "dog", "too_few_points")]
-    assert "expected at least 3 distinct points for 3 clusters" in unit.faults[0]["detail"]
-
-
-def test_one_class_is_in_memory_at_a_time(bench, many, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each clustering gets the features of its own class alone, and each block is read once."""
-    sizes, reads = [], []
-    cluster, read = ranking.cluster, type(many[0]["segments"]).read
-
-    def counted(self, unit, columns=None):
-        reads.append((self.node, unit))
-        return read(self, unit, columns)
-
-    monkeypatch.setattr(
-        ranking, "cluster", lambda features, *a, **k: sizes.append(len(features)) or cluster(features, *a, **k)
-    )
-    monkeypatch.setattr(type(many[0]["segments"]), "read", counted)
-    ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(**many[0]))
-    assert sizes == [33, 1]
-    assert sorted(r for r in reads if r[0] == "segments") == [("segments", 0), ("segments", 1), ("segments", 2)]
-
-
-def test_only_confident_segments_of_the_split_are_clustered(bench) -> None:
-    """Score, share inside the object, share of the object and split decide which segments count."""
-    images = bench.images(BLANK, BLANK)
-    bench.images(BLANK, BLANK, unit=1, split="val")
-    objects = bench.put("objects", OBJECTS, [thing(i, rows_of(0, 6)) for i in (0, 1)])
-    bench.put("objects", OBJECTS, [thing(i, rows_of(0, 6)) for i in (4, 5)], 1)
-    kinds = [
-        (rows_of(0, 3), [0, 0], 0.9),
-        (rows_of(3, 6), [1, 0], 0.8),
-        (rows_of(5, 11), [2, 0], 0.9),  # mostly outside
-        (rows_of(1, 2), [3, 0], 0.5),  # low score
-        (rows_of(0, 1), [4, 0], 0.7),  # its pixels belong to the first
+    """The class gets no clusters, not even random ones; the row of errors names it. So does a class without any."""
+    setup = bench.setup(classes=(*bench.classes, ImageClass(2, "n00000003", "owl")))
+    unit = bench.unit(candidates=many[0])
+    ranking.start(RankingSettings(k=3), setup)(unit)
+    assert [(f["image_id"], f["subject"], f["reason"]) for f in unit.faults] == [
+        (-1, "dog", "too_few_points"),
+        (-1, "owl", "too_few_points"),
     ]
-    for unit, ids in ((0, (0, 1)), (1, (4, 5))):
-        records = [proposal(i, n, m, f, s) for i in ids for n, (m, f, s) in enumerate(kinds)]
-        segments = bench.put("segments", PROPOSALS, records, unit)
-    settings = RankingSettings(k=2, min_score=0.6, min_inside=0.5, min_object_ratio=0.05, metric="l2")
-    unit = bench.unit(images=images, objects=objects, segments=segments)
-    rows = ranking.start(settings, bench.setup())(unit).rows
-    assert sorted(rows["centroid"][:, 0].tolist()) == [0, 1] and rows["size"].tolist() == [2, 2]
+    assert all("expected at least 3 distinct points for 3 clusters" in fault["detail"] for fault in unit.faults)
+
+
+@pytest.mark.parametrize(("limit", "reads"), [(1 << 20, [(0, 2)]), (300, [(0, 1), (1, 2)])])
+def test_as_many_classes_are_in_memory_as_fit(
+    bench, many, monkeypatch: pytest.MonkeyPatch, limit: int, reads: list[tuple[int, int]]
+) -> None:
+    """The clusters are the same whether classes are read one by one or together, and no vector is read twice."""
+    read, seen, sizes = ranking.Slices.read, [], []
+    cluster_, expected = ranking.cluster, ranking.start(RankingSettings(k=3), bench.setup())
+    before = expected(bench.unit(candidates=many[0])).rows["centroid"].tobytes()
+
+    def counted(self, units, low, high):
+        seen.append((low, high))
+        return read(self, units, low, high)
+
+    monkeypatch.setattr(ranking, "BATCH_BYTES", limit)
+    monkeypatch.setattr(ranking.Slices, "read", counted)
+    monkeypatch.setattr(ranking, "cluster", lambda f, *a, **k: sizes.append(len(f)) or cluster_(f, *a, **k))
+    rows = ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(candidates=many[0])).rows
+    assert seen == reads and sizes == [33, 1] and rows["centroid"].tobytes() == before
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 20))
+def test_batches_cut_a_run_of_classes(sizes: list[int], limit: int) -> None:
+    """Every class is in one batch, in order; a batch is within the limit or a single class; no two fit together."""
+    batches = list(ranking._batches(sizes, limit))
+    assert [n for first, last in batches for n in range(first, last)] == list(range(len(sizes)))
+    totals = [sum(sizes[first:last]) for first, last in batches]
+    assert all(t <= limit or last - first == 1 for t, (first, last) in zip(totals, batches, strict=True))
+    assert all(t + sizes[first] > limit for t, (first, _) in zip(totals, batches[1:], strict=False))
 
 
 def test_part_of_the_input_is_enough_when_asked_for(bench, many) -> None:
-    """Blocks that some input lacks are left out, as under --allow-partial."""
-    roles, _ = many
-    bench.store.layers("objects")[0].withdraw(1)
-    rows = ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(**roles)).rows
+    """Blocks without candidates are left out, as under --allow-partial."""
+    many[0].withdraw(1)
+    rows = ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(candidates=many[0])).rows
     assert rows["size"].sum() == 33 - 12
 
 
-def test_objects_can_be_their_parts(bench) -> None:
-    """With ``object_mask: parts``, segments count on the parts of a large enough object alone."""
-    images = bench.images(BLANK, BLANK)
-    objects = bench.put("objects", OBJECTS, [thing(0, rows_of(0, 8)), thing(1, rows_of(0, 3))])
-    parts = bench.put("parts", PARTS, [part(0, 0, rows_of(0, 2)), part(0, 1, rows_of(2, 5)), part(1, 0, rows_of(0, 3))])
-    masks = [(rows_of(0, 2), [0, 0]), (rows_of(2, 5), [1, 0]), (rows_of(6, 8), [2, 0])]
-    records = [proposal(i, n, mask, feature) for i in (0, 1) for n, (mask, feature) in enumerate(masks)]
-    roles = {"images": images, "objects": objects, "segments": bench.put("segments", PROPOSALS, records)}
-
-    def centroids(k: int, **settings) -> list[float]:
-        chosen = RankingSettings(k=k, min_score=0.5, metric="l2", **settings)
-        rows = ranking.start(chosen, bench.setup())(bench.unit(**roles, parts=parts)).rows
-        return [*sorted(rows["centroid"][:, 0].tolist()), int(rows["size"].sum())]
-
-    assert centroids(3) == [0, 1, 2, 5]
-    assert centroids(2, object_mask="parts") == [0, 1, 4]
-    assert centroids(2, object_mask="parts", min_image_ratio=0.25) == [0, 1, 2]
-    bench.store.layers("parts")[0].withdraw(0)
-    assert len(ranking.start(RankingSettings(k=2), bench.setup())(bench.unit(**roles, parts=parts)).rows) == 0
-    settings = RankingSettings(k=2, object_mask="parts")
-    with pytest.raises(UsageError, match="needs an input 'parts'"):
-        ranking.start(settings, bench.setup())(bench.unit(**roles))
-
-
-def chosen_densely(
-    scenes: Iterable[tuple[dict[str, Any], list[dict[str, Any]]]], **bounds: Any
-) -> list[list[np.ndarray]]:
-    """Per object class, by rising category_id, the features of the segments that painted masks choose.
-
-    Args:
-        scenes: rows of objects, each with the rows of its segments. bounds: of :func:`dense_ranking.chosen`.
-    """
-    features: dict[int, list[np.ndarray]] = {}
-    for row, own in scenes:
-        scores = np.array([record["score"] for record in own], np.float32)
-        index = dense_ranking.chosen(decoded(own), scores, decoded([row])[0], **bounds)
-        features.setdefault(row["category_id"], []).extend(own[n]["feature"] for n in index)
-    return [found for _, found in sorted(features.items())]
+def test_a_bucket_has_its_own_classes(bench, many, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buckets of one class each give together what one bucket gives."""
+    settings = RankingSettings(k=2)
+    whole = ranking.start(settings, bench.setup())(bench.unit(candidates=many[0])).rows
+    monkeypatch.setattr(ranking, "BUCKET_SIZE", 1)
+    run = ranking.start(settings, bench.setup())
+    first, second = (run(bench.unit(number, candidates=many[0])) for number in (0, 1))
+    assert first.rows["centroid"].tobytes() == whole["centroid"].tobytes() and len(second.rows) == 0
 
 
 @pytest.mark.parametrize("one_per_pixel", [True, False])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_clusters_are_those_of_painted_masks(bench, seed: int, one_per_pixel: bool) -> None:
-    """Runs choose the segments that pixels choose, in the same order, so centroids are equal to the last bit."""
-    objects, records = random_scene(seed)
-    settings = RankingSettings(
-        k=2, min_score=0.3, min_inside=0.2, min_object_ratio=0.05, unique_pixels=one_per_pixel, split=""
-    )
-    scenes = [(row, [one for one in records if one["image_id"] == row["image_id"]]) for row in objects[::2]]  # the best
-    features = chosen_densely(scenes, min_score=0.3, min_inside=0.2, min_object_ratio=0.05, one_per_pixel=one_per_pixel)
-    expected = [cluster(np.stack(found), 2).centroids for found in features if len(found) >= 2]
-    roles = {"objects": bench.put("objects", OBJECTS, objects), "segments": bench.put("segments", PROPOSALS, records)}
-    rows = ranking.start(settings, bench.setup())(bench.unit(images=bench.images(*[BLANK] * 4), **roles)).rows
-    assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()
+def test_the_clusters_are_those_of_one_class_after_the_other(bench, seed: int, one_per_pixel: bool) -> None:
+    """Sorting by class changes no centroid, to the last bit: k-means gets block after block, image after image."""
+    bounds = {"min_score": 0.3, "min_inside": 0.1, "min_object_ratio": 0.0}
+    settings = CandidatesSettings(**bounds, unique_pixels=one_per_pixel, split="")
+    for block in range(3):
+        objects, records = random_scene(10 * seed + block)
+        for record in (*objects, *records):
+            record["image_id"] += 4 * block
+        images = bench.images(*[BLANK] * 4, unit=block)
+        objects_layer = bench.put("objects", OBJECTS, objects, block)
+        segments = bench.put("segments", PROPOSALS, records, block)
+    roles = {"images": images, "objects": objects_layer, "segments": segments}
+    features = features_by_class(bench.unit(**roles), range(3), settings)
+    expected = [
+        cluster(found, 2, n_init=3, seed=seed) for found in features.values() if len(np.unique(found, axis=0)) > 1
+    ]
+    layer = put_candidates(bench, settings, range(3), **roles)
+    run = ranking.start(RankingSettings(k=2, n_init=3, seed=seed), bench.setup())
+    rows = run(bench.unit(candidates=layer)).rows
+    assert len(rows) > 0 and rows["centroid"].tobytes() == np.concatenate([c.centroids for c in expected]).tobytes()
+    assert rows["size"].tolist() == np.concatenate([c.counts for c in expected]).tolist()
+    assert rows["silhouette"].tobytes() == np.concatenate([c.silhouettes for c in expected]).tobytes()
 
 
 def test_the_clusters_of_a_pipeline_are_those_of_painted_masks(grouped, run_all) -> None:
     """On photographs, with the parts of a CRF as segments, centroids are equal to the last bit."""
-    run_all(grouped, ["crf", "ranking"])
+    run_all(grouped, ["crf", "candidates", "ranking"])
     features = chosen_densely(scenes_of(grouped), min_score=0, min_inside=0, min_object_ratio=0, one_per_pixel=True)
-    expected = [cluster(np.stack(found), 2).centroids for found in features]
+    expected = [cluster(np.stack(found), 2).centroids for found in features.values()]
     assert len(expected) == 2
     rows = grouped.layers("ranking")[0].read(0)
     assert rows["centroid"].tobytes() == np.concatenate(expected).tobytes()

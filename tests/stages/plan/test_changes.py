@@ -20,7 +20,7 @@ def test_changes_of_a_node_name_the_setting() -> None:
 
 def test_changes_are_followed_to_the_nodes_that_changed(grouped: Store) -> None:
     """A node that reads a changed node is not listed itself; a node read in several ways is listed once."""
-    for name in ("crf", "ranking"):
+    for name in ("crf", "candidates", "ranking"):
         run(grouped, name)
     identity = Project.open(grouped)["ranking"].identity
     project = Project.open(grouped, ["grouping.k=3", "detic.max_objects=2"])

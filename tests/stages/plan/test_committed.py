@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from pdstore import Store, layout
+from pdstore.errors import PartlyFailed
 from pdstore.files import Files
 from stages.plan.committed import Committed, read_committed
 from stages.plan.project import Project
@@ -53,6 +54,8 @@ def counted(grouped: Store) -> Store:
     """A store with older layers, of which every read is counted."""
     run(grouped, "crf", limit=2)
     run(grouped, "crf", "crf.gt_prob=0.8", new_layer=True, limit=1)
+    with pytest.raises(PartlyFailed):
+        run(grouped, "candidates", "crf.gt_prob=0.8", new_layer=True)
     run(grouped, "ranking", "crf.gt_prob=0.8", new_layer=True, allow_partial=True)
     grouped.files = Counted(grouped.url)
     return grouped
@@ -66,17 +69,18 @@ def test_the_states_read_each_manifest_once(counted: Store) -> None:
     assert isinstance(files, Counted)
     manifests = {path: count for path, count in files.reads.items() if "/commits/" in path}
     current = [files.listings[layout.commits(node, layer)] for node, layer in project.pipeline.current().items()]
-    assert len(manifests) == 3 * 4 + 2 + 1 + 1 and set(manifests.values()) == {1}
+    assert len(manifests) == 3 * 4 + 2 + 1 + 1 + 1 and set(manifests.values()) == {1}
     assert set(current) == {1}
 
 
 def test_the_next_look_sees_new_commits(grouped: Store) -> None:
     """Nothing is kept from one look to the next, even in one process."""
     project = Project.open(grouped)
-    run(grouped, "crf", limit=2)
+    run(grouped, "crf")
+    run(grouped, "candidates", limit=2)
     run(grouped, "ranking", allow_partial=True)
     before = {node.node: node for node in states(project)}
-    run(grouped, "crf")
+    run(grouped, "candidates")
     after = {node.node: node for node in states(project)}
-    assert (before["crf"].done, after["crf"].done) == ([0, 1], [0, 1, 2, 3])
+    assert (before["candidates"].done, after["candidates"].done) == ([0, 1], [0, 1, 2, 3])
     assert (before["ranking"].stale, after["ranking"].stale) == ([], [0])

@@ -13,8 +13,8 @@ from tests.stages.run.commands import run
 
 @pytest.fixture
 def ranked(grouped: Store) -> Store:
-    """A store whose CRF, ranking and labels are done."""
-    for name in ("crf", "ranking", "labels"):
+    """A store whose CRF, candidates, ranking and labels are done."""
+    for name in ("crf", "candidates", "ranking", "labels"):
         run(grouped, name)
     return grouped
 
@@ -29,7 +29,7 @@ def recorded(project: Project, name: str) -> Mapping[int, Mapping[str, str]]:
 
 def test_a_block_node_needs_its_barriers_whole(ranked: Store) -> None:
     """A barrier needs all units of every input; a block needs all of a barrier and its own block of the others."""
-    assert inputs_of(ranked, "ranking").whole == {"ingest", "detic", "crf"}
+    assert inputs_of(ranked, "ranking").whole == {"candidates"}
     assert inputs_of(ranked, "labels").whole == {"ranking"}
     assert inputs_of(ranked, "ingest").whole == set()
 
@@ -37,7 +37,7 @@ def test_a_block_node_needs_its_barriers_whole(ranked: Store) -> None:
 def test_content_is_what_the_commits_record(ranked: Store) -> None:
     """What a unit would read now is, right after a run, what its manifest says that it read."""
     project = Project.open(ranked)
-    for name in ("crf", "ranking", "labels"):
+    for name in ("crf", "candidates", "ranking", "labels"):
         manifests = project.layer(name).manifests()
         inputs = Inputs(project, name)
         assert {unit: inputs.content_of(unit) for unit in manifests} == {
@@ -47,7 +47,7 @@ def test_content_is_what_the_commits_record(ranked: Store) -> None:
 
 
 def test_a_repaired_block_makes_its_readers_stale(ranked: Store) -> None:
-    """Only the block that reads it, and every barrier; a block that is gone makes nothing stale."""
+    """Only the block that reads it, then every barrier of that; a block that is gone makes nothing stale."""
     project = Project.open(ranked)
     layer = project.layer("crf")
     rows = layer.read(1)
@@ -57,6 +57,9 @@ def test_a_repaired_block_makes_its_readers_stale(ranked: Store) -> None:
     assert inputs_of(ranked, "labels").stale_units(labels) == []
     layer.commit(1, rows.take(rows["part_id"] == 0))
     assert inputs_of(ranked, "labels").stale_units(labels) == [1]
+    assert inputs_of(ranked, "candidates").stale_units(recorded(project, "candidates")) == [1]
+    assert inputs_of(ranked, "ranking").stale_units(recorded(project, "ranking")) == []
+    run(ranked, "candidates", refresh=True)
     assert inputs_of(ranked, "ranking").stale_units(recorded(project, "ranking")) == [0]
 
 

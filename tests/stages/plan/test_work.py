@@ -130,9 +130,10 @@ def test_a_stale_unit_waits_for_input_that_has_gone() -> None:
 
 @pytest.fixture
 def half(grouped: Store) -> Store:
-    """A store whose CRF has two of four blocks, and whose ranking was computed from these."""
+    """A store whose candidates have two of four blocks, and whose ranking was computed from these."""
     project = Project.open(grouped)
-    run_node(project, "crf", RunOptions(limit=2))
+    run_node(project, "crf")
+    run_node(project, "candidates", RunOptions(limit=2))
     run_node(project, "ranking", RunOptions(allow_partial=True))
     return grouped
 
@@ -151,13 +152,13 @@ def test_a_snapshot_is_what_the_store_has_committed(half: Store) -> None:
     assert {source.name: source for source in snapshot.sources} == {
         "ingest": Source("ingest", 4, blocks, is_whole=False),
         "detic": Source("detic", 4, blocks, is_whole=False),
-        "crf": Source("crf", 4, frozenset({0, 1}), is_whole=False),
+        "crf": Source("crf", 4, blocks, is_whole=False),
         "ranking": Source("ranking", 1, frozenset({0}), is_whole=True),
     }
 
 
 def test_stale_units_are_looked_for_only_with_a_record(half: Store) -> None:
     """The record says what a unit was computed from: without it no unit is stale."""
-    run_node(Project.open(half), "crf")
+    run_node(Project.open(half), "candidates")
     assert read(half, "ranking").stale == {0}
     assert read(half, "ranking", with_record=False).stale == frozenset()

@@ -28,9 +28,10 @@ def word(store: Store, name: str) -> str:
 @pytest.fixture
 def stale(grouped: Store) -> Store:
     """A store whose ranking was computed from half of the present blocks."""
-    run(grouped, "crf", limit=2)
-    run(grouped, "ranking", allow_partial=True)
     run(grouped, "crf")
+    run(grouped, "candidates", limit=2)
+    run(grouped, "ranking", allow_partial=True)
+    run(grouped, "candidates")
     return grouped
 
 
@@ -42,16 +43,17 @@ def test_what_comes_while_a_barrier_computes_makes_it_stale(grouped: Store, monk
         process = real(settings, setup)
 
         def late(unit: Unit) -> Output:
-            run(grouped, "crf")
-            read.append(unit.blocks("segments"))
+            run(grouped, "candidates")
+            read.append(unit.blocks("candidates"))
             return process(unit)
 
         return late
 
-    run(grouped, "crf", limit=2)
+    run(grouped, "crf")
+    run(grouped, "candidates", limit=2)
     monkeypatch.setattr(ranking, "start", start)
     run(grouped, "ranking", allow_partial=True)
-    assert read == [[0, 1]] and word(grouped, "crf") == "done"
+    assert read == [[0, 1]] and word(grouped, "candidates") == "done"
     assert word(grouped, "ranking") == "stale"
     run(grouped, "ranking", refresh=True)
     assert word(grouped, "ranking") == "done"

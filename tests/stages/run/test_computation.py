@@ -35,6 +35,7 @@ def test_a_unit_is_computed_without_being_committed(ready: Store) -> None:
 def test_images_are_counted_for_blocks_alone(ready: Store) -> None:
     """A bucket of classes has no images of its own, so that error rates are those of blocks."""
     run(ready, "crf")
+    run(ready, "candidates")
     ranking = computation(ready, "ranking")
     [computed] = ranking.compute(0)
     assert (computed.images, computed.rejected) == (0, 0)

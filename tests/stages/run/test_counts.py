@@ -54,6 +54,7 @@ def test_what_was_left_out_is_counted_by_reason(ready: Store) -> None:
     """The reasons are those of the table errors."""
     counts = Counts(Project.open(ready, ["ranking.k=9"]), "ranking")
     run(ready, "crf")
+    run(ready, "candidates")
     run(ready, "ranking", "ranking.k=9", new_layer=True)
     counts.update()
     assert counts.numbers() | {"seconds_per_unit": 0, "units_per_second": 0} == {

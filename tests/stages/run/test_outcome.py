@@ -12,6 +12,8 @@ from tests.stages.run.commands import run, state
 def test_blocks_wait_for_the_blocks_they_read(ready: Store) -> None:
     """A block node computes the blocks whose input is committed, then says which blocks wait for what."""
     run(ready, "crf", limit=2)
+    with pytest.raises(PartlyFailed, match="candidates: the input of these units"):
+        run(ready, "candidates")
     assert run(ready, "ranking", allow_partial=True).committed == [0]
     waits = r"labels: the input of these units is not committed yet: 2, 3\. Run .*crf.* for them first"
     for _ in range(2):

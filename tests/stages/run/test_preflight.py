@@ -32,13 +32,16 @@ def test_a_stage_without_its_input_says_what_to_run(classical: Callable[..., Sto
 
 def test_a_barrier_refuses_part_of_its_input(ready: Store) -> None:
     """Ranking needs all of its input; --allow-partial uses the committed part, and the result later shows as stale."""
-    run(ready, "crf", limit=2)
-    with pytest.raises(InputMissing, match=r"all 4 units of crf, of which 2 are missing \(2, 3\).*--allow-partial"):
+    run(ready, "crf")
+    run(ready, "candidates", limit=2)
+    with pytest.raises(
+        InputMissing, match=r"all 4 units of candidates, of which 2 are missing \(2, 3\).*--allow-partial"
+    ):
         run(ready, "ranking")
     assert state(ready, "ranking").done == []
     assert run(ready, "ranking", allow_partial=True).committed == [0]
     assert state(ready, "ranking").word == "done"
-    run(ready, "crf")
+    run(ready, "candidates")
     assert state(ready, "ranking").word == "stale" and state(ready, "ranking").stale == [0]
     assert run(ready, "ranking").todo == []
     assert run(ready, "ranking", refresh=True, dry_run=True).todo == [0]
@@ -48,22 +51,22 @@ def test_a_barrier_refuses_part_of_its_input(ready: Store) -> None:
 
 def test_what_cannot_be_refreshed_stays(ready: Store) -> None:
     """--refresh of a barrier with incomplete input is refused, and the stale result stays."""
-    run(ready, "crf")
-    run(ready, "ranking")
-    ready.layer("crf", ready.current()["crf"]).withdraw(3)
-    with pytest.raises(InputMissing, match="all 4 units of crf"):
+    for name in ("crf", "candidates", "ranking"):
+        run(ready, name)
+    ready.layer("candidates", ready.current()["candidates"]).withdraw(3)
+    with pytest.raises(InputMissing, match="all 4 units of candidates"):
         run(ready, "ranking", refresh=True)
     assert state(ready, "ranking").done == [0]
 
 
 def test_work_is_checked_before_it_is_planned(ready: Store) -> None:
     """Changed settings come first; stale units are looked for only if they are to be computed again."""
-    for name in ("crf", "ranking"):
+    for name in ("crf", "candidates", "ranking"):
         run(ready, name)
-    layer = Project.open(ready).layer("crf")
+    layer = Project.open(ready).layer("candidates")
     rows = layer.read(0)
     layer.withdraw(0)
-    layer.commit(0, rows.take(rows["part_id"] == 0))
+    layer.commit(0, rows.take(rows["segment_id"] == 0))
     project = Project.open(ready)
     inputs = Inputs(project, "ranking")
     assert checked_work(project, "ranking", inputs, RunOptions()).stale == []

@@ -59,6 +59,7 @@ class Notes(Silent):
 def test_a_block_node_reports_counts_and_pictures(ready: Store) -> None:
     """One run per node, with its masks and those it was made from, class names, counts; nothing without the setting."""
     run(ready, "crf", *ASKED)
+    run(ready, "candidates")
     run(ready, "ranking")
     assert not ready.files.exists("tracking/ranking") and not ready.files.names("tracking/ranking")
     (path,) = runs_of(ready, "crf")
@@ -179,6 +180,7 @@ def test_a_report_that_fails_ends_no_run(ready: Store) -> None:
 def test_ranking_reports_its_clusters(ready: Store) -> None:
     """Their sizes as numbers, histogram, table and bars, to both places."""
     run(ready, "crf")
+    run(ready, "candidates")
     run(ready, "ranking", "ranking.wandb=true", "ranking.tensorboard=true")
     (path,) = runs_of(ready, "ranking")
     (values,) = wandb_log.history(path).values()

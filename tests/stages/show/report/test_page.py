@@ -97,7 +97,7 @@ def test_text_from_outside_is_escaped(finished: Store) -> None:
 
 def test_a_half_finished_store(copy_store: Callable[..., Store]) -> None:
     """The page shows the stages that were evaluated, and monitors of the blocks that are committed."""
-    gone = ("ranking", "labels", "distill-train", "distill", "eval-labels", "eval-distill")
+    gone = ("candidates", "ranking", "labels", "distill-train", "distill", "eval-labels", "eval-distill")
     store = copy_store(*gone)
     layer = store.layer("proposals", store.current()["proposals"])
     for unit in layer.units()[1:]:

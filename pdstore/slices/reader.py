@@ -1,0 +1,152 @@
+"""Reading the vectors of a range of values from the units of a layer: its own bytes, and none beside them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pdstore.blockfile import GROUP
+from pdstore.commit import Manifest
+from pdstore.errors import CorruptData
+from pdstore.slices.index import INDEX, SliceIndex
+from pdstore.store import Layer
+
+__all__ = ["Slices"]
+
+_CRC_BYTES = 4
+"""Zarr's crc32c, behind the values of a chunk."""
+UNITS_PER_READ = 256
+"""Indexes, or slices, in one gathered read."""
+
+T = TypeVar("T")
+
+
+class _Unit(NamedTuple):
+    """A unit whose index has been read, and the length of its vectors."""
+
+    manifest: Manifest
+    places: SliceIndex
+    width: int
+
+
+class Slices:
+    """The vectors of one column of a layer whose table is ``sliced_by`` a column.
+
+    The index of a unit is read at its first use and kept: 12 bytes per value that occurs in the unit (16 if the column
+    is int64). After that, reading the slices of all values, one range after the other, reads every vector once.
+    """
+
+    def __init__(self, layer: Layer, column: str) -> None:
+        self._layer, self._column = layer, column
+        self._dtype = next(np.dtype(c.dtype).newbyteorder("<") for c in layer.table.columns if c.name == column)
+        self._units: dict[int, _Unit] = {}
+
+    def open(self, units: Iterable[int]) -> None:
+        """Read the indexes of these units that have not been read yet.
+
+        Raises:
+            InputMissing: a unit is not committed.
+            CorruptData: an index is missing or damaged.
+        """
+        listed = list(units)
+        self._layer.manifests(listed)  # together; one by one below, of what this has left out
+        manifests = [self._layer.manifest(unit) for unit in listed]
+        unread = [m for m in manifests if m.unit not in self._units or self._units[m.unit].manifest is not m]
+        for some in _cut(unread, UNITS_PER_READ):
+            paths = {f"{manifest.folder}/{INDEX}": manifest for manifest in some}
+            try:
+                contents = self._layer.store.files.read_many(list(paths))
+            except FileNotFoundError as error:
+                raise _damaged(some[0], f"a committed file is missing: {error}") from None
+            self._units.update({paths[path].unit: self._opened(paths[path], data) for path, data in contents.items()})
+
+    def count(self, units: Sequence[int], low: int, high: int) -> npt.NDArray[np.int64]:
+        """(high - low,) int64: how many rows of these units have each value from ``low`` to before ``high``."""
+        self.open(units)
+        counts = np.zeros(high - low, np.int64)
+        for unit in units:
+            places = self._units[unit].places
+            first, last = places.span(low, high)
+            counts[places.values[first:last] - low] += np.diff(places.starts[first : last + 1])
+        return counts
+
+    def row_bytes(self, units: Iterable[int]) -> int:
+        """Bytes of one vector; 0 if these units have none."""
+        return max((self._units[unit].width for unit in units), default=0) * self._dtype.itemsize
+
+    def read(self, units: Sequence[int], low: int, high: int) -> dict[int, npt.NDArray[np.generic]]:
+        """Value -> (N, D): the vectors of its rows, unit after unit, for the values from ``low`` to before ``high``.
+
+        A value without rows is not there. The caller chooses the range by its size: see :meth:`count`.
+
+        Raises:
+            InputMissing: a unit is not committed.
+            CorruptData: a file is missing or damaged.
+        """
+        self.open(units)
+        spans = [(unit, *unit.places.span(low, high)) for unit in (self._units[number] for number in units)]
+        found: dict[int, list[npt.NDArray[np.generic]]] = {}
+        for some in _cut([span for span in spans if span[1] < span[2]], UNITS_PER_READ):
+            try:
+                contents = self._layer.store.files.read_ranges([self._range(*span) for span in some])
+            except FileNotFoundError as error:
+                raise _damaged(some[0][0].manifest, f"a committed file is missing: {error}") from None
+            for (unit, first, last), data in zip(some, contents, strict=True):
+                for position, vectors in zip(range(first, last), self._split(unit, first, last, data), strict=True):
+                    found.setdefault(int(unit.places.values[position]), []).append(vectors)
+        return {value: np.concatenate(parts) for value, parts in found.items()}
+
+    def _opened(self, manifest: Manifest, data: bytes) -> _Unit:
+        """A unit with its index. How long its vectors are follows from the size of their only chunk."""
+        entry = manifest.files.get(INDEX)
+        problem = "the manifest does not name it" if entry is None else entry.problem(data)
+        if problem:
+            raise _damaged(manifest, f"{INDEX} is damaged: {problem}")
+        try:
+            index = SliceIndex.parse(data, self._column)
+        except (pa.ArrowException, ValueError, KeyError) as error:
+            raise _damaged(manifest, f"{INDEX} cannot be decoded: {error!s}") from error
+        num_rows, chunk = int(index.starts[-1]), manifest.files.get(self._chunk)
+        if not num_rows:
+            return _Unit(manifest, index, 0)
+        width, rest = divmod((chunk.size if chunk else 0) - _CRC_BYTES, num_rows * self._dtype.itemsize)
+        if width < 0 or rest:
+            raise _damaged(manifest, f"{self._chunk} does not hold {num_rows} vectors of one length")
+        return _Unit(manifest, index, width)
+
+    @property
+    def _chunk(self) -> str:
+        return f"{GROUP}/{self._column}/c/0/0"
+
+    def _range(self, unit: _Unit, first: int, last: int) -> tuple[str, int, int]:
+        stride = unit.width * self._dtype.itemsize
+        start, stop = (int(unit.places.starts[position]) * stride for position in (first, last))
+        return f"{unit.manifest.folder}/{self._chunk}", start, stop
+
+    def _split(self, unit: _Unit, first: int, last: int, data: bytes) -> list[npt.NDArray[np.generic]]:
+        starts = (unit.places.starts[first : last + 1] - unit.places.starts[first]).tolist()
+        if len(data) != starts[-1] * unit.width * self._dtype.itemsize:
+            raise _damaged(unit.manifest, f"{self._chunk} is damaged: it is too short")
+        vectors = np.frombuffer(data, self._dtype).reshape(-1, unit.width)
+        parts = [vectors[start:stop] for start, stop in pairwise(starts)]
+        if any(
+            zlib.crc32(part.data) != expected
+            for part, expected in zip(parts, unit.places.checksums[first:last], strict=True)
+        ):
+            raise _damaged(unit.manifest, f"{self._chunk} is damaged: content differs from what was committed (CRC-32)")
+        return parts
+
+
+def _cut(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[first : first + size] for first in range(0, len(items), size)]
+
+
+def _damaged(manifest: Manifest, problem: str) -> CorruptData:
+    fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
+    return CorruptData(problem, f"{manifest.node} unit {manifest.unit}", fix)
