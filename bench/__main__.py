@@ -27,6 +27,7 @@ OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
     "run_lengths": ("--repeats", "5"),
+    "ranking_passes": (),
     "startup": ("--repeats", "3"),
 }
 """Benchmark -> its arguments."""

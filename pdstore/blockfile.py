@@ -20,20 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdstore.ragged import Ragged
-from pdstore.slices.index import INDEX, index_file
+from pdstore.slices.packing import pack_slices
 from pdstore.table import Column, Rows, Table
 
-__all__ = [
-    "ERRORS",
-    "GROUP",
-    "ROWS",
-    "files_of_columns",
-    "is_chunk",
-    "pack",
-    "parquet_bytes",
-    "parquet_table",
-    "unpack",
-]
+__all__ = ["ERRORS", "ROWS", "files_of_columns", "is_chunk", "pack", "parquet_bytes", "parquet_table", "unpack"]
 
 ROWS = "rows.parquet"
 ERRORS = "errors.parquet"
@@ -48,12 +38,11 @@ def pack(rows: Rows) -> dict[str, bytes]:
         ValueError: the table is sliced by a column, and the rows do not rise by it.
     """
     files = {ROWS: parquet_bytes(rows.to_arrow())}
-    is_sliced = bool(rows.table.sliced_by)
-    if is_sliced:
-        files[INDEX] = index_file(rows)
     arrays = _arrays(rows)
-    if arrays:
-        files.update({f"{GROUP}/{name}": data for name, data in _pack_arrays(arrays, is_sliced).items()})
+    if rows.table.sliced_by:
+        files |= pack_slices(rows, GROUP)
+    elif arrays:
+        files.update({f"{GROUP}/{name}": data for name, data in _pack_arrays(arrays).items()})
     return dict(sorted(files.items()))
 
 
@@ -115,8 +104,8 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
     return arrays
 
 
-def _pack_arrays(arrays: Mapping[str, np.ndarray[Any, Any]], is_sliced: bool = False) -> dict[str, bytes]:
-    """Name inside the group -> content. If sliced, an array is one chunk as it is, so that rows are bytes of a file."""
+def _pack_arrays(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, bytes]:
+    """Name inside the group -> content."""
     import zarr
     from zarr.codecs import Crc32cCodec, ZstdCodec
     from zarr.storage import MemoryStore
@@ -125,12 +114,11 @@ def _pack_arrays(arrays: Mapping[str, np.ndarray[Any, Any]], is_sliced: bool = F
     group = zarr.open_group(MemoryStore(memory), mode="w", zarr_format=3)
     for name, array in arrays.items():
         per_chunk = max(1, CHUNK_BYTES // max(1, array.itemsize * int(np.prod(array.shape[1:]))))
-        per_chunk = max(1, len(array)) if is_sliced else per_chunk
         group.create_array(
             name,
             data=np.ascontiguousarray(array),
             chunks=(min(max(1, len(array)), per_chunk), *(max(1, n) for n in array.shape[1:])),
-            compressors=[Crc32cCodec()] if is_sliced else [ZstdCodec(level=3), Crc32cCodec()],
+            compressors=[ZstdCodec(level=3), Crc32cCodec()],
             filters=None,
             config={"write_empty_chunks": True},
         )

@@ -113,7 +113,8 @@ def _describe(cls: type[BaseModel], fault: ErrorDetails, where: str) -> str:
     if fault["type"] == "extra_forbidden":
         name = str(fault["loc"][-1])
         if stage := getattr(cls, "former", {}).get(name):
-            return f"{path}: this is a setting of {stage} now. Set it at the {stage} that {where} reads: {stage}.{name}"
+            place = f"the node of this stage that {where} reads, such as {stage}.{name}"
+            return f"{path}: this is a setting of stage {stage} now; set it at {place}"
         return f"{path}: unknown setting. {nearest(name, _known(cls, fault['loc'][:-1]))}"
     if fault["type"] == "model_type":
         return f"{path}: expected nested settings ({path}.KEY=VALUE), found {fault['input']!r}"

@@ -170,7 +170,7 @@ _OBJECT_MASK = "an object's mask: the detector's, or all parts of the object in 
 _IMAGE_RATIO = "an object covers more than this share of its image, by the detector's mask"
 
 
-class CandidatesSettings(TrackedSettings):
+class CandidatesSettings(PicturedSettings):
     """The segments of each object that are clustered."""
 
     min_score: float = Field(0.7, ge=0, le=1, description="a segment needs a higher score than this")

@@ -5,33 +5,44 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pdstore.blockfile import GROUP
 from pdstore.commit import Manifest
 from pdstore.errors import CorruptData
+from pdstore.files import Files
 from pdstore.slices.index import INDEX, SliceIndex
-from pdstore.store import Layer
+from pdstore.slices.packing import CRC_BYTES, chunk_file
+from pdstore.table import Table
 
 __all__ = ["Slices"]
 
-_CRC_BYTES = 4
-"""Zarr's crc32c, behind the values of a chunk."""
 UNITS_PER_READ = 256
 """Indexes, or slices, in one gathered read."""
 
 T = TypeVar("T")
 
 
+class SlicedLayer(Protocol):
+    """What is needed of a :class:`pdstore.Layer`."""
+
+    @property
+    def table(self) -> Table: ...
+
+    def manifest(self, unit: int) -> Manifest: ...
+
+    def manifests(self, units: Iterable[int]) -> dict[int, Manifest]: ...
+
+
 class _Unit(NamedTuple):
-    """A unit whose index has been read, and the length of its vectors."""
+    """A unit whose index has been read, the file of its vectors, and how long each is."""
 
     manifest: Manifest
     places: SliceIndex
+    path: str
     width: int
 
 
@@ -42,8 +53,8 @@ class Slices:
     is int64). After that, reading the slices of all values, one range after the other, reads every vector once.
     """
 
-    def __init__(self, layer: Layer, column: str) -> None:
-        self._layer, self._column = layer, column
+    def __init__(self, files: Files, layer: SlicedLayer, column: str) -> None:
+        self._files, self._layer, self._column = files, layer, column
         self._dtype = next(np.dtype(c.dtype).newbyteorder("<") for c in layer.table.columns if c.name == column)
         self._units: dict[int, _Unit] = {}
 
@@ -61,7 +72,7 @@ class Slices:
         for some in _cut(unread, UNITS_PER_READ):
             paths = {f"{manifest.folder}/{INDEX}": manifest for manifest in some}
             try:
-                contents = self._layer.store.files.read_many(list(paths))
+                contents = self._files.read_many(list(paths))
             except FileNotFoundError as error:
                 raise _damaged(some[0], f"a committed file is missing: {error}") from None
             self._units.update({paths[path].unit: self._opened(paths[path], data) for path, data in contents.items()})
@@ -94,7 +105,7 @@ class Slices:
         found: dict[int, list[npt.NDArray[np.generic]]] = {}
         for some in _cut([span for span in spans if span[1] < span[2]], UNITS_PER_READ):
             try:
-                contents = self._layer.store.files.read_ranges([self._range(*span) for span in some])
+                contents = self._files.read_ranges([self._range(*span) for span in some])
             except FileNotFoundError as error:
                 raise _damaged(some[0][0].manifest, f"a committed file is missing: {error}") from None
             for (unit, first, last), data in zip(some, contents, strict=True):
@@ -112,34 +123,31 @@ class Slices:
             index = SliceIndex.parse(data, self._column)
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise _damaged(manifest, f"{INDEX} cannot be decoded: {error!s}") from error
-        num_rows, chunk = int(index.starts[-1]), manifest.files.get(self._chunk)
-        if not num_rows:
-            return _Unit(manifest, index, 0)
-        width, rest = divmod((chunk.size if chunk else 0) - _CRC_BYTES, num_rows * self._dtype.itemsize)
-        if width < 0 or rest:
-            raise _damaged(manifest, f"{self._chunk} does not hold {num_rows} vectors of one length")
-        return _Unit(manifest, index, width)
-
-    @property
-    def _chunk(self) -> str:
-        return f"{GROUP}/{self._column}/c/0/0"
+        num_rows = int(index.starts[-1])
+        chunk = next((name for name in manifest.files if name.endswith(f"/{chunk_file(self._column)}")), "")
+        width, rest = 0, 0
+        if num_rows and chunk:
+            width, rest = divmod(manifest.files[chunk].size - CRC_BYTES, num_rows * self._dtype.itemsize)
+        if rest or (num_rows and not width):
+            raise _damaged(manifest, f"the vectors of {num_rows} rows are not there, or not of one length")
+        return _Unit(manifest, index, f"{manifest.folder}/{chunk}", width)
 
     def _range(self, unit: _Unit, first: int, last: int) -> tuple[str, int, int]:
         stride = unit.width * self._dtype.itemsize
         start, stop = (int(unit.places.starts[position]) * stride for position in (first, last))
-        return f"{unit.manifest.folder}/{self._chunk}", start, stop
+        return unit.path, start, stop
 
     def _split(self, unit: _Unit, first: int, last: int, data: bytes) -> list[npt.NDArray[np.generic]]:
         starts = (unit.places.starts[first : last + 1] - unit.places.starts[first]).tolist()
         if len(data) != starts[-1] * unit.width * self._dtype.itemsize:
-            raise _damaged(unit.manifest, f"{self._chunk} is damaged: it is too short")
+            raise _damaged(unit.manifest, f"{unit.path} is damaged: it is too short")
         vectors = np.frombuffer(data, self._dtype).reshape(-1, unit.width)
         parts = [vectors[start:stop] for start, stop in pairwise(starts)]
         if any(
             zlib.crc32(part.data) != expected
             for part, expected in zip(parts, unit.places.checksums[first:last], strict=True)
         ):
-            raise _damaged(unit.manifest, f"{self._chunk} is damaged: content differs from what was committed (CRC-32)")
+            raise _damaged(unit.manifest, f"{unit.path} is damaged: content differs from what was committed (CRC-32)")
         return parts
 
 

@@ -36,7 +36,7 @@ def start(settings: RankingSettings, setup: Setup) -> Callable[[Unit], Output]:
     @lru_cache(1)
     def slices_of(layer: Layer) -> Slices:
         # Where the slices are is read once, for all buckets of this process.
-        return Slices(layer, "feature")
+        return Slices(layer.store.files, layer, "feature")
 
     def run(unit: Unit) -> Output:
         classes = setup.classes[unit.number * BUCKET_SIZE : (unit.number + 1) * BUCKET_SIZE]

@@ -35,9 +35,9 @@ def pictures(
     """(position in the block, picture) of about one in ``every`` images of a committed block, from what is committed.
 
     It is the first image with rows from each multiple of ``every`` on, so that nodes show the same images. Only one
-    picture is in memory at a time, and one block of rows per node.
+    picture is in memory at a time, and one block of rows per node. A node without masks has none, but for the images.
     """
-    if "image_id" not in layer.table.names:
+    if not {"rle", "key"} & set(layer.table.names):
         return
     own = layer.read(unit.number, _columns(layer))
     first = unit.number * layer.store.info.block_size

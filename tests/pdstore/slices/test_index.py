@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import zlib
 
-import numpy as np
 import pytest
 
 from pdstore import Column, Rows, Table
 from pdstore.blockfile import pack
-from pdstore.slices.index import INDEX, SliceIndex, index_file
+from pdstore.slices.index import SliceIndex, index_file
 from tests.pdstore.slices.example import VOTES, votes
 
 
@@ -31,16 +30,6 @@ def test_rows_must_rise() -> None:
     """Rows in another order would be taken for those of another value, so they are refused."""
     with pytest.raises(ValueError, match=r"rows of votes must rise by group: sort them with \.sorted\('group'\)"):
         pack(votes([2, 1]))
-
-
-def test_the_vectors_of_a_sliced_table_are_bytes_of_one_file() -> None:
-    """Row i begins at byte i times the length of a vector, behind nothing; other tables have no index."""
-    rows = votes(np.repeat(np.arange(40), 50))
-    files = pack(rows)
-    assert files["data.zarr/vector/c/0/0"][:-4] == rows["vector"].tobytes()
-    assert INDEX in files and files == pack(rows)
-    plain = Table("plain", "The same, not sliced.", VOTES.columns)
-    assert INDEX not in pack(Rows(plain, rows.columns))
 
 
 def test_the_declaration_is_kept() -> None:

@@ -20,6 +20,10 @@ from pdstore.slices.reader import Slices
 from tests.pdstore.slices.example import VOTES, sliced_layer, votes
 
 
+def opened(layer: Layer) -> Slices:
+    return Slices(layer.store.files, layer, "vector")
+
+
 def plain(layer: Layer, units: list[int], low: int, high: int) -> dict[int, np.ndarray]:
     """Value -> vectors, from whole units."""
     rows = Rows.concat(VOTES, (layer.read(unit) for unit in units))
@@ -40,7 +44,7 @@ def test_slices_are_the_rows_of_whole_units(
     monkeypatch.setattr(reader, "UNITS_PER_READ", at_once)
     units = [votes(sorted(own), seed) for seed, own in enumerate(groups)]
     layer = sliced_layer(f"memory://{secrets.token_hex(4)}", units)
-    slices, numbers, high = Slices(layer, "vector"), list(range(len(units))), low + count
+    slices, numbers, high = opened(layer), list(range(len(units))), low + count
     found, expected = slices.read(numbers, low, high), plain(layer, numbers, low, high)
     assert {value: (v.shape, v.tobytes()) for value, v in found.items()} == {
         value: (v.shape, v.tobytes()) for value, v in expected.items()
@@ -71,8 +75,8 @@ def test_every_vector_is_read_once(tmp_path: Path) -> None:
     """Range after range, the vectors are read once in all, and each index once."""
     units = [votes(np.repeat(np.arange(50), 4), seed) for seed in range(3)]
     layer = sliced_layer(str(tmp_path), units)
-    files = layer.store.files = layer._files = Counted(str(tmp_path))
-    slices = Slices(layer, "vector")
+    files = layer._files = Counted(str(tmp_path))
+    slices = Slices(files, layer, "vector")
     for low in range(0, 50, 7):
         slices.read([0, 1, 2], low, low + 7)
     assert files.bytes.pop("vectors") == sum(rows["vector"].nbytes for rows in units)
@@ -107,7 +111,7 @@ def test_damage_is_found(tmp_path: Path, name: str, damage: Callable[[Path], Non
     (path,) = tmp_path.glob(f"layers/votes/*/blocks/*/{name}")
     damage(path)
     with pytest.raises(CorruptData, match=rf"votes unit 0: .*{problem}.*pd verify"):
-        Slices(layer, "vector").read([0], 0, 9)
+        opened(layer).read([0], 0, 9)
 
 
 def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
@@ -115,13 +119,13 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
     layer = sliced_layer(str(tmp_path), [votes([1, 1, 2])])
     (path,) = tmp_path.glob("layers/votes/*/blocks/*/data.zarr/vector/c/0/0")
     _flip(path)
-    assert list(Slices(layer, "vector").read([0], 2, 3)) == [2]
+    assert list(opened(layer).read([0], 2, 3)) == [2]
 
 
 def test_a_unit_that_was_computed_again_is_read_again(tmp_path: Path) -> None:
     """The index of the former attempt is dropped once the layer has seen the new manifest."""
     layer = sliced_layer(str(tmp_path), [votes([1, 1, 2])])
-    slices = Slices(layer, "vector")
+    slices = opened(layer)
     assert slices.count([0], 1, 3).tolist() == [2, 1]
     layer.withdraw(0)
     with pytest.raises(InputMissing, match="the unit is not committed"):
@@ -137,5 +141,5 @@ def test_a_store_elsewhere_gives_the_same(tmp_path: Path) -> None:
     here = sliced_layer(str(tmp_path), units)
     there = sliced_layer(f"memory://{secrets.token_hex(4)}", units)
     assert isinstance(there.store, Store) and not there.store.files.is_local
-    first, second = (Slices(layer, "vector").read([0, 1], 0, 5) for layer in (here, there))
+    first, second = (opened(layer).read([0, 1], 0, 5) for layer in (here, there))
     assert {value: v.tobytes() for value, v in first.items()} == {value: v.tobytes() for value, v in second.items()}
