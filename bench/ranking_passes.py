@@ -1,10 +1,11 @@
 """Bytes that ranking reads for 22,000 classes, against those of one pass over all candidates.
 
-Run: ``python -m bench.ranking_passes [--blocks 40 --images 1024 --classes 22000 --candidates 10 --workers 16]``. A store
-of random candidates in the real layout is written to a temporary folder. Every bucket of ``ranking`` then runs as it
-does in a pipeline, but what it would cluster is only digested; the workers share nothing, so each reads manifests and
-indexes for itself. One pass reads the class and the feature of every row, block after block. Both must see the same
-features of each class, in the same order. Bytes are counted by the kernel (``rchar`` in ``/proc/self/io``): Linux only.
+Run: ``python -m bench.ranking_passes [--blocks 40 --images 1024 --classes 22000 --candidates 10 --workers 16]``. A
+store of random candidates in the real layout is written to a temporary folder. Every bucket of ``ranking`` then runs as
+it does in a pipeline, but what it would cluster is only digested; the workers share nothing, so each reads manifests
+and indexes for itself. One pass reads the class and the feature of every row, block after block. Both must see the same
+features of each class, in the same order. The kernel counts the bytes (``rchar`` in ``/proc/self/io``): Linux only.
+
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from pdstore import Identity, Layer, Rows, Store, StoreInfo
 from pdstore.files import Files
 from schemas.stages import RankingSettings
 from schemas.tables import CANDIDATES
+from stages.kernels.ranking import TooFewPoints
 from stages.nodes import ranking
 from stages.registry import STAGES
 from stages.source.listing import ImageClass
@@ -81,18 +84,15 @@ def ranked(folder: str, fingerprint: str, options: argparse.Namespace) -> Digest
 
     def digest(features: np.ndarray, *_: object, **__: object) -> None:
         seen.append((len(features), hashlib.sha256(features.tobytes()).hexdigest()))
-        raise ranking.TooFewPoints("not clustered here")
+        raise TooFewPoints("not clustered here")
 
-    real, ranking.cluster = ranking.cluster, digest
-    try:
+    with patch.object(ranking, "cluster", digest):
         for worker in range(options.workers):
             layer = Store(folder).layer("candidates", fingerprint)
             run = ranking.start(RankingSettings(), Setup(classes, {}, {}))
             share = range(worker * num_buckets // options.workers, (worker + 1) * num_buckets // options.workers)
             for bucket in share:
                 run(Unit("ranking", bucket, Files(folder), {"candidates": [layer]}))
-    finally:
-        ranking.cluster = real
     return {category: found for category, found in enumerate(seen) if found[0]}
 
 
