@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdstore import Store, masks
+from pdstore import Rows, Store, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import CLUSTERS, OBJECTS, PARTS, PROPOSALS
 from stages.kernels.crf import smooth
@@ -84,6 +84,29 @@ def test_the_parts_of_an_object_can_be_its_mask(labelled) -> None:
 def test_small_objects_have_no_labels(labelled) -> None:
     """An object needs a larger share of its image than ``min_image_ratio``."""
     assert len(labelled(min_image_ratio=8 / 12)[1]) > 0 and len(labelled(min_image_ratio=9 / 12)[1]) == 0
+
+
+def test_centroids_are_read_once_in_a_process(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many blocks follow; but those of a bucket that was computed again are read again."""
+    reads: list[int] = []
+    for block in (0, 1):
+        images = bench.images(BLANK, unit=block, classes=[0])
+        objects = bench.put("objects", OBJECTS, [thing(4 * block, rows_of(0, 9))], block)
+        segments = bench.put("segments", PROPOSALS, [proposal(4 * block, 0, rows_of(0, 4), [1, 0])], block)
+    clusters = bench.put("clusters", CLUSTERS, [cluster(0, number, np.eye(2)[number]) for number in (0, 1)])
+    roles = {"images": images, "objects": objects, "segments": segments, "clusters": clusters}
+    read = type(clusters).read
+    monkeypatch.setattr(
+        type(clusters),
+        "read",
+        lambda s, u, c=None: (reads.append(u) if s.node == "clusters" else None, read(s, u, c))[1],
+    )
+    run = labels.start(LabelsSettings(metric="l2"), bench.setup())
+    assert [run(bench.unit(block, **roles)).rows["cluster"].tolist() for block in (0, 1, 0)] == [[0]] * 3
+    assert reads == [0]
+    clusters.withdraw(0)
+    clusters.commit(0, Rows.from_records(CLUSTERS, [cluster(0, number, np.eye(2)[1 - number]) for number in (0, 1)]))
+    assert run(bench.unit(1, **roles)).rows["cluster"].tolist() == [1] and reads == [0, 0]
 
 
 def test_a_class_without_clusters_is_an_error_row(labelled) -> None:
