@@ -61,7 +61,7 @@ def chosen_on_runs(objects: Rows, segments: Rows, settings: CandidatesSettings) 
     found: Found = []
     for of_object in object_segments(objects, segments, min_score=settings.min_score):
         on_object = of_object.on_object(settings.min_inside)
-        chosen, _ = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
+        chosen = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
         found.append((chosen.features.tobytes(),))
     return found
 

@@ -104,12 +104,7 @@ CANDIDATES = Table(
         Column("segment_id", "int32", "number of the segment: its `proposal_id`, or its `part_id` within the object"),
         _CATEGORY_ID,
         _SCORE,
-        Column(
-            "area",
-            "int64",
-            "pixels of the object that the segment covers, in the frame of the image's segments; with "
-            "`unique_pixels`, those that no better segment covers",
-        ),
+        Column("area", "int64", "pixels of the object that the segment covers, in the frame of the image's segments"),
         _OBJECT_RATIO,
         Column("feature", "float16", "feature of the segment", "vector"),
     ),

@@ -66,8 +66,8 @@ class ObjectSegments:
         shares = runs.shares_inside(self.masks, self.outline)
         return self.take((shares >= min_inside) & (shares > 0))
 
-    def large(self, min_object_ratio: float, *, one_per_pixel: bool) -> tuple[ObjectSegments, npt.NDArray[np.int64]]:
-        """The segments that cover more than a share of the object, and how many pixels of it each covers.
+    def large(self, min_object_ratio: float, *, one_per_pixel: bool) -> ObjectSegments:
+        """The segments that cover more than a share of the object.
 
         With ``one_per_pixel`` each pixel counts for its best segment alone, the first of those that score equally.
         """
@@ -76,8 +76,7 @@ class ObjectSegments:
             covered = runs.areas(runs.one_per_pixel(self.masks, order, self.outline))
         else:
             covered = runs.areas_inside(self.masks, self.outline)
-        is_large = covered / max(self.area, 1) > min_object_ratio
-        return self.take(is_large), covered[is_large]
+        return self.take(covered / max(self.area, 1) > min_object_ratio)
 
 
 def chosen_objects(objects: Rows, images: Rows, min_image_ratio: float = 0.0) -> Rows:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pdstore import Rows
+from pdstore import Rows, runs
 from schemas.stages import CandidatesSettings
 from schemas.tables import CANDIDATES
 from stages.block import Block
@@ -51,7 +51,8 @@ def _objects(block: Block, settings: CandidatesSettings) -> Rows:
 
 def _candidates(segments: ObjectSegments, settings: CandidatesSettings) -> Rows:
     on_object = segments.on_object(settings.min_inside)
-    chosen, areas = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
+    chosen = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
+    areas = runs.areas_inside(chosen.masks, chosen.outline)
     columns = {
         "image_id": segments.image_id,
         "object_id": segments.object_id,

@@ -38,7 +38,7 @@ def features_by_class(unit: Unit, blocks: Sequence[int], settings: CandidatesSet
         parts = object_parts(unit, block, settings.object_mask)
         for segments in object_segments(objects, segment_rows(block), parts, min_score=settings.min_score):
             on_object = segments.on_object(settings.min_inside)
-            kept, _ = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
+            kept = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
             if len(kept.scores) and segments.category_id >= 0:
                 found.setdefault(segments.category_id, []).append(kept.features)
     return {category: np.concatenate(parts) for category, parts in sorted(found.items())}
