@@ -95,7 +95,9 @@ def filled_store(root: Path, blocks: int, block_size: int, left: Mapping[str, in
         content[name] = {}
         writer = _Writer(root, layer, block_rows, block_size if rows else 0)
         for unit in units:
-            inputs = {role: ",".join(part if isinstance(part, str) else part[unit] for part in parts) for role, parts in read}
+            inputs = {
+                role: ",".join(part if isinstance(part, str) else part[unit] for part in parts) for role, parts in read
+            }
             content[name][unit] = writer.write(unit, inputs)
     return store
 

@@ -154,7 +154,9 @@ class Catalog:
     def _build(self, connection: duckdb.DuckDBPyConnection, layers: list[_LayerCommits]) -> None:
         for table in self._tables.values():
             self._views(connection, table, layers)
-        _load(connection, COMMITS, pa.concat_tables([_no_commits(), *(commit_rows(e.layer, e.commits) for e in layers)]))
+        _load(
+            connection, COMMITS, pa.concat_tables([_no_commits(), *(commit_rows(e.layer, e.commits) for e in layers)])
+        )
         described = [layer_row(e.layer, len(e.commits), e.is_current) for e in layers]
         _load(connection, LAYERS, pa.Table.from_pylist(described, schema=LAYERS.arrow_schema))
         for view in self._further:

@@ -25,6 +25,7 @@ from pdstore.table import Rows, Table
 
 __all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
 
+
 class Store:
     """An existing store.
 

@@ -74,7 +74,7 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
     for units in _planned(commits, everything):
         with contextlib.ExitStack() as opened:
             made = _Making(files, (node, fingerprint), schema, commits, opened)
-            file = made.file(units, reader.next_number())
+            file = made.file(units, max(reader.numbers(), default=-1) + 1)
         left_out += made.damaged
         if file is None:
             break

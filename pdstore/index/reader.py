@@ -54,7 +54,10 @@ class Source:
     @property
     def dead(self) -> list[int]:
         """The units of the rows that do not count."""
-        units, live = self.table.column("unit").to_pylist(), set(range(len(self.table)) if self.live is None else self.live)
+        units, live = (
+            self.table.column("unit").to_pylist(),
+            set(range(len(self.table)) if self.live is None else self.live),
+        )
         return [unit for row, unit in enumerate(units) if row not in live]
 
     def __len__(self) -> int:
@@ -132,7 +135,7 @@ class IndexReader:
         open_units = {int(name.removesuffix(".json")) for name in names if name.endswith(".json")}
         sound = self._sound_attempts() if open_units else set()
         gathered = []
-        for file in self._index_files() if open_units else []:
+        for file in self.index_files() if open_units else []:
             source = _chosen(file, open_units, sound)
             if len(source):
                 open_units.difference_update(source.column("unit"))
@@ -142,13 +145,19 @@ class IndexReader:
         self._known = known | {entry.name: entry for entry in fresh}
         return Commits(tuple(gathered), Source(entry_table(sorted(self._known.values()))))
 
+    def numbers(self) -> list[int]:
+        """The numbers of all index files, whether they can be read or not."""
+        names = self._files.names(layout.index(*self._place))
+        return [int(stem) for name in names if name.endswith(".arrow") and (stem := name[:-6]).isdecimal()]
+
     def index_files(self) -> list[IndexFile]:
         """All index files that can be read, the highest number first."""
-        return self._index_files()
-
-    def next_number(self) -> int:
-        """The number of the next index file: one more than the highest, whether that can be read or not."""
-        return max(self._numbers(), default=-1) + 1
+        numbers = sorted(self.numbers(), reverse=True)
+        for number in numbers:
+            if number not in self._indexed:
+                self._indexed[number] = self._index_file(layout.index_file(*self._place, number), number)
+        found = [self._indexed[number] for number in numbers]
+        return [file for file in found if file is not None]
 
     def _sound_attempts(self) -> set[str]:
         """The names of those attempts that are the only one of their unit, withdrawn ones apart."""
@@ -158,19 +167,6 @@ class IndexReader:
         if len(counts) == len(attempts):
             return attempts
         return {name for name in attempts if counts[name.partition(".")[0]] == 1}
-
-    def _index_files(self) -> list[IndexFile]:
-        numbers = self._numbers()
-        fresh = [number for number in numbers if number not in self._indexed]
-        paths = {layout.index_file(*self._place, number): number for number in fresh}
-        for path in paths:
-            self._indexed[paths[path]] = self._index_file(path, paths[path])
-        found = [self._indexed[number] for number in sorted(numbers, reverse=True)]
-        return [file for file in found if file is not None]
-
-    def _numbers(self) -> list[int]:
-        names = self._files.names(layout.index(*self._place))
-        return [int(stem) for name in names if name.endswith(".arrow") and (stem := name[:-6]).isdecimal()]
 
     def _index_file(self, path: str, number: int) -> IndexFile | None:
         try:

@@ -68,7 +68,9 @@ class GatheredRows:
         pieces, numbers = [], range(*np.searchsorted(self._ends, [first, last - 1], "right") + [0, 1])
         for number in numbers if last > first else ():
             start = self._ends[number - 1] if number else 0
-            pieces.append(self._read(number).slice(max(0, first - start), min(last, self._ends[number]) - max(first, start)))
+            pieces.append(
+                self._read(number).slice(max(0, first - start), min(last, self._ends[number]) - max(first, start))
+            )
         return pa.concat_tables(pieces) if pieces else self._file.schema_arrow.empty_table().select(self._names)
 
     def _read(self, number: int) -> pa.Table:
