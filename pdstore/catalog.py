@@ -1,30 +1,31 @@
 """The catalog: SQL views over the committed Parquet files of a store.
 
-The catalog is derived from the manifests alone. For a local store it is kept in ``catalog.duckdb``; when the set of
-commits has changed it is rebuilt in a temporary file, which is then renamed. For a remote store, and for a reader who
-may not write to the store, it lives in memory.
+The catalog is derived from the commits alone, as the index of each layer and its newest manifests give them. For a local
+store it is kept in ``catalog.duckdb``; when the set of commits has changed it is written again as a temporary file, which is
+then renamed: that takes as long as there are files that it names, not as long as there are blocks. For a remote store, and
+for a reader who may not write to the store, it lives in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS
-from pdstore.commit import Manifest
 from pdstore.confined import confine, quoted, quoted_list, reading_statement
 from pdstore.errors import CorruptData, UsageError, nearest
 from pdstore.fingerprint import digest
-from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row
+from pdstore.index import Commits, scans
+from pdstore.inventory import COMMITS, LAYERS, commit_rows, layer_row
 from pdstore.store import Layer, Store
 from pdstore.table import Table, View
 
@@ -45,8 +46,16 @@ class _LayerCommits:
     """A layer and its committed units."""
 
     layer: Layer
-    manifests: Mapping[int, Manifest]
+    commits: Commits
     is_current: bool
+
+    @property
+    def signature(self) -> list[str]:
+        """Changes with the set of attempts that are committed, and with the files that hold their rows."""
+        files = [source.file for source in self.commits.gathered]
+        rows = [row_file.path for file in files if file is not None for row_file in file.row_files]
+        names = hashlib.sha256("\n".join(self.commits.column("name")).encode()).hexdigest()
+        return [self.layer.node, self.layer.fingerprint, names, *rows]
 
 
 class Catalog:
@@ -98,42 +107,42 @@ class Catalog:
             CorruptData: a committed file cannot be read.
         """
         try:
-            connection = self._built(self._signature())
+            connection = self._built(self._committed_layers())
         except duckdb.Error as error:
             raise _unreadable(self._store, str(error).strip()) from error
         uri = self._store.files.uri
         confine(connection, [uri(layout.CLASSES)], [f"{uri(layout.LAYERS)}/"])
         return connection
 
-    def _built(self, signature: str) -> duckdb.DuckDBPyConnection:
+    def _built(self, layers: list[_LayerCommits]) -> duckdb.DuckDBPyConnection:
         if self._store.files.is_local:
             # Without permission or space the cache is skipped. An error in the store itself is raised again below.
             with contextlib.suppress(OSError, duckdb.Error):
-                return self._from_file(signature)
-        return self._in_memory(signature)
+                return self._from_file(layers)
+        return self._in_memory(layers)
 
-    def _from_file(self, signature: str) -> duckdb.DuckDBPyConnection:
+    def _from_file(self, layers: list[_LayerCommits]) -> duckdb.DuckDBPyConnection:
         path = self._store.files.full(layout.CATALOG)
-        if not _has_signature(path, signature):
-            self._rebuild(path, signature)
+        if not _has_signature(path, self._signature(layers)):
+            self._rebuild(path, layers)
         return _open(path)
 
-    def _in_memory(self, signature: str) -> duckdb.DuckDBPyConnection:
+    def _in_memory(self, layers: list[_LayerCommits]) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         try:
             if not self._store.files.is_local:
                 connection.register_filesystem(self._store.files.fs)
-            self._build(connection, signature)
+            self._build(connection, layers)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _rebuild(self, path: str, signature: str) -> None:
+    def _rebuild(self, path: str, layers: list[_LayerCommits]) -> None:
         temporary = self._store.files.full(f"{layout.TEMPORARY}{secrets.token_hex(6)}")
         try:
             with contextlib.closing(duckdb.connect(temporary)) as connection:
-                self._build(connection, signature)
+                self._build(connection, layers)
                 # Closing writes the file too, but reports no error when the disk is full.
                 connection.execute("CHECKPOINT")
             os.replace(temporary, path)
@@ -142,16 +151,18 @@ class Catalog:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(leftover)
 
-    def _build(self, connection: duckdb.DuckDBPyConnection, signature: str) -> None:
-        layers = self._committed_layers()
+    def _build(self, connection: duckdb.DuckDBPyConnection, layers: list[_LayerCommits]) -> None:
         for table in self._tables.values():
             self._views(connection, table, layers)
-        self._load(connection, COMMITS, [commit_row(m) for entry in layers for m in entry.manifests.values()])
-        self._load(connection, LAYERS, [layer_row(e.layer, len(e.manifests), e.is_current) for e in layers])
+        _load(
+            connection, COMMITS, pa.concat_tables([_no_commits(), *(commit_rows(e.layer, e.commits) for e in layers)])
+        )
+        described = [layer_row(e.layer, len(e.commits), e.is_current) for e in layers]
+        _load(connection, LAYERS, pa.Table.from_pylist(described, schema=LAYERS.arrow_schema))
         for view in self._further:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
-        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
+        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [self._signature(layers)])
 
     def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, layers: list[_LayerCommits]) -> None:
         if table.name == "classes":
@@ -164,52 +175,51 @@ class Catalog:
         writers = [entry for entry in layers if is_errors or entry.layer.table.name == table.name]
         current = [entry for entry in writers if entry.is_current]
         for name, members in ((table.name, current), (f"{table.name}_all", writers)):
-            selects = [s for entry in members if (s := self._select(entry, table, ERRORS if is_errors else ROWS))]
+            selects = [s for entry in members for s in self._selects(entry, table, ERRORS if is_errors else ROWS)]
             # The declared columns come first, without rows: a layer of an earlier program may lack some of them.
             body = " UNION ALL BY NAME ".join([_no_rows(table, ("node", "layer")), *selects])
             connection.execute(f"CREATE VIEW {name} AS {body}")
 
-    def _select(self, entry: _LayerCommits, table: Table, file: str) -> str:
-        paths = [self._store.files.uri(f"{m.folder}/{file}") for m in entry.manifests.values() if file in m.files]
-        if not paths:
-            return ""
+    def _selects(self, entry: _LayerCommits, table: Table, file: str) -> list[str]:
+        node, layer = entry.layer.node, entry.layer.fingerprint
+        found = scans(self._store.files, node, layer, entry.commits, file)
+        if not found:
+            return []
         written = {c.name for c in (table if file == ERRORS else entry.layer.table).scalars}
         columns = ", ".join(f'"{c.name}"' for c in table.scalars if c.name in written)
-        node, layer = entry.layer.node, entry.layer.fingerprint
-        return f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet({quoted_list(paths)})"
-
-    @staticmethod
-    def _load(connection: duckdb.DuckDBPyConnection, table: Table, rows: list[dict[str, Any]]) -> None:
-        frame = pa.Table.from_pylist(rows, schema=table.arrow_schema)
-        connection.register("_rows", frame)
-        connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM _rows")
-        connection.unregister("_rows")
+        start = f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet"
+        return [f"{start}({quoted_list(uris)}){condition and f' WHERE {condition}'}" for uris, condition in found]
 
     def _committed_layers(self) -> list[_LayerCommits]:
-        return [
-            _LayerCommits(layer, layer.manifests(), self._current.get(node) == layer.fingerprint)
+        found = [
+            _LayerCommits(layer, layer.commits(), self._current.get(node) == layer.fingerprint)
             for node in self._store.nodes()
             for layer in self._store.layers(node)
-            # A layer with units but no record is kept: reading its record fails, where its rows would be missing.
-            if self._store.files.exists(layout.layer_info(node, layer.fingerprint)) or layer.units()
         ]
+        exists = self._store.files.exists
+        # A layer with units but no record is kept: reading its record fails, where its rows would be missing.
+        return [e for e in found if len(e.commits) or exists(layout.layer_info(e.layer.node, e.layer.fingerprint))]
 
-    def _signature(self) -> str:
-        """A digest that changes with the set of commits and of their attempts. It reads listings, and no manifest."""
-        names, folders = self._store.files.names, (layout.commits, layout.attempts, layout.withdrawals)
-        listings = {
-            f"{node}/{layer.fingerprint}": [names(folder(node, layer.fingerprint)) for folder in folders]
-            for node in self._store.nodes()
-            for layer in self._store.layers(node)
-        }
-        tables = [table.to_dict() for table in self._tables.values()]
-        return digest([self._store.files.root, listings, self._current, tables, [view.sql for view in self._further]])
+    def _signature(self, layers: list[_LayerCommits]) -> str:
+        """A digest of what the catalog is made of. It changes with the set of commits and of their attempts."""
+        tables, views = [table.to_dict() for table in self._tables.values()], [view.sql for view in self._further]
+        return digest([self._store.files.root, [entry.signature for entry in layers], self._current, tables, views])
 
     def _hint(self, message: str) -> str:
         if "Table with name" in message:
             word = message.split("Table with name", 1)[1].split()[0].strip('"')
             return nearest(word, [*self._tables, "commits", "layers", *(view.name for view in self._further)])
         return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
+
+
+def _no_commits() -> pa.Table:
+    return COMMITS.arrow_schema.empty_table()
+
+
+def _load(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
+    connection.register("_rows", rows)
+    connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM _rows")
+    connection.unregister("_rows")
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -109,6 +109,18 @@ class Files:
         with self._storage(path), AbstractBufferedFile(self.fs, self.full(path), block_size=_READ_AHEAD) as file:
             yield file
 
+    def tail(self, path: str, length: int) -> tuple[int, bytes]:
+        """The size of a file, and its last ``length`` bytes. Raises FileNotFoundError if it does not exist."""
+        with self._storage(path):
+            if self.is_local:
+                with open(self.full(path), "rb") as file:
+                    size = os.fstat(file.fileno()).st_size
+                    file.seek(max(0, size - length))
+                    return size, file.read()
+            self._forget(path)
+            size = int(self.fs.size(self.full(path)))
+            return size, bytes(self.fs.cat_file(self.full(path), start=max(0, size - length), end=size))
+
     def read_many(self, paths: list[str]) -> dict[str, bytes]:
         """Path -> content, in one gathered read. Raises FileNotFoundError if a file does not exist."""
         if self.is_local:
@@ -171,6 +183,26 @@ class Files:
             except FileExistsError:
                 return False
             return True
+
+    @contextlib.contextmanager
+    def writing(self, path: str) -> Iterator[IO[bytes]]:
+        """A new file that is written piece by piece, too large for memory. If the block raises, it does not exist."""
+        with self._storage(path, is_writing=True):
+            if self.is_local:
+                _make_folder(os.path.dirname(self.full(path)))
+            temporary = f"{os.path.dirname(path)}/{layout.TEMPORARY}{secrets.token_hex(6)}" if self.is_local else path
+            try:
+                with self.fs.open(self.full(temporary), "wb") as file:
+                    yield file
+                    if self.is_local:
+                        file.flush()
+                        os.fsync(file.fileno())
+            except BaseException:
+                self.remove(temporary)
+                raise
+            if self.is_local:
+                os.replace(self.full(temporary), self.full(path))
+                _sync_folder(os.path.dirname(self.full(path)))
 
     def names(self, folder: str) -> list[str]:
         """Sorted names of the files and folders directly in ``folder``; empty if the folder does not exist.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pdstore import layout
+from pdstore.index import unused_index_files
 from pdstore.store import Layer, Store
 
 __all__ = ["Garbage", "delete_garbage", "find_garbage"]
@@ -33,7 +34,8 @@ class Garbage:
 
 
 def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None = None) -> list[Garbage]:
-    """Attempts that no manifest names, expired leases and temporary files, older than ``older_than_s`` seconds.
+    """What nobody uses, older than ``older_than_s`` seconds: attempts that no manifest names, expired leases, temporary
+    files, and index files that larger ones have replaced.
 
     An attempt on a unit that somebody holds a live lease on is never garbage: it may be about to be committed.
     """
@@ -43,6 +45,7 @@ def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None =
     for node in store.nodes():
         for layer in store.layers(node):
             garbage += _loose_attempts(layer, now)
+            garbage += _unused_index(layer, now)
             garbage += _dead_leases(layer, now)
             folders += _folders_of(layer)
             garbage += _unfinished_checkpoints(layer, now)
@@ -70,7 +73,8 @@ def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
     # Read before the manifests: an attempt that is committed in between is in them.
     names = files.names(folder)
     live = _live_units(layer, now)
-    committed = {(unit, manifest.attempt) for unit, manifest in layer.manifests().items()}
+    commits = layer.commits()
+    committed = set(zip(commits.units, commits.column("attempt"), strict=True))
     withdrawals = layout.withdrawals(layer.node, layer.fingerprint)
     withdrawn = {name.removesuffix(".json") for name in files.names(withdrawals)}
     for name in names:
@@ -84,6 +88,12 @@ def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
             used = max(used, files.newest(f"{withdrawals}/{name}.json"))
         size, key = sum(files.sizes(path).values()), (layer.node, layer.fingerprint, unit, attempt)
         yield Garbage(path, size, now - used, "attempt that no manifest names", key)
+
+
+def _unused_index(layer: Layer, now: float) -> Iterator[Garbage]:
+    files = layer.store.files
+    for path, used, reason in unused_index_files(files, layer.node, layer.fingerprint):
+        yield Garbage(path, sum(files.sizes(path).values()), now - used, reason)
 
 
 def _live_units(layer: Layer, now: float) -> set[int]:
@@ -102,7 +112,7 @@ def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:
 def _folders_of(layer: Layer) -> list[str]:
     """The folders of a layer in which files are written under a temporary name first."""
     place = layer.node, layer.fingerprint
-    folders = (layout.layer, layout.commits, layout.withdrawals, layout.leases, layout.failures)
+    folders = (layout.layer, layout.commits, layout.index, layout.withdrawals, layout.leases, layout.failures)
     return [folder(*place) for folder in folders]
 
 

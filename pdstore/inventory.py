@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
+
 from pdstore import layout
-from pdstore.commit import Manifest
 from pdstore.fingerprint import canonical
+from pdstore.index import Commits
 from pdstore.info import read_record
 from pdstore.store import Layer, Store
 from pdstore.table import Column, Table
 
-__all__ = ["COMMITS", "LAYERS", "commit_row", "layer_row", "mark_complete", "shown_layer", "shown_layers"]
+__all__ = ["COMMITS", "LAYERS", "commit_rows", "layer_row", "mark_complete", "shown_layer", "shown_layers"]
 
 COMMITS = Table(
     "commits",
@@ -50,15 +52,17 @@ LAYERS = Table(
 )
 
 
-def commit_row(manifest: Manifest) -> dict[str, Any]:
-    rows = sum(count for table, count in manifest.rows.items() if table != "errors")
-    return {
-        **{name: getattr(manifest, name) for name in COMMITS.names if hasattr(manifest, name)},
-        "layer": manifest.fingerprint,
-        "rows": rows,
-        "errors": manifest.rows.get("errors", 0),
-        "bytes": manifest.size,
-    }
+def commit_rows(layer: Layer, commits: Commits) -> pa.Table:
+    """The rows of :data:`COMMITS` of one layer, by rising unit."""
+    table = commits.table()
+    if table.num_rows:
+        table = table.sort_by("unit")
+    fixed = {"node": layer.node, "layer": layer.fingerprint}
+    columns = [
+        pa.array([fixed[c.name]] * len(table), c.arrow) if c.name in fixed else table.column(c.name)
+        for c in COMMITS.scalars
+    ]
+    return pa.Table.from_arrays(columns, schema=COMMITS.arrow_schema)
 
 
 def layer_row(layer: Layer, units: int, is_current: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ __all__ = [
     "TEMPORARY",
     "UNFINISHED_CHECKPOINT",
     "attempt",
+    "attempt_name",
     "attempts",
     "checkpoints",
     "commit",
@@ -21,6 +22,10 @@ __all__ = [
     "complete",
     "failure",
     "failures",
+    "index",
+    "index_file",
+    "index_rows",
+    "indexer",
     "layer",
     "layer_info",
     "layers",
@@ -82,7 +87,12 @@ def attempts(node: str, fingerprint: str) -> str:
 
 
 def attempt(node: str, fingerprint: str, unit: int, attempt: str) -> str:
-    return f"{attempts(node, fingerprint)}/{unit:05d}.{attempt}"
+    return f"{attempts(node, fingerprint)}/{attempt_name(unit, attempt)}"
+
+
+def attempt_name(unit: int, attempt: str) -> str:
+    """The name of an attempt's folder."""
+    return f"{unit:05d}.{attempt}"
 
 
 def parse_attempt(name: str) -> tuple[int, str]:
@@ -106,6 +116,26 @@ def withdrawals(node: str, fingerprint: str) -> str:
 def withdrawn(node: str, fingerprint: str, unit: int, attempt: str) -> str:
     """The manifest of a superseded or damaged commit."""
     return f"{withdrawals(node, fingerprint)}/{unit:05d}.{attempt}.json"
+
+
+def index(node: str, fingerprint: str) -> str:
+    """What gathers the commits of the layer. It is derived from them: deleting it loses nothing."""
+    return f"{layer(node, fingerprint)}/index"
+
+
+def index_file(node: str, fingerprint: str, number: int) -> str:
+    """The commits of some units. A file with a higher number may hold the same units again, and more."""
+    return f"{index(node, fingerprint)}/{number:05d}.arrow"
+
+
+def index_rows(node: str, fingerprint: str, token: str, file: str) -> str:
+    """The ``file`` (rows.parquet or errors.parquet) of all units that one index file holds, under a name of its own."""
+    return f"{index(node, fingerprint)}/{token}.{file}"
+
+
+def indexer(fingerprint: str) -> str:
+    """Stands for a layer in the path of a lease: the lease of the one worker that adds to the layer's index."""
+    return f"{fingerprint}.index"
 
 
 def leases(node: str, fingerprint: str) -> str:

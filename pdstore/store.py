@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
@@ -18,14 +18,12 @@ from pdstore.commit import Manifest, commit_attempt, read_manifest
 from pdstore.errors import CorruptData, InputMissing, UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import Identity
+from pdstore.index import Commits, Compacted, IndexReader, compact, read_manifests
 from pdstore.info import FORMAT, LayerInfo, StoreInfo, read_record
 from pdstore.lease import Claim, Lease, claim, current_lease
 from pdstore.table import Rows, Table
 
 __all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
-
-MANIFESTS_PER_READ = 256
-"""Manifests in one gathered read."""
 
 
 class Store:
@@ -43,6 +41,7 @@ class Store:
     def __init__(self, url: str, **options: object) -> None:
         self.files = Files(url, **options)
         self.url = url
+        self._readers: dict[tuple[str, str], IndexReader] = {}
         try:
             self.info = read_record(self.files, layout.STORE, StoreInfo.from_dict)
         except FileNotFoundError:
@@ -82,6 +81,10 @@ class Store:
 
     def layer(self, node: str, fingerprint: str) -> Layer:
         return Layer(self, node, fingerprint)
+
+    def index_reader(self, node: str, fingerprint: str) -> IndexReader:
+        """The one reader of a layer's commits in this process, which keeps what it has read."""
+        return self._readers.setdefault((node, fingerprint), IndexReader(self.files, node, fingerprint))
 
     def declare(self, node: str, identity: Identity, table: Table, program: str) -> Layer:
         """The layer of ``node`` with this identity. It is made if it does not exist."""
@@ -124,6 +127,19 @@ class Layer:
         names = self._files.names(layout.commits(self.node, self.fingerprint))
         return sorted(int(name.removesuffix(".json")) for name in names if name.endswith(".json"))
 
+    def commits(self) -> Commits:
+        """What is committed now, without the lists of files. Cost: four listings, and one read per file that is new.
+
+        Raises:
+            CorruptData: a manifest that the index does not hold is damaged.
+        """
+        return self.store.index_reader(self.node, self.fingerprint).commits()
+
+    def compact(self, *, everything: bool = False) -> Compacted:
+        """Add new commits to the layer's index, if they are worth a file: see :func:`pdstore.index.compact`."""
+        schema = self.table.arrow_schema
+        return compact(self._files, self.node, self.fingerprint, schema, everything=everything)
+
     def manifest(self, unit: int) -> Manifest:
         """The manifest of a unit. Raises InputMissing if the unit is not committed."""
         return self._manifests[unit] if unit in self._manifests else self._newest(unit)
@@ -132,8 +148,8 @@ class Layer:
         """Unit -> manifest, of all committed units or of ``units``; units withdrawn in the meantime are left out."""
         wanted = self.units() if units is None else sorted(units)
         unread = [unit for unit in wanted if unit not in self._manifests]
-        for first in range(0, len(unread), MANIFESTS_PER_READ):
-            self._read_manifests(unread[first : first + MANIFESTS_PER_READ])
+        read = read_manifests(self._files, self.node, self.fingerprint, unread)
+        self._manifests.update({manifest.unit: manifest for manifest in read})
         return {unit: self._manifests[unit] for unit in wanted if unit in self._manifests}
 
     def newest_manifest(self, unit: int) -> Manifest | None:
@@ -256,21 +272,6 @@ class Layer:
             fix = f"Run: pd stage run {self.node}"
             raise InputMissing("the unit is not committed", f"{self.node} unit {unit}", fix)
         return manifest
-
-    def _read_manifests(self, units: Sequence[int]) -> None:
-        paths = {layout.commit(self.node, self.fingerprint, unit): unit for unit in units}
-        try:
-            contents = self._files.read_many(list(paths))
-        except FileNotFoundError:
-            for unit in units:
-                self.newest_manifest(unit)
-        else:
-            self._manifests.update(
-                {
-                    paths[path]: Manifest.from_json(data, self.node, self.fingerprint, paths[path])
-                    for path, data in contents.items()
-                }
-            )
 
     def _read_files(self, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
         """Name -> content, in one gathered read. Files without their own checksum are checked by the manifest's."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pdstore import layout
 from pdstore.commit import FileEntry, new_attempt
 from pdstore.errors import CorruptData, InputMissing
+from pdstore.index import index_problems
 from pdstore.store import Layer, Store
 
 __all__ = ["Damage", "repair", "verify"]
@@ -15,7 +16,7 @@ __all__ = ["Damage", "repair", "verify"]
 
 @dataclass(frozen=True)
 class Damage:
-    """A committed unit whose files differ from its manifest. Unit -1 is the record of the layer itself."""
+    """A committed unit whose files differ from its manifest. Unit -1 is the record of the layer, or a file of its index."""
 
     node: str
     fingerprint: str
@@ -27,7 +28,7 @@ class Damage:
 def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
     """Read every committed file and compare its size and sha256. Yields one item per unit, None if it is sound.
 
-    A layer whose record is damaged yields one more item, with unit -1.
+    A layer whose record is damaged yields one more item, with unit -1, and so does each damaged file of an index.
     """
     for name in store.nodes() if node is None else [node]:
         for layer in store.layers(name):
@@ -39,12 +40,15 @@ def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
                 damage = _check(layer, unit)
                 # Without a sound record of the layer, its rows cannot be decoded.
                 yield damage or (None if problem else _decode(layer, unit))
+            for path, problem in index_problems(store.files, name, layer.fingerprint):
+                yield Damage(name, layer.fingerprint, -1, path, problem)
 
 
 def repair(store: Store, damage: Damage) -> None:
     """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc.
 
-    A damaged record of a layer is removed; the next run of its node writes it again.
+    A damaged record of a layer is removed; the next run of its node writes it again. A damaged file of an index is removed;
+    the next run or ``pd compact`` gathers its commits again.
     """
     layer = store.layer(damage.node, damage.fingerprint)
     if damage.unit < 0:

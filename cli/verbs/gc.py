@@ -35,7 +35,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 )
 @click.option("--force", is_flag=True, help="With --yes: delete what is younger than an hour, too.")
 def command(yes: bool, older_than: str, fingerprint: str | None, force: bool) -> None:
-    """List attempts that no commit refers to and leases of workers that are gone; --yes deletes them.
+    """List attempts that no commit refers to, leases of workers that are gone and index files that larger ones have
+    replaced; --yes deletes them.
 
     \b
     Examples:
@@ -92,12 +93,13 @@ def _unused_layer(store: Store, fingerprint: str) -> Layer:
 
 def _layer_garbage(store: Store, layer: Layer) -> list[Garbage]:
     node, name, now = layer.node, layer.fingerprint, time.time()
-    # Commits are deleted first: a kill in between leaves units that count as missing, never units without their files.
-    commits = layout.commits(node, name)
+    # The index first, then the commits: a kill in between leaves units that count as missing, never units without their
+    # files, and never an index of units that are computed again.
+    first = (layout.index(node, name), layout.commits(node, name))
     rest = (layout.layer(node, name), layout.leases(node, name), layout.failures(node, name))
     entries: list[Garbage] = []
     counted: set[str] = set()
-    for folder in (commits, *rest, layout.checkpoints(node, name), layout.tracking(node, name)):
+    for folder in (*first, *rest, layout.checkpoints(node, name), layout.tracking(node, name)):
         sizes = {path: size for path, size in store.files.sizes(folder).items() if path not in counted}
         counted |= sizes.keys()
         if sizes:

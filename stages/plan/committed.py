@@ -1,4 +1,4 @@
-"""What the nodes of a project have committed at one moment: each layer is listed once, each manifest is read once."""
+"""What the nodes of a project have committed at one moment: each layer is listed once, and read from its index."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ __all__ = ["Committed", "read_committed"]
 
 @dataclass(frozen=True)
 class Committed:
-    """The committed units of one layer, without the lists of their files, which are most of a manifest.
+    """The committed units of one layer.
 
     Attributes:
         content: unit -> digest of its content.
-        inputs: unit -> input role -> digest of the content that it was computed from.
+        inputs: input role -> unit -> digest of the content that it was computed from.
         errors: number of rows of ``errors``. seconds: time spent on the units.
     """
 
     content: Mapping[int, str]
-    inputs: Mapping[int, Mapping[str, str]]
+    inputs: Mapping[str, Mapping[int, str]]
     errors: int
     seconds: float
 
     @classmethod
     def of(cls, layer: Layer) -> Committed:
-        """What is committed now. Cost: one listing, and one read per manifest."""
-        manifests = layer.manifests()
+        """What is committed now. Cost: that of :meth:`pdstore.Layer.commits`."""
+        commits = layer.commits()
+        seconds = commits.by_unit("seconds")
         return cls(
-            {unit: manifest.content for unit, manifest in manifests.items()},
-            {unit: manifest.inputs for unit, manifest in manifests.items()},
-            sum(manifest.rows.get("errors", 0) for manifest in manifests.values()),
-            sum(manifest.seconds for manifest in manifests.values()),
+            commits.by_unit("content"),
+            commits.inputs(),
+            sum(commits.column("errors")),
+            # In the order of the units, so that the sum is the same however they are indexed.
+            sum(seconds[unit] for unit in sorted(seconds)),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pdstore import Layer
 from pdstore.commit import Manifest, inputs_digest
@@ -32,8 +32,8 @@ class Inputs:
         }
         self.whole = {name for name in project[node].upstream() if is_barrier or project[name].stage.is_barrier}
         inputs = [layer for members in self.layers.values() for layer in members]
-        self._contents = {} if seen is None else {layer.node: seen[layer.node].content for layer in inputs}
-        self.committed = {m.node: frozenset(m.units() if seen is None else self._contents[m.node]) for m in inputs}
+        self._contents: dict[str, Mapping[int, str]] = {m.node: seen[m.node].content for m in inputs} if seen else {}
+        self.committed = {m.node: frozenset(self._contents[m.node] if seen else m.units()) for m in inputs}
         self._digests: dict[str, str] = {}
 
     def content_of(self, unit: int) -> dict[str, str] | None:
@@ -48,23 +48,37 @@ class Inputs:
 
     def is_stale(self, manifest: Manifest) -> bool:
         """True if the unit was computed from input that differs from the present input."""
-        return self._differs(manifest.unit, manifest.inputs)
+        content = self.content_of(manifest.unit)
+        return content is not None and content != dict(manifest.inputs)
 
-    def stale_units(self, recorded: Mapping[int, Mapping[str, str]]) -> list[int]:
-        """The committed units whose input has changed since they were computed.
+    def stale_units(self, recorded: Committed) -> list[int]:
+        """The committed units whose input has changed since they were computed, by rising number.
 
         Args:
-            recorded: unit -> input role -> digest of the content that it was computed from, as its manifest says.
+            recorded: the units, and what they were computed from.
         """
-        for layer in (member for members in self.layers.values() for member in members):
-            if layer.node not in self._contents:
-                # Reads all manifests together; content_of below would read them one by one.
-                layer.manifests(self.committed[layer.node])
-        return [unit for unit, read in recorded.items() if self._differs(unit, read)]
+        units = set(recorded.content)
+        known = {role: recorded.inputs.get(role, {}) for role in self.layers}
+        # A unit that read a role that the node no longer has was computed from something else.
+        stale = {unit for role in recorded.inputs.keys() - known.keys() for unit in recorded.inputs[role]}
+        for role, members in self.layers.items():
+            contents = [self._content_of_all(member, units) for member in members]
+            for content in contents:
+                units &= content.keys()
+            read = known[role]
+            if len(contents) == 1:
+                stale |= {unit for unit in units if read.get(unit) != contents[0][unit]}
+            else:
+                stale |= {unit for unit in units if read.get(unit) != ",".join(c[unit] for c in contents)}
+        # Units of which some input is not committed are not stale: they cannot be computed again.
+        return sorted(stale & units)
 
-    def _differs(self, unit: int, read: Mapping[str, str]) -> bool:
-        content = self.content_of(unit)
-        return content is not None and content != dict(read)
+    def _content_of_all(self, layer: Layer, units: Collection[int]) -> Mapping[int, str]:
+        """Unit -> the content of the layer that it would read now; without the units whose input is not committed."""
+        if layer.node in self.whole:
+            digest = self._digest(layer, 0)
+            return {} if digest is None else dict.fromkeys(units, digest)
+        return self._all(layer)
 
     def _digest(self, layer: Layer, unit: int) -> str | None:
         committed = self.committed[layer.node]
@@ -73,12 +87,17 @@ class Inputs:
         if not committed:
             return None
         if layer.node not in self._digests:
-            contents = self._contents.get(layer.node)
-            if contents is None:
-                contents = {number: manifest.content for number, manifest in layer.manifests(committed).items()}
-            self._digests[layer.node] = inputs_digest(contents)
+            self._digests[layer.node] = inputs_digest(self._all(layer))
         return self._digests[layer.node]
 
+    def _all(self, layer: Layer) -> Mapping[int, str]:
+        """Unit -> digest of its content, of the units that were committed at construction."""
+        if layer.node not in self._contents:
+            contents = layer.commits().by_unit("content")
+            committed = self.committed[layer.node]
+            self._contents[layer.node] = {unit: content for unit, content in contents.items() if unit in committed}
+        return self._contents[layer.node]
+
     def _content(self, layer: Layer, unit: int) -> str:
-        contents = self._contents.get(layer.node)
-        return layer.manifest(unit).content if contents is None else contents[unit]
+        # One manifest at a time, unless all were read: a worker needs those of its own units alone.
+        return self._contents.get(layer.node, {}).get(unit) or layer.manifest(unit).content

@@ -99,7 +99,7 @@ def states(project: Project) -> list[NodeState]:
 def _state(project: Project, name: str, seen: Mapping[str, Committed], shown: Mapping[str, str]) -> NodeState:
     node, layer, committed = project[name], project.layer(name), seen[name]
     done = committed.content
-    work = plan_work(Snapshot.read(project, name, Inputs(project, name, seen), committed.inputs))
+    work = plan_work(Snapshot.read(project, name, Inputs(project, name, seen), committed))
     missing = sorted(work.ready + work.waiting)
     leases = {unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())}
     older = _older_units(project, name)
@@ -136,7 +136,7 @@ def _older_units(project: Project, name: str) -> dict[Layer, int]:
 
 def newest_layer(layers: Sequence[Layer]) -> Layer:
     """The layer with the latest commit; all of ``layers`` must hold committed units."""
-    return max(layers, key=lambda layer: max(m.created for m in layer.manifests().values()))
+    return max(layers, key=lambda layer: max(layer.commits().column("created")))
 
 
 def _why(project: Project, name: str, older: list[Layer], is_begun: bool, missing: int) -> str:

@@ -6,9 +6,9 @@ function of a :class:`Snapshot`; :meth:`Snapshot.read` takes a snapshot of the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stages.plan.committed import Committed
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.plan.shard import Shard
@@ -51,21 +51,19 @@ class Snapshot:
     sources: tuple[Source, ...] = ()
 
     @classmethod
-    def read(
-        cls, project: Project, node: str, inputs: Inputs, recorded: Mapping[int, Mapping[str, str]] | None = None
-    ) -> Snapshot:
+    def read(cls, project: Project, node: str, inputs: Inputs, recorded: Committed | None = None) -> Snapshot:
         """The node as it is in the store now.
 
         Args:
-            recorded: committed unit -> input role -> digest of the content that it was computed from, from which stale
-                units are detected; without it no unit counts as stale.
+            recorded: what the node has committed, and from what it was computed, from which stale units are detected;
+                without it no unit counts as stale.
         """
         sources = tuple(
             Source(name, project.num_units(name), inputs.committed[name], name in inputs.whole)
             for name in dict.fromkeys(project[node].upstream())
         )
-        committed = frozenset(project.layer(node).units() if recorded is None else recorded)
-        stale = frozenset(inputs.stale_units(recorded) if recorded else ())
+        committed = frozenset(project.layer(node).units() if recorded is None else recorded.content)
+        stale = frozenset(inputs.stale_units(recorded) if recorded is not None else ())
         return cls(project.num_units(node), committed, stale, sources)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from pdstore.errors import CommitConflict
@@ -9,6 +10,7 @@ from stages.plan.failures import forget_failure, record_failure
 from stages.plan.project import Project
 from stages.run.agenda import Agenda
 from stages.run.computation import Computed
+from stages.run.indexing import Indexing
 from stages.run.options import RunOptions
 from stages.run.outcome import Outcome
 
@@ -20,10 +22,16 @@ class Ledger:
 
     Attributes:
         agenda: which units it lacks. layer: where they are committed. outcome: what was done.
+        indexing: gathers what is committed.
     """
 
-    def __init__(self, project: Project, node: str, options: RunOptions) -> None:
+    def __init__(
+        self, project: Project, node: str, options: RunOptions, note: Callable[[str], None] = lambda text: None
+    ) -> None:
         """Plan the node.
+
+        Args:
+            note: prints a line.
 
         Raises:
             StaleSettings, InputMissing: see :func:`stages.run.preflight.checked_work`.
@@ -31,6 +39,7 @@ class Ledger:
         self.node, self.agenda = node, Agenda(project, node, options)
         self.layer, work = self.agenda.layer, self.agenda.work
         self.outcome = Outcome(node, todo=work.ready, waiting=work.waiting)
+        self.indexing = Indexing(self.layer, note)
         self._open = set(work.ready)
 
     def is_open(self, unit: int) -> bool:

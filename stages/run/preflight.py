@@ -44,7 +44,7 @@ def checked_work(project: Project, name: str, inputs: Inputs, options: RunOption
         InputMissing: an input has no committed unit, or a unit needs all of an input that is incomplete.
     """
     check_settings(project, name, options.new_layer)
-    recorded = Committed.of(project.layer(name)).inputs if options.refresh else None
+    recorded = Committed.of(project.layer(name)) if options.refresh else None
     work = plan_work(Snapshot.read(project, name, inputs, recorded), options)
     if work.lacking:
         raise _lacking(name, work.lacking[0])

@@ -60,7 +60,7 @@ def run_pass(
     if group.follows:
         _follow(project, names[0], options, Watch(should_stop=watch.should_stop), group)
         return [Outcome(names[0])]
-    ledgers = [Ledger(project, name, options) for name in names]
+    ledgers = [Ledger(project, name, options, watch.progress.note) for name in names]
     started = time.monotonic()
     if not options.dry_run:
         for ledger in ledgers:
@@ -69,6 +69,7 @@ def run_pass(
         _compute(project, [ledger for ledger in ledgers if ledger.outcome.todo], options, watch, group)
         for ledger in ledgers:
             mark_complete(ledger.layer, project.num_units(ledger.node))
+            ledger.indexing.finish(project.num_units(ledger.node))
     for ledger in ledgers:
         ledger.outcome.seconds = time.monotonic() - started
         ledger.outcome.is_begun = not options.dry_run and bool(ledger.layer.units())
@@ -215,6 +216,8 @@ class _Run:
                 self.progress.attempt_failed(unit, is_last=True)
                 raise
             self._report(unit)
+        for ledger, _ in done:
+            ledger.indexing.committed()
         for reporter in self.reporters:
             reporter.committed()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pdstore import Catalog, Identity, Layer, Rows, layout
-from pdstore.inventory import COMMITS, LAYERS, commit_row, layer_row, mark_complete, shown_layer, shown_layers
+from pdstore.inventory import COMMITS, LAYERS, commit_rows, layer_row, mark_complete, shown_layer, shown_layers
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import TABLES, filled, new_layer, parts
 
@@ -32,18 +32,20 @@ def test_commits_and_layers_are_tables(layer: Layer) -> None:
     assert row == {"stage": "grouping", "is_current": True, "units": 2, "table_name": "parts", "s": '{"k":4}'}
 
 
-def test_a_row_of_commits_has_the_declared_columns(layer: Layer) -> None:
-    """Every column has a value of its type, so that no column of the table is empty."""
-    for unit in layer.units():
-        row = commit_row(layer.manifest(unit))
-        assert row.keys() == set(COMMITS.names)
-        assert len(Rows.from_records(COMMITS, [row])) == 1
+def test_rows_of_commits_have_the_declared_columns(layer: Layer) -> None:
+    """Every column has a value of its type in every row; the rows are in the order of the units."""
+    rows = commit_rows(layer, layer.commits())
+    assert rows.schema == COMMITS.arrow_schema
+    assert [column.null_count for column in rows.columns] == [0] * len(COMMITS.names)
+    assert rows.column("unit").to_pylist() == layer.units()
+    assert commit_rows(layer, new_layer(layer.store, k=6).commits()).num_rows == 0
 
 
 def test_errors_are_not_counted_as_rows(layer: Layer) -> None:
     """``rows`` counts the layer's table and ``errors`` the error rows, which may be none."""
-    counts = [commit_row(layer.manifest(unit)) for unit in (0, 1)]
-    assert [(row["rows"], row["errors"]) for row in counts] == [(4, 0), (5, 2)]
+    rows = commit_rows(layer, layer.commits())
+    assert rows.column("rows").to_pylist() == [4, 5]
+    assert rows.column("errors").to_pylist() == [0, 2]
 
 
 def test_a_row_of_layers_has_the_declared_columns(layer: Layer) -> None:

@@ -19,8 +19,10 @@ def test_a_record_is_what_the_manifests_say(grouped: Store) -> None:
     project = Project.open(grouped)
     seen, manifests = Committed.of(project.layer("crf")), project.layer("crf").manifests()
     assert seen.content == {unit: manifest.content for unit, manifest in manifests.items()}
-    assert seen.inputs == {unit: dict(manifest.inputs) for unit, manifest in manifests.items()}
-    assert list(seen.content) == [0, 1, 2] and seen.inputs[2].keys() == {"images", "parts"}
+    assert seen.inputs == {
+        role: {unit: manifest.inputs[role] for unit, manifest in manifests.items()} for role in ("images", "parts")
+    }
+    assert list(seen.content) == [0, 1, 2]
     assert seen.seconds == sum(manifest.seconds for manifest in manifests.values()) and seen.errors == 0
     assert Committed.of(project.layer("ranking")) == Committed({}, {}, 0, 0)
 
@@ -57,12 +59,17 @@ def counted(grouped: Store) -> Store:
     with pytest.raises(PartlyFailed):
         run(grouped, "candidates", "crf.gt_prob=0.8", new_layer=True)
     run(grouped, "ranking", "crf.gt_prob=0.8", new_layer=True, allow_partial=True)
-    grouped.files = Counted(grouped.url)
-    return grouped
+    # As a process that has read nothing yet.
+    store = Store(grouped.url)
+    store.files = Counted(grouped.url)
+    return store
 
 
 def test_the_states_read_each_manifest_once(counted: Store) -> None:
-    """However many nodes read a layer, its manifests are read once; those of a current layer are listed once."""
+    """However many nodes read a layer, its manifests are read once; those of a current layer are listed once.
+
+    A second look in the same process reads none of them again.
+    """
     project = Project.open(counted, ["crf.gt_prob=0.9"])
     assert [node.stale for node in states(project)] == [[]] * len(project.nodes)
     files = counted.files
@@ -71,6 +78,8 @@ def test_the_states_read_each_manifest_once(counted: Store) -> None:
     current = [files.listings[layout.commits(node, layer)] for node, layer in project.pipeline.current().items()]
     assert len(manifests) == 3 * 4 + 2 + 1 + 1 + 1 and set(manifests.values()) == {1}
     assert set(current) == {1}
+    states(project)
+    assert sum(count for path, count in files.reads.items() if "/commits/" in path) == len(manifests)
 
 
 def test_the_next_look_sees_new_commits(grouped: Store) -> None:

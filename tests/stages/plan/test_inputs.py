@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
 from pdstore import Store
@@ -23,8 +21,8 @@ def inputs_of(store: Store, name: str) -> Inputs:
     return Inputs(Project.open(store), name)
 
 
-def recorded(project: Project, name: str) -> Mapping[int, Mapping[str, str]]:
-    return Committed.of(project.layer(name)).inputs
+def recorded(project: Project, name: str) -> Committed:
+    return Committed.of(project.layer(name))
 
 
 def test_a_block_node_needs_its_barriers_whole(ranked: Store) -> None:
@@ -83,4 +81,4 @@ def test_what_was_seen_before_is_not_read_again(ranked: Store) -> None:
         same = Inputs(project, name, seen)
         assert same.committed == inputs.committed
         assert [same.content_of(unit) for unit in range(4)] == content[name]
-        assert same.stale_units(seen[name].inputs) == []
+        assert same.stale_units(seen[name]) == []

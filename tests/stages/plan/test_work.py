@@ -140,7 +140,7 @@ def half(grouped: Store) -> Store:
 
 def read(store: Store, node: str, *, with_record: bool = True) -> Snapshot:
     project = Project.open(store)
-    recorded = Committed.of(project.layer(node)).inputs if with_record else None
+    recorded = Committed.of(project.layer(node)) if with_record else None
     return Snapshot.read(project, node, Inputs(project, node), recorded)
 
 

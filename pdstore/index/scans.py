@@ -1,0 +1,60 @@
+"""What SQL reads of a layer: the gathered rows of its index, and the files of the few blocks that it does not hold."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from pdstore import layout
+from pdstore.blockfile import ROWS
+from pdstore.files import Files
+from pdstore.index.reader import Commits, Source
+from pdstore.index.rowfiles import UNIT
+
+__all__ = ["scans"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def scans(files: Files, node: str, fingerprint: str, commits: Commits, file: str) -> list[tuple[list[str], str]]:
+    """The Parquet files that together hold one file (rows.parquet or errors.parquet) of every committed unit.
+
+    Returns:
+        (URIs, condition) of each scan; the condition is empty, or SQL that leaves out units that no longer count.
+    """
+    kind = "rows" if file == ROWS else "errors"
+    whole: list[str] = []
+    found: list[tuple[list[str], str]] = []
+    single = [commits.loose]
+    for source in commits.gathered:
+        assert source.file is not None, "what is gathered was read from a file of the index"
+        rows = source.file.rows if file == ROWS else source.file.errors
+        problem = rows.problem(files) if rows is not None else ""
+        if problem:
+            _LOG.warning("%s is left out: %s. Remove it with: pd verify --repair", rows and rows.path, problem)
+            single.append(source)
+        elif rows is not None and source.live is None:
+            whole.append(files.uri(rows.path))
+        elif rows is not None:
+            found.append(([files.uri(rows.path)], _condition(source)))
+    if whole:
+        found.insert(0, (whole, ""))
+    names = [name for source in single for name in _names(source, kind)]
+    folder = layout.attempts(node, fingerprint)
+    if names:
+        found.append(([files.uri(f"{folder}/{name}/{file}") for name in names], ""))
+    return found
+
+
+def _names(source: Source, kind: str) -> Iterable[str]:
+    has = source.column(f"has_{kind}")
+    return (name for name, is_there in zip(source.column("name"), has, strict=True) if is_there)
+
+
+def _condition(source: Source) -> str:
+    live, dead = source.column("unit"), source.dead
+    return f"{UNIT} NOT IN ({_listed(dead)})" if len(dead) < len(live) else f"{UNIT} IN ({_listed(live)})"
+
+
+def _listed(units: Sequence[int]) -> str:
+    return ", ".join(map(str, units))
