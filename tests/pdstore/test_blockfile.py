@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdstore import Column, Ragged, Rows, Table, blockfile
+from pdstore import Column, Ragged, Rows, Table, chunks
 from pdstore.blockfile import files_of_columns, is_chunk, pack, unpack
 from tests.pdstore.example import PARTS, assert_equal, parts
 
@@ -36,8 +36,9 @@ def test_equal_rows_give_equal_bytes(count: int) -> None:
 
 
 def test_long_arrays_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An array above the chunk size is stored in several files and read as one array."""
-    monkeypatch.setattr(blockfile, "CHUNK_BYTES", 64)
+    """An array above the size of a shard is stored in several files and read as one array."""
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 32)
+    monkeypatch.setattr(chunks, "SHARD_BYTES", 64)
     rows = parts(40, 3)
     files = pack(rows)
     assert sum(name.startswith("data.zarr/feature/c/") for name in files) > 3
