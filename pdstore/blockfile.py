@@ -4,7 +4,7 @@ Everything is built in memory, so that a block is written with known sizes and c
 gathered request whatever the file system.
 
 What encodes and decodes arrays is imported by the functions that need it: whoever reads manifests or scalars does not.
-Zarr itself is only needed for arrays that are stored in another way than :mod:`pdstore.chunks` stores them.
+Zarr itself is only needed for arrays that are stored in another way than :mod:`pdstore.arrays.chunks` stores them.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
 
 def _pack_arrays(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, bytes]:
     """Name inside the group -> content. The group's metadata hold those of all arrays, so that one read gives them."""
-    from pdstore import chunks
+    from pdstore.arrays import chunks
 
     files: dict[str, bytes] = {}
     metadata = {}
@@ -129,7 +129,7 @@ def _json(metadata: Mapping[str, Any]) -> bytes:
 
 def _unpack_arrays(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays ``names`` of a group, from name inside the group -> content."""
-    from pdstore import chunks
+    from pdstore.arrays import chunks
 
     stored = chunks.stored_arrays(files["zarr.json"], names)
     if stored is None:
@@ -154,7 +154,9 @@ def _read_by_zarr(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str,
         async def read_array(name: str) -> np.ndarray[Any, Any]:
             array = await group.getitem(name)
             assert isinstance(array, zarr.AsyncArray)
-            for chunk in np.ndindex(*array.cdata_shape):
+            # A file holds a chunk, or a shard of several.
+            in_file = array.shards or array.chunks
+            for chunk in np.ndindex(*(-(-n // size) for n, size in zip(array.shape, in_file, strict=True))):
                 # Zarr would read a chunk that is missing as the fill value.
                 if f"{name}/{array.metadata.encode_chunk_key(chunk)}" not in memory:
                     raise KeyError(f"no chunk {chunk} of {name}")

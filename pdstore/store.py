@@ -21,11 +21,11 @@ from pdstore.files import Files
 from pdstore.fingerprint import Identity
 from pdstore.info import FORMAT, LayerInfo, StoreInfo, read_record
 from pdstore.lease import Claim, Lease, claim, current_lease
-from pdstore.reading import read_files, read_unit
+from pdstore.reading.unit import read_files, read_unit
 from pdstore.table import Rows, Table
 
 if TYPE_CHECKING:
-    from pdstore.by_image import ImageReader
+    from pdstore.reading.by_image import ImageReader
 
 __all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
 
@@ -170,7 +170,7 @@ class Layer:
             CorruptData: a file is missing, or what was read fails its checksum.
             ValueError: there is no such column, or the table has no column ``image_id``.
         """
-        from pdstore.by_image import ImageReader
+        from pdstore.reading.by_image import ImageReader
 
         self._known(["image_id"])
         self._by_image = self._by_image or ImageReader(self._files)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pdstore.chunks import ArrayInfo
+from pdstore.arrays.chunks import ArrayInfo
 from pdstore.files import Files
 
 __all__ = ["RangeReader", "Spans"]
@@ -73,6 +73,4 @@ def _joined(info: ArrayInfo, spans: Spans, chunks: Mapping[tuple[str, int], Arra
         for start, stop in spans
         for number in _chunks_of(info, [(start, stop)])
     ]
-    if len(parts) == 1:
-        return parts[0]
     return np.concatenate(parts) if parts else np.zeros((sum(b - a for a, b in spans), *info.shape[1:]), info.dtype)

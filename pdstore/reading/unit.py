@@ -1,8 +1,8 @@
 """Rows of a committed unit, from files whose checksums hold.
 
 Files are verified by the sha256 of the manifest; chunks of arrays and the indexes of shards by the crc32c that each of
-them has. So a read of single images (:mod:`pdstore.by_image`) verifies all that it returns, as a read of all rows does,
-but sees no damage elsewhere in the files. ``pd verify`` compares the sha256 of every file.
+them has. So a read of single images (:mod:`pdstore.reading.by_image`) verifies all that it returns, as a read of all
+rows does, but sees no damage elsewhere in the files. ``pd verify`` compares the sha256 of every file.
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pdstore.arrays.chunks import ArrayInfo, stored_arrays
+from pdstore.arrays.ranges import RangeReader
 from pdstore.blockfile import GROUP, ROWS, arrays_of, parquet_table
-from pdstore.chunks import ArrayInfo, stored_arrays
 from pdstore.commit import Manifest
 from pdstore.files import Files
 from pdstore.ragged import Ragged
-from pdstore.ranges import RangeReader
-from pdstore.reading import ARROW_DAMAGE, decoding, read_files, read_unit
+from pdstore.reading.unit import ARROW_DAMAGE, decoding, read_files, read_unit
 from pdstore.table import Rows, Table, Values
 
 __all__ = ["ImageReader"]

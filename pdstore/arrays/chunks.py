@@ -77,7 +77,7 @@ class ArrayInfo:
                 chunk = first["configuration"]["chunk_shape"][0]
                 shard = outer[0] // chunk
             info = cls(name, shape, dtype, chunk, shard)
-            return info if info.metadata() == dict(metadata) else None
+            return info if chunk > 0 and info.metadata() == dict(metadata) else None
         except (KeyError, TypeError, IndexError, ZeroDivisionError):
             return None
 
@@ -136,7 +136,7 @@ class ArrayInfo:
         }
 
     def decode(self, data: bytes) -> Array:
-        """A chunk, (chunk, …) rows, from its bytes. Raises ValueError if they are damaged."""
+        """A chunk, (chunk, …) rows, from its bytes. Raises ValueError or RuntimeError if they are damaged."""
         packed = _checked(data, self.name)
         values = np.frombuffer(_CODEC.decode(packed), self.dtype)
         shape = (self.chunk, *self.shape[1:])
@@ -145,11 +145,15 @@ class ArrayInfo:
         return values.reshape(shape)
 
     def ranges(self, index: bytes) -> list[tuple[int, int]]:
-        """Start and end of each chunk in its shard, from the bytes of the index. Raises ValueError if damaged."""
+        """Start and end of each chunk in its shard, from the bytes of the index; of one that is not there, 0 and 0.
+
+        Raises:
+            ValueError: the index is damaged.
+        """
         if len(index) != self.index_bytes:
             raise ValueError(f"the index of a shard of {self.name} is cut off")
         entries = np.frombuffer(_checked(index, self.name), "<u8").reshape(-1, 2).tolist()
-        return [(start, start + length) for start, length in entries]
+        return [(0, 0) if start == _ABSENT else (start, start + length) for start, length in entries]
 
 
 def encode(name: str, array: Array) -> tuple[ArrayInfo, dict[str, bytes]]:
@@ -191,8 +195,6 @@ def read_array(info: ArrayInfo, files: Mapping[str, bytes]) -> Array:
     if missing:
         raise KeyError(f"no chunk {missing[0]}")
     ranges = {file: info.ranges(files[file][-info.index_bytes :]) for file in info.files} if info.shard else {}
-    if info.num_chunks == 1 and not info.shard:
-        return info.decode(files[info.piece(0).file])[: info.shape[0]]
     # Chunks are decoded one by one into their place, so that the memory of one stays in the cache and is used again.
     values = np.zeros(info.shape, info.dtype)
     for number in range(info.num_chunks):
