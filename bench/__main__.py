@@ -26,6 +26,7 @@ __all__ = ["OUT", "SUITE", "main"]
 OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
+    "peers": ("--repeats", "5"),
     "run_lengths": ("--repeats", "5"),
     "ranking_passes": (),
     "startup": ("--repeats", "3"),

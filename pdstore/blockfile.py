@@ -3,8 +3,8 @@
 Everything is built in memory, so that a block is written with known sizes and checksums, and read with one
 gathered request whatever the file system.
 
-Zarr is imported by the functions that pack and unpack arrays: it takes as long to load as everything else together, and
-whoever reads manifests or scalars does not need it.
+What encodes and decodes arrays is imported by the functions that need it: whoever reads manifests or scalars does not.
+Zarr itself is only needed for arrays that are stored in another way than :mod:`pdstore.arrays.chunks` stores them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,22 @@ from pdstore.ragged import Ragged
 from pdstore.slices.packing import pack_slices
 from pdstore.table import Column, Rows, Table
 
-__all__ = ["ERRORS", "ROWS", "files_of_columns", "is_chunk", "pack", "parquet_bytes", "parquet_table", "unpack"]
+__all__ = [
+    "ERRORS",
+    "GROUP",
+    "ROWS",
+    "arrays_of",
+    "files_of_columns",
+    "is_chunk",
+    "pack",
+    "parquet_bytes",
+    "parquet_table",
+    "unpack",
+]
 
 ROWS = "rows.parquet"
 ERRORS = "errors.parquet"
 GROUP = "data.zarr"
-CHUNK_BYTES = 4 << 20
 
 
 def pack(rows: Rows) -> dict[str, bytes]:
@@ -49,8 +59,9 @@ def pack(rows: Rows) -> dict[str, bytes]:
 def files_of_columns(table: Table, names: Iterable[str], available: Iterable[str]) -> list[str]:
     """Those of the ``available`` files that hold the columns ``names``."""
     wanted = [c for c in table.columns if c.name in set(names)]
-    arrays = [n for c in wanted for n in _arrays_of(c)]
-    prefixes = tuple(f"{GROUP}/{name}/" for name in arrays)
+    arrays = [n for c in wanted for n in arrays_of(c)]
+    # The metadata of the arrays stand in those of the group, too.
+    prefixes = tuple(f"{GROUP}/{name}/c/" for name in arrays)
     is_wanted = {ROWS} if any(c.layout == "scalar" for c in wanted) or not wanted else set()
     if arrays:
         is_wanted.add(f"{GROUP}/zarr.json")
@@ -72,7 +83,7 @@ def unpack(table: Table, names: Iterable[str], files: Mapping[str, bytes]) -> Ro
         columns.update({name: frame.column(name).to_numpy() for name in scalars})
     if len(scalars) < len(wanted):
         stored = {name[len(GROUP) + 1 :]: data for name, data in files.items() if name.startswith(GROUP)}
-        arrays = _unpack_arrays(stored, [n for c in wanted for n in _arrays_of(c)])
+        arrays = _unpack_arrays(stored, [n for c in wanted for n in arrays_of(c)])
         for c in wanted:
             if c.layout == "vector":
                 columns[c.name] = arrays[c.name]
@@ -90,7 +101,7 @@ def parquet_bytes(frame: pa.Table) -> bytes:
 def parquet_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
     # Arrow's threads stay off, those that read ahead included: a short program that ends while they start is aborted,
     # and one block is too small to gain from them.
-    return pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(columns, use_threads=False)
+    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns, use_threads=False)
 
 
 def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
@@ -105,40 +116,36 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _pack_arrays(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, bytes]:
-    """Name inside the group -> content."""
-    import zarr
-    from zarr.codecs import Crc32cCodec, ZstdCodec
-    from zarr.storage import MemoryStore
+    """Name inside the group -> content. The group's metadata hold those of all arrays, so that one read gives them."""
+    from pdstore.arrays import chunks
 
-    memory: dict[str, Any] = {}
-    group = zarr.open_group(MemoryStore(memory), mode="w", zarr_format=3)
-    for name, array in arrays.items():
-        per_chunk = max(1, CHUNK_BYTES // max(1, array.itemsize * int(np.prod(array.shape[1:]))))
-        group.create_array(
-            name,
-            data=np.ascontiguousarray(array),
-            chunks=(min(max(1, len(array)), per_chunk), *(max(1, n) for n in array.shape[1:])),
-            compressors=[ZstdCodec(level=3), Crc32cCodec()],
-            filters=None,
-            config={"write_empty_chunks": True},
-        )
-    return _consolidated({name: buffer.to_bytes() for name, buffer in memory.items()})
+    files: dict[str, bytes] = {}
+    metadata = {}
+    for name, array in sorted(arrays.items()):
+        info, values = chunks.encode(name, array)
+        metadata[name] = info.metadata()
+        files |= {f"{name}/zarr.json": _json(metadata[name]), **values}
+    consolidated = {"kind": "inline", "must_understand": False, "metadata": metadata}
+    group = {"attributes": {}, "zarr_format": 3, "consolidated_metadata": consolidated, "node_type": "group"}
+    return {**files, "zarr.json": _json(group)}
 
 
-def _consolidated(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The group with the metadata of all arrays in its own metadata, as Zarr has it, so that one read opens them all.
-
-    Zarr's own function warns, and silencing a warning in the commit thread would race with other threads.
-    """
-    group = json.loads(files["zarr.json"])
-    names = sorted(name.removesuffix("/zarr.json") for name in files if name.endswith("/zarr.json"))
-    arrays = {name: json.loads(files[f"{name}/zarr.json"]) for name in names}
-    group["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": arrays}
-    return {**files, "zarr.json": json.dumps(group, indent=2).encode()}
+def _json(metadata: Mapping[str, Any]) -> bytes:
+    return json.dumps(metadata, indent=2).encode()
 
 
 def _unpack_arrays(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays ``names`` of a group, from name inside the group -> content."""
+    from pdstore.arrays import chunks
+
+    stored = chunks.stored_arrays(files["zarr.json"], names)
+    if stored is None:
+        return _read_by_zarr(files, names)
+    return {name: chunks.read_array(info, files) for name, info in stored.items()}
+
+
+def _read_by_zarr(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays as Zarr reads them, whatever their codecs and chunks."""
     import zarr
     from zarr.api.asynchronous import open_group
     from zarr.core.buffer import default_buffer_prototype
@@ -154,7 +161,9 @@ def _unpack_arrays(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str
         async def read_array(name: str) -> np.ndarray[Any, Any]:
             array = await group.getitem(name)
             assert isinstance(array, zarr.AsyncArray)
-            for chunk in np.ndindex(*array.cdata_shape):
+            # A file holds a chunk, or a shard of several.
+            in_file = array.shards or array.chunks
+            for chunk in np.ndindex(*(-(-n // size) for n, size in zip(array.shape, in_file, strict=True))):
                 # Zarr would read a chunk that is missing as the fill value.
                 if f"{name}/{array.metadata.encode_chunk_key(chunk)}" not in memory:
                     raise KeyError(f"no chunk {chunk} of {name}")
@@ -171,7 +180,7 @@ def _unpack_arrays(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str
     return {name: array for name, array in zip(names, results, strict=True) if not isinstance(array, BaseException)}
 
 
-def _arrays_of(column: Column) -> tuple[str, ...]:
+def arrays_of(column: Column) -> tuple[str, ...]:
     """Names of the Zarr arrays that hold a column."""
     by_layout = {"scalar": (), "vector": (column.name,), "ragged": (column.name, f"{column.name}_offsets")}
     return by_layout[column.layout]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -36,13 +37,23 @@ class Ragged:
     @classmethod
     def from_list(cls, strings: Iterable[bytes]) -> Ragged:
         parts = list(strings)
-        offsets = np.zeros(len(parts) + 1, np.uint64)
-        np.cumsum([len(p) for p in parts], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(parts), np.uint8), offsets)
+        return cls(np.frombuffer(b"".join(parts), np.uint8), _ends(np.array([len(p) for p in parts], np.uint64)))
 
     @classmethod
     def concat(cls, items: Iterable[Ragged]) -> Ragged:
-        return cls.from_list(string for item in items for string in item)
+        parts = list(items)
+        if len(parts) < 2:
+            return parts[0] if parts else cls.from_list([])
+        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+        return cls._of(np.concatenate([part.data for part in parts]), _ends(lengths))
+
+    @classmethod
+    def _of(cls, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.uint64]) -> Ragged:
+        """Strings that were cut out of valid ones: they are valid, too, and are not checked again."""
+        ragged = object.__new__(cls)
+        object.__setattr__(ragged, "data", data)
+        object.__setattr__(ragged, "offsets", offsets)
+        return ragged
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -54,21 +65,44 @@ class Ragged:
         return self.data[int(self.offsets[index]) : int(self.offsets[index + 1])].tobytes()
 
     def __iter__(self) -> Iterator[bytes]:
-        return (self[i] for i in range(len(self)))
+        return iter(self.strings(0, len(self)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ragged):
             return NotImplemented
         return np.array_equal(self.offsets, other.offsets) and np.array_equal(self.data, other.data)
 
-    def take(self, index: npt.ArrayLike) -> Ragged:
-        """The strings at ``index`` ((M,) int or (N,) bool), in that order."""
+    def strings(self, start: int, stop: int) -> list[bytes]:
+        """The strings from ``start`` to before ``stop``, of which 0 <= ``start`` <= ``stop`` <= N must hold."""
+        bounds: list[int] = self.offsets[start : stop + 1].tolist()
+        first = bounds[0]
+        data = self.data[first : bounds[-1]].tobytes()
+        return [data[a - first : b - first] for a, b in pairwise(bounds)]
+
+    def take(self, index: npt.ArrayLike | slice) -> Ragged:
+        """The strings at ``index``, in that order: (M,) int, (N,) bool, or a slice.
+
+        A slice whose step is 1 copies no bytes of strings, and any other index copies each run of neighbours at once.
+        """
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1:
+                offsets = self.offsets[start : max(start, stop) + 1]
+                return Ragged._of(self.data[int(offsets[0]) : int(offsets[-1])], offsets - offsets[0])
+            index = np.arange(start, stop, step)
         picked = np.arange(len(self))[np.asarray(index)]
-        offsets = self.offsets.astype(np.int64)
+        # Where a run of neighbours begins, and where it ends.
+        breaks = np.flatnonzero(np.diff(picked) != 1)
+        firsts, lasts = np.append(picked[:1], picked[breaks + 1]), np.append(picked[breaks], picked[-1:])
         # Slices of a view: a string is copied once, when all are joined.
         view = np.ascontiguousarray(self.data).data
-        bounds = zip(offsets[picked].tolist(), offsets[picked + 1].tolist(), strict=True)
+        bounds = zip(self.offsets[firsts].tolist(), self.offsets[lasts + 1].tolist(), strict=True)
         data = np.frombuffer(b"".join([view[start:stop] for start, stop in bounds]), np.uint8)
-        starts = np.zeros(len(picked) + 1, np.uint64)
-        np.cumsum(np.diff(offsets)[picked], out=starts[1:])
-        return Ragged(data, starts)
+        return Ragged._of(data, _ends(np.diff(self.offsets)[picked]))
+
+
+def _ends(lengths: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """(N,) lengths -> (N + 1,) offsets."""
+    offsets = np.zeros(len(lengths) + 1, np.uint64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets

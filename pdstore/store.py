@@ -9,19 +9,24 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from pdstore import layout
-from pdstore.blockfile import ERRORS, files_of_columns, is_chunk, pack, parquet_bytes, parquet_table, unpack
+from pdstore.blockfile import ERRORS, pack, parquet_bytes, parquet_table
 from pdstore.commit import Manifest, commit_attempt, read_manifest
-from pdstore.errors import CorruptData, InputMissing, UsageError
+from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import Identity
 from pdstore.index import Commits, Compacted, IndexReader, compact, read_manifests
 from pdstore.info import FORMAT, LayerInfo, StoreInfo, read_record
 from pdstore.lease import Claim, Lease, claim, current_lease
+from pdstore.reading.unit import read_files, read_unit
 from pdstore.table import Rows, Table
+
+if TYPE_CHECKING:
+    from pdstore.reading.by_image import ImageReader
 
 __all__ = ["FORMAT", "Layer", "LayerInfo", "Store", "StoreInfo"]
 
@@ -105,6 +110,7 @@ class Layer:
         self._files = store.files
         self._info: LayerInfo | None = None
         self._manifests: dict[int, Manifest] = {}
+        self._by_image: ImageReader | None = None
 
     @property
     def info(self) -> LayerInfo:
@@ -168,20 +174,23 @@ class Layer:
             InputMissing: the unit is not committed.
             CorruptData: a file is missing, or fails its checksum.
         """
-        names = list(self.table.names if columns is None else columns)
-        unknown = set(names) - set(self.table.names)
-        if unknown:
-            raise ValueError(f"{self.table.name} has no column {sorted(unknown)}; it has {list(self.table.names)}")
-        manifest = self.manifest(unit)
-        contents = self._read_files(manifest, files_of_columns(self.table, names, manifest.files))
-        try:
-            rows = unpack(self.table, names, contents)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise _corrupt(manifest, f"the files cannot be decoded: {error!s}") from error
-        committed = manifest.rows.get(self.table.name, len(rows))
-        if names and len(rows) != committed:
-            raise _corrupt(manifest, f"the files hold {len(rows)} rows, but {committed} were committed")
-        return rows
+        return read_unit(self._files, self.manifest(unit), self.table, self._known(columns))
+
+    def read_images(self, unit: int, image_ids: Iterable[int], columns: Iterable[str] | None = None) -> Rows:
+        """The rows of some images, in the order of the unit, without the masks and vectors of the others.
+
+        What is read is verified by the checksums of its chunks. An image that has no rows in the unit adds none.
+
+        Raises:
+            InputMissing: the unit is not committed.
+            CorruptData: a file is missing, or what was read fails its checksum.
+            ValueError: there is no such column, or the table has no column ``image_id``.
+        """
+        from pdstore.reading.by_image import ImageReader
+
+        self._known(["image_id"])
+        self._by_image = self._by_image or ImageReader(self._files)
+        return self._by_image.read(self.manifest(unit), self.table, self._known(columns), image_ids)
 
     def scan(self, columns: Iterable[str] | None = None, units: Iterable[int] | None = None) -> Iterator[Rows]:
         """Rows, unit by unit, so that only one unit is in memory at a time."""
@@ -194,7 +203,7 @@ class Layer:
         manifest = self.manifest(unit)
         if ERRORS not in manifest.files:
             return None
-        return parquet_table(self._read_files(manifest, [ERRORS])[ERRORS])
+        return parquet_table(read_files(self._files, manifest, [ERRORS])[ERRORS])
 
     def file(self, unit: int, name: str) -> bytes:
         """An extra file of a unit, such as a checkpoint.
@@ -207,7 +216,7 @@ class Layer:
         if name not in manifest.files:
             problem = f"expected a file {name} in the unit, found {sorted(manifest.files)}"
             raise InputMissing(problem, f"{self.node} unit {unit}")
-        return self._read_files(manifest, [name])[name]
+        return read_files(self._files, manifest, [name])[name]
 
     def commit(
         self,
@@ -266,28 +275,17 @@ class Layer:
     def leases(self) -> dict[int, Lease]:
         return current_lease(self._files, self.node, self.fingerprint)
 
+    def _known(self, columns: Iterable[str] | None) -> list[str]:
+        """All columns if ``columns`` is None. Raises ValueError if there is no such column."""
+        names = list(self.table.names if columns is None else columns)
+        unknown = set(names) - set(self.table.names)
+        if unknown:
+            raise ValueError(f"{self.table.name} has no column {sorted(unknown)}; it has {list(self.table.names)}")
+        return names
+
     def _newest(self, unit: int) -> Manifest:
         manifest = self.newest_manifest(unit)
         if manifest is None:
             fix = f"Run: pd stage run {self.node}"
             raise InputMissing("the unit is not committed", f"{self.node} unit {unit}", fix)
         return manifest
-
-    def _read_files(self, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
-        """Name -> content, in one gathered read. Files without their own checksum are checked by the manifest's."""
-        paths = {f"{manifest.folder}/{name}": name for name in names}
-        try:
-            contents = {paths[path]: data for path, data in self._files.read_many(list(paths)).items()}
-        except FileNotFoundError as error:
-            raise _corrupt(manifest, f"a committed file is missing: {error}") from None
-        for name, data in contents.items():
-            problem = "" if is_chunk(name) else manifest.files[name].problem(data)
-            if problem:
-                raise _corrupt(manifest, f"{name} is damaged: {problem}")
-        return contents
-
-
-def _corrupt(manifest: Manifest, problem: str) -> CorruptData:
-    where = f"{manifest.node} unit {manifest.unit}"
-    fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
-    return CorruptData(problem, where, fix)

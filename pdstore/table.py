@@ -184,15 +184,36 @@ class Rows:
             raise TypeError(f"{self.table.name}.{name} is not ragged")
         return values
 
-    def take(self, index: npt.ArrayLike) -> Rows:
-        """The rows at ``index`` ((M,) int or (N,) bool)."""
-        picked = np.arange(len(self))[np.asarray(index)]
+    @classmethod
+    def _of(cls, table: Table, columns: dict[str, Values], length: int) -> Rows:
+        """Rows that were cut out of valid ones: they are valid, too, and are not checked again."""
+        rows = object.__new__(cls)
+        rows.table, rows.columns, rows._length = table, columns, length
+        return rows
+
+    def take(self, index: npt.ArrayLike | slice) -> Rows:
+        """The rows at ``index``, in that order: (M,) int, (N,) bool, or a slice, whose rows are a view of these."""
+        picked = index if isinstance(index, slice) else np.arange(len(self))[np.asarray(index)]
         taken = {n: v.take(picked) if isinstance(v, Ragged) else v[picked] for n, v in self.columns.items()}
-        return Rows(self.table, taken, partial=True)
+        length = len(range(len(self))[picked]) if isinstance(picked, slice) else len(picked)
+        return Rows._of(self.table, taken, length)
 
     def sorted(self, *names: str) -> Rows:
         """The rows by rising values of these scalar columns, the first one foremost; equal rows keep their order."""
         return self.take(np.lexsort([self[name] for name in reversed(names)]))
+
+    def spans(self, name: str) -> dict[int, slice]:
+        """Value of an integer column by which the rows rise -> the slice of the rows that have it.
+
+        Raises:
+            ValueError: the rows do not rise by the column.
+        """
+        values = self[name]
+        if (values[1:] < values[:-1]).any():
+            raise ValueError(f"rows of {self.table.name} must rise by {name}; sort them with .sorted({name!r})")
+        starts = np.flatnonzero(np.diff(values, prepend=values[:1] - 1))
+        ends = np.append(starts[1:], len(values))
+        return dict(zip(values[starts].tolist(), map(slice, starts.tolist(), ends.tolist()), strict=True))
 
     def by(self, name: str) -> dict[int, npt.NDArray[np.int64]]:
         """Value of an integer column -> numbers of the rows that have it, in order."""

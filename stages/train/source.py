@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from pdstore import Layer, Rows, layout, masks
 from pdstore.errors import CorruptData, InputMissing
+from pdstore.reading.window import Window
 from pdstore.selection import Selection, freeze
 from schemas.catalog import catalog_of
 from schemas.training import TrainSettings
@@ -78,8 +78,8 @@ class StoreSource:
 
     def __init__(self, unit: Unit, selection: Selection, choice: Choice, window: int, longest: int = 0) -> None:
         self._unit, self._selection, self._choice, self._longest = unit, selection, choice, longest
-        self._blocks: OrderedDict[int, _BlockSamples] = OrderedDict()
-        self._capacity = 2 * window
+        # The next window is read while batches of the current one are still waiting, hence twice the window.
+        self._blocks = Window(self._block, 2 * window)
 
     @property
     def block_of_row(self) -> npt.NDArray[np.int64]:
@@ -94,17 +94,10 @@ class StoreSource:
         The functions raise CorruptData if an image is no longer as it was ingested.
         """
         image_ids = self._selection.image_ids[rows].tolist()
-        return [partial(self._block(i // self._selection.block_size).sample, i) for i in image_ids]
+        return [partial(self._blocks[i // self._selection.block_size].sample, i) for i in image_ids]
 
     def _block(self, number: int) -> _BlockSamples:
-        if number in self._blocks:
-            self._blocks.move_to_end(number)
-        else:
-            # The next window is read while batches of the current one are still waiting, hence twice the window.
-            while len(self._blocks) >= self._capacity:
-                self._blocks.popitem(last=False)
-            self._blocks[number] = _BlockSamples(self._unit, number, self._choice, self._longest)
-        return self._blocks[number]
+        return _BlockSamples(self._unit, number, self._choice, self._longest)
 
 
 class _BlockSamples:
@@ -116,8 +109,10 @@ class _BlockSamples:
         self._load = block.loader(block.frames(longest))
         rows, objects = _rows_of(unit.layers[choice.role], number)
         chosen = _matching(rows, block.image_rows, choice.condition)
+        # Rows of one layer rise by image already; those of several layers come layer by layer.
+        chosen = chosen[np.argsort(rows["image_id"][chosen], kind="stable")]
         rows, self._objects = rows.take(chosen), objects[chosen]
-        self._rle, self._labels, self._by_image = rows.ragged("rle"), choice.label(rows), rows.by("image_id")
+        self._rle, self._labels, self._spans = rows.ragged("rle"), choice.label(rows), rows.spans("image_id")
         self._frames = mask_frames(rows)
 
     def sample(self, image_id: int) -> Sample:
@@ -127,10 +122,10 @@ class _BlockSamples:
             fix = "Bring the file back: a training must see the images that were ingested"
             problem = f"the image is no longer as it was ingested: {fault!s}"
             raise CorruptData(problem, self._keys[image_id], fix) from None
-        index = self._by_image[image_id]
-        stack = masks.decode_to(self._rle.take(index), self._frames[index], *pixels.shape[:2])
+        own = self._spans[image_id]
+        stack = masks.decode_to(self._rle.take(own), self._frames[own], *pixels.shape[:2])
         object_class = self._classes[image_id][0] if self._choice.has_object_class else 0
-        return Sample(image_id, pixels, stack, self._labels[index], object_class, self._objects[index])
+        return Sample(image_id, pixels, stack, self._labels[own], object_class, self._objects[own])
 
 
 def _rows_of(layers: Sequence[Layer], block: int) -> tuple[Rows, npt.NDArray[np.int64]]:

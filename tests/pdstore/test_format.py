@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pdstore import Catalog, Layer, Store
+from pdstore.blockfile import pack
+from pdstore.commit import FileEntry
 from pdstore.verify import verify
 from tests.pdstore.example import TABLES, assert_equal, drawn, errors, filled, identity, parts
 
@@ -69,6 +72,21 @@ def test_a_store_of_format_1_is_read(first: Layer) -> None:
     assert rows is not None
     assert rows.equals(errors(2).to_arrow())
     assert list(verify(first.store)) == [None, None]
+
+
+def test_rows_of_images_are_read_from_a_store_of_format_1(first: Layer) -> None:
+    """As all rows are."""
+    for unit in first.units():
+        rows = parts(4 + unit, seed=unit)
+        assert_equal(first.read_images(unit, [101, 2, 3]), rows.take(np.isin(rows["image_id"], [101, 2, 3])))
+
+
+def test_chunks_are_still_those_of_format_1(first: Layer) -> None:
+    """Equal rows of a small block give the same chunks and scalars as version 0.1.0 wrote."""
+    for unit in first.units():
+        manifest, packed = first.manifest(unit), pack(parts(4 + unit, seed=unit))
+        for name in ("rows.parquet", "data.zarr/rle/c/0", "data.zarr/rle_offsets/c/0", "data.zarr/feature/c/0/0"):
+            assert FileEntry.of(packed[name]) == manifest.files[name]
 
 
 def test_a_store_of_format_1_is_queried(first: Layer) -> None:

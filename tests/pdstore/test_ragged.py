@@ -31,6 +31,27 @@ def test_take_picks_by_number_and_by_flag(strings: list[bytes], data: st.DataObj
         assert list(ragged.take(np.array(index, int))) == [strings[i] for i in index]
 
 
+@given(STRINGS, st.integers(-9, 9) | st.none(), st.integers(-9, 9) | st.none(), st.sampled_from([None, 1, 2, -1]))
+def test_take_picks_slices(strings: list[bytes], start: int | None, stop: int | None, step: int | None) -> None:
+    """As a list has them; those of neighbours are views, from which one can take again."""
+    whole, index = Ragged.from_list([b"-", *strings, b"+"]), slice(start, stop, step)
+    part = whole.take(index)
+    assert list(part) == [b"-", *strings, b"+"][index]
+    assert part == Ragged.from_list(part)
+    assert list(part.take(slice(1, None))) == list(part)[1:]
+    assert list(part.take(np.arange(len(part))[::-1])) == list(part)[::-1]
+    if step in (None, 1) and len(part.data):
+        assert np.shares_memory(part.data, whole.data)
+
+
+@given(STRINGS, st.data())
+def test_strings_are_those_of_neighbours(strings: list[bytes], data: st.DataObject) -> None:
+    """From a first to before a last one, as bytes."""
+    start = data.draw(st.integers(0, len(strings)))
+    stop = data.draw(st.integers(start, len(strings)))
+    assert Ragged.from_list(strings).strings(start, stop) == strings[start:stop]
+
+
 @given(st.lists(STRINGS, max_size=4))
 def test_concat_joins_in_order(lists: list[list[bytes]]) -> None:
     """The strings of all inputs come first to last."""

@@ -75,6 +75,34 @@ def test_by_groups_the_row_numbers(values: list[int]) -> None:
     }
 
 
+@given(st.lists(st.integers(-3, 3), max_size=20).map(sorted))
+def test_spans_are_the_groups_as_slices(values: list[int]) -> None:
+    """Of rows that rise by the column, each value has the slice of its rows."""
+    rows = Rows(ONE, {"x": values})
+    spans = rows.spans("x")
+    assert {key: list(range(span.start, span.stop)) for key, span in spans.items()} == {
+        key: index.tolist() for key, index in rows.by("x").items()
+    }
+
+
+def test_spans_need_rows_that_rise() -> None:
+    """The message says what to do; the ends of the range of integers are values like others."""
+    with pytest.raises(ValueError, match=r"must rise by x; sort them with \.sorted\('x'\)"):
+        Rows(ONE, {"x": [1, 0]}).spans("x")
+    assert Rows(ONE, {"x": [-(2**31), 2**31 - 1]}).spans("x") == {-(2**31): slice(0, 1), 2**31 - 1: slice(1, 2)}
+
+
+@given(st.integers(0, 6), st.integers(-7, 7), st.integers(-7, 7))
+def test_a_slice_of_rows_is_those_rows(count: int, start: int, stop: int) -> None:
+    """Every column is cut at the same rows, without a copy."""
+    rows = parts(count, 1)
+    part = rows.take(slice(start, stop))
+    assert_equal(part, rows.take(np.arange(count)[start:stop]))
+    if len(part):
+        assert np.shares_memory(part["score"], rows["score"])
+        assert np.shares_memory(part.ragged("rle").data, rows.ragged("rle").data)
+
+
 def test_a_declaration_survives_its_record() -> None:
     """``from_dict`` undoes ``to_dict``, which is JSON."""
     assert Table.from_dict(PARTS.to_dict()) == PARTS

@@ -1,0 +1,1 @@
+"""Arrays in files, as Zarr stores them: chunks, and ranges of files that hold some rows."""

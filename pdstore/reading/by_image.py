@@ -1,0 +1,129 @@
+"""Rows of single images, without the masks and vectors of the other images of their unit.
+
+The scalars of a unit are a small file, which is read whole. They say which rows are an image's; of the arrays, only the
+chunks that hold these rows are read, by ranges of files.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pdstore.arrays.chunks import ArrayInfo, stored_arrays
+from pdstore.arrays.ranges import RangeReader
+from pdstore.blockfile import GROUP, ROWS, arrays_of, parquet_table
+from pdstore.commit import Manifest
+from pdstore.files import Files
+from pdstore.ragged import Ragged
+from pdstore.reading.unit import ARROW_DAMAGE, decoding, read_files, read_unit
+from pdstore.table import Rows, Table, Values
+
+__all__ = ["ImageReader"]
+
+KEPT_ROWS = 2_000_000
+"""Rows of the units whose scalars are kept in memory; at least one unit's."""
+_METADATA = f"{GROUP}/zarr.json"
+
+Ints = npt.NDArray[np.int64]
+
+
+class ImageReader:
+    """Reads the rows of images. Keeps the scalars of the units that it read last; threads may share it."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._units: OrderedDict[str, _Unit] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, manifest: Manifest, table: Table, names: Sequence[str], image_ids: Iterable[int]) -> Rows:
+        """The columns ``names`` of the images' rows, in the order of the unit. Raises CorruptData."""
+        unit = self._unit(manifest, table)
+        picked = unit.rows_of(np.fromiter(image_ids, np.int64))
+        wanted = [c for c in table.columns if c.name in set(names)]
+        stored = unit.arrays([array for c in wanted for array in arrays_of(c)])
+        if stored is None:
+            return read_unit(self._files, manifest, table, names).take(picked)
+        columns: dict[str, Values] = {c.name: unit.scalar(c.name)[picked] for c in wanted if c.layout == "scalar"}
+        with decoding(manifest):
+            vectors = [stored[c.name] for c in wanted if c.layout == "vector"]
+            ragged = [(stored[c.name], stored[f"{c.name}_offsets"]) for c in wanted if c.layout == "ragged"]
+            columns |= _values(unit.reader, vectors, ragged, picked)
+        return Rows(table, columns, partial=True)
+
+    def _unit(self, manifest: Manifest, table: Table) -> _Unit:
+        with self._lock:
+            if manifest.attempt in self._units:
+                self._units.move_to_end(manifest.attempt)
+                return self._units[manifest.attempt]
+        unit = _Unit(self._files, manifest, bool(table.arrays))
+        with self._lock:
+            self._units[manifest.attempt] = unit
+            while len(self._units) > 1 and sum(len(kept) for kept in self._units.values()) > KEPT_ROWS:
+                self._units.popitem(last=False)
+        return unit
+
+
+class _Unit:
+    """The scalars of a unit, decoded column by column when they are needed, and how its arrays are stored."""
+
+    def __init__(self, files: Files, manifest: Manifest, has_arrays: bool) -> None:
+        contents = read_files(files, manifest, [ROWS, _METADATA] if has_arrays else [ROWS])
+        self._manifest, self._frame, self._group = manifest, contents[ROWS], contents.get(_METADATA, b"")
+        self._scalars: dict[str, npt.NDArray[Any]] = {}
+        self._arrays: dict[tuple[str, ...], dict[str, ArrayInfo] | None] = {(): {}}
+        inside = len(GROUP) + 1
+        sizes = {name[inside:]: entry.size for name, entry in manifest.files.items() if name.startswith(f"{GROUP}/")}
+        self.reader = RangeReader(files, f"{manifest.folder}/{GROUP}", sizes)
+        self._ids = self.scalar("image_id")
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def scalar(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._scalars:
+            with decoding(self._manifest, ARROW_DAMAGE):
+                self._scalars[name] = parquet_table(self._frame, [name]).column(name).to_numpy()
+        return self._scalars[name]
+
+    def rows_of(self, image_ids: Ints) -> Ints:
+        """Numbers of the images' rows, in rising order."""
+        return np.flatnonzero(self._ids == image_ids[0] if len(image_ids) == 1 else np.isin(self._ids, image_ids))
+
+    def arrays(self, names: Sequence[str]) -> dict[str, ArrayInfo] | None:
+        key = tuple(names)
+        if key not in self._arrays:
+            self._arrays[key] = stored_arrays(self._group, names)
+        return self._arrays[key]
+
+
+def _values(
+    reader: RangeReader, vectors: Sequence[ArrayInfo], ragged: Sequence[tuple[ArrayInfo, ArrayInfo]], picked: Ints
+) -> dict[str, Values]:
+    """The vectors and strings of the rows ``picked``, by name.
+
+    Args:
+        ragged: the array of bytes and that of offsets of each column of strings.
+    """
+    breaks = np.flatnonzero(np.diff(picked) != 1)
+    firsts, lasts = np.append(picked[:1], picked[breaks + 1]), np.append(picked[breaks], picked[-1:])
+    spans = list(zip(firsts.tolist(), (lasts + 1).tolist(), strict=True))
+    # Of n strings there are n + 1 offsets. The strings lie where these say.
+    bounds = [(start, stop + 1) for start, stop in spans]
+    found = reader.read([*((info, spans) for info in vectors), *((info, bounds) for _, info in ragged)])
+    columns: dict[str, Values] = {info.name: values for info, values in zip(vectors, found, strict=False)}
+    offsets = found[len(vectors) :]
+    counts = np.array([stop - start for start, stop in bounds], np.int64)
+    ends = np.cumsum(counts)
+    places = [list(zip(b[ends - counts].tolist(), b[ends - 1].tolist(), strict=True)) for b in offsets]
+    strings = reader.read([(info, place) for (info, _), place in zip(ragged, places, strict=True)])
+    for (info, _), data, bound in zip(ragged, strings, offsets, strict=True):
+        lengths = np.diff(bound)
+        if len(spans) > 1:
+            lengths = np.delete(lengths, ends[:-1] - 1)
+        columns[info.name] = Ragged(data, np.concatenate([[0], lengths]).cumsum(dtype=np.uint64))
+    return columns

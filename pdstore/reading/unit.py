@@ -1,0 +1,78 @@
+"""Rows of a committed unit, from files whose checksums hold.
+
+Files are verified by the sha256 of the manifest; chunks of arrays and the indexes of shards by the crc32c that each of
+them has. So a read of single images (:mod:`pdstore.reading.by_image`) verifies all that it returns, as a read of all
+rows does, but sees no damage elsewhere in the files. ``pd verify`` compares the sha256 of every file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from pdstore.blockfile import files_of_columns, is_chunk, unpack
+from pdstore.commit import Manifest
+from pdstore.errors import CorruptData
+from pdstore.files import Files
+from pdstore.table import Rows, Table
+
+__all__ = ["ARROW_DAMAGE", "DAMAGE", "decoding", "read_files", "read_unit"]
+
+DAMAGE = (ValueError, KeyError, RuntimeError)
+"""What decoding raises if the files are not those of the rows."""
+ARROW_DAMAGE = (*DAMAGE, OSError)
+"""The same of Arrow. Elsewhere an OSError is a read that failed, which says nothing of the files."""
+
+
+def read_unit(files: Files, manifest: Manifest, table: Table, names: Sequence[str]) -> Rows:
+    """The columns ``names`` of all rows, in one gathered read.
+
+    Raises:
+        CorruptData: a file is missing, or fails its checksum.
+    """
+    contents = read_files(files, manifest, files_of_columns(table, names, manifest.files))
+    with decoding(manifest, ARROW_DAMAGE):
+        rows = unpack(table, names, contents)
+    committed = manifest.rows.get(table.name, len(rows))
+    if names and len(rows) != committed:
+        raise _corrupt(manifest, f"the files hold {len(rows)} rows, but {committed} were committed")
+    return rows
+
+
+def read_files(files: Files, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
+    """Name -> content, in one gathered read. Files without their own checksum are checked by the manifest's.
+
+    Raises:
+        CorruptData: a file is missing, or is not what was committed.
+    """
+    paths = {f"{manifest.folder}/{name}": name for name in names}
+    try:
+        contents = {paths[path]: data for path, data in files.read_many(list(paths)).items()}
+    except FileNotFoundError as error:
+        raise _missing(manifest, error) from None
+    for name, data in contents.items():
+        problem = "" if is_chunk(name) else manifest.files[name].problem(data)
+        if problem:
+            raise _corrupt(manifest, f"{name} is damaged: {problem}")
+    return contents
+
+
+@contextmanager
+def decoding(manifest: Manifest, damage: tuple[type[Exception], ...] = DAMAGE) -> Iterator[None]:
+    """What decoding raises if the files are not those of the rows becomes CorruptData."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _missing(manifest, error) from None
+    except damage as error:
+        raise _corrupt(manifest, f"the files cannot be decoded: {error!s}") from error
+
+
+def _missing(manifest: Manifest, error: FileNotFoundError) -> CorruptData:
+    return _corrupt(manifest, f"a committed file is missing: {error}")
+
+
+def _corrupt(manifest: Manifest, problem: str) -> CorruptData:
+    where = f"{manifest.node} unit {manifest.unit}"
+    fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
+    return CorruptData(problem, where, fix)
