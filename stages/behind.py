@@ -11,12 +11,10 @@ __all__ = ["behind"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-AHEAD = 4
-"""Items that wait for the work, at most: what a network gives of one picture may take megabytes."""
 
 
 def behind(
-    items: Iterable[Item], work: Callable[[Item], Result], *, ahead: int = AHEAD
+    items: Iterable[Item], work: Callable[[Item], Result], *, ahead: int
 ) -> Iterator[tuple[Item, Future[Result]]]:
     """(item, its finished work), in the order of the items.
 
@@ -29,7 +27,8 @@ def behind(
     asks for the next one, the work that has begun is finished, and the rest is left out.
 
     Args:
-        ahead: how many items are taken while the first of them is worked on.
+        ahead: how many items may wait for the work, which is what bounds the memory. If a network gives the items of a
+            batch at once, a batch must be able to wait: otherwise the network rests while its last batch is worked on.
     """
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="behind") as pool:

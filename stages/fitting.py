@@ -80,7 +80,7 @@ def fitting(
 
 
 def finished(
-    unit: Rejecting, found: Iterable[tuple[int, Found]], finish: Callable[[int, Found], Result]
+    unit: Rejecting, found: Iterable[tuple[int, Found]], finish: Callable[[int, Found], Result], *, ahead: int
 ) -> Iterator[tuple[int, Result]]:
     """(image_id, what ``finish`` makes of what was found there), in the same order.
 
@@ -90,8 +90,9 @@ def finished(
     Args:
         found: (image_id, what a network found there), as :func:`fitting` gives it.
         finish: work on the host without torch.
+        ahead: how many pictures may wait for it: as many as a batch of the network has.
     """
-    for (image_id, given), done in behind(found, lambda pair: _tried(finish, *pair)):
+    for (image_id, given), done in behind(found, lambda pair: _tried(finish, *pair), ahead=ahead):
         outcome = done.result()
         if isinstance(outcome, _Refusal):
             _free()

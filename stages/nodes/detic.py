@@ -88,7 +88,8 @@ def _run(askers: Sequence[_Asker], units: Sequence[Unit]) -> list[Output]:
     longest = frame_side(first.settings.long_side)
     batches = block.batches(first.settings.batch_size, first.detector.shape, longest=longest)
     objects: list[list[Rows]] = [[] for _ in units]
-    for image_id, of_askers in finished(together, fitting(together, batches, compute), finish):
+    found = fitting(together, batches, compute)
+    for image_id, of_askers in finished(together, found, finish, ahead=first.settings.batch_size):
         for asker, unit, rows, every in zip(askers, units, of_askers, objects, strict=True):
             if not len(rows) and asker.settings.mode == "max-gt-label":
                 unit.reject(image_id, "no_object", f"no object scores above {asker.settings.min_score}")

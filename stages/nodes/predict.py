@@ -74,6 +74,8 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
     network = Inference(folder, setup.device, settings.long_side, settings.precision)
     taught = _Taught.read(folder, setup)
     slots = _slots(setup, network.network.num_objects)
+    # A CRF takes longer than the network, and the chances that wait for it are megabytes per picture.
+    ahead = settings.batch_size if settings.crf is None else 2
 
     def run(unit: Unit) -> Output:
         targets = _targets(unit, slots)
@@ -92,7 +94,7 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
             return [_rows(image_id, target, seen.pixels, parts, settings, taught) for target, parts in pairs]
 
         batches = unit.own_block.batches(settings.batch_size, network.shape, targets, longest=network.longest)
-        found = finished(unit, fitting(unit, batches, compute), finish)
+        found = finished(unit, fitting(unit, batches, compute), finish, ahead=ahead)
         predictions = [rows for _, of_image in found for rows in of_image]
         return Output(Rows.concat(PREDICTIONS, predictions).sorted("image_id", "object_id", "label_id"))
 

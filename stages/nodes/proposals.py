@@ -35,7 +35,8 @@ def start(settings: ProposalsSettings, setup: Setup) -> Callable[[Unit], Output]
 
     def run(unit: Unit) -> Output:
         batches = unit.own_block.batches(settings.batch_size, network.shape, longest=network.longest)
-        proposals = [rows for _, rows in finished(unit, fitting(unit, batches, compute), finish)]
+        found = finished(unit, fitting(unit, batches, compute), finish, ahead=settings.batch_size)
+        proposals = [rows for _, rows in found]
         return Output(Rows.concat(PROPOSALS, proposals).sorted("image_id", "proposal_id"))
 
     return run

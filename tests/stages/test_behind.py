@@ -12,10 +12,10 @@ from stages.behind import behind
 
 def test_results_come_in_the_order_of_the_items() -> None:
     """Each with its item; without items there is nothing."""
-    assert [(item, done.result()) for item, done in behind(range(20), lambda item: item * item)] == [
+    assert [(item, done.result()) for item, done in behind(range(20), lambda item: item * item, ahead=3)] == [
         (item, item * item) for item in range(20)
     ]
-    assert list(behind([], str)) == []
+    assert list(behind([], str, ahead=3)) == []
 
 
 def test_the_next_item_is_made_while_one_is_worked_on() -> None:
@@ -31,7 +31,7 @@ def test_the_next_item_is_made_while_one_is_worked_on() -> None:
         threads.append(threading.get_ident())
         return is_made.wait(20)
 
-    assert all(done.result() for _, done in behind(items(), work))
+    assert all(done.result() for _, done in behind(items(), work, ahead=3))
     assert len(set(threads)) == 1 and threading.get_ident() not in threads
 
 
@@ -53,7 +53,7 @@ def test_no_more_items_are_taken_than_may_wait() -> None:
 
 def test_an_error_of_the_work_is_that_of_its_item() -> None:
     """It comes out of the future, and the other items keep their results."""
-    found = list(behind([2, 0, 4], lambda item: 8 // item))
+    found = list(behind([2, 0, 4], lambda item: 8 // item, ahead=3))
     assert [done.exception() is None for _, done in found] == [True, False, True]
     with pytest.raises(ZeroDivisionError):
         found[1][1].result()
@@ -74,14 +74,14 @@ def test_an_error_of_the_items_ends_it_at_once() -> None:
         done.append(item)
 
     with pytest.raises(KeyboardInterrupt):
-        list(behind(items(), work))
+        list(behind(items(), work, ahead=3))
     assert done == [0]
     assert not any(thread.name.startswith("behind") for thread in threading.enumerate())
 
 
 def test_who_stops_asking_ends_it() -> None:
     """Closing the iterator leaves no thread."""
-    results = behind(iter(range(100)), lambda item: item)
+    results = behind(iter(range(100)), lambda item: item, ahead=3)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert not any(thread.name.startswith("behind") for thread in threading.enumerate())

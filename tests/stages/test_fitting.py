@@ -116,7 +116,7 @@ def test_what_libraries_raise_is_understood() -> None:
 
 def test_finishing_keeps_the_order(unit: Any) -> None:
     """Whatever each takes."""
-    assert list(finished(unit, [(2, "b"), (0, "c")], lambda image_id, found: f"{found}{image_id}")) == [
+    assert list(finished(unit, [(2, "b"), (0, "c")], lambda image_id, found: f"{found}{image_id}", ahead=2)) == [
         (2, "b2"),
         (0, "c0"),
     ]
@@ -132,7 +132,11 @@ def test_what_does_not_fit_when_it_is_finished_is_tried_once_more(unit: Any) -> 
             raise MemoryError(f"no room for {found}")
         return found
 
-    assert list(finished(unit, [(0, "a"), (1, "b"), (2, "c"), (3, "d")], finish)) == [(0, "a"), (1, "b"), (3, "d")]
+    assert list(finished(unit, [(0, "a"), (1, "b"), (2, "c"), (3, "d")], finish, ahead=2)) == [
+        (0, "a"),
+        (1, "b"),
+        (3, "d"),
+    ]
     assert sorted(tries) == [0, 1, 1, 2, 2, 3]
     assert [(f["image_id"], f["reason"], f["detail"]) for f in unit.faults] == [(2, "out_of_memory", "no room for c")]
 
@@ -140,8 +144,8 @@ def test_what_does_not_fit_when_it_is_finished_is_tried_once_more(unit: Any) -> 
 def test_a_mistake_in_finishing_is_raised(unit: Any) -> None:
     """It is the program's, and no error row; a request to stop goes through, too."""
     with pytest.raises(ZeroDivisionError):
-        list(finished(unit, [(0, 1), (1, 0)], lambda image_id, found: 1 // found))
+        list(finished(unit, [(0, 1), (1, 0)], lambda image_id, found: 1 // found, ahead=2))
     unit.control = Control(should_stop=lambda: True)
     with pytest.raises(Preempted):
-        list(finished(unit, fitting(unit, [([0], [SMALL])], Machine(1000)), lambda image_id, found: found))
+        list(finished(unit, fitting(unit, [([0], [SMALL])], Machine(1000)), lambda image_id, found: found, ahead=2))
     assert not unit.faults
