@@ -27,6 +27,8 @@ OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
     "peers": ("--repeats", "5"),
+    "device_masks": ("--repeats", "5"),
+    "overlap": ("--repeats", "3"),
     "run_lengths": ("--repeats", "5"),
     "ranking_passes": (),
     "startup": ("--repeats", "3"),

@@ -10,15 +10,18 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from stages.behind import behind
 from stages.unit import LeftOut, Unit
 
-__all__ = ["fitting", "or_rejected", "refusal"]
+__all__ = ["finished", "fitting", "or_rejected", "refusal"]
 
+Found = TypeVar("Found")
 Result = TypeVar("Result")
 Pixels = npt.NDArray[np.uint8]
 
@@ -39,36 +42,83 @@ class Rejecting(Protocol):
 def fitting(
     unit: Rejecting,
     batches: Iterable[tuple[list[int], list[Pixels]]],
-    compute: Callable[[list[int], list[Pixels]], Sequence[Result]],
+    compute: Callable[[list[int], list[Pixels]], Iterable[Result]],
 ) -> Iterator[tuple[int, Result]]:
     """(image_id, its result) for the pictures of all batches, in the order of the batches.
 
     Args:
         batches: (image ids, pictures).
-        compute: gives one result per picture of a batch, or of a part of it.
+        compute: gives one result per picture of a batch, or of a part of it. If it gives them one after the other, only
+            those that are missing when it fails are computed again.
     """
     for ids, pictures in batches:
         waiting = [slice(0, len(ids))]
         while waiting:
             part = waiting.pop()
             unit.check_stop()
+            number, reason = part.start, None
             try:
-                results = compute(ids[part], pictures[part])
+                for image_id, result in zip(ids[part], compute(ids[part], pictures[part]), strict=True):
+                    yield image_id, result
+                    number += 1
             except Exception as error:
                 reason = refusal(error)
                 if reason is None:
                     raise
                 detail = _detail(error, pictures[part])
-            else:
-                yield from zip(ids[part], results, strict=True)
+            if reason is None:
                 continue
             _free()
             if part.stop - part.start == 1:
                 unit.reject(ids[part.start], reason, detail)
+            elif number > part.start:
+                waiting.append(slice(number, part.stop))
             else:
                 middle = (part.start + part.stop) // 2
                 unit.note(f"{detail}; trying {middle - part.start} at a time")
                 waiting += [slice(middle, part.stop), slice(part.start, middle)]
+
+
+def finished(
+    unit: Rejecting, found: Iterable[tuple[int, Found]], finish: Callable[[int, Found], Result], *, ahead: int
+) -> Iterator[tuple[int, Result]]:
+    """(image_id, what ``finish`` makes of what was found there), in the same order.
+
+    ``finish`` runs in a thread behind ``found`` (:mod:`stages.behind`). What does not fit into memory is tried once
+    more while the network rests; if it does not fit then either, it becomes a row of ``errors``.
+
+    Args:
+        found: (image_id, what a network found there), as :func:`fitting` gives it.
+        finish: work on the host without torch.
+        ahead: how many pictures may wait for it: as many as a batch of the network has.
+    """
+    for (image_id, given), done in behind(found, lambda pair: _tried(finish, *pair), ahead=ahead):
+        outcome = done.result()
+        if isinstance(outcome, _Refusal):
+            _free()
+            outcome = _tried(finish, image_id, given)
+        if isinstance(outcome, _Refusal):
+            unit.reject(image_id, outcome.reason, outcome.detail)
+        else:
+            yield image_id, outcome
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a picture does not fit, without the error, whose traceback would keep what was computed."""
+
+    reason: str
+    detail: str
+
+
+def _tried(finish: Callable[[int, Found], Result], image_id: int, found: Found) -> Result | _Refusal:
+    try:
+        return finish(image_id, found)
+    except Exception as error:
+        reason = refusal(error)
+        if reason is None:
+            raise
+        return _Refusal(reason, _detail(error))
 
 
 @contextmanager

@@ -182,7 +182,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PREDICTIONS,
             entry="stages.nodes.predict",
             inputs={"images": _IMAGES, "model": Role((MODEL,)), "objects": Role(("objects",), is_optional=True)},
-            version=4,
+            version=5,
             uses_network=True,
         ),
         Stage(

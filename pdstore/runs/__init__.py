@@ -18,13 +18,17 @@ from pdstore.runs.algebra import (
     strings,
     unions,
 )
+from pdstore.runs.changes import from_changes, from_label_changes, from_masks
 
 __all__ = [
     "Runs",
     "areas",
     "areas_inside",
     "boxes",
+    "from_changes",
+    "from_label_changes",
     "from_labels",
+    "from_masks",
     "full",
     "intersect",
     "one_per_pixel",

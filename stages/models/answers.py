@@ -1,49 +1,119 @@
-"""What a network's queries mean: proposals, or the parts of an object class, for inference and trainings alike."""
+"""What a network's queries mean: proposals, or the parts of an object class, for inference and trainings alike.
+
+Each answer is made in two steps. The first works on the network's device, and gives what its run lengths are made of;
+the second makes rows of that on the host, and needs no torch, so it can run in a thread beside the network.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from pdstore import Rows
+from pdstore import Rows, runs
+from pdstore.runs import Runs
 from schemas.stages import PredictSettings, ProposalsSettings
 from schemas.tables import PROPOSALS
-from stages.mask_columns import stacked_columns
+from stages.mask_columns import run_columns
 from stages.models.inference import Found
+from stages.models.mask_changes import label_changes
 
-__all__ = ["chances", "parts_of", "proposals_of"]
+__all__ = ["BestQueries", "Parts", "best_queries", "chances", "parts_of", "proposal_rows"]
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 
-def proposals_of(image_id: int, found: Found, settings: ProposalsSettings) -> Rows:
-    """Rows of ``proposals``, best first: every query that scores above the floor and has a pixel.
+@dataclass(frozen=True, eq=False)
+class BestQueries:
+    """The N queries of one picture that score above the floor, best first, on the host.
 
-    The score is 1 - probability of "no object".
+    Attributes:
+        queries: (N,) int64, their numbers.
+        scores: (N,) float32, 1 - probability of "no object".
+        features: (N, D) float16.
+        masks: N masks in the picture's frame; some may be empty.
     """
+
+    queries: Ints
+    scores: Floats
+    features: npt.NDArray[np.float16]
+    masks: Runs
+
+
+def best_queries(found: Found, settings: ProposalsSettings) -> BestQueries:
+    """Every query that scores above the floor. The masks of the others are not brought to the size of the picture."""
     scores = 1 - found.classes[:, -1]
     best = np.argsort(-scores, kind="stable")
     best = best[scores[best] > settings.min_score]
-    columns = stacked_columns((stack > 0.5 for _, stack in found.masks(best)), found.size)
-    kept = np.flatnonzero(columns["area"])[: settings.max_proposals]
-    columns |= {"image_id": image_id, "proposal_id": best, "score": scores[best]}
-    columns |= {"feature": found.features[best].astype(np.float16)}
-    return Rows.filled(PROPOSALS, len(best), columns).take(kept)
+    return BestQueries(best, scores[best], found.features[best].astype(np.float16), found.runs(best))
 
 
-def chances(found: Found) -> Floats:
-    """(K, H, W) float32: of each class at each pixel, the sum over queries of class x mask probability."""
-    chance = np.zeros((found.classes.shape[1] - 1, *found.size), np.float32)
-    for queries, probabilities in found.masks(np.arange(len(found.classes))):
-        chance += np.tensordot(found.classes[queries, :-1].T, probabilities, 1)
-    return chance
+def proposal_rows(image_id: int, best: BestQueries, settings: ProposalsSettings) -> Rows:
+    """Rows of ``proposals``, best first: those with a pixel, at most ``max_proposals``."""
+    kept = np.flatnonzero(runs.areas(best.masks))[: settings.max_proposals]
+    columns = run_columns(best.masks.take(kept))
+    columns |= {"image_id": image_id, "proposal_id": best.queries[kept], "score": best.scores[kept]}
+    return Rows.filled(PROPOSALS, len(kept), columns | {"feature": best.features[kept]})
 
 
-def parts_of(chance: Floats, settings: PredictSettings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The (M,) numbers of the parts that are large enough, and their (M, H, W) masks.
+@torch.inference_mode()
+def chances(found: Sequence[Found]) -> Tensor:
+    """(K, H, W) float32 on the network's device: the chance of each class at each pixel of one picture.
 
-    A pixel is of its likeliest part, if the chance of that is above the threshold.
+    It is the sum over queries of class x mask probability, and the mean of that over several answers about the picture.
     """
-    stack = (chance.argmax(0) == np.arange(len(chance))[:, None, None]) & (chance > settings.threshold)
-    parts = np.flatnonzero(stack.mean((1, 2)) > settings.min_area_ratio)
-    return parts, stack[parts]
+    total = torch.zeros(found[0].classes.shape[1] - 1, *found[0].size, device=found[0].logits.device)
+    flat = total.flatten(1)
+    for answer in found:
+        for queries, probabilities in answer.probabilities(np.arange(len(answer.classes))):
+            weights = torch.from_numpy(answer.classes[queries, :-1]).to(total.device)
+            flat.addmm_(weights.T, probabilities.flatten(1))
+    return total.div_(len(found))
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The M parts of one picture that are large enough, on the host.
+
+    Attributes:
+        numbers: (M,) int64, which parts.
+        scores: (M,) float64, the mean chance of their pixels.
+        masks: M disjoint masks in the picture's frame.
+        chances: (M, H, W) float32, the chance of each part at each pixel, if they were asked for.
+    """
+
+    numbers: Ints
+    scores: npt.NDArray[np.float64]
+    masks: Runs
+    chances: Floats | None = None
+
+    def take(self, index: npt.ArrayLike) -> Parts:
+        """The parts at ``index`` ((L,) int)."""
+        picked = np.asarray(index, np.int64)
+        kept = None if self.chances is None else self.chances[picked]
+        return Parts(self.numbers[picked], self.scores[picked], self.masks.take(picked), kept)
+
+
+@torch.inference_mode()
+def parts_of(chance: Tensor, settings: PredictSettings, *, keep_chances: bool = False) -> Parts:
+    """A pixel is of its likeliest part, the first of equal ones, if the chance of that is above the threshold.
+
+    Args:
+        chance: (K, H, W) float32, as :func:`chances` gives it.
+        keep_chances: copy the chances of the parts that are found to the host, for whoever changes their masks.
+    """
+    top, labels = chance.max(0)
+    labels[top <= float(np.float32(settings.threshold))] = -1
+    masks = runs.from_label_changes(*label_changes(labels), len(chance), *labels.shape)
+    numbers = np.flatnonzero(runs.areas(masks) / labels.numel() > settings.min_area_ratio)
+    masks = masks.take(numbers)
+    # Part by part: a sum of all parts at once by atomic additions would differ from run to run on a GPU.
+    sums = [torch.where(labels == part, top, 0.0).sum(dtype=torch.float64) for part in numbers.tolist()]
+    totals = torch.stack(sums).cpu().numpy() if sums else np.zeros(0)
+    kept = chance[torch.from_numpy(numbers).to(chance.device)].cpu().numpy() if keep_chances else None
+    return Parts(numbers, totals / runs.areas(masks), masks, kept)

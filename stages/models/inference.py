@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pdstore import runs
 from pdstore.errors import PdError
+from pdstore.runs import Runs
 from schemas.stages import Precision
+from stages.models.mask_changes import mask_changes
 from stages.models.network import PartNetwork
 from stages.models.network_files import load_network
 from stages.models.precision import autocast
@@ -23,6 +26,7 @@ __all__ = ["Found", "Inference", "network_size"]
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+Numbers = Sequence[int] | npt.NDArray[np.int64]
 STRIDE = 32
 _TOGETHER = 16
 """Masks that are brought to the size of the picture at once."""
@@ -58,13 +62,26 @@ class Found:
     logits: Tensor
     size: tuple[int, int]
 
-    def masks(self, queries: Sequence[int] | npt.NDArray[np.int64]) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
+    def masks(self, queries: Numbers) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
         """(numbers of some queries, their mask probabilities (N, H, W) float32), a few of ``queries`` at a time."""
+        return ((numbers, some.cpu().numpy()) for numbers, some in self.probabilities(queries))
+
+    def probabilities(self, queries: Numbers) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
+        """The same on the network's device."""
         wanted = np.asarray(queries, np.int64)
         for first in range(0, len(wanted), _TOGETHER):
             numbers = wanted[first : first + _TOGETHER]
-            some = self.logits[torch.from_numpy(numbers).to(self.logits.device)]
-            yield numbers, _to_size(some, self.size).sigmoid().cpu().numpy()
+            yield numbers, _probabilities(self.logits, numbers, self.size)
+
+    def runs(self, queries: Numbers) -> Runs:
+        """The masks of some queries: pixels whose probability is above one half.
+
+        They are found on the network's device; what is copied to the host are the places at which they change.
+        """
+        found = [mask_changes(some > 0.5) for _, some in self.probabilities(queries)]
+        none = np.zeros(0, np.int64)
+        places, counts = (np.concatenate(values) for values in zip((none, none), *found, strict=True))
+        return runs.from_changes(places, counts, *self.size)
 
 
 class Inference:
@@ -129,12 +146,13 @@ class Inference:
         size = self.shape(pictures[0])
         tensors = []
         for pixels in pictures:
-            tensor = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
+            # On the device, because resizing takes longer there than copying.
+            tensor = torch.from_numpy(np.array(pixels)).to(self._device).permute(2, 0, 1)
             if tensor.shape[1:] != size:
                 resized = functional.interpolate(tensor[None].float(), size, mode="bilinear", antialias=True)
                 tensor = resized[0].round().clamp(0, 255).to(torch.uint8)
             tensors.append(tensor)
-        return torch.stack(tensors).to(self._device)
+        return torch.stack(tensors)
 
     def _autocast(self) -> torch.autocast:
         return autocast(self._device, self._precision)
@@ -149,5 +167,6 @@ class Inference:
 
 
 @torch.inference_mode()
-def _to_size(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    return functional.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+def _probabilities(logits: Tensor, numbers: npt.NDArray[np.int64], size: tuple[int, int]) -> Tensor:
+    some = logits[torch.from_numpy(numbers).to(logits.device)]
+    return functional.interpolate(some[None], size, mode="bilinear", align_corners=False)[0].sigmoid_()

@@ -8,7 +8,7 @@ more reliable than the detector's. Mode ``human-only`` keeps people.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from pdstore import Rows
 from schemas.stages import DeticSettings
 from schemas.tables import OBJECTS
 from stages.detectors import ANY, Candidates, Detector, Seen, Words
-from stages.fitting import fitting
+from stages.fitting import finished, fitting
 from stages.mask_columns import mask_columns
 from stages.source.frames import frame_side
 from stages.unit import Output, Setup, Unit, UnitsOfOneBlock
@@ -34,6 +34,10 @@ BACKENDS = {
 }
 PERSON = (-1, "person")
 """(category_id, category_name) of all objects in mode human-only; it is not a class of the vocabulary."""
+
+
+_Found = tuple[tuple[int, str], Candidates]
+"""(category_id, category_name) and what was found in a picture."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,21 @@ def _run(askers: Sequence[_Asker], units: Sequence[Unit]) -> list[Output]:
     together, first = UnitsOfOneBlock(units), askers[0]
     block = together.block
 
-    def compute(ids: list[int], pictures: list[npt.NDArray[np.uint8]]) -> list[list[Rows]]:
+    def compute(ids: list[int], pictures: list[npt.NDArray[np.uint8]]) -> Iterator[list[_Found]]:
         seen = first.detector.look(pictures)
         views = [seen if asker is first else seen.seen_by(asker.detector) for asker in askers]
         found = [_found(view, asker.settings, ids, block.classes) for view, asker in zip(views, askers, strict=True)]
-        return [list(rows) for rows in zip(*found, strict=True)]
+        return (list(of_image) for of_image in zip(*found, strict=True))
+
+    def finish(image_id: int, found: list[_Found]) -> list[Rows]:
+        return [_kept(image_id, *one, asker.settings) for asker, one in zip(askers, found, strict=True)]
 
     # Nodes that share a pass agree in everything that the network sees.
     longest = frame_side(first.settings.long_side)
     batches = block.batches(first.settings.batch_size, first.detector.shape, longest=longest)
     objects: list[list[Rows]] = [[] for _ in units]
-    for image_id, of_askers in fitting(together, batches, compute):
+    found = fitting(together, batches, compute)
+    for image_id, of_askers in finished(together, found, finish, ahead=first.settings.batch_size):
         for asker, unit, rows, every in zip(askers, units, of_askers, objects, strict=True):
             if not len(rows) and asker.settings.mode == "max-gt-label":
                 unit.reject(image_id, "no_object", f"no object scores above {asker.settings.min_score}")
@@ -91,11 +99,10 @@ def _run(askers: Sequence[_Asker], units: Sequence[Unit]) -> list[Output]:
 
 def _found(
     view: Seen, settings: DeticSettings, ids: Sequence[int], classes_of: Mapping[int, tuple[int, str]]
-) -> list[Rows]:
-    """The objects of each picture that are kept."""
+) -> list[_Found]:
+    """The candidates in each picture, and the category that they get."""
     classes = [PERSON if settings.mode == "human-only" else classes_of[image_id] for image_id in ids]
-    results = _find(view, settings, classes)
-    return [_kept(*one, settings) for one in zip(ids, classes, results, strict=True)]
+    return list(zip(classes, _find(view, settings, classes), strict=True))
 
 
 def _find(view: Seen, settings: DeticSettings, classes: Sequence[tuple[int, str]]) -> list[Candidates]:

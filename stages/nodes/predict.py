@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows
+from pdstore import Rows, masks, runs
 from pdstore.errors import UsageError
-from schemas.stages import PredictSettings
+from schemas.stages import CrfSettings, PredictSettings
 from schemas.tables import PREDICTIONS
-from stages.fitting import fitting
+from stages.fitting import finished, fitting
 from stages.kernels.crf import smooth
-from stages.mask_columns import mask_columns
-from stages.models.answers import chances, parts_of
+from stages.mask_columns import run_columns
+from stages.models.answers import Parts, chances, parts_of
 from stages.models.inference import Inference
 from stages.source.text_files import read_lines
 from stages.stage import PART_NAMES
@@ -30,7 +30,6 @@ from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
-Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -49,6 +48,19 @@ class _Target:
     is_own: bool
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the network says of one picture.
+
+    Attributes:
+        answers: for each object class that it was asked about; of a plain head, one for all.
+        pixels: of the picture, for the CRF.
+    """
+
+    answers: list[Parts]
+    pixels: Pixels | None
+
+
 def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
     """The score of a part is the mean chance of its pixels, at most 1.
 
@@ -62,23 +74,28 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
     network = Inference(folder, setup.device, settings.long_side, settings.precision)
     taught = _Taught.read(folder, setup)
     slots = _slots(setup, network.network.num_objects)
+    # A CRF takes longer than the network, and the chances that wait for it are megabytes per picture.
+    ahead = settings.batch_size if settings.crf is None else 2
 
     def run(unit: Unit) -> Output:
         targets = _targets(unit, slots)
 
-        def compute(ids: list[int], pictures: list[Pixels]) -> list[list[Rows]]:
-            rows: list[list[Rows]] = [[] for _ in ids]
+        def compute(ids: list[int], pictures: list[Pixels]) -> Iterator[_Seen]:
             # A plain head answers for all classes at once.
-            jobs = [(n, target) for n, i in enumerate(ids) for target in (targets[i] if slots else targets[i][:1])]
-            for chunk in (jobs[k : k + settings.batch_size] for k in range(0, len(jobs), settings.batch_size)):
-                stack, classes = [pictures[n] for n, _ in chunk], [target.slot for _, target in chunk]
-                for (n, target), chance in zip(chunk, _chances(network, stack, classes, settings.flip), strict=True):
-                    for answered in [target] if slots else targets[ids[n]]:
-                        rows[n].append(_rows(ids[n], answered, pictures[n], chance, settings, taught))
-            return rows
+            wanted = [targets[image_id] if slots else targets[image_id][:1] for image_id in ids]
+            jobs = [(pixels, of.slot) for pixels, asked in zip(pictures, wanted, strict=True) for of in asked]
+            answers = _answers(network, jobs, settings)
+            for pixels, asked in zip(pictures, wanted, strict=True):
+                yield _Seen(list(islice(answers, len(asked))), None if settings.crf is None else pixels)
+
+        def finish(image_id: int, seen: _Seen) -> list[Rows]:
+            answers = seen.answers if slots else seen.answers * len(targets[image_id])
+            pairs = zip(targets[image_id], answers, strict=True)
+            return [_rows(image_id, target, seen.pixels, parts, settings, taught) for target, parts in pairs]
 
         batches = unit.own_block.batches(settings.batch_size, network.shape, targets, longest=network.longest)
-        predictions = [rows for _, of_image in fitting(unit, batches, compute) for rows in of_image]
+        found = finished(unit, fitting(unit, batches, compute), finish, ahead=ahead)
+        predictions = [rows for _, of_image in found for rows in of_image]
         return Output(Rows.concat(PREDICTIONS, predictions).sorted("image_id", "object_id", "label_id"))
 
     return run
@@ -166,34 +183,50 @@ def _classes_of_objects(unit: Unit) -> dict[int, dict[int, int]]:
     return lowest
 
 
-def _chances(network: Inference, pictures: Sequence[Any], classes: Sequence[int], flip: bool) -> Iterator[Floats]:
-    """For each picture (K, H, W) float32, the chance of each part at each pixel."""
-    plain = network.queries(pictures, classes)
-    mirrored = network.queries(pictures, classes, flip=True) if flip else [None] * len(plain)
-    for queries, other in zip(plain, mirrored, strict=True):
-        yield chances(queries) if other is None else (chances(queries) + chances(other)) / np.float32(2)
+def _answers(network: Inference, jobs: Sequence[tuple[Pixels, int]], settings: PredictSettings) -> Iterator[Parts]:
+    """The parts in each picture, given as (picture, slot); a batch at a time is in the network."""
+    for first in range(0, len(jobs), settings.batch_size):
+        pictures, slots = zip(*jobs[first : first + settings.batch_size], strict=True)
+        looks = [network.queries(pictures, slots)]
+        if settings.flip:
+            looks.append(network.queries(pictures, slots, flip=True))
+        for found in zip(*looks, strict=True):
+            yield parts_of(chances(found), settings, keep_chances=settings.crf is not None)
+
+
+def _smooth(parts: Parts, pixels: Pixels, crf: CrfSettings) -> Parts:
+    """The same parts after a dense CRF; some may be empty."""
+    stack = masks.decode(runs.strings(parts.masks), *pixels.shape[:2])
+    stack = smooth(pixels, stack, **crf.model_dump())
+    assert parts.chances is not None, "they are kept for the CRF"
+    pairs = zip(parts.chances, stack, strict=True)
+    scores = [chance[mask].mean(dtype=np.float64) if mask.any() else 0.0 for chance, mask in pairs]
+    return replace(parts, masks=runs.from_masks(stack), scores=np.array(scores))
 
 
 def _rows(
-    image_id: int, target: _Target, pixels: Pixels, chance: Floats, settings: PredictSettings, taught: _Taught | None
+    image_id: int,
+    target: _Target,
+    pixels: Pixels | None,
+    parts: Parts,
+    settings: PredictSettings,
+    taught: _Taught | None,
 ) -> Rows:
-    parts, stack = parts_of(chance, settings)
     if taught:
-        fitting = [number for number, part in enumerate(parts) if taught.fits(part, target)]
-        parts, stack = parts[fitting], stack[fitting]
-    if settings.crf is not None:
-        stack = smooth(pixels, stack, **settings.crf.model_dump())
-    numbers = np.flatnonzero(stack.any((1, 2)))
-    parts, stack = parts[numbers], stack[numbers]
-    columns = mask_columns(stack)
+        parts = parts.take([row for row, part in enumerate(parts.numbers.tolist()) if taught.fits(part, target)])
+    if pixels is not None and settings.crf is not None:
+        parts = _smooth(parts, pixels, settings.crf)
+    labels = np.flatnonzero(runs.areas(parts.masks))
+    parts = parts.take(labels)
+    columns = run_columns(parts.masks)
     columns |= {
         "image_id": image_id,
         "object_id": target.object_id,
-        "label_id": numbers,
+        "label_id": labels,
         "category_id": target.category_id,
-        "cluster": parts,
-        "score": [min(1.0, float(chance[part][mask].mean())) for part, mask in zip(parts, stack, strict=True)],
+        "cluster": parts.numbers,
+        "score": np.minimum(parts.scores, 1),
         "object_ratio": columns["area"] / max(int(columns["area"].sum()), 1),
-        "part_name": [taught.name(part) if taught else "" for part in parts],
+        "part_name": [taught.name(part) if taught else "" for part in parts.numbers.tolist()],
     }
-    return Rows.filled(PREDICTIONS, len(numbers), columns)
+    return Rows.filled(PREDICTIONS, len(parts.numbers), columns)

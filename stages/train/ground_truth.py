@@ -21,8 +21,8 @@ from schemas.training import TrainSettings
 from stages.evaluation.truth_store import Ints, TruthStore
 from stages.kernels.evaluation import Evaluation
 from stages.kernels.protocol import PROTOCOLS, Protocol
-from stages.mask_columns import mask_columns
-from stages.models.answers import chances, parts_of, proposals_of
+from stages.mask_columns import run_columns
+from stages.models.answers import best_queries, chances, parts_of, proposal_rows
 from stages.models.inference import Found, Inference
 from stages.models.network import PartNetwork
 from stages.source.listing import ImageClass
@@ -165,7 +165,8 @@ def _proposals(inference: Inference, unit: Unit, image_ids: Ints, size: int) -> 
     """(image_id, its proposals), for every image that can be read."""
     for ids, pictures in unit.own_block.batches(size, inference.shape, image_ids, longest=inference.longest):
         for image_id, found in zip(ids, inference.queries(pictures), strict=True):
-            yield image_id, proposals_of(image_id, found, ProposalsSettings())
+            settings = ProposalsSettings()
+            yield image_id, proposal_rows(image_id, best_queries(found, settings), settings)
 
 
 def _predictions(
@@ -189,16 +190,13 @@ def _predictions(
 
 
 def _as_parts(image_id: int, category: int, found: Found) -> Rows:
-    chance = chances(found)
-    parts, stack = parts_of(chance, PredictSettings())
-    columns = mask_columns(stack)
+    parts = parts_of(chances([found]), PredictSettings())
+    columns = run_columns(parts.masks)
     columns |= {
-        "image_id": np.full(len(parts), image_id),
-        "object_id": np.zeros(len(parts), int),
-        "category_id": np.full(len(parts), category),
-        "cluster": parts,
-        "score": np.array(
-            [min(1.0, float(chance[part][mask].mean())) for part, mask in zip(parts, stack, strict=True)]
-        ),
+        "image_id": np.full(len(parts.numbers), image_id),
+        "object_id": np.zeros(len(parts.numbers), int),
+        "category_id": np.full(len(parts.numbers), category),
+        "cluster": parts.numbers,
+        "score": np.minimum(parts.scores, 1),
     }
     return Rows(PREDICTIONS, columns, partial=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from stages.fitting import fitting, or_rejected, refusal
+from pdstore.errors import Preempted
+from stages.fitting import finished, fitting, or_rejected, refusal
 from stages.unit import Control
 
 SMALL, LARGE = np.zeros((4, 5, 3), np.uint8), np.zeros((60, 80, 3), np.uint8)
@@ -47,6 +49,21 @@ def test_a_batch_that_does_not_fit_is_halved(unit: Any) -> None:
     assert list(fitting(unit, [([0, 1, 2, 3], [SMALL] * 4)], machine)) == [(0, 0), (1, 10), (2, 20), (3, 30)]
     assert machine.batches == [[0, 1, 2, 3], [0, 1], [2, 3]] and not unit.faults
     assert lines == ["4 pictures of at most 5x4 pixels did not fit (MemoryError); trying 2 at a time"]
+
+
+def test_results_that_were_given_are_not_computed_again(unit: Any) -> None:
+    """If they come one after the other, and a later one does not fit beside them."""
+    batches: list[list[int]] = []
+
+    def compute(ids: list[int], pictures: list[np.ndarray]) -> Iterator[int]:
+        batches.append(list(ids))
+        for number, image_id in enumerate(ids):
+            if number == 2:
+                raise MemoryError
+            yield 10 * image_id
+
+    assert list(fitting(unit, [([0, 1, 2, 3], [SMALL] * 4)], compute)) == [(i, 10 * i) for i in range(4)]
+    assert batches == [[0, 1, 2, 3], [2, 3]] and not unit.faults
 
 
 def test_a_picture_that_does_not_fit_alone_is_an_error_row(unit: Any) -> None:
@@ -95,3 +112,40 @@ def test_what_libraries_raise_is_understood() -> None:
     assert refusal(torch_error.value) == refusal(numpy_error.value) == "out_of_memory"
     assert refusal(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")) == "out_of_memory"
     assert refusal(mismatch.value) is None and refusal(ValueError("x")) is None
+
+
+def test_finishing_keeps_the_order(unit: Any) -> None:
+    """Whatever each takes."""
+    assert list(finished(unit, [(2, "b"), (0, "c")], lambda image_id, found: f"{found}{image_id}", ahead=2)) == [
+        (2, "b2"),
+        (0, "c0"),
+    ]
+
+
+def test_what_does_not_fit_when_it_is_finished_is_tried_once_more(unit: Any) -> None:
+    """If it does not fit then either, it becomes an error row, and the others keep their results."""
+    tries: list[int] = []
+
+    def finish(image_id: int, found: str) -> str:
+        tries.append(image_id)
+        if image_id == 2 or (image_id == 1 and tries.count(1) == 1):
+            raise MemoryError(f"no room for {found}")
+        return found
+
+    assert list(finished(unit, [(0, "a"), (1, "b"), (2, "c"), (3, "d")], finish, ahead=2)) == [
+        (0, "a"),
+        (1, "b"),
+        (3, "d"),
+    ]
+    assert sorted(tries) == [0, 1, 1, 2, 2, 3]
+    assert [(f["image_id"], f["reason"], f["detail"]) for f in unit.faults] == [(2, "out_of_memory", "no room for c")]
+
+
+def test_a_mistake_in_finishing_is_raised(unit: Any) -> None:
+    """It is the program's, and no error row; a request to stop goes through, too."""
+    with pytest.raises(ZeroDivisionError):
+        list(finished(unit, [(0, 1), (1, 0)], lambda image_id, found: 1 // found, ahead=2))
+    unit.control = Control(should_stop=lambda: True)
+    with pytest.raises(Preempted):
+        list(finished(unit, fitting(unit, [([0], [SMALL])], Machine(1000)), lambda image_id, found: found, ahead=2))
+    assert not unit.faults
