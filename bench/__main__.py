@@ -27,6 +27,7 @@ OUT = Path(__file__).parent / "out"
 SUITE = {
     "run_lengths": ("--repeats", "5"),
     "startup": ("--repeats", "3"),
+    "grouping": ("--repeats", "3", "--pictures", "0"),
 }
 """Benchmark -> its arguments."""
 
