@@ -32,6 +32,7 @@ SUITE = {
     "run_lengths": ("--repeats", "5"),
     "ranking_passes": (),
     "startup": ("--repeats", "3"),
+    "grouping": ("--repeats", "3", "--pictures", "0"),
 }
 """Benchmark -> its arguments."""
 

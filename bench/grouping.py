@@ -1,8 +1,10 @@
-"""Pixel grouping: assigning before upsampling compared with upsampling first, and the network in batches.
+"""Pixel grouping: assigning before upsampling compared with upsampling first, k-means, and the network in batches.
 
-Run: ``python -m bench.grouping [--channels 1152 --stride 8 --height 480 --width 640 -k 4 --repeats 3]``.
-Both orders assign the pixels of one random object to the same random centroids. The network is a DINOv2 ViT-S with
-random weights at long side 322, on the GPU if there is one.
+Run: ``python -m bench.grouping [--channels 1152 --stride 8 --height 480 --width 640 -k 4 --repeats 3 --objects 64
+--pictures 16]``. Both orders assign the pixels of one random object to the same random centroids. k-means from ten
+starts divides objects of 300 to 3200 cells, one by one; scikit-learn divides the same ones, also on one thread.
+Then objects are grouped on a GPU, if there is one, and a DINOv2 ViT-S with random weights runs at long side 322; with
+``--pictures 0`` neither is done.
 """
 
 from __future__ import annotations
@@ -11,14 +13,17 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.results import ratios, report, take_turns
 from schemas.stages import GroupingSettings
 from stages.kernels.grouping import assign
 from stages.kernels.kmeans import Metric, closeness, kmeans
+from stages.kernels.kmeans_starts import best_of_starts
 from stages.kernels.resize import resize_bilinear
 
 __all__ = ["main"]
@@ -45,18 +50,72 @@ def best_of(repeats: int, order: Assign, *arguments: Any) -> tuple[float, Array]
     return min(seconds), result
 
 
-def starts_of_kmeans(repeats: int, channels: int, k: int) -> None:
-    """Print the milliseconds of k-means on the cells of an object, mixtures of six kinds, from 1 and 10 starts."""
+def objects_to_divide(num_objects: int, channels: int) -> list[Array]:
+    """(P, channels) float32 per object: cells of one of four images, which are mixtures of six kinds with noise."""
     rng = np.random.default_rng(0)
-    kinds = rng.normal(size=(6, channels))
-    for cells in (600, 1600, 3200):
-        mixed = rng.dirichlet(np.full(6, 0.3), cells) @ kinds + 0.3 * rng.normal(size=(cells, channels))
-        points = mixed.astype(np.float32)
-        one, ten = (best_of(repeats, kmeans, points, k, 0, starts)[0] * 1e3 for starts in (1, 10))
-        print(f"k-means of {cells:4d} cells: {one:6.1f} ms from one start, {ten:6.1f} ms from ten")
+    images = []
+    for _ in range(4):
+        mixed = rng.dirichlet(np.full(6, 0.3), 4800) @ rng.normal(size=(6, channels))
+        images.append((mixed + 0.3 * rng.normal(size=mixed.shape)).astype(np.float32))
+    sizes = np.exp(rng.uniform(np.log(300), np.log(3200), num_objects)).astype(int)
+    starts = rng.integers(0, 4800 - sizes)
+    # Views: 64 copies would take half a gigabyte.
+    return [images[i % 4][start : start + size] for i, (start, size) in enumerate(zip(starts, sizes, strict=True))]
 
 
-def network_in_batches(repeats: int, pictures: int = 16) -> None:
+def inertia(points: Array, centroids: Array) -> float:
+    """Sum of the squared distances to the nearest centroid."""
+    exact, centres = points.astype(np.float64), centroids.astype(np.float64)
+    distances = np.square(exact).sum(1)[:, None] - 2 * exact @ centres.T + np.square(centres).sum(1)
+    return float(distances.min(1).sum())
+
+
+def starts_of_kmeans(repeats: int, num_objects: int, channels: int, k: int) -> None:
+    """Report k-means of all objects from ten starts against scikit-learn's, and print what one start costs there."""
+    objects = objects_to_divide(num_objects, channels)
+    ours = [best_of_starts(points, k, 0, 10) for points in objects]
+    theirs = [kmeans(points, k, 0, 10) for points in objects]
+    share = [inertia(o, a) / inertia(o, b) for o, a, b in zip(objects, ours, theirs, strict=True)]
+    if max(share) > 1.01:
+        raise SystemExit(f"k-means: expected an inertia of at most 1.01 x scikit-learn's, found {max(share):.4f}")
+    ways = {
+        "ten": lambda: [best_of_starts(points, k, 0, 10) for points in objects],
+        "scikit-learn": lambda: [kmeans(points, k, 0, 10) for points in objects],
+        "scikit-learn, one": lambda: [kmeans(points, k, 0, 1) for points in objects],
+    }
+    times = take_turns(ways, repeats)
+    for name, way in times.items():
+        per_object = [float(np.median(seconds)) / num_objects * 1e3 for seconds in (way.cpu, way.wall)]
+        print(f"k-means, {name:>17}: {per_object[0]:6.1f} ms of CPU per object, {per_object[1]:6.1f} ms")
+    cost = ratios(times["ten"].cpu, times["scikit-learn, one"].cpu)
+    print(f"ten starts cost {np.median(cost):.2f} x one of scikit-learn ({min(cost):.2f} to {max(cost):.2f})")
+    cpu = ratios(times["scikit-learn"].cpu, times["ten"].cpu)
+    wall = ratios(times["scikit-learn"].wall, times["ten"].wall)
+    sizes = [len(points) for points in objects]
+    note = f"{num_objects} objects of {min(sizes)} to {max(sizes)} cells, inertia at most {max(share):.6f} x"
+    report("grouping.kmeans", cpu, wall, note)
+
+
+def on_a_gpu(repeats: int, num_objects: int, channels: int, k: int) -> None:
+    """Print the milliseconds per object of grouping on CUDA, with objects of half of the frame, and on the CPU."""
+    import torch
+
+    from stages.kernels.grouping import group_pixels
+    from stages.kernels.torch_grouping import group_objects
+
+    if not torch.cuda.is_available():
+        return
+    mask = np.zeros((480, 640), bool)
+    mask[60:-60, 100:-100] = True
+    maps = [np.random.default_rng(i).normal(size=(channels, 60, 80)).astype(np.float32) for i in range(4)]
+    objects = [(torch.from_numpy(maps[i % 4]).cuda(), mask) for i in range(num_objects)]
+    group_objects(objects, k, n_init=10)
+    gpu = take_turns({"all": lambda: group_objects(objects, k, n_init=10)}, repeats)["all"].wall
+    cpu = take_turns({"one": lambda: group_pixels(maps[0], mask, k, n_init=10)}, repeats)["one"].wall
+    print(f"grouping: {min(gpu) / num_objects * 1e3:.1f} ms per object on CUDA, {min(cpu) * 1e3:.1f} ms on the CPU")
+
+
+def network_in_batches(repeats: int, pictures: int) -> None:
     """Print the network's milliseconds per image at several batch sizes."""
     import torch
     from transformers import Dinov2Config, Dinov2Model
@@ -78,10 +137,30 @@ def network_in_batches(repeats: int, pictures: int = 16) -> None:
         print(f"network on {device}, batches of {size:2d}: {seconds / pictures * 1e3:6.1f} ms per image")
 
 
+def orders(repeats: int, features: Array, mask: Array, centroids: Array) -> None:
+    """Report assigning first against upsampling all channels first."""
+    found = []
+    metrics: tuple[Metric, ...] = ("dot", "l2")
+    for metric in metrics:
+        arguments = (features, mask, centroids, metric)
+        equal = float(np.mean(naive(*arguments) == assign(*arguments)))
+        if equal < 0.999999:
+            raise SystemExit(f"{metric}: both orders must give the same labels, but {1 - equal:.6f} of them differ")
+        ways = {"naive": partial(naive, *arguments), "swapped": partial(assign, *arguments)}
+        times = take_turns(ways, repeats)
+        slow, fast = times["naive"], times["swapped"]
+        found.append((ratios(slow.cpu, fast.cpu), ratios(slow.wall, fast.wall)))
+        milliseconds = " ".join(f"{name} {np.median(times[name].cpu) * 1e3:8.1f} ms of CPU," for name in ways)
+        print(f"{metric:>3}: {milliseconds} equal {equal:.6f}")
+    cpu, wall = ([ratio for pair in found for ratio in pair[i]] for i in (0, 1))
+    report("grouping.assign", cpu, wall, "both metrics, equal labels")
+
+
 def main() -> None:
-    """Print both orders' milliseconds per image and the share of equal labels, then k-means and the network."""
+    """Print and report all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("channels", 1152), ("stride", 8), ("height", 480), ("width", 640), ("repeats", 3)):
+    defaults = {"channels": 1152, "stride": 8, "height": 480, "width": 640, "repeats": 3, "objects": 64, "pictures": 16}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("-k", type=int, default=4)
     options = parser.parse_args()
@@ -92,14 +171,11 @@ def main() -> None:
     mask = np.zeros((options.height, options.width), bool)
     mask[options.height // 4 : -options.height // 4, options.width // 4 : -options.width // 4] = True
     print(f"features {shape}, image {mask.shape}, k {options.k}, object {mask.mean():.0%} of the image")
-    metrics: tuple[Metric, ...] = ("dot", "l2")
-    for metric in metrics:
-        slow, expected = best_of(options.repeats, naive, features, mask, centroids, metric)
-        fast, labels = best_of(options.repeats, assign, features, mask, centroids, metric)
-        speed = f"naive {slow * 1e3:8.1f} ms  swapped {fast * 1e3:6.1f} ms  {slow / fast:5.0f} x"
-        print(f"{metric:>3}: {speed}  equal {np.mean(labels == expected):.6f}")
-    starts_of_kmeans(options.repeats, options.channels, options.k)
-    network_in_batches(options.repeats)
+    orders(options.repeats, features, mask, centroids)
+    starts_of_kmeans(options.repeats, options.objects, options.channels, options.k)
+    if options.pictures:
+        on_a_gpu(options.repeats, options.objects, options.channels, options.k)
+        network_in_batches(options.repeats, options.pictures)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ STAGES: dict[str, Stage] = {
             output=tables.PARTS,
             entry="stages.nodes.grouping",
             inputs={"images": _IMAGES, "objects": Role(("objects",)), "model": _NETWORK},
-            version=3,
+            version=4,
             uses_network=True,
         ),
         Stage(

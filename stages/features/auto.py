@@ -16,15 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from torch.nn import functional
 from transformers import AutoBackbone, AutoConfig
 from transformers.utils import logging as transformers_logging
 
 from pdstore.errors import CorruptData, UsageError, nearest
 from schemas.stages import GroupingSettings
-from stages.features.protocol import Features
+from stages.features.joined import joined
+from stages.features.protocol import Features, Maps
 from stages.fitting import fitting
-from stages.kernels.grouping import concat_maps, normalize
 from stages.models.precision import autocast
 from stages.models.sources import local_checkpoint
 from stages.source.frames import frame_side
@@ -32,7 +33,6 @@ from stages.unit import Setup, Unit
 
 __all__ = ["AutoFeatures", "start"]
 
-Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
@@ -59,11 +59,11 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     folder = local_checkpoint(str(setup.files.get("weights", settings.weights)))
     network = AutoFeatures(folder, settings, setup.device)
 
-    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Floats]]:
+    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Maps]]:
         longest = frame_side(settings.long_side)
         batches = unit.own_block.batches(settings.batch_size, network.size, image_ids, longest=longest)
         for image_id, maps in fitting(unit, batches, lambda _, pictures: network.maps(pictures)):
-            yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
+            yield image_id, joined(maps, settings.normalize)
 
     return features
 
@@ -94,14 +94,17 @@ class AutoFeatures:
         return rows, columns
 
     @torch.inference_mode()
-    def maps(self, pictures: Sequence[Pixels]) -> list[list[Floats]]:
-        """The maps of each picture: (C, h, w) float32 over the whole picture. All pictures have equal :meth:`size`."""
+    def maps(self, pictures: Sequence[Pixels]) -> list[list[Tensor]]:
+        """The maps of each picture: (C, h, w) float32 over the whole picture, on the network's device.
+
+        All pictures have equal :meth:`size`.
+        """
         size = self.size(pictures[0])
         tensors = [torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() for pixels in pictures]
         resized = [functional.interpolate(t, size, mode="bilinear", antialias=True) for t in tensors]
         batch = (torch.cat(resized).to(self._device) - self._mean) / self._std
         with autocast(self._device, self._settings.precision):
-            stages = [maps.float().cpu().numpy() for maps in self._network(batch).feature_maps]
+            stages = [maps.float() for maps in self._network(batch).feature_maps]
         return [[maps[i] for maps in stages] for i in range(len(pictures))]
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
-
 from pdstore.errors import UsageError
 from schemas.stages import GroupingSettings
-from stages.features.protocol import Features
+from stages.features.joined import joined
+from stages.features.protocol import Features, Maps
 from stages.fitting import fitting
-from stages.kernels.grouping import concat_maps, normalize
 from stages.models.inference import Inference
 from stages.unit import Setup, Unit
 
@@ -29,10 +26,10 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
         raise UsageError("backend backbone needs an input 'model', but there is none", "grouping", fix)
     network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
 
-    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Maps]]:
         batches = unit.own_block.batches(settings.batch_size, network.shape, image_ids, longest=network.longest)
         look = partial(network.maps, which=settings.maps, scale=settings.input_scale)
         for image_id, maps in fitting(unit, batches, lambda _, pictures: look(pictures)):
-            yield image_id, concat_maps([normalize(m) if settings.normalize else m for m in maps])
+            yield image_id, joined(maps, settings.normalize)
 
     return features

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pdstore.masks import resize_nearest
-from stages.kernels.kmeans import Metric, TooFewPoints, kmeans, unit_length
+from stages.kernels.kmeans import Metric, TooFewPoints, unit_length
+from stages.kernels.kmeans_starts import best_of_starts
 from stages.kernels.resize import interpolation, resize_bilinear
 
 __all__ = ["Grouping", "TooFewPoints", "assign", "concat_maps", "group_pixels", "normalize"]
@@ -65,7 +66,7 @@ def group_pixels(
     """
     maps = np.asarray(features, np.float32)
     inside = resize_nearest(mask, maps.shape[1], maps.shape[2])
-    centroids = kmeans(maps[:, inside].T, k, seed, n_init, max_iter)
+    centroids = best_of_starts(maps[:, inside].T, k, seed, n_init, max_iter)
     labels = assign(maps, mask, centroids, metric)
     return Grouping(labels, _mean_features(maps, labels, centroids))
 

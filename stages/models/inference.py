@@ -134,12 +134,12 @@ class Inference:
         return [Found(chances[i], features[i], logits[i], picture.shape[:2]) for i, picture in enumerate(pictures)]
 
     @torch.no_grad()
-    def maps(self, pictures: Sequence[Pixels], which: Sequence[int], scale: float) -> list[list[Floats]]:
-        """The feature maps ``which`` of each picture: (C, h, w) float32 over the whole picture."""
+    def maps(self, pictures: Sequence[Pixels], which: Sequence[int], scale: float) -> list[list[Tensor]]:
+        """The feature maps ``which`` of each picture: (C, h, w) float32 over the whole picture, on the device."""
         batch = self._batch(pictures)
         with self._autocast():
             every = self.network.feature_maps(batch, scale)
-        chosen = [every[i].float().cpu().numpy() for i in which]
+        chosen = [every[i].float() for i in which]
         return [[maps[i] for maps in chosen] for i in range(len(pictures))]
 
     def _batch(self, pictures: Sequence[Pixels]) -> Tensor:

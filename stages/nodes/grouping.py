@@ -1,13 +1,14 @@
 """Pixel grouping: k-means on the features inside each object; each cluster is one part segment.
 
 Source: paper §3.1; reference ``proposal_generation_model.py``. Only k score maps are brought to full resolution, never
-the feature channels (see :mod:`stages.kernels.grouping`).
+the feature channels (see :mod:`stages.kernels.grouping`). Features that a backend leaves on a GPU are grouped there,
+several objects at once (:mod:`stages.kernels.torch_grouping`).
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,9 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import GroupingSettings
 from schemas.tables import PARTS
-from stages.features.protocol import Features
+from stages.features.protocol import Features, Maps
 from stages.fitting import refusal
-from stages.kernels.grouping import group_pixels
+from stages.kernels.grouping import Grouping, group_pixels
 from stages.kernels.kmeans import TooFewPoints
 from stages.mask_columns import mask_columns
 from stages.source.frames import frame_of, frame_side
@@ -25,13 +26,17 @@ from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
 
-Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Waiting = list[tuple[int, Maps]]
+"""Rows of ``objects``, each with the features of its image."""
 BACKENDS = {
     "backbone": "stages.features.backbone",
     "auto": "stages.features.auto",
     "pixels": "stages.features.pixels",
 }
 """The sources of features. A module is imported only if its backend is chosen, so ``pixels`` needs no torch."""
+_OBJECTS_ON_DEVICE = 16
+"""Objects that wait on a GPU to be grouped together, with the features of their images."""
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
@@ -47,31 +52,79 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
         objects = unit.own_block.rows("objects")
         objects = objects.take(objects["object_id"] < settings.objects_per_image)
         by_image = objects.by("image_id")
-        parts: list[Rows] = []
+        found: dict[int, Rows | Exception] = {}
+        waiting: Waiting = []
         for image_id, maps in features(unit, sorted(by_image)):
-            faults: list[tuple[str, str]] = []
-            for row in by_image[image_id]:
-                try:
-                    parts.append(_parts(objects, int(row), maps, settings))
-                except Exception as error:
-                    reason = "too_few_points" if isinstance(error, TooFewPoints) else refusal(error)
-                    if reason is None:
-                        raise
-                    faults.append((reason, f"object {objects['object_id'][row]}: {error}"))
-            is_whole = len(faults) == len(by_image[image_id])
-            for reason, fault in faults:
-                unit.reject(image_id, reason, fault, of="image" if is_whole else "object")
+            for row in by_image[image_id].tolist():
+                waiting.append((row, maps))
+                if len(waiting) == (1 if isinstance(maps, np.ndarray) else _OBJECTS_ON_DEVICE):
+                    found |= _grouped(objects, waiting, settings)
+                    waiting = []
+        found |= _grouped(objects, waiting, settings)
+        parts = [rows for rows in found.values() if isinstance(rows, Rows)]
+        for image_id, rows in by_image.items():
+            _report(unit, image_id, objects, {row: found[row] for row in rows.tolist() if row in found})
         return Output(Rows.concat(PARTS, parts).sorted("image_id", "object_id", "part_id"))
 
     return run
 
 
-def _parts(objects: Rows, row: int, maps: Floats, settings: GroupingSettings) -> Rows:
+def _report(unit: Unit, image_id: int, objects: Rows, found: dict[int, Rows | Exception]) -> None:
+    """Reject the objects of an image that were not grouped."""
+    faults = {row: error for row, error in found.items() if isinstance(error, Exception)}
+    for row, error in faults.items():
+        reason = "too_few_points" if isinstance(error, TooFewPoints) else str(refusal(error))
+        detail = f"object {objects['object_id'][row]}: {error}"
+        unit.reject(image_id, reason, detail, of="image" if len(faults) == len(found) else "object")
+
+
+def _grouped(objects: Rows, waiting: Waiting, settings: GroupingSettings) -> dict[int, Rows | Exception]:
+    """Row of ``objects`` -> its parts, or why there are none. Objects that do not fit together are tried one by one."""
+    if not waiting:
+        return {}
+    try:
+        masks_of = [_mask(objects, row, settings) for row, _ in waiting]
+        groups = _groups([maps for _, maps in waiting], masks_of, settings)
+        return {
+            row: found if isinstance(found, Exception) else _parts(objects, row, found, settings)
+            for (row, _), found in zip(waiting, groups, strict=True)
+        }
+    except Exception as error:
+        if refusal(error) is None:
+            raise
+        if len(waiting) == 1:
+            return {waiting[0][0]: error.with_traceback(None)}
+    alone = [_grouped(objects, [one], settings) for one in waiting]
+    return {row: found for each in alone for row, found in each.items()}
+
+
+def _mask(objects: Rows, row: int, settings: GroupingSettings) -> Bools:
     size = int(objects["height"][row]), int(objects["width"][row])
     # Ground truth is in original pixels: it is brought to the frame.
     frame = frame_of(size, frame_side(settings.long_side))
-    mask = masks.decode_to(objects.ragged("rle").take([row]), [size], *frame)[0]
-    groups = group_pixels(maps, mask, settings.k, settings.metric, settings.seed, n_init=settings.n_init)
+    mask: Bools = masks.decode_to(objects.ragged("rle").take([row]), [size], *frame)[0]
+    return mask
+
+
+def _groups(maps: list[Maps], masks_of: list[Bools], settings: GroupingSettings) -> Sequence[Grouping | TooFewPoints]:
+    if isinstance(maps[0], np.ndarray):
+        try:
+            group = group_pixels(
+                maps[0], masks_of[0], settings.k, settings.metric, settings.seed, n_init=settings.n_init
+            )
+        except TooFewPoints as error:
+            return [error]
+        return [group]
+    from stages.kernels.torch_grouping import group_objects
+
+    pairs = list(zip(maps, masks_of, strict=True))
+    groups: list[Grouping | TooFewPoints] = group_objects(
+        pairs, settings.k, settings.metric, settings.seed, n_init=settings.n_init
+    )
+    return groups
+
+
+def _parts(objects: Rows, row: int, groups: Grouping, settings: GroupingSettings) -> Rows:
     columns = mask_columns(groups.labels == np.arange(settings.k)[:, None, None])
     areas = columns["area"]
     columns |= {name: objects[name][row] for name in ("image_id", "object_id", "category_id", "category_name", "score")}

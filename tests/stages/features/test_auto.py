@@ -34,7 +34,7 @@ def test_maps_are_those_of_the_requested_stages(
     network = AutoFeatures(checkpoints / name, settings_of(checkpoints / name, out_features=stages), "cpu")
     (maps,) = network.maps([photo(height, width)])
     assert [found.shape for found in maps] == shapes
-    assert all(found.dtype == np.float32 for found in maps)
+    assert all(found.dtype == torch.float32 for found in maps)
 
 
 def test_without_stages_the_last_one_is_taken(checkpoints: Path) -> None:

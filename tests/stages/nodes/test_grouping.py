@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+import torch
 
 from pdstore import Catalog, Rows, Store, masks
 from schemas.stages import GroupingSettings
 from schemas.tables import OBJECTS, TABLES
 from schemas.training import NetworkSettings
+from stages.features import pixels as pixels_backend
+from stages.features.protocol import Features
+from stages.kernels import torch_grouping
 from stages.models.network import build
 from stages.models.network_files import save_network
 from stages.nodes import grouping
 from stages.plan.project import Project
 from stages.run.options import RunOptions
 from stages.run.runner import run_node
+from stages.unit import Setup, Unit
 from tests.stages.features.backbones import MODELS, SIZE, photo, save_all, settings_of
 
 
@@ -114,3 +119,67 @@ def test_an_image_is_left_out_only_if_none_of_its_objects_is_grouped(bench) -> N
     assert set(rows["image_id"].tolist()) == {0} and set(rows["object_id"].tolist()) == {0}
     assert unit.left_out == {"object": 1} and unit.num_rejected("too_few_points") == 1
     assert [fault["image_id"] for fault in unit.faults] == [0, 1]
+
+
+@pytest.fixture
+def as_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backend pixels leaves its features in tensors, as one whose network runs on a GPU does."""
+    start = pixels_backend.start
+
+    def wrapped(settings: GroupingSettings, setup: Setup) -> Features:
+        features = start(settings, setup)
+        return lambda unit, image_ids: ((n, torch.from_numpy(maps)) for n, maps in features(unit, image_ids))
+
+    monkeypatch.setattr(pixels_backend, "start", wrapped)
+
+
+SMALL = GroupingSettings(backend="pixels", k=3, metric="l2", n_init=3, objects_per_image=2)
+
+
+def unit_of_many(bench, block: int, number: int = 19) -> Unit:
+    """A unit of images with two objects each, of which every second one of the second kind is too small."""
+    images = bench.images(*(photo(64, 96, n) for n in range(number)), unit=block)
+    records = []
+    for image_id in range(4 * block, 4 * block + number):
+        large, small = np.zeros((2, 64, 96), bool)
+        large[4:-4, 4:-4], small[: 40 if image_id % 2 else 1, :30] = True, True
+        records += [thing(image_id, large), {**thing(image_id, small), "object_id": 1}]
+    return bench.unit(block, images=images, objects=bench.put("objects", OBJECTS, records, block))
+
+
+def test_objects_on_a_device_are_grouped_together(bench, as_tensors: None) -> None:
+    """Tensors give the parts and the errors that arrays give, with more objects than wait on the device."""
+    unit = unit_of_many(bench, 0)
+    rows = grouping.start(SMALL, bench.setup())(unit).rows
+    images = np.unique(rows["image_id"])
+    assert len(images) == 19 and unit.left_out == {"object": 10}
+    for image_id in range(19):
+        own = rows.take(rows["image_id"] == image_id)
+        assert own["object_id"].tolist() == [0, 0, 0] + [1, 1, 1] * (image_id % 2)
+
+
+def test_tensors_and_arrays_give_the_same_parts(bench, request: pytest.FixtureRequest) -> None:
+    """Areas are equal, and features are equal in the precision in which they are stored."""
+    arrays, unit = grouping.start(SMALL, bench.setup())(unit_of_many(bench, 0, 4)).rows, unit_of_many(bench, 1, 4)
+    request.getfixturevalue("as_tensors")
+    tensors = grouping.start(SMALL, bench.setup())(unit).rows
+    assert arrays["area"].tolist() == tensors["area"].tolist()
+    np.testing.assert_allclose(arrays["feature"].astype(float), tensors["feature"].astype(float), atol=2e-3)
+
+
+def test_objects_that_do_not_fit_together_are_grouped_one_by_one(
+    bench, as_tensors: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device without memory for several costs no object; one that does not fit alone is left out by itself."""
+    group = torch_grouping.group_objects
+
+    def with_little_memory(objects: list, *settings: Any, **more: Any) -> list:
+        if len(objects) > 1 or objects[0][1].sum() == 40 * 30:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return group(objects, *settings, **more)
+
+    monkeypatch.setattr(torch_grouping, "group_objects", with_little_memory)
+    unit = unit_of_many(bench, 0, 4)
+    rows = grouping.start(SMALL, bench.setup())(unit).rows
+    assert np.unique(rows["image_id"]).tolist() == [0, 1, 2, 3] and set(rows["object_id"].tolist()) == {0}
+    assert sorted(fault["reason"] for fault in unit.faults) == ["out_of_memory"] * 2 + ["too_few_points"] * 2
