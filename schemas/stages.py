@@ -145,6 +145,16 @@ class CrfSettings(Settings):
     long_side: int = Field(
         640, ge=0, le=8192, description="images are resized to this long side first, in pixels; 0 is off"
     )
+    margin: float | None = Field(
+        2.0,
+        ge=0,
+        le=1e6,
+        description="the picture is cut to the object's box and this many widths of the wider kernel around it; "
+        "null: the whole picture",
+    )
+    engine: Literal["lattice", "pydensecrf"] = Field(
+        "lattice", description="what computes it; pydensecrf is the reference, and takes several times as long"
+    )
 
 
 class CrfStageSettings(PicturedSettings, CrfSettings):

@@ -102,6 +102,8 @@ def _outline(image: Bytes, salience: npt.NDArray[np.float32]) -> Bools:
         gaussian_sxy=max(0.5, 2 * unit),
         bilateral_sxy=max(1.0, 30 * unit),
         bilateral_srgb=8,
+        margin=None,
+        engine="pydensecrf",
         bilateral_compat=6,
         iterations=5,
     )

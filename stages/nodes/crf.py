@@ -11,12 +11,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks
+from pdstore import Rows, masks, runs
 from schemas.stages import CrfSettings
 from schemas.tables import PARTS
 from stages.fitting import or_rejected
-from stages.kernels.crf import masks_of_labels, paint, smooth
-from stages.mask_columns import mask_columns
+from stages.kernels.crf import dense_crf, paint
 from stages.source.frames import image_frames, mask_frames
 from stages.unit import Output, Setup, Unit
 
@@ -43,10 +42,18 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> Rows:
     """The parts of one object, with smoothed masks."""
-    before = masks.decode_to(parts.ragged("rle"), mask_frames(parts), *pixels.shape[:2])
-    stack = smooth(pixels, before, **settings.model_dump(include=set(CrfSettings.model_fields)))
-    columns = mask_columns(stack)
-    areas = columns["area"]
-    moved = (stack & ~masks_of_labels(paint(before), len(parts))).sum((1, 2))
-    columns |= {"object_ratio": areas / max(int(areas.sum()), 1), "changed": moved / np.maximum(areas, 1)}
+    count = len(parts)
+    before = paint(masks.decode_to(parts.ragged("rle"), mask_frames(parts), *pixels.shape[:2]))
+    after = dense_crf(pixels, before, count + 1, **settings.model_dump(include=set(CrfSettings.model_fields)))
+    stack = runs.from_labels(after - 1, count)
+    areas = runs.areas(stack)
+    moved = np.bincount(after[after != before], minlength=count + 1)[1:]
+    columns = {
+        "area": areas,
+        "height": np.full(count, stack.height),
+        "width": np.full(count, stack.width),
+        "rle": runs.strings(stack),
+        "object_ratio": areas / max(int(areas.sum()), 1),
+        "changed": moved / np.maximum(areas, 1),
+    }
     return Rows(PARTS, parts.columns | columns).take(areas > 0)
