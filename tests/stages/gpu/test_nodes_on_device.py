@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 from transformers import Dinov2Backbone
 
-from pdstore import masks
+from pdstore import Rows, masks
 from schemas.stages import DeticSettings, GroupingSettings, PredictSettings, ProposalsSettings
 from schemas.tables import OBJECTS
 from stages.features import auto, backbone
@@ -159,14 +158,14 @@ def test_a_detector(device: str, bench: Any, images: Any, tmp_path: Path, mode: 
 def test_lower_precision(device: str, bench: Any, images: Any, tmp_path: Path, precision: str) -> None:
     """Scores of proposals are nearly those in float32, and most pixels are the same."""
     folder = save(tmp_path / "model", 1)
-    find: Callable[..., Any] = lambda **settings: (
-        proposals.start(  # noqa: E731
-            ProposalsSettings(min_score=0, long_side=0, **settings),
-            bench.setup(models={"model": folder}, device=device),
-        )(bench.unit(images=images)).rows
-    )
+
+    def find(**settings: Any) -> Rows:
+        given = ProposalsSettings(min_score=0, long_side=0, **settings)
+        process = proposals.start(given, bench.setup(models={"model": folder}, device=device))
+        return process(bench.unit(images=images)).rows
+
     exact, rough = find(), find(precision=precision)
-    one, other = ({**dict(zip(r["proposal_id"].tolist(), r["score"].tolist(), strict=True))} for r in (exact, rough))
+    one, other = (dict(zip(r["proposal_id"].tolist(), r["score"].tolist(), strict=True)) for r in (exact, rough))
     shared = sorted(one.keys() & other.keys())
     assert len(shared) >= 5 and np.allclose([one[q] for q in shared], [other[q] for q in shared], atol=0.1)
     whole = np.zeros(PICTURES[0].shape[:2], bool)
