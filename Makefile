@@ -6,10 +6,13 @@ INSTALLED := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # ARGS is passed to the program of the target: make test ARGS="-k stream", make demo ARGS="--seed 1".
 ARGS ?=
+# The Python of make gpu; with another than that of .venv nothing is installed: make gpu GPU_PYTHON=python3
+GPU_PYTHON ?= $(BIN)/python
+GPU_TESTS := tests/stages/gpu tests/stages/models/test_precision.py
 COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test nightly lint format check bench clean
+.PHONY: help install demo test nightly lint format check bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +50,12 @@ format: $(INSTALLED) ## format the code with ruff
 
 bench: $(INSTALLED) ## run the benchmarks whose figures have a bound; writes bench/out/results.json
 	$(BIN)/python -m bench $(ARGS)
+
+gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(INSTALLED)) ## run what needs a GPU: its tests, then bench.gpu (minutes)
+	@export PYTHONPATH=$(CURDIR):$$PYTHONPATH; failed=0; \
+	$(GPU_PYTHON) -m pytest -m gpu -W default -rs $(GPU_TESTS) || failed=1; \
+	$(GPU_PYTHON) -m bench.gpu $(ARGS) || failed=1; \
+	exit $$failed
 
 clean: ## remove .venv and all caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage *.egg-info build

@@ -51,3 +51,32 @@ def test_new_images_make_a_barrier_stale(pd: Pd, store: Path, photos: Path) -> N
 def test_a_node_is_not_an_override(pd: Pd, store: Path) -> None:
     """The error names the word and the command that plans one node."""
     assert_error(pd("plan", "crf"), 2, "expected node.key=value, found 'crf'", "pd stage run NODE --dry-run")
+
+
+def test_costs_of_a_store_and_of_imagenet(pd: Pd, store: Path) -> None:
+    """`--cost` prices what lacks by what is committed; a node without a commit is a question mark and in no sum."""
+    pd("run", "--until", "detic")
+    text = pd("plan", "--cost")
+    assert text.code == 0 and "this store, h" in text.out and "ImageNet-21K, GB" in text.out
+    (row,) = [line for line in text.out.splitlines() if line.startswith("crf ")]
+    assert row.split() == ["crf", "no", *"??????"] and "crf: not measured: no unit is committed" in text.err
+    (row,) = [line for line in text.out.splitlines() if line.startswith("ImageNet-1K ")]
+    assert "1281167" in row and row.endswith("grouping, crf, ranking")
+    values = json.loads(pd("plan", "--cost", "--json").out)
+    nodes, sums = values["cost"]["nodes"], values["cost"]["totals"]
+    assert values["nodes"]["detic"]["run"] == [] and nodes["detic"]["left"] == {"hours": 0.0, "gigabytes": 0.0}
+    assert nodes["detic"]["rate"]["seconds"] * 1_281_167 / 3600 == nodes["detic"]["whole"]["ImageNet-1K"]["hours"]
+    assert sums["ImageNet-1K"]["hours"] >= nodes["detic"]["whole"]["ImageNet-1K"]["hours"]
+    assert sums["this store"]["not_measured"] == ["grouping", "crf", "ranking"]
+
+
+def test_a_rehearsal_measures_what_is_not_committed(pd: Pd, store: Path) -> None:
+    """`--rehearse` computes a few images of each node; nothing of it is in the store."""
+    before = committed(store)
+    result = pd("plan", "--cost", "--rehearse", "--json")
+    nodes = json.loads(result.out)["cost"]["nodes"]
+    assert "Rehearsing crf on 2 images …" in result.err
+    assert nodes["crf"]["rate"]["basis"] == "rehearsal of 2 images" and nodes["crf"]["left"]["hours"] > 0
+    assert nodes["ranking"]["rate"]["seconds"] is None
+    assert committed(store) == before
+    assert_error(pd("plan", "--rehearse"), 2, "--rehearse", "Add --cost")
