@@ -18,12 +18,15 @@ from pdstore.runs.algebra import (
     strings,
     unions,
 )
+from pdstore.runs.grids import areas_at, decode_at
 
 __all__ = [
     "Runs",
     "areas",
+    "areas_at",
     "areas_inside",
     "boxes",
+    "decode_at",
     "from_labels",
     "full",
     "intersect",
