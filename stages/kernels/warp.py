@@ -1,0 +1,130 @@
+"""Resampling of pictures through a :class:`~stages.kernels.views.View`, on the host, by OpenCV.
+
+A square takes its pixels from a crop of the picture, which may be decoded at a fraction of its size: ``Crop``. Pixels
+are interpolated linearly, and the window's border is continued half a pixel outwards, as in Pillow's transform.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from stages.kernels.views import View
+
+__all__ = ["PADDING", "Crop", "covered", "crop", "recolour", "row_major", "warp"]
+
+# Loaders have threads of their own; a second team under each of them would slow down the step that they feed.
+cv2.setNumThreads(0)
+
+PADDING = (128, 128, 128)
+"""Colour of the square outside the window."""
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """The part of a picture that a square shows.
+
+    Attributes:
+        pixels: (h, w, 3) uint8, contiguous.
+        to_pixels: (2, 3) float64, maps (x, y, 1) in the square to (x, y) in ``pixels``, with corners at integers.
+    """
+
+    pixels: Bytes
+    to_pixels: Floats
+
+
+def crop(pixels: Bytes, scale: tuple[float, float], view: View) -> Crop:
+    """What ``view`` shows of a picture; if it shrinks by 2 or more, it is averaged down first, to avoid aliasing.
+
+    Args:
+        pixels: (h, w, 3) uint8, the picture at any size.
+        scale: width and height of ``pixels`` relative to those of the picture that the view is about.
+    """
+    to_picture = view.to_window.copy()
+    to_picture[:, 2] += view.columns.start, view.rows.start
+    to_pixels = to_picture * np.array([[scale[0]], [scale[1]]])
+    shrink = max(int(np.sqrt(abs(np.linalg.det(to_pixels[:, :2])))), 1)
+    places = to_pixels @ np.array([[0, view.side, 0, view.side], [0, 0, view.side, view.side], [1, 1, 1, 1]])
+    (x0, x1), (y0, y1) = (
+        _part(axis, window.start * by, window.stop * by, length, shrink)
+        for axis, window, by, length in zip(places, (view.columns, view.rows), scale, pixels.shape[1::-1], strict=True)
+    )
+    part = pixels[y0:y1, x0:x1]
+    to_pixels[:, 2] -= x0, y0
+    if shrink > 1:
+        part, to_pixels = np.asarray(Image.fromarray(part).reduce(shrink)), to_pixels / shrink
+    return Crop(np.ascontiguousarray(part), to_pixels)
+
+
+def _part(places: Floats, first: float, last: float, length: int, shrink: int) -> tuple[int, int]:
+    """Where the part begins and ends that holds all places, with a neighbour for each; inside the window.
+
+    It holds whole groups of ``shrink`` pixels, which are averaged, from the window's first pixel on.
+    """
+    start = min(int(first), length - 1)
+    stop = min(max(int(np.ceil(last)), start + 1), length)
+    groups = np.floor((places.min() - start) / shrink) - 1, np.ceil((places.max() - start) / shrink) + 1
+    low, high = (start + int(np.clip(group * shrink, 0, stop - start)) for group in groups)
+    low = min(low, start + (stop - start - 1) // shrink * shrink)
+    return low, min(max(high, low + shrink), stop)
+
+
+def covered(view: View) -> Bools | tuple[slice, slice]:
+    """Pixels of the square that show the window: (S, S) bool, or rows and columns if the view is not turned."""
+    if view.is_turned:
+        window = Image.new("L", (view.columns.stop - view.columns.start, view.rows.stop - view.rows.start), 255)
+        form = Image.Transform.AFFINE
+        return np.asarray(window.transform((view.side,) * 2, form, tuple(view.to_window.ravel()))).astype(bool)
+    rows, columns = (_span(np.flatnonzero(axis >= 0)) for axis in view.grid)
+    return rows, columns
+
+
+def _span(inside: npt.NDArray[np.int64]) -> slice:
+    return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
+
+
+def warp(part: Crop, view: View) -> Bytes:
+    """(S, S, 3) uint8: the square, with :data:`PADDING` where it shows no window."""
+    shown = covered(view)
+    out = np.full((view.side, view.side, 3), PADDING, np.uint8)
+    rows, columns = shown if isinstance(shown, tuple) else (slice(0, view.side),) * 2
+    if rows.stop > rows.start and columns.stop > columns.start:
+        # OpenCV counts from the middle of the first pixel.
+        to_pixels = part.to_pixels.copy()
+        to_pixels[:, 2] += to_pixels[:, :2] @ (columns.start + 0.5, rows.start + 0.5) - 0.5
+        size = columns.stop - columns.start, rows.stop - rows.start
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        moved = cv2.warpAffine(part.pixels, to_pixels, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        if isinstance(shown, tuple):
+            out[rows, columns] = moved
+        else:
+            np.copyto(out, moved, where=shown[..., None])
+    return out
+
+
+def recolour(image: Bytes, mixed: Floats, contrast: Floats) -> Bytes:
+    """Every colour times a matrix, plus the picture's mean grey times ``contrast``; rounded and clipped.
+
+    Args:
+        image: (S, S, 3) uint8.
+        mixed: (3, 3), old channel by new channel.
+        contrast: (3,), of each new channel.
+    """
+    mean = sum(cv2.mean(image)[:3]) / 3
+    return np.asarray(cv2.transform(image, np.column_stack([mixed.T, mean * contrast])), np.uint8)
+
+
+def row_major(masks: Bools) -> Bools:
+    """(N, R, C) bool, of which each mask is column-major -> the same, contiguous. NumPy needs ten times as long."""
+    out = np.empty(masks.shape, bool)
+    for mask, target in zip(masks, out, strict=True):
+        cv2.transpose(mask.T.view(np.uint8), dst=target.view(np.uint8))
+    return out
