@@ -50,6 +50,14 @@ class View:
         (x_step, _, x0), (_, y_step, y0) = self.to_window.tolist()
         return self._axis(y0, y_step, self.rows), self._axis(x0, x_step, self.columns)
 
+    @cached_property
+    def window_in_square(self) -> tuple[slice, slice]:
+        """The rows and columns of the square that show the window. Not for a turned view."""
+        rows, columns = (np.flatnonzero(axis >= 0) for axis in self.grid)
+        if not len(rows) or not len(columns):
+            return slice(0, 0), slice(0, 0)
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
     def _axis(self, start: float, step: float, window: slice) -> Ints:
         # cumsum adds one after the other, as Pillow does; its last bit decides which pixel a border falls to.
         places = np.cumsum(np.concatenate([[start + step * 0.5], np.full(self.side - 1, step)]))

@@ -71,13 +71,13 @@ class Change:
     colours: Recolouring | None
 
 
-def augment(photo: Photo, masks: StoredMasks, change: Change) -> tuple[Bytes, Bools]:
-    """(S, S, 3) uint8, the picture as the network sees it, and (M, S, S) bool, its targets."""
+def augment(photo: Photo, masks: StoredMasks, change: Change, out: Bytes) -> Bools:
+    """Write the picture as the network sees it to ``out``, (S, S, 3) uint8. Returns its targets, (M, S, S) bool."""
     view = change.view
-    pixels = warp(crop(*photo.reduced(view.shrink), view), view)
+    warp(crop(*photo.reduced(view.shrink), view), view, out)
     if change.colours is not None:
-        pixels = recolour(pixels, change.colours.mixed, change.colours.contrast)
-    return pixels, masks.seen(view, change.targets)
+        recolour(out, change.colours.mixed, change.colours.contrast)
+    return masks.seen(view, change.targets)
 
 
 def draw(

@@ -21,6 +21,7 @@ from stages.train.stored_masks import StoredMasks
 
 __all__ = ["Batch", "Sample", "SampleSource", "batches", "collate"]
 
+Bools = npt.NDArray[np.bool_]
 AHEAD = 1
 """Batches that are ready or in the making while a batch is trained on, not counting the next one."""
 
@@ -142,16 +143,18 @@ def collate(
         min_part_ratio: a target has a larger share than this of the visible area of all masks of its object.
     """
 
-    def make(decode: Callable[[], Sample]) -> tuple[Sample, Change, npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    images = np.empty((len(decoders), settings.size_px, settings.size_px, 3), np.uint8)
+
+    def make(decode: Callable[[], Sample], out: npt.NDArray[np.uint8]) -> tuple[Sample, Change, Bools]:
         sample = decode()
         change = draw(sample.stored, settings, seed, epoch, sample.image_id, min_part_ratio, sample.objects)
-        return sample, change, *augment(sample.photo, sample.stored, change)
+        return sample, change, augment(sample.photo, sample.stored, change, out)
 
-    samples, changes, images, masks = zip(*(pool.map if pool else map)(make, decoders), strict=True)
+    samples, changes, masks = zip(*(pool.map if pool else map)(make, decoders, images), strict=True)
     return Batch(
         [sample.image_id for sample in samples],
         epoch,
-        torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
+        torch.from_numpy(images).permute(0, 3, 1, 2),
         [torch.from_numpy(stack) for stack in masks],
         [torch.from_numpy(sample.labels[change.targets]) for sample, change in zip(samples, changes, strict=True)],
         torch.tensor([sample.object_class for sample in samples]),

@@ -7,12 +7,11 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from pdstore import Ragged, masks, runs
 from pdstore.runs import Runs
 from stages.kernels.views import View
-from stages.kernels.warp import row_major
+from stages.kernels.warp import row_major, turned
 from stages.source.frames import Size
 
 __all__ = ["StoredMasks"]
@@ -75,14 +74,13 @@ class StoredMasks:
         """(M, S, S) bool: the masks at ``index`` in the square; each pixel has the value under its middle."""
         if view.is_turned:
             return self._turned(view, index)
-        if len(self.by_frame) == 1:
-            group = self.by_frame[0][1]
-            return row_major(runs.decode_at(group.take(index), *self.under(group, view)))
-        out = np.empty((len(index), view.side, view.side), bool)
+        out = np.zeros((len(index), view.side, view.side), bool)
+        rows, columns = view.window_in_square
         for numbers, group in self.by_frame:
             places = np.flatnonzero(np.isin(index, numbers))
-            chosen = group.take(np.searchsorted(numbers, index[places]))
-            out[places] = row_major(runs.decode_at(chosen, *self.under(group, view)))
+            under = (axis[part] for axis, part in zip(self.under(group, view), (rows, columns), strict=True))
+            found = runs.decode_at(group.take(np.searchsorted(numbers, index[places])), *under)
+            row_major(found, [out[place, rows, columns] for place in places])
         return out
 
     def under(self, group: Runs, view: View) -> tuple[Ints, Ints]:
@@ -97,13 +95,5 @@ class StoredMasks:
         return np.where(places >= 0, (2 * places + 1) * length // (2 * self.size[axis]), -1)
 
     def _turned(self, view: View, index: Ints) -> Bools:
-        """Eight masks are warped at a time, as the bits of one picture: Pillow is much faster than indexing in NumPy."""
         stack = masks.decode_to(self.rle.take(index), self.frames[index], *self.size)
-        out = np.empty((len(stack), view.side, view.side), bool)
-        for first in range(0, len(stack), 8):
-            eight = slice(first, first + 8)
-            bits = (1 << np.arange(len(stack[eight]), dtype=np.uint8))[:, None, None]
-            packed = Image.fromarray(np.bitwise_or.reduce(stack[eight, view.rows, view.columns] * bits, 0))
-            form = Image.Transform.AFFINE, tuple(view.to_window.ravel()), Image.Resampling.NEAREST
-            out[eight] = np.asarray(packed.transform((view.side, view.side), *form)) & bits
-        return out
+        return turned(stack[:, view.rows, view.columns], view)

@@ -22,7 +22,9 @@ def augment(image: np.ndarray, masks: np.ndarray, *drawn_by: Any) -> tuple[np.nd
     """(S, S, 3) uint8, (M, S, S) bool and (M,) int64, the numbers of the targets."""
     stored = StoredMasks.encode(masks)
     change = module.draw(stored, *drawn_by)
-    return *module.augment(DecodedPhoto(image), stored, change), change.targets
+    side = change.view.side
+    pixels = np.empty((side, side, 3), np.uint8)
+    return pixels, module.augment(DecodedPhoto(image), stored, change, pixels), change.targets
 
 
 def changed(settings: AugmentSettings, **values: Any) -> AugmentSettings:

@@ -46,7 +46,8 @@ def test_masks_that_leave_the_image_are_dropped() -> None:
     for epoch in range(20):
         batch = collate([lambda: sample], settings, 0, epoch, min_part_ratio=0.1)
         change = draw(sample.stored, settings, 0, epoch, sample.image_id, 0.1)
-        (image, masks), targets = augment(sample.photo, sample.stored, change), change.targets
+        image, targets = np.empty((64, 64, 3), np.uint8), change.targets
+        masks = augment(sample.photo, sample.stored, change, image)
         assert np.array_equal(batch.images[0].permute(1, 2, 0).numpy(), image)
         assert np.array_equal(batch.masks[0].numpy(), masks)
         assert batch.labels[0].tolist() == (targets + 5).tolist()
