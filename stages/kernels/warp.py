@@ -1,4 +1,4 @@
-"""Resampling of pictures through a :class:`~stages.kernels.views.View`, on the host, by OpenCV.
+"""Resampling of pictures through a :class:`~stages.kernels.views.View`, on the host.
 
 A square takes its pixels from a crop of the picture, which may be decoded at a fraction of its size: ``Crop``. Pixels
 are interpolated linearly, and the window's border is continued half a pixel outwards, as in Pillow's transform.
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from stages.kernels.bilinear import resample
 from stages.kernels.views import View
 
 __all__ = ["GREY", "Crop", "crop", "recolour", "row_major", "turned", "warp"]
@@ -84,14 +85,19 @@ def warp(part: Crop, view: View, out: Bytes) -> None:
     out[: rows.start] = out[rows.stop :] = out[rows, : columns.start] = out[rows, columns.stop :] = GREY
     if rows.start == rows.stop:
         return
-    # OpenCV counts from the middle of the first pixel.
+    # From here on, the middle of the first pixel is 0.
     to_pixels = part.to_pixels.copy()
     to_pixels[:, 2] += to_pixels[:, :2] @ (columns.start + 0.5, rows.start + 0.5) - 0.5
-    size = columns.stop - columns.start, rows.stop - rows.start
+    if not view.is_turned:
+        (along, _, x0), (_, down, y0) = to_pixels
+        tall, wide = np.arange(rows.stop - rows.start), np.arange(columns.stop - columns.start)
+        resample(part.pixels, y0 + down * tall, x0 + along * wide, out, (rows.start, columns.start))
+        return
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cv2.warpAffine(part.pixels, to_pixels, size, dst=out[rows, columns], flags=how, borderMode=cv2.BORDER_REPLICATE)
-    if view.is_turned:
-        out[~turned(np.ones((1, view.rows.stop - view.rows.start, view.columns.stop - view.columns.start), bool), view)[0]] = GREY
+    size = (view.side, view.side)
+    cv2.warpAffine(part.pixels, to_pixels, size, dst=out, flags=how, borderMode=cv2.BORDER_REPLICATE)
+    window = np.ones((1, view.rows.stop - view.rows.start, view.columns.stop - view.columns.start), bool)
+    out[~turned(window, view)[0]] = GREY
 
 
 def turned(windows: Bools, view: View) -> Bools:
