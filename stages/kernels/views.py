@@ -7,13 +7,14 @@ upright map adds up its step from pixel to pixel in float64, and a turned one co
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["View", "fixed_point"]
+__all__ = ["View", "fixed_point", "shrink_of"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -42,7 +43,7 @@ class View:
     @property
     def shrink(self) -> float:
         """Pixels of the picture per pixel of the square, along one axis: the mean of both."""
-        return float(np.sqrt(abs(np.linalg.det(self.to_window[:, :2]))))
+        return shrink_of(self.to_window)
 
     @cached_property
     def grid(self) -> tuple[Ints, Ints]:
@@ -63,6 +64,12 @@ class View:
         places = np.cumsum(np.concatenate([[start + step * 0.5], np.full(self.side - 1, step)]))
         inside = (places >= 0) & (places < window.stop - window.start)
         return np.where(inside, places.astype(np.int64) + window.start, -1)
+
+
+def shrink_of(to_source: Floats) -> float:
+    """Pixels of the source per pixel of the square: the root of the area that (2, 3) ``to_source`` maps a pixel to."""
+    (a, b, _), (c, d, _) = to_source.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def fixed_point(to_window: Floats) -> list[int]:

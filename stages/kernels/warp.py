@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from stages.kernels.bilinear import resample
-from stages.kernels.views import View
+from stages.kernels.views import View, shrink_of
 
 __all__ = ["GREY", "Crop", "crop", "recolour", "row_major", "turned", "warp"]
 
@@ -53,7 +53,7 @@ def crop(pixels: Bytes, scale: tuple[float, float], view: View) -> Crop:
     to_picture = view.to_window.copy()
     to_picture[:, 2] += view.columns.start, view.rows.start
     to_pixels = to_picture * np.array([[scale[0]], [scale[1]]])
-    shrink = max(int(np.sqrt(abs(np.linalg.det(to_pixels[:, :2])))), 1)
+    shrink = max(int(shrink_of(to_pixels)), 1)
     places = to_pixels @ np.array([[0, view.side, 0, view.side], [0, 0, view.side, view.side], [1, 1, 1, 1]])
     (x0, x1), (y0, y1) = (
         _part(axis, window.start * by, window.stop * by, length, shrink)

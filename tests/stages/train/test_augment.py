@@ -282,7 +282,9 @@ def test_masks_and_targets_are_those_of_pillow(shape: tuple[int, int], settings:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("settings", [changed(ALL, colour=0.0), AugmentSettings(size_px=64), changed(OFF, flip_ratio=1)])
+@pytest.mark.parametrize(
+    "settings", [changed(ALL, colour=0.0), AugmentSettings(size_px=64), changed(OFF, flip_ratio=1)]
+)
 def test_pictures_are_those_of_pillow_up_to_rounding(shape: tuple[int, int], settings: AugmentSettings) -> None:
     """On noise, colours differ by a level, which Pillow rounds off; what no mask can cover is padding."""
     rng, masks, away = np.random.default_rng(2), np.ones((1, *shape), bool), []
