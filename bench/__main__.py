@@ -29,6 +29,7 @@ SUITE = {
     "peers": ("--repeats", "5"),
     "device_masks": ("--repeats", "5"),
     "overlap": ("--repeats", "3"),
+    "loader": ("--images", "192", "--rounds", "5", "--rows"),
     "run_lengths": ("--repeats", "5"),
     "ranking_passes": (),
     "startup": ("--repeats", "3"),

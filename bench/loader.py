@@ -1,8 +1,10 @@
 """The streaming loader compared with a plain Dataset of one ``torch.save`` file per image, and its memory.
 
-Run: ``python -m bench.loader [--images 384 --rounds 3 --rows 10000 200000]``. Both loaders read the same images and
-masks, call the same augmentation and collation, and run in a process pinned to one core, in turns, from a warm page
-cache. Without augmentation, samples are only read and decoded, and neither resized nor stacked.
+Run: ``python -m bench.loader [--images 384 --rounds 5 --rows 10000 200000]``. Both loaders read the same images and
+masks and draw the same changes. The Dataset is what one would write for such files: Pillow decodes and resamples the
+picture, ``torch.load`` reads boolean masks. Each runs in a process pinned to one core, in turns, from a warm page
+cache. Their samples are compared beforehand: masks must be equal, and pictures up to interpolation. Without
+augmentation, samples are only read and decoded, and neither resized nor stacked.
 Memory is the peak of a process that chooses its images by SQL and streams 10,000 samples.
 """
 
@@ -18,15 +20,19 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from bench.results import ratios, report
 from pdstore import Identity, Ragged, Rows, Store, StoreInfo, masks
 from pdstore.files import Files
 from schemas.tables import IMAGES, PARTS
 from schemas.training import AugmentSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from stages.train.source import StoreSource
 
 __all__ = ["main"]
 
@@ -110,10 +116,21 @@ def make_rows(folder: Path, rows: int) -> None:
 
 
 def streamed(folder: Path, augment: AugmentSettings | None, window: int) -> Iterator[Any]:
-    """Batches of the store's loader, with one decoding thread; without augmentation, lists of samples."""
+    """Batches of the store's loader, with one decoding thread; without augmentation, lists of pixels and masks."""
     from pdstore.stream import Position, SampleOrder
-    from stages.train.node import part_choice
     from stages.train.samples import batches
+
+    source = streamed_source(folder, window)
+    order = SampleOrder(source.block_of_row, BATCH, 0, window)
+    if augment is not None:
+        return batches(source, order, Position(), augment, threads=1)
+    samples = ([decode() for decode in source.read(rows)] for _, rows in order.batches())
+    return ([(sample.image, sample.masks) for sample in found] for found in samples)
+
+
+def streamed_source(folder: Path, window: int) -> StoreSource:
+    """The store's images that have parts."""
+    from stages.train.node import part_choice
     from stages.train.source import StoreSource, select
     from stages.unit import Unit
 
@@ -121,40 +138,61 @@ def streamed(folder: Path, augment: AugmentSettings | None, window: int) -> Iter
     layers = {table: store.layers(table) for table in ("images", "parts")}
     unit = Unit("bench", 0, Files(str(folder)), layers)
     choice = part_choice("parts", settings, labelled=False)
-    source = StoreSource(unit, select(unit, settings, "train", choice, "bench"), choice, window)
-    order = SampleOrder(source.block_of_row, BATCH, 0, window)
-    if augment is not None:
-        return batches(source, order, Position(), augment, threads=1)
-    return ([decode() for decode in source.read(rows)] for _, rows in order.batches())
+    return StoreSource(unit, select(unit, settings, "train", choice, "bench"), choice, window)
 
 
 def plain(folder: Path, augment: AugmentSettings | None) -> Iterator[Any]:
     """Shuffled batches of a map-style Dataset that opens a JPEG and a ``.pt`` file per sample; no workers."""
     import torch
 
-    from stages.train.samples import Sample, collate
+    from tests.stages.train import pillow_augment
 
-    names = sorted(path.with_suffix("") for path in folder.glob("*.jpg"))
+    count = len(list(folder.glob("*.jpg")))
 
-    class Saved(torch.utils.data.Dataset[Sample]):
+    class Saved(torch.utils.data.Dataset[tuple[Any, ...]]):
         def __len__(self) -> int:
-            return len(names)
+            return count
 
-        def __getitem__(self, number: int) -> Sample:
-            pixels = np.asarray(Image.open(names[number].with_suffix(".jpg")).convert("RGB"))
-            saved = torch.load(names[number].with_suffix(".pt"), weights_only=True)
-            return Sample(number, pixels, saved["part_masks"].numpy(), np.zeros(PARTS_PER_IMAGE, np.int64))
+        def __getitem__(self, number: int) -> tuple[Any, ...]:
+            return saved_sample(folder, number)
 
-    def stack(samples: list[Sample]) -> Any:
-        return samples if augment is None else collate([partial(itself, s) for s in samples], augment, 0, 0)
+    def stack(samples: list[tuple[Any, ...]]) -> Any:
+        if augment is None:
+            return samples
+        changed = [pillow_augment.augment(*sample, augment, 0, 0, number) for number, *sample in samples]
+        images = torch.from_numpy(np.stack([image for image, _, _ in changed])).permute(0, 3, 1, 2)
+        masks = [torch.from_numpy(seen) for _, seen, _ in changed]
+        return images, masks, [torch.zeros(len(targets), dtype=torch.int64) for _, _, targets in changed]
 
     while True:
         yield from torch.utils.data.DataLoader(Saved(), BATCH, shuffle=True, collate_fn=stack)
 
 
-def itself(sample: Any) -> Any:
-    """An already decoded sample, in the form that collation calls."""
-    return sample
+def saved_sample(folder: Path, number: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """The number, (H, W, 3) uint8 and (4, H, W) bool of an image that is saved as files."""
+    import torch
+
+    pixels = np.asarray(Image.open(folder / f"{number}.jpg").convert("RGB"))
+    saved = torch.load(folder / f"{number}.pt", weights_only=True)
+    return number, pixels, saved["part_masks"].numpy()
+
+
+def check_equal(folder: Path, count: int) -> None:
+    """Raises ValueError unless both loaders give the same masks, and pictures that differ by interpolation only."""
+    from stages.train.samples import collate
+    from tests.stages.train import pillow_augment
+
+    settings = AugmentSettings(size_px=SQUARE)
+    batch = collate(streamed_source(folder, 2).read(np.arange(count)), settings, 0, 0)
+    away = []
+    for number, image, masks in zip(batch.image_ids, batch.images, batch.masks, strict=True):
+        expected, seen, _ = pillow_augment.augment(*saved_sample(folder, number)[1:], settings, 0, 0, number)
+        if not np.array_equal(masks.numpy(), seen):
+            raise ValueError(f"the masks of image {number} are not the same")
+        away.append(np.abs(image.permute(1, 2, 0).numpy().astype(int) - expected)[seen.any(0)].mean())
+    if max(away) > 6:
+        raise ValueError(f"the pictures differ by {max(away):.1f} levels")
+    print(f"masks are equal; pictures differ by {np.mean(away):.2f} levels on average, at most {max(away):.2f}\n")
 
 
 def samples_per_second(folder: Path, loader: str, mode: str, count: int) -> tuple[float, float]:
@@ -214,19 +252,21 @@ def measure(words: list[str]) -> None:
 
 
 def speed(folder: Path, count: int, rounds: int) -> None:
-    """Print one row per mode: the medians of both loaders, and their ratio."""
-    units = "store, samples/s | files, samples/s | store / files | store, samples/CPU s | files, samples/CPU s"
+    """Print one row per mode: the medians of both loaders, and the median of the ratios with its spread."""
+    units = "store, samples/s | files, samples/s | store, samples/CPU s | files, samples/CPU s | store / files, CPU"
     print(f"| augmentation | {units} |\n|---|---|---|---|---|---|")
     for mode in ("on", "off"):
         speeds: dict[str, list[list[float]]] = {loader: [] for loader in LOADERS}
         for _ in range(rounds):
             for loader in LOADERS:
                 speeds[loader].append(in_process(folder, loader, mode, count))
-        (store, store_cpu), (files, files_cpu) = (
-            [statistics.median(values) for values in zip(*speeds[loader], strict=True)] for loader in LOADERS
-        )
-        ratio = f"{store / files:.2f}"
-        print(f"| {mode} | {store:.1f} | {files:.1f} | {ratio} | {store_cpu:.1f} | {files_cpu:.1f} |", flush=True)
+        (store, store_cpu), (files, files_cpu) = (list(zip(*speeds[loader], strict=True)) for loader in LOADERS)
+        # More samples per second are better, so the quotients of speeds are the ratios of times the other way round.
+        wall, cpu = ratios(store, files), ratios(store_cpu, files_cpu)
+        middle = " | ".join(f"{statistics.median(speed):.1f}" for speed in (store, files, store_cpu, files_cpu))
+        print(f"| {mode} | {middle} | {statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f}) |", flush=True)
+        if mode == "on":
+            report("loader", cpu, wall)
 
 
 def main() -> None:
@@ -235,8 +275,8 @@ def main() -> None:
         measure(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=384)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 200_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 200_000])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -246,8 +286,10 @@ def main() -> None:
         print(f"{options.images} images of {WIDTH}x{HEIGHT} px, {PARTS_PER_IMAGE} parts each, square {SQUARE} px")
         print(f"labels: {stored / options.images / 1e3:.1f} KB per image in the store, ", end="")
         print(f"{saved / options.images / 1e3:.1f} KB in files\n", flush=True)
+        check_equal(folder, min(options.images, 64))
         speed(folder, options.images, options.rounds)
-    print("\n| rows | libraries, MB | selection chosen | 10,000 samples streamed |\n|---|---|---|---|")
+    if options.rows:
+        print("\n| rows | libraries, MB | selection chosen | 10,000 samples streamed |\n|---|---|---|---|")
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as name:
             make_rows(Path(name), rows)

@@ -131,25 +131,39 @@ class Block:
 
         A file that is no longer the one that was ingested is a fault: masks that fit the old picture do not fit it.
         """
-        layer = self._owner.layers["images"][0]
-        is_packed = layer.info.identity.settings.get("copy", False)
-        encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed else None
-        position, rows = {image_id: row for row, image_id in enumerate(self.keys)}, self.image_rows
-        digests, heights, widths = (rows[name].tolist() for name in ("sha256", "height", "width"))
+        files, position, rows = self.files(), {image_id: row for row, image_id in enumerate(self.keys)}, self.image_rows
+        heights, widths = (rows[name].tolist() for name in ("height", "width"))
 
         def load(image_id: int) -> Picture:
             row, frame = position[image_id], frames[image_id]
-            if encoded is not None:
-                return decode(encoded[row], frame=lambda size: frame)
-            data = read_image(self._owner.images, self.keys[image_id])
-            check_unchanged(data, digests[row])
-            picture = decode(data, frame=lambda size: frame)
+            picture = decode(files(image_id), frame=lambda size: frame)
             if picture.size != (heights[row], widths[row]):
                 found = f"{picture.size[1]}x{picture.size[0]}"
                 raise ImageFault(CHANGED, f"the image had {widths[row]}x{heights[row]} pixels at ingest, now {found}")
             return picture
 
         return load
+
+    def files(self) -> Callable[[int], bytes]:
+        """A function image_id -> the bytes of its file, packed or in the image folder, which raises ImageFault.
+
+        A file whose digest is not the one of its ingest is a fault.
+        """
+        layer = self._owner.layers["images"][0]
+        is_packed = layer.info.identity.settings.get("copy", False)
+        encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed else None
+        position = {image_id: row for row, image_id in enumerate(self.keys)}
+        digests = self.image_rows["sha256"].tolist()
+
+        def read(image_id: int) -> bytes:
+            row = position[image_id]
+            if encoded is not None:
+                return encoded[row]
+            data = read_image(self._owner.images, self.keys[image_id])
+            check_unchanged(data, digests[row])
+            return data
+
+        return read
 
 
 def check_unchanged(data: bytes, sha256: str) -> None:

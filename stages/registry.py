@@ -68,7 +68,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=4,
+            version=5,
             uses_network=True,
         ),
         Stage(
@@ -111,7 +111,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=6,
+            version=7,
             uses_network=True,
         ),
         Stage(
@@ -172,7 +172,7 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             writes_model=True,
             is_training=True,
-            version=5,
+            version=6,
             uses_network=True,
         ),
         Stage(
@@ -193,7 +193,7 @@ STAGES: dict[str, Stage] = {
             entry="stages.nodes.part_train",
             inputs={"images": _IMAGES, "parts": Role(("parts",)), "model": _NETWORK},
             unit="whole",
-            version=4,
+            version=5,
             writes_model=True,
             is_training=True,
             uses_network=True,

@@ -19,12 +19,15 @@ from pdstore.runs.algebra import (
     unions,
 )
 from pdstore.runs.changes import from_changes, from_label_changes, from_masks
+from pdstore.runs.grids import areas_at, decode_at
 
 __all__ = [
     "Runs",
     "areas",
+    "areas_at",
     "areas_inside",
     "boxes",
+    "decode_at",
     "from_changes",
     "from_label_changes",
     "from_labels",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,10 +15,13 @@ from torch import Tensor
 
 from pdstore.stream import Position, SampleOrder
 from schemas.training import AugmentSettings
-from stages.train.augment import augment
+from stages.source.photos import Photo
+from stages.train.augment import Change, augment, draw
+from stages.train.stored_masks import StoredMasks
 
 __all__ = ["Batch", "Sample", "SampleSource", "batches", "collate"]
 
+Bools = npt.NDArray[np.bool_]
 AHEAD = 1
 """Batches that are ready or in the making while a batch is trained on, not counting the next one."""
 
@@ -29,19 +32,29 @@ class Sample:
 
     Attributes:
         image_id: position of the image in the store.
-        image: (H, W, 3) uint8, RGB.
-        masks: (N, H, W) bool.
+        photo: the picture, decoded when its pixels are asked for.
+        stored: N masks in the frame of the picture, the same.
         labels: (N,) int64, the class of each mask.
         object_class: the slice of a class-specific head; 0 for a plain head.
         objects: (N,) int64, a number of the object that each mask is on; None if all are on one.
     """
 
     image_id: int
-    image: npt.NDArray[np.uint8]
-    masks: npt.NDArray[np.bool_]
+    photo: Photo
+    stored: StoredMasks
     labels: npt.NDArray[np.int64]
     object_class: int = 0
     objects: npt.NDArray[np.int64] | None = None
+
+    @property
+    def image(self) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) uint8, RGB."""
+        return self.photo.pixels()
+
+    @property
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """(N, H, W) bool."""
+        return self.stored.decode()
 
 
 class SampleSource(Protocol):
@@ -129,22 +142,20 @@ def collate(
         pool: its threads decode and augment; by default, this thread does.
         min_part_ratio: a target has a larger share than this of the visible area of all masks of its object.
     """
+    images = np.empty((len(decoders), settings.size_px, settings.size_px, 3), np.uint8)
 
-    def make(decode: Callable[[], Sample]) -> Sample:
+    def make(decode: Callable[[], Sample], out: npt.NDArray[np.uint8]) -> tuple[Sample, Change, Bools]:
         sample = decode()
-        image, masks, targets = augment(
-            sample.image, sample.masks, settings, seed, epoch, sample.image_id, min_part_ratio, sample.objects
-        )
-        objects = None if sample.objects is None else sample.objects[targets]
-        return replace(sample, image=image, masks=masks, labels=sample.labels[targets], objects=objects)
+        change = draw(sample.stored, settings, seed, epoch, sample.image_id, min_part_ratio, sample.objects)
+        return sample, change, augment(sample.photo, sample.stored, change, out)
 
-    samples = list(pool.map(make, decoders)) if pool else [make(decode) for decode in decoders]
+    samples, changes, masks = zip(*(pool.map if pool else map)(make, decoders, images), strict=True)
     return Batch(
         [sample.image_id for sample in samples],
         epoch,
-        torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2),
-        [torch.from_numpy(sample.masks) for sample in samples],
-        [torch.from_numpy(sample.labels) for sample in samples],
+        torch.from_numpy(images).permute(0, 3, 1, 2),
+        [torch.from_numpy(stack) for stack in masks],
+        [torch.from_numpy(sample.labels[change.targets]) for sample, change in zip(samples, changes, strict=True)],
         torch.tensor([sample.object_class for sample in samples]),
     )
 

@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pdstore import Layer, Rows, layout, masks
-from pdstore.errors import CorruptData, InputMissing
+from pdstore import Layer, Rows, layout
+from pdstore.errors import InputMissing
 from pdstore.reading.window import Window
 from pdstore.selection import Selection, freeze
 from schemas.catalog import catalog_of
 from schemas.training import TrainSettings
 from stages.source.frames import mask_frames
 from stages.source.images import ImageFault
+from stages.source.photos import EncodedPhoto, changed_since_ingest
 from stages.train.samples import Sample
+from stages.train.stored_masks import StoredMasks
 from stages.unit import Unit
 
 __all__ = ["Choice", "StoreSource", "select"]
@@ -106,7 +108,7 @@ class _BlockSamples:
     def __init__(self, unit: Unit, number: int, choice: Choice, longest: int) -> None:
         block = unit.block(number)
         self._choice, self._keys, self._classes = choice, block.keys, block.classes
-        self._load = block.loader(block.frames(longest))
+        self._files, self._stored, self._frames_of = block.files(), block.frames(0), block.frames(longest)
         rows, objects = _rows_of(unit.layers[choice.role], number)
         chosen = _matching(rows, block.image_rows, choice.condition)
         # Rows of one layer rise by image already; those of several layers come layer by layer.
@@ -116,16 +118,16 @@ class _BlockSamples:
         self._frames = mask_frames(rows)
 
     def sample(self, image_id: int) -> Sample:
+        key = self._keys[image_id]
         try:
-            pixels = self._load(image_id).pixels
+            data = self._files(image_id)
         except ImageFault as fault:
-            fix = "Bring the file back: a training must see the images that were ingested"
-            problem = f"the image is no longer as it was ingested: {fault!s}"
-            raise CorruptData(problem, self._keys[image_id], fix) from None
+            raise changed_since_ingest(key, str(fault)) from None
+        photo = EncodedPhoto(data, key, self._stored[image_id], self._frames_of[image_id])
         own = self._spans[image_id]
-        stack = masks.decode_to(self._rle.take(own), self._frames[own], *pixels.shape[:2])
+        stored = StoredMasks(self._rle.take(own), self._frames[own], photo.size)
         object_class = self._classes[image_id][0] if self._choice.has_object_class else 0
-        return Sample(image_id, pixels, stack, self._labels[own], object_class, self._objects[own])
+        return Sample(image_id, photo, stored, self._labels[own], object_class, self._objects[own])
 
 
 def _rows_of(layers: Sequence[Layer], block: int) -> tuple[Rows, npt.NDArray[np.int64]]:

@@ -11,7 +11,9 @@ import torch
 
 from schemas.training import AugmentSettings, NetworkSettings, TrainSettings
 from stages.models.network import PartNetwork, Queries, build
+from stages.source.photos import DecodedPhoto
 from stages.train.samples import Sample
+from stages.train.stored_masks import StoredMasks
 
 __all__ = ["PLAIN", "POISON_IDS", "SETTINGS", "SMALL", "Poisoned", "Squares", "poisonable"]
 
@@ -58,7 +60,8 @@ class Squares:
         mask[0, y : y + 24, x : x + 24] = True
         image = np.where(mask[0][..., None], np.uint8(220), np.uint8(30)) * np.ones(3, np.uint8)
         number = 0 if row == 2 else 1
-        return Sample(100 + row, image, mask[:number], np.zeros(number, np.int64), row % 2)
+        stored = StoredMasks.encode(mask[:number])
+        return Sample(100 + row, DecodedPhoto(image), stored, np.zeros(number, np.int64), row % 2)
 
 
 class Poisoned(Squares):

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from pdstore.stream import Position, SampleOrder
-from stages.train.augment import augment
+from stages.train.augment import augment, draw
 from stages.train.samples import Batch, batches, collate
+from stages.train.stored_masks import StoredMasks
 from tests.stages.train.squares import PLAIN, SETTINGS, Squares
 
 SOURCE = Squares()
@@ -40,11 +41,13 @@ def test_masks_that_leave_the_image_are_dropped() -> None:
     """A sample keeps the masks that augmentation leaves as targets, with their labels."""
     settings, corners = PLAIN.model_copy(update={"crop_min_ratio": 0.1}), np.zeros((3, 64, 64), bool)
     corners[0, :32, :32] = corners[1, 32:, 32:] = corners[2, :12, 40:] = True
-    sample = replace(SOURCE.sample(0), masks=corners, labels=np.array([5, 6, 7]))
+    sample = replace(SOURCE.sample(0), stored=StoredMasks.encode(corners), labels=np.array([5, 6, 7]))
     seen = set()
     for epoch in range(20):
         batch = collate([lambda: sample], settings, 0, epoch, min_part_ratio=0.1)
-        image, masks, targets = augment(sample.image, corners, settings, 0, epoch, sample.image_id, 0.1)
+        change = draw(sample.stored, settings, 0, epoch, sample.image_id, 0.1)
+        image, targets = np.empty((64, 64, 3), np.uint8), change.targets
+        masks = augment(sample.photo, sample.stored, change, image)
         assert np.array_equal(batch.images[0].permute(1, 2, 0).numpy(), image)
         assert np.array_equal(batch.masks[0].numpy(), masks)
         assert batch.labels[0].tolist() == (targets + 5).tolist()
