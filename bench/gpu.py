@@ -166,7 +166,7 @@ def measured(size: Size, device: str, precision: Precision) -> tuple[list[dict[s
                 rows.append(work())
                 print(f"{json.dumps(rows[-1])}  ({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
             except Exception:
-                # On a borrowed GPU the other numbers are worth having all the same; the exit code says it.
+                # A GPU may be at hand for minutes only: the other numbers are worth having; the exit code says it.
                 traceback.print_exc()
                 failed.append(part)
             if device == "cuda":

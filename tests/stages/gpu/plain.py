@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from pdstore import Rows, masks
 from schemas.training import NetworkSettings
-from stages.models.network import build
+from stages.models.network import PartNetwork, build
 from stages.models.network_files import load_network, network_files, write_files
 
-__all__ = ["TINY", "Said", "assert_same_mask", "dense", "plain_queries", "save", "scene"]
+__all__ = ["TINY", "Said", "assert_same_mask", "dense", "network", "plain_queries", "save", "scene"]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -36,14 +36,30 @@ class Said:
     masks: Floats
 
 
-def save(folder: Path, num_classes: int, num_objects: int = 0, names: Sequence[str] = ()) -> Path:
-    """The files of a network of random weights, enlarged in the last layers: few answers are near one half."""
-    network = build(TINY, num_classes, num_objects, seed=3)
+def network(num_classes: int, num_objects: int = 0, mask_scale: float = 1, class_scale: float = 1) -> PartNetwork:
+    """A network of random weights, of which those that releases of transformers draw differently are drawn here.
+
+    Args:
+        mask_scale, class_scale: by how much the last layers are enlarged, so that fewer answers are near one half.
+    """
+    built = build(TINY, num_classes, num_objects, seed=3)
+    random = torch.Generator().manual_seed(3)
+    largest = TINY.hidden_dim**-0.5
     with torch.no_grad():
-        for name, weight in network.named_parameters():
-            if "mask_embedder.2" in name or name.startswith("class_predictor"):
-                weight.mul_(20 if "mask_embedder" in name else 5)
-    write_files(network_files(network, names), folder)
+        for name, weight in built.named_parameters():
+            if "queries_" in name or "level_embed" in name:
+                weight.normal_(generator=random)
+            elif "mask_embedder" in name:
+                weight.uniform_(-largest, largest, generator=random)
+                weight.mul_(mask_scale if "mask_embedder.2" in name else 1)
+            elif name.startswith("class_predictor"):
+                weight.uniform_(-largest, largest, generator=random).mul_(class_scale)
+    return built
+
+
+def save(folder: Path, num_classes: int, num_objects: int = 0, names: Sequence[str] = ()) -> Path:
+    """The files of a network whose answers are clear."""
+    write_files(network_files(network(num_classes, num_objects, 20, 5), names), folder)
     return folder
 
 

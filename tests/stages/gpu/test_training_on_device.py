@@ -11,14 +11,13 @@ import pytest
 import torch
 
 from schemas.training import TrainSettings
-from stages.models.network import build
 from stages.train.log import read_log
 from stages.train.loop import Hooks, train
 from stages.train.process_group import ALONE
 from stages.train.samples import Batch, collate
 from stages.train.step import Stepper
 from stages.train.training_state import TrainingState
-from tests.stages.gpu.plain import TINY
+from tests.stages.gpu.plain import network
 from tests.stages.train.squares import PLAIN, SETTINGS, Squares
 
 # The points of the loss are drawn on the device, from another generator than the CPU's. With many of them the loss
@@ -32,8 +31,8 @@ def batch() -> Batch:
 
 
 def stepper(folder: Path, device: str, settings: TrainSettings = MANY_POINTS) -> Stepper:
-    network = build(TINY, 1, num_objects=2).to(device)
-    return Stepper(TrainingState(settings, network, folder), ALONE, torch.device(device))
+    state = TrainingState(settings, network(1, num_objects=2).to(device), folder)
+    return Stepper(state, ALONE, torch.device(device))
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +88,17 @@ def test_a_killed_run_goes_on(device: str, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     settings = SETTINGS.model_copy(update={"num_points": 4096, "keep": 3})
-    train(Squares(), settings, build(TINY, 1), tmp_path / "whole", device=device)
+    train(Squares(), settings, network(1), tmp_path / "whole", device=device)
     with pytest.raises(KeyboardInterrupt):
-        train(Squares(), settings, build(TINY, 1), tmp_path / "killed", Hooks(die), device=device)
+        train(Squares(), settings, network(1), tmp_path / "killed", Hooks(die), device=device)
     names = sorted(path.name for path in (tmp_path / "killed" / "checkpoints").iterdir())
     assert names == ["step_00000002.pt", "step_00000004.pt"]
     for name in names:
         assert structure(tmp_path / "killed/checkpoints" / name) == structure(tmp_path / "whole/checkpoints" / name)
-    on_cpu = TrainingState(settings, build(TINY, 1), tmp_path / "killed")
+    on_cpu = TrainingState(settings, network(1), tmp_path / "killed")
     assert on_cpu.resume(CPU) == 4, "a checkpoint of a GPU can also be read without one"
-    done = train(Squares(), settings, build(TINY, 1, seed=9), tmp_path / "killed", device=device)
+    others = network(1, mask_scale=2)  # weights that are overwritten by those of the checkpoint
+    done = train(Squares(), settings, others, tmp_path / "killed", device=device)
     whole, gone_on = ([line["loss"] for line in read_log(tmp_path / name)] for name in ("whole", "killed"))
     assert len(gone_on) == 6 and all(math.isfinite(loss) for loss in gone_on)
     assert gone_on == pytest.approx(whole, rel=0.02)
