@@ -93,7 +93,7 @@ _SEGMENTS = "stages.segments.ObjectSegments"
 VARIANTS = {
     "l2 without its 2": Variant("labels", ("labels",), patches=(("stages.nodes.labels.affinity", halved_l2),)),
     "filters that nothing passes are not applied": Variant(
-        "ranking",
+        "candidates",
         ("labels",),
         patches=(
             (f"{_SEGMENTS}.on_object", lenient(ObjectSegments.on_object)),
@@ -101,12 +101,12 @@ VARIANTS = {
         ),
     ),
     "shares of area of all proposals together": Variant(
-        "ranking", ("labels",), patches=((f"{_SEGMENTS}.large", large_of_all),)
+        "candidates", ("labels",), patches=((f"{_SEGMENTS}.large", large_of_all),)
     ),
     "segments that barely touch the object": Variant(
-        "ranking", ("labels",), ("ranking.min_inside=0", "labels.min_inside=0")
+        "candidates", ("labels",), ("candidates.min_inside=0", "labels.min_inside=0")
     ),
-    "clusters of all images": Variant("ranking", ("labels",), ("ranking.split=''",)),
+    "clusters of all images": Variant("candidates", ("labels",), ("candidates.split=''",)),
     "the best pair of query and part": Variant(
         "distill", ("distill",), patches=(("stages.nodes.predict.chances", best_pair),)
     ),

@@ -31,7 +31,7 @@ ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "grouping": ("grouping-labels", "grouping", ("grouping", "grouping-human")),
     "crf": ("crf-labels", "crf", ("crf", "crf-human")),
     "proposals": ("", "proposals", ("proposal-train", "proposals")),
-    "labels": ("labels", "labels", ("ranking", "labels")),
+    "labels": ("labels", "labels", ("candidates", "ranking", "labels")),
     "distill": ("distill", "distill", ("distill-train", "distill")),
 }
 

@@ -59,7 +59,8 @@ def build(folder: Path, pipeline: str) -> Path:
     (folder / "pipeline.yaml").write_text(pipeline)
     truths = [name for name in ("truth-objects", "other-parts", "truth-parts") if f"{name}:" in pipeline]
     init = ["init", str(store), "--images", str(photos), "--preset", str(folder / "pipeline.yaml")]
-    for words in (init, ["--store", str(store), "run", "ingest", *truths, "detic", "grouping", "ranking", "labels"]):
+    found = ("detic", "grouping", "candidates", "ranking", "labels")
+    for words in (init, ["--store", str(store), "run", "ingest", *truths, *found]):
         assert run_command(words) == 0
     return store
 
