@@ -25,7 +25,7 @@ __all__ = ["OUT", "SUITE", "main"]
 OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
-    "device_masks": ("--repeats", "5"),
+    "device_masks": ("--repeats", "3"),
     "overlap": ("--repeats", "3"),
     "run_lengths": ("--repeats", "5"),
     "startup": ("--repeats", "3"),
