@@ -27,7 +27,7 @@ OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
     "peers": ("--repeats", "5"),
-    "device_masks": ("--repeats", "5"),
+    "device_masks": ("--repeats", "3"),
     "overlap": ("--repeats", "3"),
     "loader": ("--images", "192", "--rounds", "5", "--rows"),
     "run_lengths": ("--repeats", "5"),

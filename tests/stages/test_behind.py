@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -62,20 +63,21 @@ def test_an_error_of_the_work_is_that_of_its_item() -> None:
 
 def test_an_error_of_the_items_ends_it_at_once() -> None:
     """Work that waits is left out, and no thread is left."""
-    is_failed, done = threading.Event(), list[int]()
+    is_failed, begun = threading.Event(), list[int]()
 
     def items() -> Iterator[int]:
-        yield from range(4)
+        yield from range(400)
         is_failed.set()
         raise KeyboardInterrupt
 
     def work(item: int) -> None:
+        begun.append(item)
         is_failed.wait(20)
-        done.append(item)
+        time.sleep(0.01)  # all of them would take seconds
 
     with pytest.raises(KeyboardInterrupt):
-        list(behind(items(), work, ahead=3))
-    assert done == [0]
+        list(behind(items(), work, ahead=400))
+    assert begun == list(range(len(begun))) and len(begun) < 400
     assert not any(thread.name.startswith("behind") for thread in threading.enumerate())
 
 
