@@ -1,8 +1,8 @@
 """A store in the real layout in which every node is done: many blocks, few rows per block, written directly.
 
-Its manifests are those of real blocks, with all files that a block has, and are valid; but only the Parquet files are there,
-since the benchmarks that use it read no masks. Two tables are drawn block by block, with the image ids of the block; the
-blocks of all others hold the same bytes.
+Its manifests are those of real blocks, with all files that a block has, and are valid; but only the Parquet files are
+there, since the benchmarks that use it read no masks. Two tables are drawn block by block, with the image ids of the
+block; the blocks of all others hold the same bytes.
 """
 
 from __future__ import annotations

@@ -208,7 +208,9 @@ class Files:
         path = self.full(folder)
         self._forget(folder)
         try:
-            entries = os.listdir(path) if self.is_local else self.fs.ls(path, detail=False)
+            if self.is_local:
+                return sorted(os.listdir(path))
+            entries = self.fs.ls(path, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
         # An object store lists a file as its own only child.
