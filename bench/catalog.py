@@ -4,9 +4,9 @@ Run: ``python -m bench.catalog [--blocks 14000 --repeats 3]``. The store is writ
 layers are gathered as workers leave them that have finished them. Every process is new, and the page cache is warm.
 A figure is the processor time of the process, with the time that passed beside it.
 
-Two queries are also run against DuckDB on one plain Parquet file with the same rows, in turns, in this process: both must
-give the same answer. ``growth`` runs one stage over empty blocks, so that what is measured is claims, listings and commits:
-the same number of units in a small store and in one of ``--blocks`` blocks, of which all others are committed.
+Two queries are also run against DuckDB on one plain Parquet file with the same rows, in turns, in this process: both
+must give the same answer. ``growth`` runs one stage over empty blocks, so that what is measured is claims, listings and
+commits: the same number of units in a small store and in one of ``--blocks`` blocks, of which all others are committed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OUT = Path(__file__).parent / "out"
 BLOCK_SIZE = 64
 TABLE = "parts"
 COUNT = "SELECT count(*) FROM {}"
-GROUP = "SELECT category_id, count(*), avg(score), quantile_cont(area, 0.5) FROM {} GROUP BY category_id ORDER BY category_id"
+GROUP = "SELECT category_id, count(*), avg(score), quantile_cont(area, 0.5) FROM {} GROUP BY ALL ORDER BY category_id"
 NODE, UNITS = "crf", 64
 """The node that ``growth`` runs, and how many units of it."""
 SMALL = 10 + UNITS
@@ -156,7 +156,7 @@ def growth(blocks: int, repeats: int) -> None:
         root = OUT / f"growth-{size}"
         shutil.rmtree(root, ignore_errors=True)
         nodes = {name: 0 for name in ("ingest", "detic", "grouping")} | {NODE: UNITS}
-        stores[size] = filled_store(root, size, BLOCK_SIZE, nodes, rows=0)
+        stores[size] = filled_store(root, size, BLOCK_SIZE, nodes)
         Project.open(stores[size]).layer(NODE).compact(everything=True)
     per_unit: dict[int, list[tuple[float, float]]] = {size: [] for size in stores}
     planned: dict[int, list[tuple[float, float]]] = {size: [] for size in stores}
