@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -174,7 +175,10 @@ class Files:
 
         Names that begin with a dot are left out: temporary files, and what a desktop or NFS leaves behind.
         """
-        return [name for name in self._listed(folder) if not name.startswith(".")]
+        listed = self._listed(folder)
+        # They lie together, as the names are sorted: to look at every name takes longer than to list a large folder.
+        first, last = bisect_left(listed, "."), bisect_left(listed, "/")
+        return listed if first == last else [*listed[:first], *listed[last:]]
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Path relative to the root -> size in bytes, for every file below ``folder``."""

@@ -49,9 +49,14 @@ class TestContract:
             for _ in range(3):
                 file.write(b"abc")
         assert files.read("a/b.bin") == b"abc" * 3
-        with pytest.raises(ValueError, match="stop"), files.writing("a/c.bin") as file:
-            file.write(b"abc")
-            raise ValueError("stop")
+
+        def stopped() -> None:
+            with files.writing("a/c.bin") as file:
+                file.write(b"abc")
+                raise ValueError("stop")
+
+        with pytest.raises(ValueError, match="stop"):
+            stopped()
         assert files.names("a") == ["b.bin"] and files.leftovers("a") == []
 
     def test_one_of_many_creators_wins(self, files: Files) -> None:
