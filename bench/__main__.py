@@ -30,6 +30,7 @@ SUITE = {
     "device_masks": ("--repeats", "3"),
     "overlap": ("--repeats", "3"),
     "loader": ("--images", "192", "--rounds", "5", "--rows"),
+    "catalog": ("--repeats", "3"),
     "run_lengths": ("--repeats", "5"),
     "ranking_passes": (),
     "startup": ("--repeats", "3"),

@@ -1,8 +1,8 @@
 """A store in the real layout in which every node is done: many blocks, few rows per block, written directly.
 
-Its manifests are those of real blocks, with all files that a block has, and are valid; but only the Parquet files are there,
-since the benchmarks that use it read no masks. Two tables are drawn block by block, with the image ids of the block; the
-blocks of all others hold the same bytes.
+Its manifests are those of real blocks, with all files that a block has, and are valid; but only the Parquet files are
+there, since the benchmarks that use it read no masks. Two tables are drawn block by block, with the image ids of the
+block; the blocks of all others hold the same bytes.
 """
 
 from __future__ import annotations
@@ -71,13 +71,12 @@ BLOCK_NODES = (
 """The nodes whose units are blocks."""
 
 
-def filled_store(root: Path, blocks: int, block_size: int, left: Mapping[str, int] = {}, rows: int = 1) -> Store:
+def filled_store(root: Path, blocks: int, block_size: int, left: Mapping[str, int] = {}) -> Store:
     """Write the store. Cost: 14,000 blocks take a few minutes.
 
     Args:
-        left: node -> how many of its last units are not committed; if it is given, only its nodes and those before them
-            are in the pipeline.
-        rows: 0 leaves all blocks empty.
+        left: node -> how many of its last units are not committed. If it is given, only its nodes are in the pipeline,
+            all blocks are empty, and those of the last units have all their files, so that a run can read them.
     """
     photos = root.parent / f"{root.name}-images"
     (photos / "all").mkdir(parents=True, exist_ok=True)
@@ -89,11 +88,11 @@ def filled_store(root: Path, blocks: int, block_size: int, left: Mapping[str, in
     project, content = Project.open(store), dict[str, dict[int, str]]()
     for name, node in project.nodes.items():
         layer = store.declare(name, node.identity, node.stage.output, "bench")
-        block_rows = _rows(node.stage.output, block_size if rows and node.stage.unit == "block" else 0)
+        block_rows = _rows(node.stage.output, 0 if left or node.stage.unit != "block" else block_size)
         read = [_read_of(project, name, content, role, names) for role, names in node.inputs.items()]
         units = range(project.num_units(name) - left.get(name, 0))
         content[name] = {}
-        writer = _Writer(root, layer, block_rows, block_size if rows else 0)
+        writer = _Writer(root, layer, block_rows, block_size, blocks - max(left.values(), default=0))
         for unit in units:
             inputs = {
                 role: ",".join(part if isinstance(part, str) else part[unit] for part in parts) for role, parts in read
@@ -105,8 +104,8 @@ def filled_store(root: Path, blocks: int, block_size: int, left: Mapping[str, in
 class _Writer:
     """Writes the units of one layer."""
 
-    def __init__(self, root: Path, layer: Layer, rows: Rows, shift: int) -> None:
-        self._root, self._layer, self._shift = root, layer, shift
+    def __init__(self, root: Path, layer: Layer, rows: Rows, shift: int, first_whole: int) -> None:
+        self._root, self._layer, self._shift, self._first_whole = root, layer, shift, first_whole
         self._files, self._frame = pack(rows), rows.to_arrow()
         self._entries = {name: vars(FileEntry.of(data)) for name, data in self._files.items()}
         self._content = digest({name: entry["sha256"] for name, entry in self._entries.items()})
@@ -127,7 +126,9 @@ class _Writer:
             self._content = digest({name: entry["sha256"] for name, entry in self._entries.items()})
         folder = self._root / layout.attempt(layer.node, layer.fingerprint, unit, attempt)
         folder.mkdir()
-        (folder / ROWS).write_bytes(self._files[ROWS])
+        for name in self._files if unit >= self._first_whole else (ROWS,):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(self._files[name])
         values: dict[str, Any] = {
             "node": layer.node,
             "layer": layer.fingerprint,

@@ -39,11 +39,11 @@ def open_store() -> Store:
 def open_project(overrides: Iterable[str] = ()) -> Project:
     """The store and its pipeline with further overrides. Work that a killed ``init`` left unfinished is done first."""
     # Imported here: SQL needs a store, but neither its pipeline nor the settings.
-    from stages.create.store import ensure_listing
+    from stages.create.store import finish_creation
     from stages.plan.project import Project
 
     store = open_store()
-    ensure_listing(store)
+    finish_creation(store)
     return Project.open(store, overrides)
 
 

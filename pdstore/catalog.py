@@ -1,9 +1,9 @@
 """The catalog: SQL views over the committed Parquet files of a store.
 
-The catalog is derived from the commits alone, as the index of each layer and its newest manifests give them. For a local
-store it is kept in ``catalog.duckdb``; when the set of commits has changed it is written again as a temporary file, which is
-then renamed: that takes as long as there are files that it names, not as long as there are blocks. For a remote store, and
-for a reader who may not write to the store, it lives in memory.
+The catalog is derived from the commits alone, as the index of each layer and its newest manifests give them. For a
+local store it is kept in ``catalog.duckdb``; when the set of commits has changed it is written again as a temporary
+file, which is then renamed. That reads the index and what is newer, and no block. For a remote store, and for a reader
+who may not write to the store, it lives in memory.
 """
 
 from __future__ import annotations
@@ -110,6 +110,8 @@ class Catalog:
             connection = self._built(self._committed_layers())
         except duckdb.Error as error:
             raise _unreadable(self._store, str(error).strip()) from error
+        # Committed files never change, so their footers are kept for the next query.
+        connection.execute("SET parquet_metadata_cache = true")
         uri = self._store.files.uri
         confine(connection, [uri(layout.CLASSES)], [f"{uri(layout.LAYERS)}/"])
         return connection

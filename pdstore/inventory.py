@@ -59,7 +59,7 @@ def commit_rows(layer: Layer, commits: Commits) -> pa.Table:
         table = table.sort_by("unit")
     fixed = {"node": layer.node, "layer": layer.fingerprint}
     columns = [
-        pa.array([fixed[c.name]] * len(table), c.arrow) if c.name in fixed else table.column(c.name)
+        pa.repeat(pa.scalar(fixed[c.name], c.arrow), len(table)) if c.name in fixed else table.column(c.name)
         for c in COMMITS.scalars
     ]
     return pa.Table.from_arrays(columns, schema=COMMITS.arrow_schema)

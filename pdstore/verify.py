@@ -16,7 +16,7 @@ __all__ = ["Damage", "repair", "verify"]
 
 @dataclass(frozen=True)
 class Damage:
-    """A committed unit whose files differ from its manifest. Unit -1 is the record of the layer, or a file of its index."""
+    """A committed unit whose files differ from its manifest. Unit -1: the layer's record, or a file of its index."""
 
     node: str
     fingerprint: str
@@ -47,8 +47,8 @@ def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
 def repair(store: Store, damage: Damage) -> None:
     """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc.
 
-    A damaged record of a layer is removed; the next run of its node writes it again. A damaged file of an index is removed;
-    the next run or ``pd compact`` gathers its commits again.
+    A damaged record of a layer is removed; the next run of its node writes it again. A damaged file of an index is
+    removed; ``pd compact`` gathers its commits again.
     """
     layer = store.layer(damage.node, damage.fingerprint)
     if damage.unit < 0:

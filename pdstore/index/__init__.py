@@ -1,7 +1,7 @@
 """The index of a layer: files that gather the commits of many units, and their rows.
 
-It is derived: whoever deletes it loses nothing, and readers then read every manifest. Nothing in it is believed that the
-commits, the attempts and the withdrawals of the layer do not bear out.
+It is derived: whoever deletes it loses nothing, and readers then read every manifest. Nothing in it is believed that
+the commits, the attempts and the withdrawals of the layer do not bear out.
 """
 
 from pdstore.index.check import index_problems, unused_index_files

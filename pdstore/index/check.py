@@ -1,4 +1,4 @@
-"""Checking the index of a layer against the commits that it was derived from, and finding what is of no use any more."""
+"""Checking the index of a layer against the commits that it was derived from, and finding what is no longer used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Adding to the index of a layer: new commits become a file, and many small files become a larger one.
 
-Files are only created, never changed. Whoever creates the next number first has added to the index; the work of the other
-is removed. What a larger file holds again counts in it alone, and ``pd gc`` deletes the smaller ones later.
+Files are only created, never changed. Whoever creates the next number first has added to the index; the work of the
+other is removed. What a larger file holds again counts in it alone, and ``pd gc`` deletes the smaller ones later.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
         schema: of the layer's rows.
         everything: also fewer units than :data:`RUN_UNITS`, and all small files become as few large ones as possible.
 
-    Cost: reads and writes the scalar rows of the units that are added; over time each row is written three times at most.
+    Cost: reads and writes the scalar rows of the units that are added; behind the work each row is written twice.
 
     Raises:
         CorruptData: a manifest is damaged.

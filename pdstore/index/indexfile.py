@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -83,6 +84,15 @@ class IndexFile:
     @property
     def row_files(self) -> list[RowFile]:
         return [file for file in (self.rows, self.errors) if file is not None]
+
+    @cached_property
+    def units(self) -> frozenset[int]:
+        return frozenset(self.table.column("unit").to_pylist())
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of its attempts."""
+        return frozenset(self.table.column("name").to_pylist())
 
     def to_bytes(self) -> bytes:
         header = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -101,7 +101,10 @@ class Commits:
     def inputs(self) -> dict[str, dict[int, str]]:
         """Input role -> unit -> content digest of what it read."""
         named = {role: self.by_unit(f"{INPUT}{role}") for role in self.roles}
-        return {role: {u: digest for u, digest in read.items() if digest is not None} for role, read in named.items()}
+        for role, read in named.items():
+            if None in read.values():
+                named[role] = {unit: digest for unit, digest in read.items() if digest is not None}
+        return named
 
     def table(self) -> pa.Table:
         """One row per unit, as :func:`pdstore.index.entries.entry_table`, in the order of :attr:`units`."""
@@ -114,9 +117,9 @@ class Commits:
 class IndexReader:
     """Reads what one layer has committed. Whatever it has once read it does not read again.
 
-    An entry, of an index file or of a manifest that was read before, counts only if its unit is committed and its attempt
-    is the only one of the unit that is there and was not withdrawn; otherwise the unit's manifest is read. So a unit that
-    was withdrawn, repaired or computed again is never answered from an old entry.
+    An entry, of an index file or of a manifest that was read before, counts only if its unit is committed, its attempt
+    is there and was not withdrawn, and there is no attempt on the unit that no index file knows; otherwise the unit's
+    manifest is read. So a unit that was withdrawn, repaired or computed again is never answered from an old entry.
     """
 
     def __init__(self, files: Files, node: str, fingerprint: str) -> None:
@@ -131,18 +134,25 @@ class IndexReader:
             CorruptData: a manifest that has to be read is damaged.
         """
         # The commits first: what is withdrawn and replaced after that is seen in the listings that follow.
-        names = self._files.names(layout.commits(*self._place))
-        open_units = {int(name.removesuffix(".json")) for name in names if name.endswith(".json")}
-        sound = self._sound_attempts() if open_units else set()
+        names = [name for name in self._files.names(layout.commits(*self._place)) if name.endswith(".json")]
+        units = set(map(int, " ".join(names).replace(".json", "").split()))
+        if not units:
+            return Commits()
+        withdrawn = {name.removesuffix(".json") for name in self._files.names(layout.withdrawals(*self._place))}
+        attempts = set(self._files.names(layout.attempts(*self._place))) - withdrawn
+        files = self.index_files()
+        # The attempts that no index file knows: their units were committed since, or computed again.
+        fresh = attempts.difference(*(file.names for file in files))
+        counts = Counter(int(name.partition(".")[0]) for name in fresh)
         gathered = []
-        for file in self.index_files() if open_units else []:
-            source = _chosen(file, open_units, sound)
+        for file in files:
+            source = _chosen(file, units, attempts, counts)
             if len(source):
-                open_units.difference_update(source.column("unit"))
+                units -= file.units if source.live is None else set(source.column("unit"))
                 gathered.append(source)
-        known = {name: entry for name, entry in self._known.items() if name in sound and entry.unit in open_units}
-        fresh = self._read(sorted(open_units - {entry.unit for entry in known.values()}))
-        self._known = known | {entry.name: entry for entry in fresh}
+        known = {e.name: e for e in self._known.values() if e.name in fresh and counts[e.unit] == 1 and e.unit in units}
+        read = read_manifests(self._files, *self._place, sorted(units - {entry.unit for entry in known.values()}))
+        self._known = known | {entry.name: entry for entry in map(Entry.of, read)}
         return Commits(tuple(gathered), Source(entry_table(sorted(self._known.values()))))
 
     def numbers(self) -> list[int]:
@@ -159,15 +169,6 @@ class IndexReader:
         found = [self._indexed[number] for number in numbers]
         return [file for file in found if file is not None]
 
-    def _sound_attempts(self) -> set[str]:
-        """The names of those attempts that are the only one of their unit, withdrawn ones apart."""
-        withdrawn = {name.removesuffix(".json") for name in self._files.names(layout.withdrawals(*self._place))}
-        attempts = set(self._files.names(layout.attempts(*self._place))) - withdrawn
-        counts = Counter(name.partition(".")[0] for name in attempts)
-        if len(counts) == len(attempts):
-            return attempts
-        return {name for name in attempts if counts[name.partition(".")[0]] == 1}
-
     def _index_file(self, path: str, number: int) -> IndexFile | None:
         try:
             return IndexFile.from_bytes(self._files.read(path), *self._place, number)
@@ -176,9 +177,6 @@ class IndexReader:
         except ValueError as error:
             _LOG.warning("%s is left out: %s. Remove it with: pd verify --repair", path, error)
             return None
-
-    def _read(self, units: Sequence[int]) -> list[Entry]:
-        return [Entry.of(manifest) for manifest in read_manifests(self._files, *self._place, units)]
 
 
 def read_manifests(files: Files, node: str, fingerprint: str, units: Sequence[int]) -> Iterable[Manifest]:
@@ -200,9 +198,10 @@ def read_manifests(files: Files, node: str, fingerprint: str, units: Sequence[in
                 yield Manifest.from_json(data, node, fingerprint, paths[path])
 
 
-def _chosen(file: IndexFile, open_units: set[int], sound: set[str]) -> Source:
-    units, names = file.table.column("unit").to_pylist(), file.table.column("name").to_pylist()
-    live = [
-        row for row, (unit, name) in enumerate(zip(units, names, strict=True)) if unit in open_units and name in sound
-    ]
-    return Source(file.table, None if len(live) == len(units) else tuple(live), file)
+def _chosen(file: IndexFile, units: Set[int], attempts: Set[str], fresh: Mapping[int, int]) -> Source:
+    """The entries of a file whose unit is among ``units`` and has no fresh attempt, and whose own attempt is there."""
+    if file.units <= units and file.names <= attempts and file.units.isdisjoint(fresh):
+        return Source(file.table, None, file)
+    entries = zip(file.table.column("unit").to_pylist(), file.table.column("name").to_pylist(), strict=True)
+    is_live = [unit in units and name in attempts and unit not in fresh for unit, name in entries]
+    return Source(file.table, tuple(row for row, live in enumerate(is_live) if live), file)

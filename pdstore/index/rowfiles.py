@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import IO
@@ -65,8 +66,10 @@ class GatheredRows:
     def of(self, unit: int) -> pa.Table:
         """The rows of a unit, without the column of the unit."""
         first, last = self._range[unit]
-        pieces, numbers = [], range(*np.searchsorted(self._ends, [first, last - 1], "right") + [0, 1])
-        for number in numbers if last > first else ():
+        pieces = []
+        for number in range(bisect_right(self._ends, first), len(self._ends)):
+            if first >= last or (number and self._ends[number - 1] >= last):
+                break
             start = self._ends[number - 1] if number else 0
             pieces.append(
                 self._read(number).slice(max(0, first - start), min(last, self._ends[number]) - max(first, start))

@@ -23,7 +23,7 @@ from stages.plan.project import Project
 from stages.source.listing import ImageClass, Listing
 from stages.source.tars import Member, write_members
 
-__all__ = ["add_images", "create_store", "ensure_listing"]
+__all__ = ["add_images", "create_store", "ensure_listing", "finish_creation"]
 
 
 def create_store(
@@ -66,7 +66,13 @@ def create_store(
 
 
 def ensure_listing(store: Store) -> Listing:
-    """The store's listing. It and the pipeline are written now if a kill left only store.json."""
+    """The store's listing, after :func:`finish_creation`."""
+    finish_creation(store)
+    return Listing(store)
+
+
+def finish_creation(store: Store) -> None:
+    """Write the listing and the pipeline now if a kill left only store.json. If they are there, they are not read."""
     source = SourceSpec.of(store)
     if source.kind == "demo":
         _draw(source)
@@ -77,7 +83,6 @@ def ensure_listing(store: Store) -> Listing:
         spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
         overrides = with_moved_settings(spec.nodes, settings["overrides"])
         Project(store, Pipeline(spec, overrides, source.root)).record()
-    return Listing(store)
 
 
 def _draw(source: SourceSpec) -> None:

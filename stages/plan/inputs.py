@@ -66,10 +66,10 @@ class Inputs:
             for content in contents:
                 units &= content.keys()
             read = known[role]
-            if len(contents) == 1:
-                stale |= {unit for unit in units if read.get(unit) != contents[0][unit]}
-            else:
+            if len(contents) > 1:
                 stale |= {unit for unit in units if read.get(unit) != ",".join(c[unit] for c in contents)}
+            elif read != contents[0]:  # mostly they are equal, which is found out faster
+                stale |= {unit for unit in units if read.get(unit) != contents[0][unit]}
         # Units of which some input is not committed are not stale: they cannot be computed again.
         return sorted(stale & units)
 

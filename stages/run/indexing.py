@@ -28,7 +28,7 @@ class Indexing:
         self._held = 0
 
     def committed(self) -> None:
-        """After a commit of this worker: gather, if there are :data:`pdstore.index.RUN_UNITS` new commits of anybody."""
+        """After a commit of this worker: gather, if all workers together have made enough new commits."""
         self._own += 1
         if self._own % CHECK_EVERY == 0:
             self._guarded(self._check)

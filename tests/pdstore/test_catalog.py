@@ -52,6 +52,21 @@ class TestContract:
         layer.commit(1, parts(1, seed=3))
         assert query(layer, COUNT) == [{"n": 7, "total": 6 + 401 + 300}]
 
+    def test_gathered_rows_are_the_same(self, layer: Layer) -> None:
+        """SQL answers from the index as from the blocks, also after a unit of it was withdrawn and computed again."""
+        every = "SELECT * FROM parts ORDER BY image_id"
+        others = ["SELECT * FROM errors ORDER BY ALL", "SELECT * FROM commits ORDER BY unit", "SELECT * FROM layers"]
+        before = [query(layer, sql) for sql in (every, *others)]
+        assert layer.compact(everything=True).units == 2
+        assert [query(layer, sql) for sql in (every, *others)] == before
+        layer.withdraw(1)
+        assert query(layer, COUNT) == [{"n": 4, "total": 6}]
+        assert query(layer, "SELECT count(*) AS n FROM errors") == [{"n": 0}]
+        layer.commit(1, parts(1, seed=3))
+        assert query(layer, COUNT) == [{"n": 5, "total": 306}]
+        layer.compact(everything=True)
+        assert query(layer, COUNT) == [{"n": 5, "total": 306}]
+
     def test_a_layer_that_was_deleted_and_computed_again_is_read_anew(self, layer: Layer) -> None:
         """The units and the fingerprint are the same as before; the files are not."""
         assert query(layer, COUNT)[0]["n"] == 9
@@ -163,6 +178,18 @@ class TestStatements:
         os.unlink(layer.store.files.local(layout.CATALOG))
         with pytest.raises(CorruptData, match=r"(?s)rows\.parquet.*pd verify"):
             query(layer, COUNT)
+
+
+def test_damaged_gathered_rows_do_not_change_an_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They are left out with a note, and the blocks are read."""
+    layer = filled(str(tmp_path))
+    layer.compact(everything=True)
+    assert query(layer, COUNT)[0]["n"] == 9
+    for path in (tmp_path / layout.index(layer.node, layer.fingerprint)).glob("*.parquet"):
+        path.write_bytes(b"half")
+    (tmp_path / layout.CATALOG).unlink()
+    assert query(layer, COUNT)[0]["n"] == 9
+    assert "rows.parquet is left out" in caplog.text
 
 
 class TestCache:

@@ -35,6 +35,30 @@ class TestContract:
         assert not files.create("c/1.json", b"second")
         assert files.read("c/1.json") == b"first"
 
+    def test_the_end_of_a_file_is_read_alone(self, files: Files) -> None:
+        """With the size of the whole; a short file is its own end."""
+        files.write("a/b.bin", bytes(range(200)))
+        assert files.tail("a/b.bin", 3) == (200, b"\xc5\xc6\xc7")
+        assert files.tail("a/b.bin", 1000) == (200, bytes(range(200)))
+        with pytest.raises(FileNotFoundError):
+            files.tail("a/none.bin", 3)
+
+    def test_a_file_written_piece_by_piece_is_there_as_a_whole(self, files: Files) -> None:
+        """Once the block is left; if it raises, there is no file."""
+        with files.writing("a/b.bin") as file:
+            for _ in range(3):
+                file.write(b"abc")
+        assert files.read("a/b.bin") == b"abc" * 3
+
+        def stopped() -> None:
+            with files.writing("a/c.bin") as file:
+                file.write(b"abc")
+                raise ValueError("stop")
+
+        with pytest.raises(ValueError, match="stop"):
+            stopped()
+        assert files.names("a") == ["b.bin"] and files.leftovers("a") == []
+
     def test_one_of_many_creators_wins(self, files: Files) -> None:
         """Of eight threads that create one path, exactly one succeeds, and its content is what is read."""
         barrier, won = threading.Barrier(8), []

@@ -14,7 +14,7 @@ from pdstore.garbage import delete_garbage, find_garbage
 from tests.pdstore.example import assert_equal, filled, parts
 
 DAY_S = 86400.0
-WRITTEN = (layout.layer, layout.commits, layout.withdrawals, layout.leases, layout.failures)
+WRITTEN = (layout.layer, layout.commits, layout.index, layout.withdrawals, layout.leases, layout.failures)
 
 
 def age(path: Path, seconds: float) -> None:
@@ -130,6 +130,20 @@ class TestGarbage:
         assert_equal(reader.read(1), parts(5, seed=1))
         (garbage,) = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
         assert tmp_path / garbage.path == folder
+
+    def test_replaced_index_files_are_garbage(self, layer: Layer) -> None:
+        """A week after a larger file has replaced them; what is in use is not, and nothing is missing afterwards."""
+        layer.compact(everything=True)
+        assert find_garbage(layer.store, now=time.time() + 365 * DAY_S) == []
+        layer.commit(2, parts(2, seed=2))
+        layer.compact(everything=True)
+        assert find_garbage(layer.store) == []
+        listed = find_garbage(layer.store, now=time.time() + 8 * DAY_S)
+        assert [g.path.rsplit(".", 1)[1] for g in listed] == ["arrow", "parquet", "parquet"]
+        for garbage in listed:
+            assert delete_garbage(layer.store, garbage)
+        assert find_garbage(layer.store, now=time.time() + 8 * DAY_S) == []
+        assert [len(source) for source in layer.commits().gathered] == [3]
 
     def test_nothing_is_called_garbage_while_a_manifest_is_unreadable(self, layer: Layer) -> None:
         """Nobody knows which attempt it named, so it has to be repaired first."""

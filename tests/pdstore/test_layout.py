@@ -21,6 +21,7 @@ FOLDERS = [
     layout.withdrawals,
     layout.leases,
     layout.failures,
+    layout.index,
     layout.checkpoints,
     layout.tracking,
 ]
@@ -31,6 +32,8 @@ MEMBERS: dict[str, tuple[Callable[[str, str, int, str], str], Callable[[str, str
     "commit": (lambda n, f, u, a: layout.commit(n, f, u), layout.commits),
     "withdrawn": (layout.withdrawn, layout.withdrawals),
     "lease": (lambda n, f, u, a: layout.lease(n, f, u, 3), layout.leases),
+    "index_file": (lambda n, f, u, a: layout.index_file(n, f, u), layout.index),
+    "index_rows": (lambda n, f, u, a: layout.index_rows(n, f, a, "rows.parquet"), layout.index),
     "failure": (lambda n, f, u, a: layout.failure(n, f, u), layout.failures),
     "tracking_id": (lambda n, f, u, a: layout.tracking_id(n, f), layout.tracking),
     "tracking_state": (lambda n, f, u, a: layout.tracking_state(n, f), layout.tracking),
@@ -75,16 +78,16 @@ def test_layers_do_not_overlap(node: str, other: str, fingerprint: str, second: 
 
 
 def test_the_folders_of_a_layer_are_different() -> None:
-    """Attempts, commits, withdrawn manifests, leases, failures, checkpoints and reports never share a folder."""
+    """Attempts, commits, withdrawn manifests, the index, leases, failures, checkpoints and reports share no folder."""
     folders = [folder("crf", "f00d") for folder in FOLDERS]
     assert len(set(folders)) == len(FOLDERS)
 
 
 @given(NODES, HEX)
-def test_the_reporter_is_no_unit(node: str, fingerprint: str) -> None:
-    """The lease of the worker that reports is not listed with those of the units."""
-    path = layout.lease(node, layout.reporter(fingerprint), 0, 0)
-    assert posixpath.dirname(path) != layout.leases(node, fingerprint)
+def test_reporter_and_indexer_are_no_units(node: str, fingerprint: str) -> None:
+    """The leases of the workers that report and that index are not listed with those of the units."""
+    folders = {layout.leases(node, name(fingerprint)) for name in (layout.reporter, layout.indexer)}
+    assert len(folders) == 2 and layout.leases(node, fingerprint) not in folders
 
 
 @given(st.lists(st.integers(0, 99_999), min_size=2, max_size=5))
@@ -116,3 +119,5 @@ def test_paths_of_the_first_format_do_not_change() -> None:
     assert layout.lease("crf", "f00d", 12, 3) == "leases/crf/f00d/00012.3.json"
     assert layout.failure("crf", "f00d", 12) == "failures/crf/f00d/00012.json"
     assert layout.checkpoints("crf", "f00d") == "checkpoints/crf/f00d"
+    assert layout.index_file("crf", "f00d", 7) == "layers/crf/f00d/index/00007.arrow"
+    assert layout.index_rows("crf", "f00d", "00007.ab", "rows.parquet") == "layers/crf/f00d/index/00007.ab.rows.parquet"

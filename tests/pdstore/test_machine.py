@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pdstore import Catalog, Layer, Store
+from pdstore import Catalog, Layer, Store, layout
 from pdstore.errors import CommitConflict, InputMissing, StorageFailure
 from pdstore.files import Files
 from pdstore.garbage import find_garbage
@@ -117,6 +117,17 @@ class Machine(RuleBasedStateMachine):
             del self.committed[unit]
             self.workers = [self.reader(), self.reader()]
 
+    @rule(worker=st.integers(0, 1))
+    def gather(self, worker: int) -> None:
+        """A worker adds what is committed to the index, whatever is going on."""
+        self.workers[worker].compact(everything=True)
+
+    @rule()
+    def lose_the_index(self) -> None:
+        """Somebody deletes what is derived."""
+        layer = self.workers[0]
+        layer.store.files.remove_tree(layout.index(layer.node, layer.fingerprint))
+
     @rule(worker=st.integers(0, 1), unit=UNITS)
     def claim(self, worker: int, unit: int) -> None:
         """A claim is granted exactly if nobody holds the unit."""
@@ -145,6 +156,10 @@ class Machine(RuleBasedStateMachine):
         """Whole units only, with the rows of the attempt that won, unchanged."""
         reader = self.reader()
         assert reader.units() == sorted(self.committed)
+        seen = {unit: attempt for unit, (attempt, _) in self.committed.items()}
+        # A process that has just started, and one that has kept what it has read.
+        for layer in (reader, self.workers[1]):
+            assert layer.commits().by_unit("attempt") == seen
         for unit, (attempt, seed) in self.committed.items():
             assert reader.manifest(unit).attempt == attempt
             assert_equal(reader.read(unit), parts(2, seed))
