@@ -109,6 +109,8 @@ class _Unit:
         """Where the strings of a column begin and end, for all rows: about as many bytes as a scalar."""
         if info.name not in self._offsets:
             with decoding(self._manifest):
+                if info.shape != (len(self) + 1,):
+                    raise ValueError(f"{info.name} has the shape {info.shape}, of {len(self)} rows")
                 self._offsets[info.name] = self.reader.read([(info, [(0, info.shape[0])])])[0]
         return self._offsets[info.name]
 
