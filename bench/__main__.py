@@ -25,7 +25,7 @@ __all__ = ["OUT", "SUITE", "main"]
 OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
-    "peers": ("--repeats", "5"),
+    "peers": ("--repeats", "3", "--writes", "2"),
     "run_lengths": ("--repeats", "5"),
     "startup": ("--repeats", "3"),
 }
