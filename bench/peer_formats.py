@@ -209,7 +209,7 @@ def streaming() -> Any:
 
 
 def write_mds(records: Records, folder: Path) -> None:
-    columns = {"image_id": "int", "fields": "pkl", "rle": "bytes", "ends": "ndarray"}
+    columns = {"image_id": "int", "fields": "json", "rle": "bytes", "ends": "ndarray"}
     with streaming().MDSWriter(out=str(folder), columns=columns) as sink:
         for number in range(len(records)):
             fields = records.image(number)

@@ -29,7 +29,7 @@ from pycocotools import mask as coco
 
 from bench.peer_formats import BLOCK, FORMATS, PER_IMAGE, Format, Item, Records
 from bench.results import Times, ratios, report, take_turns
-from pdstore import Ragged, masks
+from pdstore import Ragged, masks, runs
 
 __all__ = ["main"]
 
@@ -59,7 +59,7 @@ def drawn(images: int) -> Records:
         "object_id": np.zeros(count, np.int32),
         **dict.fromkeys(("label_id", "category_id", "cluster"), np.tile(np.arange(PER_IMAGE, dtype=np.int32), images)),
         **{name: rng.random(count, np.float32) for name in ("score", "object_ratio")},
-        "area": masks.area(rle, HEIGHT, WIDTH),
+        "area": runs.areas(runs.read(rle, HEIGHT, WIDTH)),
         "height": np.full(count, HEIGHT, np.int32),
         "width": np.full(count, WIDTH, np.int32),
     }

@@ -156,9 +156,12 @@ class Files:
         """Write files that nobody reads until a later commit names them."""
         if self.is_local:
             with self._storage(next(iter(files), ""), is_writing=True):
+                # Each folder is synced once, when all its names are made: nobody looks for them before the commit.
+                folders = {os.path.dirname(self.full(path)) for path in files}
+                changed = folders.union(*map(_make_folder, sorted(folders)))
                 for path, data in files.items():
                     _write_synced(self.full(path), data)
-                for folder in {os.path.dirname(self.full(path)) for path in files}:
+                for folder in sorted(changed):
                     _sync_folder(folder)
         else:
             with self._storage(next(iter(files), ""), is_writing=True), ThreadPoolExecutor(8) as pool:
@@ -263,6 +266,8 @@ class Files:
     def _write_beside(self, path: str, data: bytes) -> str:
         folder = os.path.dirname(self.full(path))
         temporary = os.path.join(folder, f"{layout.TEMPORARY}{secrets.token_hex(6)}")
+        for parent in _make_folder(folder):
+            _sync_folder(parent)
         try:
             _write_synced(temporary, data)
         except OSError:
@@ -314,21 +319,21 @@ def _read_range(path: str, start: int, stop: int) -> bytes:
 
 
 def _write_synced(path: str, data: bytes) -> None:
-    _make_folder(os.path.dirname(path))
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _make_folder(folder: str) -> None:
-    """Make a folder and its parents, and sync each one's name to disk before a commit names anything in it."""
-    if not os.path.isdir(folder):
-        parent = os.path.dirname(folder)
-        _make_folder(parent)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder)
-        _sync_folder(parent)
+def _make_folder(folder: str) -> set[str]:
+    """Make a folder and its parents. Returns those in which a name was made, to be synced before a commit needs it."""
+    if os.path.isdir(folder):
+        return set()
+    parent = os.path.dirname(folder)
+    changed = _make_folder(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)
+    return changed | {parent}
 
 
 def _sync_folder(folder: str) -> None:

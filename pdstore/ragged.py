@@ -8,8 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 __all__ = ["Ragged"]
+
+FEW = 64
+"""Strings up to which they are cut out one by one; Arrow takes a quarter of the time for many, but more to begin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +78,19 @@ class Ragged:
 
     def strings(self, start: int, stop: int) -> list[bytes]:
         """The strings from ``start`` to before ``stop``, of which 0 <= ``start`` <= ``stop`` <= N must hold."""
+        if stop - start > FEW:
+            offsets, data = (
+                pa.py_buffer(self.offsets[start : stop + 1].astype(np.int64)),
+                pa.py_buffer(np.ascontiguousarray(self.data)),
+            )
+            strings: list[bytes] = pa.Array.from_buffers(
+                pa.large_binary(), stop - start, [None, offsets, data]
+            ).to_pylist()
+            return strings
         bounds: list[int] = self.offsets[start : stop + 1].tolist()
         first = bounds[0]
-        data = self.data[first : bounds[-1]].tobytes()
-        return [data[a - first : b - first] for a, b in pairwise(bounds)]
+        cut = self.data[first : bounds[-1]].tobytes()
+        return [cut[a - first : b - first] for a, b in pairwise(bounds)]
 
     def take(self, index: npt.ArrayLike | slice) -> Ragged:
         """The strings at ``index``, in that order: (M,) int, (N,) bool, or a slice.

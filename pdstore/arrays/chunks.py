@@ -22,21 +22,19 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
-from numcodecs.zstd import Zstd
+from numcodecs.zstd import Zstd, decompress
 
 __all__ = ["ArrayInfo", "Piece", "encode", "read_array", "stored_arrays"]
 
-CHUNK_BYTES = 64 << 10
+CHUNK_BYTES = 256 << 10
 """Most bytes of a chunk before compression, unless one row is larger: what is decoded to read one row."""
 SHARD_BYTES = 4 << 20
 """Most bytes of a shard before compression: what is read in one request when all rows are wanted."""
-LEVEL = 3
+LEVEL, SHARD_LEVEL = 3, 2
+"""Of compression. In chunks of this size, run lengths take as many bytes at level 2 and a fifth less time."""
 _CRC_BYTES, _ENTRY_BYTES = 4, 16
 _ABSENT = 2**64 - 1
 """Start and length of a chunk that lies behind the end of the array."""
-_COMPRESSED = [{"name": "zstd", "configuration": {"level": LEVEL, "checksum": False}}, {"name": "crc32c"}]
-
-_CODEC = Zstd(level=LEVEL)
 
 Array = npt.NDArray[Any]
 
@@ -96,6 +94,11 @@ class ArrayInfo:
         return -(-self.shape[0] // self.chunk) if 0 not in self.shape else 0
 
     @property
+    def level(self) -> int:
+        """Of compression."""
+        return SHARD_LEVEL if self.shard else LEVEL
+
+    @property
     def index_bytes(self) -> int:
         """Length of the index at the end of each shard."""
         return self.shard * _ENTRY_BYTES + _CRC_BYTES
@@ -116,7 +119,8 @@ class ArrayInfo:
         plain: dict[str, Any] = {"name": "bytes"}
         if self.dtype.itemsize > 1:
             plain["configuration"] = {"endian": "little"}
-        codecs = [plain, *_COMPRESSED]
+        zstd = {"name": "zstd", "configuration": {"level": self.level, "checksum": False}}
+        codecs = [plain, zstd, {"name": "crc32c"}]
         if self.shard:
             index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
             sharding = {"chunk_shape": inner, "codecs": codecs, "index_codecs": index, "index_location": "end"}
@@ -138,7 +142,7 @@ class ArrayInfo:
     def decode(self, data: bytes) -> Array:
         """A chunk, (chunk, …) rows, from its bytes. Raises ValueError or RuntimeError if they are damaged."""
         packed = _checked(data, self.name)
-        values = np.frombuffer(_CODEC.decode(packed), self.dtype)
+        values = np.frombuffer(decompress(packed), self.dtype)
         shape = (self.chunk, *self.shape[1:])
         if values.size != np.prod(shape):
             raise ValueError(f"a chunk of {self.name} holds {values.size} values instead of {np.prod(shape)}")
@@ -159,13 +163,14 @@ class ArrayInfo:
 def encode(name: str, array: Array) -> tuple[ArrayInfo, dict[str, bytes]]:
     """How an array is stored, and its files: name inside the group -> content. Equal arrays give equal bytes."""
     info = ArrayInfo.for_array(name, array)
+    codec = Zstd(level=info.level)
     values = np.ascontiguousarray(array, info.dtype)
     chunks: dict[str, list[bytes]] = {}
     for number in range(info.num_chunks):
         rows = values[number * info.chunk : (number + 1) * info.chunk]
         if len(rows) < info.chunk:
             rows = np.concatenate([rows, np.zeros((info.chunk - len(rows), *rows.shape[1:]), info.dtype)])
-        chunks.setdefault(info.piece(number).file, []).append(_with_crc(_CODEC.encode(rows)))
+        chunks.setdefault(info.piece(number).file, []).append(_with_crc(codec.encode(rows)))
     files = {file: _shard(parts, info.shard) if info.shard else parts[0] for file, parts in chunks.items()}
     return info, files
 

@@ -26,14 +26,14 @@ from pdstore.table import Rows, Table, Values
 __all__ = ["ImageReader"]
 
 KEPT_ROWS = 2_000_000
-"""Rows of the units whose scalars are kept in memory; at least one unit's."""
+"""Rows of the units whose scalars and offsets are kept in memory; at least one unit's."""
 _METADATA = f"{GROUP}/zarr.json"
 
 Ints = npt.NDArray[np.int64]
 
 
 class ImageReader:
-    """Reads the rows of images. Keeps the scalars of the units that it read last; threads may share it."""
+    """Reads the rows of images. Keeps the scalars and offsets of the units that it read last; threads may share it."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -49,10 +49,20 @@ class ImageReader:
         if stored is None:
             return read_unit(self._files, manifest, table, names).take(picked)
         columns: dict[str, Values] = {c.name: unit.scalar(c.name)[picked] for c in wanted if c.layout == "scalar"}
+        breaks = np.flatnonzero(np.diff(picked) != 1)
+        firsts, lasts = np.append(picked[:1], picked[breaks + 1]), np.append(picked[breaks], picked[-1:])
+        wanted = [c for c in wanted if c.layout != "scalar"]
+        ends = {c.name: unit.offsets(stored[f"{c.name}_offsets"]) for c in wanted if c.layout == "ragged"}
+        # Strings lie where their offsets say; a vector is a row of its array.
+        bounds = [
+            (ends[c.name][firsts], ends[c.name][lasts + 1]) if c.layout == "ragged" else (firsts, lasts + 1)
+            for c in wanted
+        ]
+        spans = [list(zip(starts.tolist(), stops.tolist(), strict=True)) for starts, stops in bounds]
         with decoding(manifest):
-            vectors = [stored[c.name] for c in wanted if c.layout == "vector"]
-            ragged = [(stored[c.name], stored[f"{c.name}_offsets"]) for c in wanted if c.layout == "ragged"]
-            columns |= _values(unit.reader, vectors, ragged, picked)
+            found = unit.reader.read([(stored[c.name], of) for c, of in zip(wanted, spans, strict=True)])
+            for c, values in zip(wanted, found, strict=True):
+                columns[c.name] = _strings(values, ends[c.name], picked) if c.layout == "ragged" else values
         return Rows(table, columns, partial=True)
 
     def _unit(self, manifest: Manifest, table: Table) -> _Unit:
@@ -75,6 +85,7 @@ class _Unit:
         contents = read_files(files, manifest, [ROWS, _METADATA] if has_arrays else [ROWS])
         self._manifest, self._frame, self._group = manifest, contents[ROWS], contents.get(_METADATA, b"")
         self._scalars: dict[str, npt.NDArray[Any]] = {}
+        self._offsets: dict[str, npt.NDArray[np.uint64]] = {}
         self._arrays: dict[tuple[str, ...], dict[str, ArrayInfo] | None] = {(): {}}
         inside = len(GROUP) + 1
         sizes = {name[inside:]: entry.size for name, entry in manifest.files.items() if name.startswith(f"{GROUP}/")}
@@ -94,6 +105,15 @@ class _Unit:
         """Numbers of the images' rows, in rising order."""
         return np.flatnonzero(self._ids == image_ids[0] if len(image_ids) == 1 else np.isin(self._ids, image_ids))
 
+    def offsets(self, info: ArrayInfo) -> npt.NDArray[np.uint64]:
+        """Where the strings of a column begin and end, for all rows: about as many bytes as a scalar."""
+        if info.name not in self._offsets:
+            with decoding(self._manifest):
+                if info.shape != (len(self) + 1,):
+                    raise ValueError(f"{info.name} has the shape {info.shape}, of {len(self)} rows")
+                self._offsets[info.name] = self.reader.read([(info, [(0, info.shape[0])])])[0]
+        return self._offsets[info.name]
+
     def arrays(self, names: Sequence[str]) -> dict[str, ArrayInfo] | None:
         key = tuple(names)
         if key not in self._arrays:
@@ -101,29 +121,7 @@ class _Unit:
         return self._arrays[key]
 
 
-def _values(
-    reader: RangeReader, vectors: Sequence[ArrayInfo], ragged: Sequence[tuple[ArrayInfo, ArrayInfo]], picked: Ints
-) -> dict[str, Values]:
-    """The vectors and strings of the rows ``picked``, by name.
-
-    Args:
-        ragged: the array of bytes and that of offsets of each column of strings.
-    """
-    breaks = np.flatnonzero(np.diff(picked) != 1)
-    firsts, lasts = np.append(picked[:1], picked[breaks + 1]), np.append(picked[breaks], picked[-1:])
-    spans = list(zip(firsts.tolist(), (lasts + 1).tolist(), strict=True))
-    # Of n strings there are n + 1 offsets. The strings lie where these say.
-    bounds = [(start, stop + 1) for start, stop in spans]
-    found = reader.read([*((info, spans) for info in vectors), *((info, bounds) for _, info in ragged)])
-    columns: dict[str, Values] = {info.name: values for info, values in zip(vectors, found, strict=False)}
-    offsets = found[len(vectors) :]
-    counts = np.array([stop - start for start, stop in bounds], np.int64)
-    ends = np.cumsum(counts)
-    places = [list(zip(b[ends - counts].tolist(), b[ends - 1].tolist(), strict=True)) for b in offsets]
-    strings = reader.read([(info, place) for (info, _), place in zip(ragged, places, strict=True)])
-    for (info, _), data, bound in zip(ragged, strings, offsets, strict=True):
-        lengths = np.diff(bound)
-        if len(spans) > 1:
-            lengths = np.delete(lengths, ends[:-1] - 1)
-        columns[info.name] = Ragged(data, np.concatenate([[0], lengths]).cumsum(dtype=np.uint64))
-    return columns
+def _strings(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.uint64], picked: Ints) -> Ragged:
+    """The strings ``picked``, whose bytes are ``data``. Raises ValueError if these are not as many as they have."""
+    lengths = offsets[picked + 1] - offsets[picked]
+    return Ragged(data, np.append(np.zeros(1, np.uint64), np.cumsum(lengths, dtype=np.uint64)))

@@ -52,6 +52,18 @@ def test_strings_are_those_of_neighbours(strings: list[bytes], data: st.DataObje
     assert Ragged.from_list(strings).strings(start, stop) == strings[start:stop]
 
 
+@pytest.mark.parametrize("count", [63, 64, 65, 300])
+def test_many_strings_are_those_that_few_are(count: int) -> None:
+    """However many there are, of whole data or of a part, which need not lie together in memory."""
+    rng = np.random.default_rng(count)
+    strings = [rng.bytes(int(n)) for n in rng.integers(0, 9, count)]
+    ragged = Ragged.from_list([b"first", *strings, b"last"])
+    assert list(ragged)[1:-1] == strings
+    assert ragged.strings(1, count + 1) == list(ragged.take(slice(1, -1))) == strings
+    apart = Ragged(np.repeat(ragged.data, 2)[::2], ragged.offsets)
+    assert list(apart) == list(ragged)
+
+
 @given(st.lists(STRINGS, max_size=4))
 def test_concat_joins_in_order(lists: list[list[bytes]]) -> None:
     """The strings of all inputs come first to last."""

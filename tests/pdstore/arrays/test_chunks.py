@@ -38,7 +38,7 @@ def by_zarr(array: npt.NDArray[Any], info: ArrayInfo) -> dict[str, bytes]:
         data=array,
         chunks=inner,
         shards=(info.chunk * info.shard, *inner[1:]) if info.shard else None,
-        compressors=[ZstdCodec(level=3), Crc32cCodec()],
+        compressors=[ZstdCodec(level=2 if info.shard else 3), Crc32cCodec()],
         filters=None,
         config={"write_empty_chunks": True},
     )

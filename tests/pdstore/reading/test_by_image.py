@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pdstore import Identity, Layer, Rows, Store
+from pdstore import Identity, Layer, Rows, Store, blockfile, store
 from pdstore.arrays import chunks
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.files import Files
@@ -148,6 +148,16 @@ def test_arrays_that_zarr_stored_otherwise_are_read(tmp_path: Path, monkeypatch:
     layer = filled(str(tmp_path))
     monkeypatch.setattr(chunks.ArrayInfo, "of", classmethod(lambda *_: None))
     assert_equal(layer.read_images(1, [102]), of_images(parts(5, 1), [102]))
+
+
+def test_arrays_of_other_rows_are_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit whose scalars and masks are of different numbers of rows is corrupt, not read as far as it goes."""
+    layer = new_layer(new_store(str(tmp_path)))
+    packed = blockfile.pack(parts(6))
+    monkeypatch.setattr(store, "pack", lambda rows: {**packed, "rows.parquet": blockfile.pack(rows)["rows.parquet"]})
+    layer.commit(0, parts(9))
+    with pytest.raises(CorruptData, match=r"rle_offsets has the shape \(7,\), of 9 rows"):
+        layer.read_images(0, [8], ["rle"])
 
 
 def test_a_table_without_images_is_refused(tmp_path: Path) -> None:
