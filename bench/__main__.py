@@ -25,6 +25,7 @@ __all__ = ["OUT", "SUITE", "main"]
 OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
+    "crf": ("--spots", "1", "--repeats", "1", "--images", "24"),
     "run_lengths": ("--repeats", "5"),
     "startup": ("--repeats", "3"),
 }
