@@ -35,7 +35,6 @@ from stages.source.frames import mask_frames
 __all__ = ["main"]
 
 LONG_SIDE, NUM_PARTS = 640, 4
-FRAME = {"long_side": LONG_SIDE}
 SHARES = (0.07, 0.15, 0.25, 0.35)
 MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 Pixels = npt.NDArray[np.uint8]
@@ -87,7 +86,7 @@ def scenes(spots: int) -> Iterator[tuple[str, float, Pixels, Labels]]:
 
 def reference(pixels: Pixels, labels: Labels) -> Labels:
     """Pydensecrf on the whole picture."""
-    return dense_crf(pixels, labels, NUM_PARTS + 1, **FRAME, margin=None, engine="pydensecrf")
+    return dense_crf(pixels, labels, NUM_PARTS + 1, long_side=LONG_SIDE, margin=None, engine="pydensecrf")
 
 
 def compare_margins(spots: int) -> None:
@@ -96,7 +95,7 @@ def compare_margins(spots: int) -> None:
     for _, share, pixels, labels in scenes(spots):
         expected = reference(pixels, labels)
         for margin in (*MARGINS, None):
-            found = dense_crf(pixels, labels, NUM_PARTS + 1, **FRAME, margin=margin)
+            found = dense_crf(pixels, labels, NUM_PARTS + 1, long_side=LONG_SIDE, margin=margin)
             equal.setdefault((share, margin), []).append(float((found == expected)[labels > 0].mean()))
     print("| margin, widths | " + " | ".join(f"{share:.0%} of the frame" for share in SHARES) + " |")
     print("|---" * (len(SHARES) + 1) + "|")
@@ -120,7 +119,9 @@ def compare_speed(spots: int, repeats: int) -> None:
         answers: dict[str, Labels] = {}
         ways = {
             "pydensecrf": lambda p=pixels, n=labels, a=answers: a.update(pydensecrf=reference(p, n)),
-            "lattice": lambda p=pixels, n=labels, a=answers: a.update(lattice=dense_crf(p, n, NUM_PARTS + 1, **FRAME)),
+            "lattice": lambda p=pixels, n=labels, a=answers: a.update(
+                lattice=dense_crf(p, n, NUM_PARTS + 1, long_side=LONG_SIDE)
+            ),
         }
         times = take_turns(ways, repeats)
         same = float((answers["lattice"] == answers["pydensecrf"])[labels > 0].mean())
