@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +181,7 @@ def compare_stage(images: int, repeats: int) -> None:
         for turn in range(repeats + 1):
             stores.append(Path(name) / f"turn{turn}")
             shutil.copytree(source, stores[-1])
-        ways = {
+        ways: dict[str, Callable[[], object]] = {
             "stage": lambda: run_node(Project.open(Store(str(stores.pop()))), "crf"),
             "kernel": lambda: [dense_crf(*values, **settings) for values in inputs],
         }
