@@ -31,6 +31,7 @@ SUITE = {
     "overlap": ("--repeats", "3"),
     "loader": ("--images", "192", "--rounds", "5", "--rows"),
     "catalog": ("--repeats", "3"),
+    "crf": ("--spots", "1", "--repeats", "1", "--images", "24"),
     "run_lengths": ("--repeats", "5"),
     "ranking_passes": (),
     "startup": ("--repeats", "3"),

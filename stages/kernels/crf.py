@@ -56,7 +56,6 @@ def dense_crf(
         image: (H, W, 3) uint8 RGB.
         labels: (H, W) int, 0 = background, 1..num_labels − 1 = parts. The background is a label like the others, so
             parts may grow beyond the object.
-        num_labels: number of labels, including the background.
         gt_prob: probability that an input label is right, in (0, 1).
         gaussian_sxy, bilateral_sxy: standard deviations in pixels (of the scaled image, with ``long_side``).
         bilateral_srgb: standard deviation in grey levels.
@@ -76,17 +75,14 @@ def dense_crf(
         TooLarge: if the image is too large.
     """
     _check(image, labels, num_labels)
-    if num_labels == 1 or (margin is not None and not labels.any()):
+    image, scaled = _scaled(image, labels, long_side)
+    _check_size(scaled.shape, num_labels, min(gaussian_sxy, bilateral_sxy), bilateral_srgb)
+    cut = Cut.around(scaled, None if margin is None else math.ceil(margin * max(gaussian_sxy, bilateral_sxy)))
+    if cut is None or num_labels == 1:
         return np.zeros(labels.shape, np.int16)
-    scaled_image, scaled_labels = _scaled(image, labels, long_side)
     gaussian, bilateral = (gaussian_sxy, gaussian_compat), (bilateral_sxy, bilateral_srgb, bilateral_compat)
-    margin_px = None if margin is None else math.ceil(margin * max(gaussian_sxy, bilateral_sxy))
-    cut = Cut.around(scaled_labels, margin_px)
-    if cut is None:
-        return np.zeros(labels.shape, np.int16)
-    _check_size(scaled_labels.shape, cut.shape, num_labels, min(gaussian_sxy, bilateral_sxy), bilateral_srgb)
     infer = _by_lattice if engine == "lattice" else _by_pydensecrf
-    chances = infer(scaled_image, scaled_labels, cut, num_labels, gt_prob, gaussian, bilateral, iterations)
+    chances = infer(image, scaled, cut, num_labels, gt_prob, gaussian, bilateral, iterations)
     return most_likely(chances, cut, labels.shape)
 
 
@@ -126,15 +122,13 @@ def _check(image: Bytes, labels: npt.NDArray[np.integer], num_labels: int) -> No
         raise ValueError(f"labels must be 0..{num_labels - 1}, got {labels.min()}..{labels.max()}")
 
 
-def _check_size(
-    shape: tuple[int, ...], cut: tuple[int, int], num_labels: int, width_px: float, width_grey: float
-) -> None:
+def _check_size(shape: tuple[int, ...], num_labels: int, width_px: float, width_grey: float) -> None:
     fix = "Let the image be scaled down, such as with long_side=640, or choose wider kernels"
     if not (max(shape) <= _CELLS * width_px and _CELLS * width_grey >= 255):
         problem = f"a CRF with kernels of {width_px:g} pixels and {width_grey:g} grey levels cannot tell apart"
         raise TooLarge(f"{problem} the pixels of an image of {shape[1]}x{shape[0]}. {fix}")
-    if cut[0] * cut[1] * max(num_labels, _CORNERS) > _INT_MAX:
-        problem = f"the CRF computes at most {_INT_MAX} values, found {cut[1]}x{cut[0]} pixels"
+    if shape[0] * shape[1] * max(num_labels, _CORNERS) > _INT_MAX:
+        problem = f"the CRF computes at most {_INT_MAX} values, found {shape[1]}x{shape[0]} pixels"
         raise TooLarge(f"{problem} with {num_labels} labels. {fix}")
 
 
