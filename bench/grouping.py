@@ -50,14 +50,17 @@ def best_of(repeats: int, order: Assign, *arguments: Any) -> tuple[float, Array]
     return min(seconds), result
 
 
-def objects_to_divide(num_objects: int, channels: int) -> list[Array]:
-    """(P, channels) float32 per object: cells of one of four images, which are mixtures of six kinds with noise."""
+def objects_to_divide(num_objects: int, channels: int, cells: int = 0) -> list[Array]:
+    """(P, channels) float32 per object: cells of one of four images, which are mixtures of six kinds with noise.
+
+    P is ``cells``; 0 is 300 to 3200.
+    """
     rng = np.random.default_rng(0)
     images = []
-    for _ in range(4):
+    for _ in range(min(4, num_objects)):
         mixed = rng.dirichlet(np.full(6, 0.3), 4800) @ rng.normal(size=(6, channels))
         images.append((mixed + 0.3 * rng.normal(size=mixed.shape)).astype(np.float32))
-    sizes = np.exp(rng.uniform(np.log(300), np.log(3200), num_objects)).astype(int)
+    sizes = np.exp(rng.uniform(np.log(300), np.log(3200), num_objects)).astype(int) if not cells else np.array([cells])
     starts = rng.integers(0, 4800 - sizes)
     # Views: 64 copies would take half a gigabyte.
     return [images[i % 4][start : start + size] for i, (start, size) in enumerate(zip(starts, sizes, strict=True))]
@@ -94,6 +97,14 @@ def starts_of_kmeans(repeats: int, num_objects: int, channels: int, k: int) -> N
     sizes = [len(points) for points in objects]
     note = f"{num_objects} objects of {min(sizes)} to {max(sizes)} cells, inertia at most {max(share):.6f} x"
     report("grouping.kmeans", cpu, wall, note)
+
+
+def kmeans_by_size(repeats: int, channels: int, k: int) -> None:
+    """Print the milliseconds of k-means from ten starts by the number of an object's cells."""
+    for cells in (600, 1600, 3200):
+        points = objects_to_divide(1, channels, cells)[0]
+        seconds = take_turns({"ten": partial(best_of_starts, points, k, 0, 10)}, max(repeats, 5))["ten"].cpu
+        print(f"k-means of {cells:4d} cells from ten starts: {np.median(seconds) * 1e3:6.1f} ms of CPU")
 
 
 def on_a_gpu(repeats: int, num_objects: int, channels: int, k: int) -> None:
@@ -173,6 +184,7 @@ def main() -> None:
     print(f"features {shape}, image {mask.shape}, k {options.k}, object {mask.mean():.0%} of the image")
     orders(options.repeats, features, mask, centroids)
     starts_of_kmeans(options.repeats, options.objects, options.channels, options.k)
+    kmeans_by_size(options.repeats, options.channels, options.k)
     if options.pictures:
         on_a_gpu(options.repeats, options.objects, options.channels, options.k)
         network_in_batches(options.repeats, options.pictures)

@@ -21,11 +21,20 @@ import numpy.typing as npt
 from pdstore.runs.compiled import compiled
 from stages.kernels.kmeans import are_distinct, check_points, single_thread, too_few
 
-__all__ = ["TOLERANCE", "Start", "best_of", "best_of_starts", "checked_best", "first_seeds", "random_numbers"]
+__all__ = [
+    "CENTROIDS_AT_ONCE",
+    "TOLERANCE",
+    "Start",
+    "best_of",
+    "best_of_starts",
+    "checked_best",
+    "first_seeds",
+    "random_numbers",
+]
 
 TOLERANCE = 1e-4
 """A start ends when the squared shifts of its centroids add up to at most this share of the mean variance."""
-_CENTROIDS = 128
+CENTROIDS_AT_ONCE = 128
 """Most centroids in one product, so that memory does not grow with the number of starts. A start is not divided."""
 
 Floats = npt.NDArray[np.float32]
@@ -79,7 +88,7 @@ def random_numbers(k: int, seed: int, n_init: int) -> Iterator[Doubles]:
     A row is for one start: a number for its first seed, then T for each further seed. They draw T candidates, of which
     the one that helps most becomes the seed.
     """
-    random, trials, room = np.random.RandomState(seed), 2 + int(np.log(k)), max(1, _CENTROIDS // k)
+    random, trials, room = np.random.RandomState(seed), 2 + int(np.log(k)), max(1, CENTROIDS_AT_ONCE // k)
     for first in range(0, n_init, room):
         yield random.random_sample((min(room, n_init - first), 1 + (k - 1) * trials))
 
@@ -125,8 +134,9 @@ def _seeds(points: Floats, norms: Floats, k: int, numbers: Doubles) -> Ints:
     candidates, trials = first_seeds(numbers[:, 0], len(points))[:, None], (numbers.shape[1] - 1) // max(k - 1, 1)
     for number in range(k):
         if number:
-            reached = np.cumsum(closest, 1, dtype=np.float64)
-            drawn = numbers[:, 1 + (number - 1) * trials : 1 + number * trials] * reached[:, -1:]
+            # In single precision, as scikit-learn adds them: a point at a border is drawn there and here.
+            reached, total = np.cumsum(closest, 1, dtype=np.float32), closest.sum(1)[:, None]
+            drawn = numbers[:, 1 + (number - 1) * trials : 1 + number * trials] * total
             found = [np.searchsorted(*pair) for pair in zip(reached, drawn, strict=True)]
             candidates = np.minimum(found, len(points) - 1)
         different, which = np.unique(candidates, return_inverse=True)

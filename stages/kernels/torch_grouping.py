@@ -23,7 +23,15 @@ from torch import Tensor
 from pdstore.masks import resize_nearest
 from stages.kernels.grouping import Grouping
 from stages.kernels.kmeans import Metric, TooFewPoints, check_points
-from stages.kernels.kmeans_starts import TOLERANCE, Start, best_of, checked_best, first_seeds, random_numbers
+from stages.kernels.kmeans_starts import (
+    CENTROIDS_AT_ONCE,
+    TOLERANCE,
+    Start,
+    best_of,
+    checked_best,
+    first_seeds,
+    random_numbers,
+)
 from stages.kernels.resize import interpolation
 
 __all__ = ["OBJECTS_AT_ONCE", "group_objects", "join_maps"]
@@ -31,7 +39,7 @@ __all__ = ["OBJECTS_AT_ONCE", "group_objects", "join_maps"]
 OBJECTS_AT_ONCE = 8
 """Most objects that share a product."""
 _BYTES_AT_ONCE = 2**29
-"""Most bytes that the points of several objects take together; a single object may have more."""
+"""Most bytes that several objects take together; a single object may take more."""
 _FEWEST_POINTS = 64
 
 Floats = npt.NDArray[np.float32]
@@ -82,7 +90,7 @@ def group_objects(
             points[number] = own
             together.setdefault((_padded(len(own)), own.shape[1]), []).append(number)
     for (num_points, width), numbers in together.items():
-        room = max(1, min(OBJECTS_AT_ONCE, _BYTES_AT_ONCE // (4 * num_points * width)))
+        room = _room(num_points, width, k, n_init)
         for first in range(0, len(numbers), room):
             own_numbers = numbers[first : first + room]
             starts = _kmeans([points[i] for i in own_numbers], num_points, room, k, seed, n_init, max_iter)
@@ -111,6 +119,12 @@ def _on_host(points: Tensor) -> Floats:
 
 def _padded(num_points: int) -> int:
     return int(max(_FEWEST_POINTS, 1 << (num_points - 1).bit_length()))
+
+
+def _room(num_points: int, width: int, k: int, n_init: int) -> int:
+    """How many objects share a product. A point takes its D values, and four with each centroid."""
+    centroids = max(k, min(k * n_init, CENTROIDS_AT_ONCE))
+    return max(1, min(OBJECTS_AT_ONCE, _BYTES_AT_ONCE // (4 * num_points * (width + 4 * centroids))))
 
 
 def _kmeans(

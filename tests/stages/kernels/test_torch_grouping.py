@@ -118,9 +118,9 @@ def test_empty_clusters_get_the_points_that_numpy_chooses() -> None:
     """Two empty clusters of one start and one of another; padding is never chosen."""
     rng = np.random.default_rng(0)
     points = np.zeros((2, 8, 3), np.float32)
-    points[:, :6] = rng.normal(size=(2, 6, 3))
+    points[:, :6] = 9 + rng.normal(size=(2, 6, 3))
     is_point = np.arange(8) < np.array([[6], [6]])
-    before = rng.normal(size=(2, 2, 4, 3)).astype(np.float32)
+    before = (9 + rng.normal(size=(2, 2, 4, 3))).astype(np.float32)
     labels = np.array([[[0, 0, 1, 1, 1, 0], [3, 2, 1, 0, 0, 1]], [[0, 1, 2, 0, 1, 2], [2, 2, 2, 2, 2, 3]]])
     padded = torch.from_numpy(np.pad(labels, ((0, 0), (0, 0), (0, 2))))
     going = torch.tensor([[True, True], [True, False]])
