@@ -4,8 +4,7 @@ Run: ``python -m bench.loader [--images 384 --rounds 5 --rows 10000 200000]``. B
 masks and draw the same changes. The Dataset is what one would write for such files: Pillow decodes and resamples the
 picture, ``torch.load`` reads boolean masks. Each runs in a process pinned to one core, in turns, from a warm page
 cache. Samples are compared beforehand: masks must be equal, and pictures up to interpolation. Without augmentation,
-samples are only read and decoded, and neither resized nor stacked. Memory is the peak of a process that chooses
-its images by SQL and streams 10,000 samples.
+they are only read and decoded. Memory is that of a process that chooses images by SQL and streams 10,000 samples.
 """
 
 from __future__ import annotations

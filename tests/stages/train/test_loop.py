@@ -134,13 +134,15 @@ def test_threads_do_not_change_the_weights(tmp_path: Path, whole: dict[str, torc
     assert same(whole, weights(done))
 
 
-def test_the_device_may_warp_the_samples(whole: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    """Colours differ by rounding, so the weights are close to those of the host's samples; pictures show the same."""
-    settings = SETTINGS.model_copy(update={"augment_on": "device", "picture_every": 6})
-    done = train(Squares(), settings, build(SMALL, 1), tmp_path)
-    assert steps_of(tmp_path) == [1, 2, 3, 4, 5, 6] and (tmp_path / "pictures").is_dir()
-    moved = [(value.float() - whole[name].float()).abs().max() for name, value in weights(done).items()]
-    assert 0 < max(moved) < 0.05
+def test_the_device_may_warp_the_samples(tmp_path: Path) -> None:
+    """Colours differ by rounding, so losses are close to those with the host's samples; pictures can be written."""
+    losses: dict[str, list[float]] = {"cpu": [], "device": []}
+    for place, found in losses.items():
+        settings = SETTINGS.model_copy(update={"augment_on": place, "steps": 3, "picture_every": 3, "accumulate": 2})
+        hooks = Hooks(lambda step, values, found=found: found.append(values["loss"]))
+        train(Squares(), settings, build(SMALL, 1), tmp_path / place, hooks)
+        assert (tmp_path / place / "pictures").is_dir()
+    assert losses["device"] == pytest.approx(losses["cpu"], rel=0.03) and losses["device"] != losses["cpu"]
 
 
 def test_rate_and_waiting_are_reported(tmp_path: Path) -> None:
