@@ -194,6 +194,9 @@ class TrainSettings(PicturedSettings):
     min_part_ratio: float = Field(0.0, ge=0, lt=1, description=_PART_RATIO)
     min_score: float = Field(0.0, ge=-1, le=1, description="a part needs a higher score than this; -1 takes all")
     augment: AugmentSettings = Field(default_factory=AugmentSettings, description="random changes to the images")
+    augment_on: Literal["cpu", "device"] = Field(
+        "cpu", description="where pictures and masks are warped; device: in the step, where few CPU cores feed a GPU"
+    )
     threads: int = operational(
         0,
         ge=0,

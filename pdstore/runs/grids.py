@@ -1,4 +1,4 @@
-"""Masks where chosen rows and columns cross, such as a crop that is resized: of each mask, only what is seen is painted.
+"""Masks where chosen rows and columns cross, such as a resized crop: of each mask, only what is seen is painted.
 
 Rows and columns are those of the mask's frame, one number per row and column of the result. A number below 0 stands
 for a row or column outside the frame, in which no mask is.

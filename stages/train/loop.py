@@ -22,7 +22,7 @@ from stages.models.network import PartNetwork
 from stages.train.ground_truth import GroundTruth
 from stages.train.log import TrainingLog
 from stages.train.process_group import ALONE, ProcessGroup
-from stages.train.samples import Batch, SampleSource, batches
+from stages.train.samples import Batch, SampleSource, UnwarpedBatch, batches
 from stages.train.step import Stepper, Taken
 from stages.train.training_state import TrainingState
 from stages.train.validation import SHOWN_IMAGES, draw_batch, validate
@@ -146,6 +146,7 @@ class _Training:
             threads=settings.loader_threads,
             pin=self.stepper.device.type == "cuda",
             min_part_ratio=settings.min_part_ratio,
+            on_device=settings.augment_on == "device",
         )
         for step in range(start, settings.steps):
             began = time.perf_counter()
@@ -155,7 +156,7 @@ class _Training:
             taken.values.update(self._timings(ready - began, time.perf_counter() - began))
             self._after(step + 1, batch, taken)
 
-    def _after(self, done: int, batch: Batch, taken: Taken) -> None:
+    def _after(self, done: int, batch: Batch | UnwarpedBatch, taken: Taken) -> None:
         settings, score, values = self.settings, None, taken.values
         stop = taken.wants_stop and done < settings.steps
         if taken.skipped_images:
@@ -170,7 +171,7 @@ class _Training:
                 values |= self._evaluated(self.ground_truth, done)
             self.log.add(done, values, taken.skipped_images)
             if settings.picture_every and done % settings.picture_every == 0:
-                shown = batch.part(slice(SHOWN_IMAGES))
+                shown = batch.part(slice(SHOWN_IMAGES)).to(self.stepper.device)
                 self.log.picture(done, draw_batch(shown, self.stepper.queries(shown)))
         is_due = stop or done % settings.checkpoint_every == 0 or done == settings.steps
         if self.group.is_first and (is_due or score is not None):

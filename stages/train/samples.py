@@ -18,8 +18,9 @@ from schemas.training import AugmentSettings
 from stages.source.photos import Photo
 from stages.train.augment import Change, augment, draw
 from stages.train.stored_masks import StoredMasks
+from stages.train.unwarped import UnwarpedSample
 
-__all__ = ["Batch", "Sample", "SampleSource", "batches", "collate"]
+__all__ = ["Batch", "Sample", "SampleSource", "UnwarpedBatch", "batches", "collate", "decoded"]
 
 Bools = npt.NDArray[np.bool_]
 AHEAD = 1
@@ -102,9 +103,7 @@ class Batch:
 
     def pieces(self, count: int) -> Iterator[Batch]:
         """The batch in ``count`` pieces, in order; in fewer if it has fewer images."""
-        size = -(-len(self.image_ids) // count)
-        for first in range(0, len(self.image_ids), size):
-            yield self.part(slice(first, first + size))
+        return map(self.part, _slices(len(self.image_ids), count))
 
     def part(self, which: slice) -> Batch:
         """The images of a slice."""
@@ -122,6 +121,73 @@ class Batch:
         masks, labels = [mask.pin_memory() for mask in self.masks], [label.pin_memory() for label in self.labels]
         images, classes = self.images.pin_memory(), self.object_class.pin_memory()
         return Batch(self.image_ids, self.epoch, images, masks, labels, classes)
+
+
+@dataclass(frozen=True)
+class UnwarpedBatch:
+    """B decoded samples, of which :meth:`to` makes a :class:`Batch` on its device.
+
+    Attributes:
+        image_ids, epoch, labels, object_class: those of the batch.
+        samples: B samples.
+    """
+
+    image_ids: list[int]
+    epoch: int
+    samples: list[UnwarpedSample]
+    labels: list[Tensor]
+    object_class: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on the device, where pictures and masks are warped."""
+        images, masks = zip(*(sample.on(device) for sample in self.samples), strict=True)
+        stack = torch.stack(images)
+        return Batch(self.image_ids, self.epoch, stack, list(masks), self.labels, self.object_class).to(device)
+
+    def pieces(self, count: int) -> Iterator[UnwarpedBatch]:
+        """As :meth:`Batch.pieces`."""
+        return map(self.part, _slices(len(self.image_ids), count))
+
+    def part(self, which: slice) -> UnwarpedBatch:
+        """The images of a slice."""
+        ids, samples, labels = self.image_ids[which], self.samples[which], self.labels[which]
+        return UnwarpedBatch(ids, self.epoch, samples, labels, self.object_class[which])
+
+    def pinned(self) -> UnwarpedBatch:
+        """As :meth:`Batch.pinned`."""
+        samples, labels = ([each.pinned() for each in self.samples], [label.pin_memory() for label in self.labels])
+        return UnwarpedBatch(self.image_ids, self.epoch, samples, labels, self.object_class.pin_memory())
+
+
+def _slices(length: int, count: int) -> Iterator[slice]:
+    """``length`` images in ``count`` slices of equal size; fewer if there are fewer images."""
+    size = -(-length // count)
+    return (slice(first, first + size) for first in range(0, length, size))
+
+
+def decoded(
+    decoders: Sequence[Callable[[], Sample]],
+    settings: AugmentSettings,
+    seed: int,
+    epoch: int,
+    pool: Executor | None = None,
+    min_part_ratio: float = 0.0,
+) -> UnwarpedBatch:
+    """As :func:`collate`, for a device that warps: the samples are only decoded, and what changes is drawn."""
+
+    def make(decode: Callable[[], Sample]) -> tuple[Sample, UnwarpedSample]:
+        sample = decode()
+        change = draw(sample.stored, settings, seed, epoch, sample.image_id, min_part_ratio, sample.objects)
+        return sample, UnwarpedSample.of(sample.photo, sample.stored, change)
+
+    samples, unwarped = zip(*(pool.map if pool else map)(make, decoders), strict=True)
+    return UnwarpedBatch(
+        [sample.image_id for sample in samples],
+        epoch,
+        list(unwarped),
+        [torch.from_numpy(s.labels[u.change.targets]) for s, u in zip(samples, unwarped, strict=True)],
+        torch.tensor([sample.object_class for sample in samples]),
+    )
 
 
 def collate(
@@ -171,19 +237,22 @@ def batches(
     threads: int = 1,
     pin: bool = False,
     min_part_ratio: float = 0.0,
-) -> Iterator[Batch]:
+    on_device: bool = False,
+) -> Iterator[Batch | UnwarpedBatch]:
     """A rank's share of every batch from ``start`` on, without end. The next two are made in threads meanwhile.
 
     Args:
         threads: how many threads decode and augment; one more thread reads the store.
         pin: batches are in pinned memory.
         min_part_ratio: as in :func:`collate`.
+        on_device: batches are those of :func:`decoded`, which their device warps.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader, ThreadPoolExecutor(threads) as pool:
+        make: Callable[..., Batch | UnwarpedBatch] = decoded if on_device else collate
 
-        def load(position: Position, rows: npt.NDArray[np.int64]) -> Batch:
+        def load(position: Position, rows: npt.NDArray[np.int64]) -> Batch | UnwarpedBatch:
             workers = pool if threads > 1 else None
-            batch = collate(source.read(rows), settings, order.seed, position.epoch, workers, min_part_ratio)
+            batch = make(source.read(rows), settings, order.seed, position.epoch, workers, min_part_ratio)
             return batch.pinned() if pin else batch
 
         items = order.batches(start, rank, ranks)

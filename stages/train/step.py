@@ -18,7 +18,7 @@ from stages.train.evaluation_mode import evaluation_mode, piece_size
 from stages.train.loss import PartLoss
 from stages.train.optimiser import set_rate
 from stages.train.process_group import ProcessGroup, synchronise_norms
-from stages.train.samples import Batch
+from stages.train.samples import Batch, UnwarpedBatch
 from stages.train.training_state import TrainingState
 
 __all__ = ["Stepper", "Taken"]
@@ -57,7 +57,7 @@ class Stepper:
         self.forward = torch.compile(state.network) if settings.compile else state.network
         self.precision = training_precision(device, settings.amp)
 
-    def step(self, step: int, batch: Batch, wants_stop: bool) -> Taken:
+    def step(self, step: int, batch: Batch | UnwarpedBatch, wants_stop: bool) -> Taken:
         """Take a step, or skip it if its loss or gradient is not finite.
 
         A skipped step changes no weights, no state of the optimiser, no averages and no statistics of norms. Losses
@@ -120,7 +120,7 @@ class Stepper:
         losses.sum().backward()
         return losses.detach()
 
-    def _skip(self, step: int, batch: Batch, loss: float, norm: float) -> list[int]:
+    def _skip(self, step: int, batch: Batch | UnwarpedBatch, loss: float, norm: float) -> list[int]:
         """Count a skipped step. Returns the ids of the images of all ranks."""
         state, limit = self.state, self.settings.max_skipped
         state.optimiser.zero_grad()

@@ -23,7 +23,7 @@ def numbered(view: View) -> np.ndarray:
 
 
 def random_view(rng: np.random.Generator, turn: float) -> View:
-    height, width, side = rng.integers(1, 200, 2).tolist() + [int(rng.integers(1, 90))]
+    height, width, side = (int(rng.integers(1, most)) for most in (200, 200, 90))
     angle, scale = rng.uniform(-turn, turn), rng.uniform(0.2, 3, 2)[:, None]
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     if rng.random() < 0.5:

@@ -85,7 +85,7 @@ def test_colours_are_mixed_rounded_and_clipped() -> None:
     """Each channel is the sum of the old ones and of the mean, as the matrix says."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    mixed, contrast = rng.normal(0.4, 0.4, (3, 3)), rng.random(3)
+    mixed, contrast = rng.normal(0.4, 0.8, (3, 3)), rng.normal(0, 0.5, 3)
     expected = image.astype(float) @ mixed + image.mean() * contrast
     found = image.copy()
     recolour(found, mixed, contrast)

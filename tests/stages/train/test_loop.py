@@ -134,6 +134,17 @@ def test_threads_do_not_change_the_weights(tmp_path: Path, whole: dict[str, torc
     assert same(whole, weights(done))
 
 
+def test_the_device_may_warp_the_samples(tmp_path: Path) -> None:
+    """Colours differ by rounding, so losses are close to those with the host's samples; pictures can be written."""
+    losses: dict[str, list[float]] = {"cpu": [], "device": []}
+    for place, found in losses.items():
+        settings = SETTINGS.model_copy(update={"augment_on": place, "steps": 3, "picture_every": 3, "accumulate": 2})
+        hooks = Hooks(lambda step, values, found=found: found.append(values["loss"]))
+        train(Squares(), settings, build(SMALL, 1), tmp_path / place, hooks)
+        assert (tmp_path / place / "pictures").is_dir()
+    assert losses["device"] == pytest.approx(losses["cpu"], rel=0.03) and losses["device"] != losses["cpu"]
+
+
 def test_rate_and_waiting_are_reported(tmp_path: Path) -> None:
     """At each checkpoint, one line has the loss, the samples per second and the share of time spent on waiting."""
     lines: list[str] = []

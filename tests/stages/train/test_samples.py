@@ -10,7 +10,7 @@ import torch
 
 from pdstore.stream import Position, SampleOrder
 from stages.train.augment import augment, draw
-from stages.train.samples import Batch, batches, collate
+from stages.train.samples import Batch, UnwarpedBatch, batches, collate, decoded
 from stages.train.stored_masks import StoredMasks
 from tests.stages.train.squares import PLAIN, SETTINGS, Squares
 
@@ -100,3 +100,28 @@ def test_a_stream_can_start_anywhere() -> None:
     whole = list(islice(batches(SOURCE, ORDER, Position(), SETTINGS.augment), 5))
     rest = list(islice(batches(SOURCE, ORDER, ORDER.at_step(3), SETTINGS.augment), 2))
     assert all(same(one, other) for one, other in zip(whole[3:], rest, strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_batch_that_the_device_warps_is_that_of_the_host(count: int) -> None:
+    """Masks, labels and ids are equal and pictures up to rounding, as a whole and in pieces."""
+    decoders = SOURCE.read(np.arange(7))
+    expected = list(collate(decoders, SETTINGS.augment, 1, 2).to(torch.device("cpu")).pieces(count))
+    found = [piece.to(torch.device("cpu")) for piece in decoded(decoders, SETTINGS.augment, 1, 2).pieces(count)]
+    for one, other in zip(found, expected, strict=True):
+        assert (ids(one), one.epoch, one.object_class.tolist()) == (ids(other), 2, other.object_class.tolist())
+        assert one.images.dtype == torch.uint8 and (one.images.int() - other.images.int()).abs().max() <= 2
+        for ours, theirs in zip(one.masks + one.labels, other.masks + other.labels, strict=True):
+            assert ours.dtype == theirs.dtype and torch.equal(ours, theirs)
+
+
+def test_a_stream_for_a_device_has_the_same_samples() -> None:
+    """Its batches are decoded in the same threads and in the same order."""
+    options = {"threads": 2, "min_part_ratio": 0.1}
+    host = list(islice(batches(SOURCE, ORDER, Position(), SETTINGS.augment, **options), 3))
+    device = list(islice(batches(SOURCE, ORDER, Position(), SETTINGS.augment, on_device=True, **options), 3))
+    for one, other in zip(host, device, strict=True):
+        assert isinstance(other, UnwarpedBatch) and other.image_ids == one.image_ids
+        assert all(
+            torch.equal(a, b.bool()) for a, b in zip(one.masks, other.to(torch.device("cpu")).masks, strict=True)
+        )
