@@ -105,7 +105,7 @@ def test_a_full_disk(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> No
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     with monkeypatch.context() as patched:
-        patched.setattr("pdstore.files._write_synced", full)
+        patched.setattr("pdstore.files.local.write_synced", full)
         assert_error(pd("run", "ingest"), 1, "the disk is full: there is no space left", "Free some space")
     assert committed(store) == before
     assert pd("run", "ingest").code == 0 and pd("verify").code == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import pdstore.files
+import pdstore.files.local
 from pdstore import PdError, Store, layout
 from pdstore.errors import PartlyFailed, Preempted, StorageFailure
 from pdstore.lease import Lease
@@ -145,7 +145,7 @@ def test_nothing_but_failures_is_a_plain_failure(ready: Store, monkeypatch: pyte
 
 def test_a_full_disk_commits_nothing(ready: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without space: one StorageFailure with a remedy, no unit, no lease; with space again the run completes."""
-    real = pdstore.files._write_synced
+    real = pdstore.files.local.write_synced
 
     def full(path: str, data: bytes) -> None:
         if "/blocks/" in path:
@@ -153,7 +153,7 @@ def test_a_full_disk_commits_nothing(ready: Store, monkeypatch: pytest.MonkeyPat
         real(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pdstore.files, "_write_synced", full)
+        patch.setattr(pdstore.files.local, "write_synced", full)
         with pytest.raises(StorageFailure, match="no space left. Free some space and run the same command again"):
             run(ready, "crf")
     assert state(ready, "crf").done == [] and leases(ready, "crf") == []

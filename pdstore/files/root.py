@@ -7,23 +7,24 @@ the root.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from pdstore import layout
-from pdstore.errors import StorageFailure, UsageError
+from pdstore.errors import UsageError
+from pdstore.files.local import make_folder, read_local, read_range, sync_folder, write_all, write_beside
+from pdstore.files.refusals import refusals
 
 __all__ = ["Files"]
 
 _READ_AHEAD = 1 << 18
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Files:
@@ -92,7 +93,7 @@ class Files:
         """Raises FileNotFoundError if the file does not exist."""
         with self._storage(path):
             try:
-                return _read_local(self.full(path)) if self.is_local else bytes(self.fs.cat_file(self.full(path)))
+                return read_local(self.full(path)) if self.is_local else bytes(self.fs.cat_file(self.full(path)))
             except NotADirectoryError as error:
                 raise FileNotFoundError(self.full(path)) from error
 
@@ -138,7 +139,7 @@ class Files:
         paths, starts, stops = zip(*ranges, strict=True)
         with self._storage(paths[0]):
             if self.is_local:
-                return [_read_range(self.full(path), start, stop) for path, start, stop in ranges]
+                return [read_range(self.full(path), start, stop) for path, start, stop in ranges]
             full = [self.full(path) for path in paths]
             return [bytes(data) for data in self.fs.cat_ranges(full, list(starts), list(stops), on_error="raise")]
 
@@ -146,39 +147,34 @@ class Files:
         """Write or replace, atomically."""
         with self._storage(path, is_writing=True):
             if self.is_local:
-                temporary = self._write_beside(path, data)
+                temporary = write_beside(self.full(path), data)
                 os.replace(temporary, self.full(path))
-                _sync_folder(os.path.dirname(self.full(path)))
+                sync_folder(os.path.dirname(self.full(path)))
             else:
                 self.fs.pipe_file(self.full(path), data)
 
     def write_many(self, files: Mapping[str, bytes]) -> None:
         """Write files that nobody reads until a later commit names them."""
-        if self.is_local:
-            with self._storage(next(iter(files), ""), is_writing=True):
-                # Each folder is synced once, when all its names are made: nobody looks for them before the commit.
-                folders = {os.path.dirname(self.full(path)) for path in files}
-                changed = folders.union(*map(_make_folder, sorted(folders)))
-                for path, data in files.items():
-                    _write_synced(self.full(path), data)
-                for folder in sorted(changed):
-                    _sync_folder(folder)
-        else:
-            with self._storage(next(iter(files), ""), is_writing=True), ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda item: self.fs.pipe_file(self.full(item[0]), item[1]), files.items()))
+        with self._storage(next(iter(files), ""), is_writing=True):
+            full = {self.full(path): data for path, data in files.items()}
+            if self.is_local:
+                write_all(full)
+                return
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda item: self.fs.pipe_file(*item), full.items()))
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file that does not exist yet. False if it exists; it then stays as it is."""
         with self._storage(path, is_writing=True):
             if self.is_local:
-                temporary = self._write_beside(path, data)
+                temporary = write_beside(self.full(path), data)
                 try:
                     os.link(temporary, self.full(path))
                 except FileExistsError:
                     return False
                 finally:
                     os.unlink(temporary)
-                _sync_folder(os.path.dirname(self.full(path)))
+                sync_folder(os.path.dirname(self.full(path)))
                 return True
             try:
                 self.fs.pipe_file(self.full(path), data, mode="create")
@@ -191,7 +187,7 @@ class Files:
         """A new file that is written piece by piece, too large for memory. If the block raises, it does not exist."""
         with self._storage(path, is_writing=True):
             if self.is_local:
-                _make_folder(os.path.dirname(self.full(path)))
+                make_folder(os.path.dirname(self.full(path)))
             temporary = f"{os.path.dirname(path)}/{layout.TEMPORARY}{secrets.token_hex(6)}" if self.is_local else path
             try:
                 with self.fs.open(self.full(temporary), "wb") as file:
@@ -204,7 +200,7 @@ class Files:
                 raise
             if self.is_local:
                 os.replace(self.full(temporary), self.full(path))
-                _sync_folder(os.path.dirname(self.full(path)))
+                sync_folder(os.path.dirname(self.full(path)))
 
     def names(self, folder: str) -> list[str]:
         """Sorted names of the files and folders directly in ``folder``; empty if the folder does not exist.
@@ -263,82 +259,5 @@ class Files:
         self.fs.invalidate_cache(self.fs._parent(self.full(path)))
         self.fs.invalidate_cache(self.full(path))
 
-    def _write_beside(self, path: str, data: bytes) -> str:
-        folder = os.path.dirname(self.full(path))
-        temporary = os.path.join(folder, f"{layout.TEMPORARY}{secrets.token_hex(6)}")
-        for parent in _make_folder(folder):
-            _sync_folder(parent)
-        try:
-            _write_synced(temporary, data)
-        except OSError:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
-        return temporary
-
-    @contextlib.contextmanager
-    def _storage(self, path: str, *, is_writing: bool = False) -> Iterator[None]:
-        """Turn refusals of the file system into StorageFailure. A read that failed stays an OSError, to be retried."""
-        try:
-            yield
-        except (FileNotFoundError, FileExistsError):
-            raise
-        except Exception as error:
-            if not isinstance(error, OSError):
-                # s3fs passes on connection errors as botocore raises them, and those are not OSErrors.
-                if type(error).__module__.startswith(("botocore.", "aiobotocore.")):
-                    error = ConnectionError(str(error))
-                else:
-                    raise
-            if error.errno in _FULL:
-                fix = "Free some space and run the same command again; what was committed is safe"
-                raise StorageFailure("the disk is full: there is no space left", self.full(path), fix) from error
-            if isinstance(error, PermissionError):
-                fix = "Check the permissions of the folder"
-                raise StorageFailure("permission to read and write is missing", self.full(path), fix) from error
-            if is_writing:
-                fix = "Run the same command again when the storage answers; what was committed is safe"
-                raise StorageFailure(f"the storage cannot be written to: {error!s}", self.full(path), fix) from error
-            raise error
-
-
-def _read_local(path: str) -> bytes:
-    # Not by fsspec, which takes longer to open a small file than to read it.
-    with open(path, "rb", buffering=0) as file:
-        return file.readall()
-
-
-def _read_range(path: str, start: int, stop: int) -> bytes:
-    # Unbuffered: a buffer would read on, past the end of the range.
-    with open(path, "rb", buffering=0) as file:
-        file.seek(start)
-        found = file.read(stop - start)
-        while len(found) < stop - start and (more := file.read(stop - start - len(found))):
-            found += more
-    return found
-
-
-def _write_synced(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _make_folder(folder: str) -> set[str]:
-    """Make a folder and its parents. Returns those in which a name was made, to be synced before a commit needs it."""
-    if os.path.isdir(folder):
-        return set()
-    parent = os.path.dirname(folder)
-    changed = _make_folder(parent)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder)
-    return changed | {parent}
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _storage(self, path: str, *, is_writing: bool = False) -> AbstractContextManager[None]:
+        return refusals(self.full(path), is_writing=is_writing)

@@ -1,0 +1,83 @@
+"""Files of a local folder: written so that a power cut leaves a file whole or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+
+from pdstore import layout
+
+__all__ = ["make_folder", "read_local", "read_range", "sync_folder", "write_all", "write_beside", "write_synced"]
+
+
+def read_local(path: str) -> bytes:
+    """A file's bytes."""
+    # Not by fsspec, which takes longer to open a small file than to read it.
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
+
+
+def read_range(path: str, start: int, stop: int) -> bytes:
+    """The bytes from ``start`` to ``stop``; fewer if the file ends before."""
+    # Unbuffered: a buffer would read on, past the end of the range.
+    with open(path, "rb", buffering=0) as file:
+        file.seek(start)
+        found = file.read(stop - start)
+        while len(found) < stop - start and (more := file.read(stop - start - len(found))):
+            found += more
+    return found
+
+
+def write_synced(path: str, data: bytes) -> None:
+    """Write a file whose content is on the disk when this returns; its name is so after :func:`sync_folder`."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_folder(folder: str) -> set[str]:
+    """Make a folder and its parents. Returns those in which a name was made, to be synced before a commit needs it."""
+    if os.path.isdir(folder):
+        return set()
+    parent = os.path.dirname(folder)
+    changed = make_folder(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)
+    return changed | {parent}
+
+
+def sync_folder(folder: str) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(files: Mapping[str, bytes]) -> None:
+    """Write files at full paths, of which none is needed before all of them are there: each folder is synced once."""
+    folders = {os.path.dirname(path) for path in files}
+    changed = folders.union(*map(make_folder, sorted(folders)))
+    for path, data in files.items():
+        write_synced(path, data)
+    for folder in sorted(changed):
+        sync_folder(folder)
+
+
+def write_beside(path: str, data: bytes) -> str:
+    """Write a temporary file into the folder of ``path``, which is made if it is not there. Returns its path."""
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, f"{layout.TEMPORARY}{secrets.token_hex(6)}")
+    for parent in make_folder(folder):
+        sync_folder(parent)
+    try:
+        write_synced(temporary, data)
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    return temporary

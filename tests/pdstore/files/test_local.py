@@ -1,0 +1,43 @@
+"""Files of a local folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pdstore.files import local
+
+
+def test_a_range_ends_with_the_file(tmp_path: Path) -> None:
+    """A range within the file is read alone; of one that goes on behind it, what there is."""
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(100)))
+    assert local.read_range(str(path), 10, 14) == bytes(range(10, 14))
+    assert local.read_range(str(path), 90, 200) == bytes(range(90, 100))
+    assert local.read_range(str(path), 200, 300) == b""
+
+
+def test_a_made_folder_names_those_that_have_to_be_synced(tmp_path: Path) -> None:
+    """Each folder that got a new name in it; none if everything is there."""
+    deep = tmp_path / "a" / "b"
+    assert local.make_folder(str(deep)) == {str(tmp_path), str(tmp_path / "a")}
+    assert local.make_folder(str(deep)) == set()
+
+
+def test_every_folder_of_new_files_is_synced_after_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once per folder, parents that got a new name included, and not before the last file is there."""
+    synced: list[str] = []
+    files = {str(tmp_path / "a" / "1"): b"1", str(tmp_path / "a" / "b" / "2"): b"22"}
+
+    def sync(folder: str) -> None:
+        assert all(os.path.exists(path) for path in files)
+        synced.append(folder)
+
+    monkeypatch.setattr(local, "sync_folder", sync)
+    local.write_all(files)
+    assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+    assert [Path(path).read_bytes() for path in files] == [b"1", b"22"]
