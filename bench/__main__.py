@@ -25,7 +25,7 @@ __all__ = ["OUT", "SUITE", "main"]
 OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
-    "loader": ("--images", "192", "--rounds", "5", "--rows"),
+    "loader": ("--images", "96", "--rounds", "3", "--rows"),
     "run_lengths": ("--repeats", "5"),
     "startup": ("--repeats", "3"),
 }
