@@ -29,7 +29,7 @@ SUITE = {
     "peers": ("--repeats", "3", "--writes", "2"),
     "device_masks": ("--repeats", "3"),
     "overlap": ("--repeats", "3"),
-    "loader": ("--images", "192", "--rounds", "5", "--rows"),
+    "loader": ("--images", "96", "--rounds", "3", "--rows"),
     "catalog": ("--repeats", "3"),
     "crf": ("--spots", "1", "--repeats", "1", "--images", "24"),
     "run_lengths": ("--repeats", "5"),
