@@ -158,33 +158,34 @@ def growth(blocks: int, repeats: int) -> None:
         nodes = {name: 0 for name in ("ingest", "detic", "grouping")} | {NODE: UNITS}
         stores[size] = filled_store(root, size, BLOCK_SIZE, nodes)
         Project.open(stores[size]).layer(NODE).compact(everything=True)
-    per_unit: dict[int, list[tuple[float, float]]] = {size: [] for size in stores}
-    planned: dict[int, list[tuple[float, float]]] = {size: [] for size in stores}
+    _measure_growth(stores, repeats)
+
+
+def _measure_growth(stores: dict[int, Store], repeats: int) -> None:
+    """Runs of one unit and of many, which never complete the layer: gathering a complete one is measured apart."""
+    cost: dict[int, list[tuple[float, float]]] = {size: [] for size in stores}
     for repeat in range(repeats + 1):
         for size, store in stores.items():
             project = Project.open(Store(store.url))
-            nothing, run = _run(project, dry_run=True), _run(project, dry_run=False)
             layer = project.layer(NODE)
-            for unit in layer.units()[-UNITS:]:
+            before = set(layer.units())
+            one, many = _run(project, 1), _run(project, UNITS - 2)
+            for unit in set(layer.units()) - before:
                 layer.withdraw(unit)
+            # What a run does once, such as planning, is shared by all blocks of the store.
+            each = [(m - o) / (UNITS - 3) for m, o in zip(many, one, strict=True)]
             if repeat:
-                planned[size].append(nothing)
-                per_unit[size].append(((run[0] - nothing[0]) / UNITS, (run[1] - nothing[1]) / UNITS))
-    # Planning is done once per run: at full size it is shared by all blocks.
-    cost = {
-        size: [(u[0] + p[0] / size, u[1] + p[1] / size) for u, p in zip(per_unit[size], planned[size], strict=True)]
-        for size in stores
-    }
-    for size in stores:
-        ms, plan = 1e3 * median(c for c, _ in cost[size]), 1e3 * median(p for p, _ in planned[size])
-        print(f"{size} blocks: {ms:.2f} ms of a processor per unit, of {plan:.0f} ms of planning", flush=True)
-    both = list(zip(cost[blocks], cost[SMALL], strict=True))
+                cost[size].append((each[0] + one[0] / size, each[1] + one[1] / size))
+    for size, values in cost.items():
+        print(f"{size} blocks: {1e3 * median(cpu for cpu, _ in values):.2f} ms of a processor per unit", flush=True)
+    small, large = cost.values()
+    both = list(zip(large, small, strict=True))
     report("growth", [a[0] / b[0] for a, b in both], [a[1] / b[1] for a, b in both])
 
 
-def _run(project: Project, *, dry_run: bool) -> tuple[float, float]:
+def _run(project: Project, limit: int) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
-    run_node(project, NODE, RunOptions(dry_run=dry_run))
+    run_node(project, NODE, RunOptions(limit=limit))
     return time.process_time() - cpu, time.perf_counter() - wall
 
 

@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 from pdstore.stream import generator
 from schemas.training import AugmentSettings
-from stages.kernels.views import View
-from stages.kernels.warp import crop, recolour, warp
+from stages.kernels.warping.views import View
+from stages.kernels.warping.warp import crop, recolour, warp
 from stages.source.frames import Size
 from stages.source.photos import Photo
 from stages.train.stored_masks import StoredMasks

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from pdstore import Ragged, masks, runs
 from pdstore.runs import Runs
-from stages.kernels.views import View
-from stages.kernels.warp import row_major, turned
+from stages.kernels.warping.views import View
+from stages.kernels.warping.warp import row_major, turned
 from stages.source.frames import Size
 
 __all__ = ["StoredMasks"]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pdstore.runs import Runs
-from stages.kernels.device_warp import places_of, recolour_on, seen_on, warp_on
-from stages.kernels.warp import crop
+from stages.kernels.warping.device_warp import places_of, recolour_on, seen_on, warp_on
+from stages.kernels.warping.warp import crop
 from stages.source.photos import Photo
 from stages.train.augment import Change
 from stages.train.stored_masks import StoredMasks

@@ -5,7 +5,7 @@ import pytest
 
 from pdstore import Ragged, masks
 from pdstore.errors import CorruptData
-from stages.kernels.views import View
+from stages.kernels.warping.views import View
 from stages.train.stored_masks import StoredMasks
 
 FRAMES = np.array([[30, 40], [30, 40], [15, 20], [60, 80], [30, 40], [1, 1], [15, 20]])

@@ -1,4 +1,4 @@
-"""What :mod:`stages.kernels.warp` and :mod:`pdstore.runs.grids` do on the host, in torch on any device.
+"""What :mod:`stages.kernels.warping.warp` and :mod:`pdstore.runs.grids` do on the host, in torch on any device.
 
 Masks are equal; colours differ by rounding, a level or two.
 """
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from pdstore.runs import Runs
-from stages.kernels.views import View, fixed_point
-from stages.kernels.warp import GREY
+from stages.kernels.warping.views import View, fixed_point
+from stages.kernels.warping.warp import GREY
 
 __all__ = ["Places", "places_of", "recolour_on", "seen_on", "warp_on"]
 
@@ -39,7 +39,7 @@ def warp_on(pixels: Tensor, to_pixels: Floats, places: Places) -> Tensor:
     """(3, S, S) uint8: bilinear interpolation of a crop, with grey where the square shows no window.
 
     Args:
-        pixels: (h, w, 3) uint8 on the device. to_pixels: (2, 3), of :class:`stages.kernels.warp.Crop`.
+        pixels: (h, w, 3) uint8 on the device. to_pixels: (2, 3), of :class:`stages.kernels.warping.warp.Crop`.
     """
     side, device = max(places[0].shape), pixels.device
     height, width = pixels.shape[:2]
@@ -56,7 +56,7 @@ def warp_on(pixels: Tensor, to_pixels: Floats, places: Places) -> Tensor:
 
 
 def recolour_on(image: Tensor, mixed: Floats, contrast: Floats) -> Tensor:
-    """(3, S, S) uint8 -> the same with its colours mixed, as :func:`stages.kernels.warp.recolour` does it."""
+    """(3, S, S) uint8 -> the same with its colours mixed, as :func:`stages.kernels.warping.warp.recolour` does it."""
     planes = image.float()
     matrix, grey = (torch.from_numpy(array).to(image.device, torch.float32) for array in (mixed.T.copy(), contrast))
     found = torch.einsum("oc,chw->ohw", matrix, planes) + (planes.mean() * grey)[:, None, None]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.kernels.views import View, fixed_point
+from stages.kernels.warping.views import View, fixed_point
 
 
 def numbered(view: View) -> np.ndarray:

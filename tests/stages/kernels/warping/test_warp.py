@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.kernels.views import View
-from stages.kernels.warp import GREY, crop, recolour, row_major, turned, warp
+from stages.kernels.warping.views import View
+from stages.kernels.warping.warp import GREY, crop, recolour, row_major, turned, warp
 
 SIDE = 40
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from pdstore import masks, runs
-from stages.kernels.device_warp import places_of, recolour_on, seen_on, warp_on
-from stages.kernels.views import View
-from stages.kernels.warp import crop, recolour, turned, warp
+from stages.kernels.warping.device_warp import places_of, recolour_on, seen_on, warp_on
+from stages.kernels.warping.views import View
+from stages.kernels.warping.warp import crop, recolour, turned, warp
 
 CPU = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""Resampling of pictures through a :class:`~stages.kernels.views.View`, on the host.
+"""Resampling of pictures through a :class:`~stages.kernels.warping.views.View`, on the host.
 
 A square takes its pixels from a crop of the picture, which may be decoded at a fraction of its size: ``Crop``. Pixels
 are interpolated linearly, and the window's border is continued half a pixel outwards, as in Pillow's transform.
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from stages.kernels.bilinear import resample
-from stages.kernels.views import View, shrink_of
+from stages.kernels.warping.bilinear import resample
+from stages.kernels.warping.views import View, shrink_of
 
 __all__ = ["GREY", "Crop", "crop", "recolour", "row_major", "turned", "warp"]
 

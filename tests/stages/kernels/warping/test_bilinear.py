@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.kernels.bilinear import resample
+from stages.kernels.warping.bilinear import resample
 
 
 def reference(pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
