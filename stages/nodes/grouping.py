@@ -8,7 +8,7 @@ several objects at once (:mod:`stages.kernels.torch_grouping`).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pdstore import Rows, masks
 from schemas.stages import GroupingSettings
 from schemas.tables import PARTS
+from stages.behind import behind
 from stages.features.protocol import Features, Maps
 from stages.fitting import refusal
 from stages.kernels.grouping import Grouping, group_pixels
@@ -37,6 +38,8 @@ BACKENDS = {
 """The sources of features. A module is imported only if its backend is chosen, so ``pixels`` needs no torch."""
 _OBJECTS_ON_DEVICE = 16
 """Objects that wait on a GPU to be grouped together, with the features of their images."""
+_AHEAD = 2
+"""Groupings that wait while the network computes the next features. Each holds those of an image, tens of megabytes."""
 
 
 def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
@@ -53,20 +56,28 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
         objects = objects.take(objects["object_id"] < settings.objects_per_image)
         by_image = objects.by("image_id")
         found: dict[int, Rows | Exception] = {}
-        waiting: Waiting = []
-        for image_id, maps in features(unit, sorted(by_image)):
-            for row in by_image[image_id].tolist():
-                waiting.append((row, maps))
-                if len(waiting) == (1 if isinstance(maps, np.ndarray) else _OBJECTS_ON_DEVICE):
-                    found |= _grouped(objects, waiting, settings)
-                    waiting = []
-        found |= _grouped(objects, waiting, settings)
+        together = _together(features(unit, sorted(by_image)), by_image)
+        for _, done in behind(together, lambda waiting: _grouped(objects, waiting, settings), ahead=_AHEAD):
+            found |= done.result()
         parts = [rows for rows in found.values() if isinstance(rows, Rows)]
         for image_id, rows in by_image.items():
             _report(unit, image_id, objects, {row: found[row] for row in rows.tolist() if row in found})
         return Output(Rows.concat(PARTS, parts).sorted("image_id", "object_id", "part_id"))
 
     return run
+
+
+def _together(features: Iterator[tuple[int, Maps]], by_image: Mapping[int, npt.NDArray[np.int64]]) -> Iterator[Waiting]:
+    """Objects that are grouped together: one on the CPU, several on a device."""
+    waiting: Waiting = []
+    for image_id, maps in features:
+        for row in by_image[image_id].tolist():
+            waiting.append((row, maps))
+            if len(waiting) == (1 if isinstance(maps, np.ndarray) else _OBJECTS_ON_DEVICE):
+                yield waiting
+                waiting = []
+    if waiting:
+        yield waiting
 
 
 def _report(unit: Unit, image_id: int, objects: Rows, found: dict[int, Rows | Exception]) -> None:
@@ -80,8 +91,6 @@ def _report(unit: Unit, image_id: int, objects: Rows, found: dict[int, Rows | Ex
 
 def _grouped(objects: Rows, waiting: Waiting, settings: GroupingSettings) -> dict[int, Rows | Exception]:
     """Row of ``objects`` -> its parts, or why there are none. Objects that do not fit together are tried one by one."""
-    if not waiting:
-        return {}
     try:
         masks_of = [_mask(objects, row, settings) for row, _ in waiting]
         groups = _groups([maps for _, maps in waiting], masks_of, settings)
