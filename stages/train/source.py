@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -136,7 +137,11 @@ def _rows_of(layers: Sequence[Layer], block: int) -> tuple[Rows, npt.NDArray[np.
     Two layers may give the same ``object_id`` to different objects of an image, so it takes the layer, too.
     """
     columns = [c.name for c in layers[0].table.columns if c.name != "feature"]
-    parts = [layer.read(block, columns) for layer in layers if block in layer.units()]
+    parts = []
+    for layer in layers:
+        # Not asked before: that would list the units of the layer, of which there may be thousands, for every block.
+        with contextlib.suppress(InputMissing):
+            parts.append(layer.read(block, columns))
     numbers = [part["object_id"].astype(np.int64) * len(parts) + number for number, part in enumerate(parts)]
     return Rows.concat(layers[0].table, parts), np.concatenate([np.zeros(0, np.int64), *numbers])
 
