@@ -18,7 +18,7 @@ def test_an_added_node_runs_beside_the_others(pd: Pd, store: Path) -> None:
     assert added.code == 0 and "weak: none -> " in added.err and "pd run --until weak" in added.err
     assert "views show" not in added.err
     ran = pd("run")
-    assert ran.code == 0 and ran.err.count("already done") == 5
+    assert ran.code == 0 and ran.err.count("already done") == 6
     assert layers.items() <= committed(store).items()
     answer = json.loads(pd("sql", "SELECT count(*) AS n FROM parts WHERE node = 'weak'", "--format", "json").out)
     assert answer[0]["n"] > 0

@@ -61,13 +61,13 @@ def test_costs_of_a_store_and_of_imagenet(pd: Pd, store: Path) -> None:
     (row,) = [line for line in text.out.splitlines() if line.startswith("crf ")]
     assert row.split() == ["crf", "no", *"??????"] and "crf: not measured: no unit is committed" in text.err
     (row,) = [line for line in text.out.splitlines() if line.startswith("ImageNet-1K ")]
-    assert "1281167" in row and row.endswith("grouping, crf, ranking")
+    assert "1281167" in row and row.endswith("grouping, crf, candidates, ranking")
     values = json.loads(pd("plan", "--cost", "--json").out)
     nodes, sums = values["cost"]["nodes"], values["cost"]["totals"]
     assert values["nodes"]["detic"]["run"] == [] and nodes["detic"]["left"] == {"hours": 0.0, "gigabytes": 0.0}
     assert nodes["detic"]["rate"]["seconds"] * 1_281_167 / 3600 == nodes["detic"]["whole"]["ImageNet-1K"]["hours"]
     assert sums["ImageNet-1K"]["hours"] >= nodes["detic"]["whole"]["ImageNet-1K"]["hours"]
-    assert sums["this store"]["not_measured"] == ["grouping", "crf", "ranking"]
+    assert sums["this store"]["not_measured"] == ["grouping", "crf", "candidates", "ranking"]
 
 
 def test_a_rehearsal_measures_what_is_not_committed(pd: Pd, store: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_lower_precision_gives_nearly_the_same(folder: Path, precision: str) -
     for name in ("classes", "masks", "features"):
         left, right = ((every_mask(f) if name == "masks" else getattr(f, name)) for f in (one, other))
         assert right.dtype == np.float32 and 0 < np.abs(left - right).max() < 0.2
-    fine, coarse = (inference.maps([picture(64, 96)], [1], 1.0)[0][0] for inference in (exact, rough))
+    fine, coarse = (np.asarray(inference.maps([picture(64, 96)], [1], 1.0)[0][0]) for inference in (exact, rough))
     assert coarse.dtype == np.float32 and 0 < np.abs(fine - coarse).max() < 0.2 * np.abs(fine).max()
 
 

@@ -73,12 +73,16 @@ def alone(finished: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[St
 def test_two_ranks_have_the_batches_and_losses_of_one(
     alone: tuple[Store, Path], copy_store: Callable[..., Store], tmp_path: Path
 ) -> None:
-    """Image ids are identical batch by batch, and losses agree within 1e-4: statistics and totals span the ranks."""
+    """Image ids are identical batch by batch, and losses agree: statistics and totals span the ranks.
+
+    The first within the rounding of a sum, the later ones within 1e-4 of their value, as each step amplifies the last.
+    """
     store = copy_store()
     done = train(store, tmp_path / "trace", 2)
     assert done.returncode == 0, done.stderr
     assert batches(tmp_path / "trace") == batches(alone[1])
-    assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
+    found, expected = losses(store), losses(alone[0])
+    assert found[0] == pytest.approx(expected[0], rel=1e-6) and found == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.slow
@@ -91,7 +95,7 @@ def test_what_the_first_rank_does_alone_changes_nothing(
     more = [f"{NODE}.{name}={value}" for name, value in looks.items()]
     done = train(store, tmp_path / "trace", 2, -1, *more, f"{NODE}.evaluate_stores={store.url}")
     assert done.returncode == 0, done.stderr
-    assert losses(store) == pytest.approx(losses(alone[0]), abs=1e-4)
+    assert losses(store) == pytest.approx(losses(alone[0]), rel=1e-4)
     log = max(Path(store.url).glob(f"checkpoints/{NODE}/*/log.jsonl"), key=lambda path: path.stat().st_mtime_ns)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for name in ("eval/demo/AR@200", "eval/demo/mIoU", "validation_loss"):

@@ -37,7 +37,7 @@ def test_an_empty_store(classical: Callable[..., Store], folder: Path) -> None:
     overview = overview_of(classical())
     assert (overview.splits, overview.images, overview.done, overview.newest) == ({}, 0, 0, "")
     assert overview.source == str(folder) and overview.classes == 2
-    assert [state.word for state in overview.nodes] == ["not started"] * 6
+    assert [state.word for state in overview.nodes] == ["not started"] * 7
 
 
 def test_only_ingested_images_count(grouped: Store) -> None:
