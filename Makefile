@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PEERS := .venv/.peers
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # ARGS is passed to the program of the target: make test ARGS="-k stream", make demo ARGS="--seed 1".
 ARGS ?=
@@ -48,7 +49,13 @@ format: $(INSTALLED) ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## run the benchmarks whose figures have a bound; writes bench/out/results.json
+$(PEERS): $(INSTALLED)
+	@echo "Installing the formats that bench.peers compares with (once) …" >&2
+	$(PIP) install -qq -c constraints.txt -e '.[bench]'
+	$(PIP) install -qq --no-deps mosaicml-streaming
+	@touch $@
+
+bench: $(PEERS) ## run the benchmarks whose figures have a bound; writes bench/out/results.json
 	$(BIN)/python -m bench $(ARGS)
 
 gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(INSTALLED)) ## run what needs a GPU: its tests, then bench.gpu (minutes)

@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from pdstore import Store, layout, runs
 from stages.kernels.kmeans import unit_length
@@ -80,13 +81,16 @@ def large_of_all(self: ObjectSegments, min_object_ratio: float, *, one_per_pixel
     return self.take(covered / max(int(covered.sum()), 1) > min_object_ratio)
 
 
-def best_pair(found: Found) -> Floats:
+def best_pair(found: Sequence[Found]) -> torch.Tensor:
     """(K, H, W): the largest class x mask probability of any query, in place of the sum over queries."""
-    chance = np.zeros((found.classes.shape[1] - 1, *found.size), np.float32)
-    for queries, probabilities in found.masks(np.arange(len(found.classes))):
-        pairs = found.classes[queries, :-1].T[:, :, None, None] * probabilities
-        chance = np.maximum(chance, pairs.max(1))
-    return chance
+    total = torch.zeros(found[0].classes.shape[1] - 1, *found[0].size, device=found[0].logits.device)
+    for answer in found:
+        best = torch.zeros_like(total)
+        for queries, probabilities in answer.probabilities(np.arange(len(answer.classes))):
+            weights = torch.from_numpy(answer.classes[queries, :-1]).to(total.device)
+            best = torch.maximum(best, (weights.T[:, :, None, None] * probabilities).amax(1))
+        total += best
+    return total / len(found)
 
 
 _SEGMENTS = "stages.segments.ObjectSegments"

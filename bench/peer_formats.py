@@ -259,8 +259,8 @@ def stream_files(folder: Path) -> Iterator[Item]:
 
 EXTRA = "pip install -c constraints.txt -e '.[bench]'"
 MDS = (
-    "pip install --no-deps mosaicml-streaming, and pip install -c constraints.txt Brotli catalogue matplotlib "
-    "python-snappy xxhash zstd (its own requirements name an older NumPy, and torchvision, which brings another torch)"
+    f"{EXTRA}, then pip install --no-deps mosaicml-streaming "
+    "(its own requirements name an older NumPy, and torchvision, which brings another torch)"
 )
 FORMATS = {
     "store": Format(write_store, stream_store, lookup_store),
