@@ -95,6 +95,7 @@ def best_pair(found: Sequence[Found]) -> torch.Tensor:
 
 _SEGMENTS = "stages.segments.ObjectSegments"
 VARIANTS = {
+    "pydensecrf on the whole picture": Variant("crf", ("crf",), ("crf.engine=pydensecrf", "crf.margin=null")),
     "l2 without its 2": Variant("labels", ("labels",), patches=(("stages.nodes.labels.affinity", halved_l2),)),
     "filters that nothing passes are not applied": Variant(
         "candidates",
@@ -134,6 +135,12 @@ def after(project: Project, first: str) -> list[str]:
     return [name for name in project.nodes if name in found]
 
 
+def before(project: Project, last: set[str]) -> set[str]:
+    """The nodes that lead to those in ``last``."""
+    inputs = {name for node in last for name in project[node].upstream()}
+    return inputs | before(project, inputs) if inputs else inputs
+
+
 def changed(project: Project, variant: Variant) -> Project:
     """The project with a variant's settings and inputs."""
     nodes = {}
@@ -154,9 +161,8 @@ def computed(source: Path, variant: Variant, folder: Path) -> dict[str, tuple[fl
     store = Store(str(folder))
     project = changed(Project.open(store), variant)
     project.record()
-    nodes = after(project, variant.first)
-    if "distill" not in variant.scored:
-        nodes = [name for name in nodes if "distill" not in name]
+    evaluations = {"eval-labels" if row == "proposals" else f"eval-{row}" for row in variant.scored}
+    nodes = [name for name in after(project, variant.first) if name in evaluations | before(project, evaluations)]
     for name in nodes:
         shutil.rmtree(folder / layout.LAYERS / name, ignore_errors=True)
     with ExitStack() as stack:
