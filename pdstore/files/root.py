@@ -103,6 +103,10 @@ class Files:
 
         ``fs.open`` is not used because in memory it hands every reader the same file, with one shared position.
         """
+        if self.is_local:
+            with self._storage(path), open(self.full(path), "rb") as local:
+                yield local
+            return
         from fsspec.spec import AbstractBufferedFile
 
         self._forget(path)
