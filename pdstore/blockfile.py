@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdstore.ragged import Ragged
-from pdstore.slices.packing import pack_slices
 from pdstore.table import Column, Rows, Table
 
 __all__ = [
@@ -47,12 +45,17 @@ def pack(rows: Rows) -> dict[str, bytes]:
     Raises:
         ValueError: the table is sliced by a column, and the rows do not rise by it.
     """
-    files = {ROWS: parquet_bytes(rows.to_arrow())}
-    arrays = _arrays(rows)
+    files, in_group = {ROWS: parquet_bytes(rows.to_arrow())}, dict[str, bytes]()
     if rows.table.sliced_by:
-        files |= pack_slices(rows, GROUP)
-    elif arrays:
-        files.update({f"{GROUP}/{name}": data for name, data in _pack_arrays(arrays).items()})
+        from pdstore.slices.packing import index_and_group
+
+        index, in_group = index_and_group(rows)
+        files |= index
+    elif arrays := _arrays(rows):
+        from pdstore.arrays import chunks
+
+        in_group = chunks.group_files(chunks.encode(name, array) for name, array in arrays.items())
+    files |= {f"{GROUP}/{name}": data for name, data in in_group.items()}
     return dict(sorted(files.items()))
 
 
@@ -113,25 +116,6 @@ def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
         else:
             arrays[column.name] = values
     return arrays
-
-
-def _pack_arrays(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, bytes]:
-    """Name inside the group -> content. The group's metadata hold those of all arrays, so that one read gives them."""
-    from pdstore.arrays import chunks
-
-    files: dict[str, bytes] = {}
-    metadata = {}
-    for name, array in sorted(arrays.items()):
-        info, values = chunks.encode(name, array)
-        metadata[name] = info.metadata()
-        files |= {f"{name}/zarr.json": _json(metadata[name]), **values}
-    consolidated = {"kind": "inline", "must_understand": False, "metadata": metadata}
-    group = {"attributes": {}, "zarr_format": 3, "consolidated_metadata": consolidated, "node_type": "group"}
-    return {**files, "zarr.json": _json(group)}
-
-
-def _json(metadata: Mapping[str, Any]) -> bytes:
-    return json.dumps(metadata, indent=2).encode()
 
 
 def _unpack_arrays(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:

@@ -85,6 +85,11 @@ class Manifest:
     def folder(self) -> str:
         return layout.attempt(self.node, self.fingerprint, self.unit, self.attempt)
 
+    def corrupt(self, problem: str) -> CorruptData:
+        """The error for files of the unit that are not what was committed."""
+        fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
+        return CorruptData(problem, f"{self.node} unit {self.unit}", fix)
+
     def to_json(self) -> bytes:
         values = asdict(self)
         # On disk and in SQL a layer is named by its fingerprint, so the key there is "layer".

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs.zstd import Zstd, decompress
 
-__all__ = ["ArrayInfo", "Piece", "encode", "read_array", "stored_arrays"]
+__all__ = ["CRC_BYTES", "ArrayInfo", "Piece", "encode", "encode_whole", "group_files", "read_array", "stored_arrays"]
 
 CHUNK_BYTES = 256 << 10
 """Most bytes of a chunk before compression, unless one row is larger: what is decoded to read one row."""
@@ -32,7 +32,9 @@ SHARD_BYTES = 4 << 20
 """Most bytes of a shard before compression: what is read in one request when all rows are wanted."""
 LEVEL, SHARD_LEVEL = 3, 2
 """Of compression. In chunks of this size, run lengths take as many bytes at level 2 and a fifth less time."""
-_CRC_BYTES, _ENTRY_BYTES = 4, 16
+CRC_BYTES = 4
+"""The crc32c behind what it is of."""
+_ENTRY_BYTES = 16
 _ABSENT = 2**64 - 1
 """Start and length of a chunk that lies behind the end of the array."""
 
@@ -55,6 +57,7 @@ class ArrayInfo:
         dtype: of its values, little-endian.
         chunk: rows of a chunk. Every chunk holds as many; the last one is filled up with zeros.
         shard: chunks in a shard; 0 if each chunk is a file.
+        is_compressed: with Zstandard. A chunk that is not can be read in part, without its crc32c.
     """
 
     name: str
@@ -62,19 +65,21 @@ class ArrayInfo:
     dtype: np.dtype[Any]
     chunk: int
     shard: int
+    is_compressed: bool = True
 
     @classmethod
     def of(cls, name: str, metadata: Mapping[str, Any]) -> ArrayInfo | None:
-        """From the metadata of an array; None if it is stored in any other way than by :func:`encode`."""
+        """From the metadata of an array; None if :func:`encode` and :func:`encode_whole` store it in another way."""
         try:
             shape, dtype = tuple(metadata["shape"]), np.dtype(metadata["data_type"]).newbyteorder("<")
             outer, shard = metadata["chunk_grid"]["configuration"]["chunk_shape"], 0
             first = metadata["codecs"][0]
+            is_compressed = len(metadata["codecs"]) != 2
             chunk: int = outer[0]
             if first["name"] == "sharding_indexed":
                 chunk = first["configuration"]["chunk_shape"][0]
                 shard = outer[0] // chunk
-            info = cls(name, shape, dtype, chunk, shard)
+            info = cls(name, shape, dtype, chunk, shard, is_compressed)
             return info if chunk > 0 and info.metadata() == dict(metadata) else None
         except (KeyError, TypeError, IndexError, ZeroDivisionError):
             return None
@@ -101,7 +106,7 @@ class ArrayInfo:
     @property
     def index_bytes(self) -> int:
         """Length of the index at the end of each shard."""
-        return self.shard * _ENTRY_BYTES + _CRC_BYTES
+        return self.shard * _ENTRY_BYTES + CRC_BYTES
 
     @property
     def files(self) -> list[str]:
@@ -120,7 +125,7 @@ class ArrayInfo:
         if self.dtype.itemsize > 1:
             plain["configuration"] = {"endian": "little"}
         zstd = {"name": "zstd", "configuration": {"level": self.level, "checksum": False}}
-        codecs = [plain, zstd, {"name": "crc32c"}]
+        codecs = [plain, *([zstd] if self.is_compressed else []), {"name": "crc32c"}]
         if self.shard:
             index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
             sharding = {"chunk_shape": inner, "codecs": codecs, "index_codecs": index, "index_location": "end"}
@@ -142,7 +147,7 @@ class ArrayInfo:
     def decode(self, data: bytes) -> Array:
         """A chunk, (chunk, …) rows, from its bytes. Raises ValueError or RuntimeError if they are damaged."""
         packed = _checked(data, self.name)
-        values = np.frombuffer(decompress(packed), self.dtype)
+        values = np.frombuffer(decompress(packed) if self.is_compressed else packed, self.dtype)
         shape = (self.chunk, *self.shape[1:])
         if values.size != np.prod(shape):
             raise ValueError(f"a chunk of {self.name} holds {values.size} values instead of {np.prod(shape)}")
@@ -175,10 +180,32 @@ def encode(name: str, array: Array) -> tuple[ArrayInfo, dict[str, bytes]]:
     return info, files
 
 
+def encode_whole(name: str, array: Array) -> tuple[ArrayInfo, dict[str, bytes]]:
+    """As :func:`encode`, in a single chunk that is not compressed: row i begins at byte i times the length of a row."""
+    info = ArrayInfo(name, array.shape, array.dtype.newbyteorder("<"), max(1, len(array)), 0, is_compressed=False)
+    values = np.ascontiguousarray(array, info.dtype)
+    return info, {file: _with_crc(values.tobytes()) for file in info.files}
+
+
+def group_files(arrays: Iterable[tuple[ArrayInfo, Mapping[str, bytes]]]) -> dict[str, bytes]:
+    """The files of a group of encoded arrays: name inside the group -> content.
+
+    The group's metadata hold those of all arrays, so that one read gives them.
+    """
+    files: dict[str, bytes] = {}
+    metadata = {}
+    for info, values in sorted(arrays, key=lambda encoded: encoded[0].name):
+        metadata[info.name] = info.metadata()
+        files |= {f"{info.name}/zarr.json": _json(metadata[info.name]), **values}
+    consolidated = {"kind": "inline", "must_understand": False, "metadata": metadata}
+    group = {"attributes": {}, "zarr_format": 3, "consolidated_metadata": consolidated, "node_type": "group"}
+    return {**files, "zarr.json": _json(group)}
+
+
 def stored_arrays(group: bytes, names: Iterable[str]) -> dict[str, ArrayInfo] | None:
     """How the arrays ``names`` are stored, from the ``zarr.json`` of their group, which holds the metadata of all.
 
-    None if one of them is not stored as :func:`encode` does it, or the metadata are not there.
+    None if one of them is stored in another way than here, or the metadata are not there.
     """
     try:
         metadata = json.loads(group)["consolidated_metadata"]["metadata"]
@@ -220,13 +247,17 @@ def _shard(chunks: list[bytes], size: int) -> bytes:
     return b"".join([*chunks, _with_crc(struct.pack(f"<{len(entries)}Q", *entries))])
 
 
+def _json(metadata: Mapping[str, Any]) -> bytes:
+    return json.dumps(metadata, indent=2).encode()
+
+
 def _with_crc(data: bytes) -> bytes:
     return data + struct.pack("<I", google_crc32c.value(data))
 
 
 def _checked(data: bytes, name: str) -> bytes:
     """The bytes before the crc32c at the end. Raises ValueError if it is not theirs."""
-    body, crc = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
-    if len(data) < _CRC_BYTES or struct.unpack("<I", crc)[0] != google_crc32c.value(body):
+    body, crc = data[:-CRC_BYTES], data[-CRC_BYTES:]
+    if len(data) < CRC_BYTES or struct.unpack("<I", crc)[0] != google_crc32c.value(body):
         raise ValueError(f"a chunk of {name} is damaged: its crc32c is another one")
     return body

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 
 from pdstore.blockfile import files_of_columns, is_chunk, unpack
 from pdstore.commit import Manifest
-from pdstore.errors import CorruptData
 from pdstore.files import Files
 from pdstore.table import Rows, Table
 
@@ -35,7 +34,7 @@ def read_unit(files: Files, manifest: Manifest, table: Table, names: Sequence[st
         rows = unpack(table, names, contents)
     committed = manifest.rows.get(table.name, len(rows))
     if names and len(rows) != committed:
-        raise _corrupt(manifest, f"the files hold {len(rows)} rows, but {committed} were committed")
+        raise manifest.corrupt(f"the files hold {len(rows)} rows, but {committed} were committed")
     return rows
 
 
@@ -49,11 +48,11 @@ def read_files(files: Files, manifest: Manifest, names: Iterable[str]) -> dict[s
     try:
         contents = {paths[path]: data for path, data in files.read_many(list(paths)).items()}
     except FileNotFoundError as error:
-        raise _missing(manifest, error) from None
+        raise manifest.corrupt(f"a committed file is missing: {error}") from None
     for name, data in contents.items():
         problem = "" if is_chunk(name) else manifest.files[name].problem(data)
         if problem:
-            raise _corrupt(manifest, f"{name} is damaged: {problem}")
+            raise manifest.corrupt(f"{name} is damaged: {problem}")
     return contents
 
 
@@ -63,16 +62,6 @@ def decoding(manifest: Manifest, damage: tuple[type[Exception], ...] = DAMAGE) -
     try:
         yield
     except FileNotFoundError as error:
-        raise _missing(manifest, error) from None
+        raise manifest.corrupt(f"a committed file is missing: {error}") from None
     except damage as error:
-        raise _corrupt(manifest, f"the files cannot be decoded: {error!s}") from error
-
-
-def _missing(manifest: Manifest, error: FileNotFoundError) -> CorruptData:
-    return _corrupt(manifest, f"a committed file is missing: {error}")
-
-
-def _corrupt(manifest: Manifest, problem: str) -> CorruptData:
-    where = f"{manifest.node} unit {manifest.unit}"
-    fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
-    return CorruptData(problem, where, fix)
+        raise manifest.corrupt(f"the files cannot be decoded: {error!s}") from error

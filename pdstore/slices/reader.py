@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pdstore.arrays.chunks import CRC_BYTES
 from pdstore.commit import Manifest
-from pdstore.errors import CorruptData
 from pdstore.files import Files
 from pdstore.slices.index import INDEX, SliceIndex
-from pdstore.slices.packing import CRC_BYTES, chunk_file
+from pdstore.slices.packing import chunk_file
 from pdstore.table import Table
 
 __all__ = ["Slices"]
@@ -74,7 +74,7 @@ class Slices:
             try:
                 contents = self._files.read_many(list(paths))
             except FileNotFoundError as error:
-                raise _damaged(some[0], f"a committed file is missing: {error}") from None
+                raise some[0].corrupt(f"a committed file is missing: {error}") from None
             self._units.update({paths[path].unit: self._opened(paths[path], data) for path, data in contents.items()})
 
     def count(self, units: Sequence[int], low: int, high: int) -> npt.NDArray[np.int64]:
@@ -107,7 +107,7 @@ class Slices:
             try:
                 contents = self._files.read_ranges([self._range(*span) for span in some])
             except FileNotFoundError as error:
-                raise _damaged(some[0][0].manifest, f"a committed file is missing: {error}") from None
+                raise some[0][0].manifest.corrupt(f"a committed file is missing: {error}") from None
             for (unit, first, last), data in zip(some, contents, strict=True):
                 for position, vectors in zip(range(first, last), self._split(unit, first, last, data), strict=True):
                     found.setdefault(int(unit.places.values[position]), []).append(vectors)
@@ -118,18 +118,18 @@ class Slices:
         entry = manifest.files.get(INDEX)
         problem = "the manifest does not name it" if entry is None else entry.problem(data)
         if problem:
-            raise _damaged(manifest, f"{INDEX} is damaged: {problem}")
+            raise manifest.corrupt(f"{INDEX} is damaged: {problem}")
         try:
             index = SliceIndex.parse(data, self._column)
         except (pa.ArrowException, ValueError, KeyError) as error:
-            raise _damaged(manifest, f"{INDEX} cannot be decoded: {error!s}") from error
+            raise manifest.corrupt(f"{INDEX} cannot be decoded: {error!s}") from error
         num_rows = int(index.starts[-1])
         chunk = next((name for name in manifest.files if name.endswith(f"/{chunk_file(self._column)}")), "")
         width, rest = 0, 0
         if num_rows and chunk:
             width, rest = divmod(manifest.files[chunk].size - CRC_BYTES, num_rows * self._dtype.itemsize)
         if rest or (num_rows and not width):
-            raise _damaged(manifest, f"the vectors of {num_rows} rows are not there, or not of one length")
+            raise manifest.corrupt(f"the vectors of {num_rows} rows are not there, or not of one length")
         return _Unit(manifest, index, f"{manifest.folder}/{chunk}", width)
 
     def _range(self, unit: _Unit, first: int, last: int) -> tuple[str, int, int]:
@@ -140,21 +140,16 @@ class Slices:
     def _split(self, unit: _Unit, first: int, last: int, data: bytes) -> list[npt.NDArray[np.generic]]:
         starts = (unit.places.starts[first : last + 1] - unit.places.starts[first]).tolist()
         if len(data) != starts[-1] * unit.width * self._dtype.itemsize:
-            raise _damaged(unit.manifest, f"{unit.path} is damaged: it is too short")
+            raise unit.manifest.corrupt(f"{unit.path} is damaged: it is too short")
         vectors = np.frombuffer(data, self._dtype).reshape(-1, unit.width)
         parts = [vectors[start:stop] for start, stop in pairwise(starts)]
         if any(
             zlib.crc32(part.data) != expected
             for part, expected in zip(parts, unit.places.checksums[first:last], strict=True)
         ):
-            raise _damaged(unit.manifest, f"{unit.path} is damaged: content differs from what was committed (CRC-32)")
+            raise unit.manifest.corrupt(f"{unit.path} is damaged: content differs from what was committed (CRC-32)")
         return parts
 
 
 def _cut(items: Sequence[T], size: int) -> list[Sequence[T]]:
     return [items[first : first + size] for first in range(0, len(items), size)]
-
-
-def _damaged(manifest: Manifest, problem: str) -> CorruptData:
-    fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
-    return CorruptData(problem, f"{manifest.node} unit {manifest.unit}", fix)

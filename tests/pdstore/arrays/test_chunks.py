@@ -160,3 +160,19 @@ def test_a_chunk_of_another_length_is_refused() -> None:
     (info, _), files = encode("x", drawn((40,), "uint8")), encode("x", drawn((30,), "uint8"))[1]
     with pytest.raises(ValueError, match="30 values instead of 40"):
         read_array(info, files)
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (300, 5), (7, 0)])
+def test_an_array_in_one_plain_chunk_is_read_without_zarr(shape: tuple[int, int]) -> None:
+    """Its bytes are the rows one after the other; it comes back from the group's files, and damage is seen."""
+    array = np.random.default_rng(0).random(shape).astype(np.float16)
+    info, values = chunks.encode_whole("vector", array)
+    files = chunks.group_files([(info, values)])
+    stored = chunks.stored_arrays(files["zarr.json"], ["vector"])
+    assert stored == {"vector": info} and not info.is_compressed
+    assert chunks.read_array(info, files).tobytes() == array.tobytes()
+    assert len(values) == (array.size > 0)
+    for file, data in values.items():
+        assert data[: -chunks.CRC_BYTES] == array.tobytes()
+        with pytest.raises(ValueError, match="crc32c"):
+            chunks.read_array(info, {**files, file: bytes([data[0] ^ 1]) + data[1:]})

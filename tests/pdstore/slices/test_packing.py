@@ -8,7 +8,7 @@ from pdstore import Column, Rows, Table
 from pdstore.blockfile import files_of_columns, is_chunk, pack, unpack
 from pdstore.ragged import Ragged
 from pdstore.slices.index import INDEX
-from pdstore.slices.packing import chunk_file, pack_slices
+from pdstore.slices.packing import chunk_file, index_and_group
 from tests.pdstore.slices.example import VOTES, sliced_layer, votes
 
 
@@ -54,4 +54,4 @@ def test_byte_strings_cannot_be_sliced() -> None:
     table = Table("masks", "", (*VOTES.columns, Column("rle", "uint8", "mask", "ragged")), sliced_by="group")
     rows = Rows(table, {**votes([1]).columns, "rle": Ragged.from_list([b"a"])})
     with pytest.raises(ValueError, match=r"masks\.rle: a table that is sliced has no ragged columns"):
-        pack_slices(rows, "data.zarr")
+        index_and_group(rows)
