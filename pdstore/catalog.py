@@ -117,34 +117,35 @@ class Catalog:
         return connection
 
     def _built(self, layers: list[_LayerCommits]) -> duckdb.DuckDBPyConnection:
+        signature = self._signature(layers)
         if self._store.files.is_local:
             # Without permission or space the cache is skipped. An error in the store itself is raised again below.
             with contextlib.suppress(OSError, duckdb.Error):
-                return self._from_file(layers)
-        return self._in_memory(layers)
+                return self._from_file(layers, signature)
+        return self._in_memory(layers, signature)
 
-    def _from_file(self, layers: list[_LayerCommits]) -> duckdb.DuckDBPyConnection:
+    def _from_file(self, layers: list[_LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
         path = self._store.files.full(layout.CATALOG)
-        if not _has_signature(path, self._signature(layers)):
-            self._rebuild(path, layers)
+        if not _has_signature(path, signature):
+            self._rebuild(path, layers, signature)
         return _open(path)
 
-    def _in_memory(self, layers: list[_LayerCommits]) -> duckdb.DuckDBPyConnection:
+    def _in_memory(self, layers: list[_LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         try:
             if not self._store.files.is_local:
                 connection.register_filesystem(self._store.files.fs)
-            self._build(connection, layers)
+            self._build(connection, layers, signature)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _rebuild(self, path: str, layers: list[_LayerCommits]) -> None:
+    def _rebuild(self, path: str, layers: list[_LayerCommits], signature: str) -> None:
         temporary = self._store.files.full(f"{layout.TEMPORARY}{secrets.token_hex(6)}")
         try:
             with contextlib.closing(duckdb.connect(temporary)) as connection:
-                self._build(connection, layers)
+                self._build(connection, layers, signature)
                 # Closing writes the file too, but reports no error when the disk is full.
                 connection.execute("CHECKPOINT")
             os.replace(temporary, path)
@@ -153,7 +154,7 @@ class Catalog:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(leftover)
 
-    def _build(self, connection: duckdb.DuckDBPyConnection, layers: list[_LayerCommits]) -> None:
+    def _build(self, connection: duckdb.DuckDBPyConnection, layers: list[_LayerCommits], signature: str) -> None:
         for table in self._tables.values():
             self._views(connection, table, layers)
         _load(
@@ -164,7 +165,7 @@ class Catalog:
         for view in self._further:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
-        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [self._signature(layers)])
+        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
     def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, layers: list[_LayerCommits]) -> None:
         if table.name == "classes":

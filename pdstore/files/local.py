@@ -9,7 +9,16 @@ from collections.abc import Mapping
 
 from pdstore import layout
 
-__all__ = ["make_folder", "read_local", "read_range", "sync_folder", "write_all", "write_beside", "write_synced"]
+__all__ = [
+    "make_folder",
+    "read_local",
+    "read_range",
+    "sync_folder",
+    "temporary_beside",
+    "write_all",
+    "write_beside",
+    "write_synced",
+]
 
 
 def read_local(path: str) -> bytes:
@@ -68,12 +77,17 @@ def write_all(files: Mapping[str, bytes]) -> None:
         sync_folder(folder)
 
 
-def write_beside(path: str, data: bytes) -> str:
-    """Write a temporary file into the folder of ``path``, which is made if it is not there. Returns its path."""
+def temporary_beside(path: str) -> str:
+    """The path of a temporary file in the folder of ``path``, which is made, and on the disk, if it is not there."""
     folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f"{layout.TEMPORARY}{secrets.token_hex(6)}")
     for parent in make_folder(folder):
         sync_folder(parent)
+    return os.path.join(folder, f"{layout.TEMPORARY}{secrets.token_hex(6)}")
+
+
+def write_beside(path: str, data: bytes) -> str:
+    """Write a temporary file into the folder of ``path``, which is made if it is not there. Returns its path."""
+    temporary = temporary_beside(path)
     try:
         write_synced(temporary, data)
     except OSError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import IO, Any
 
 from pdstore import layout
 from pdstore.errors import UsageError
-from pdstore.files.local import make_folder, read_local, read_range, sync_folder, write_all, write_beside
+from pdstore.files.local import read_local, read_range, sync_folder, temporary_beside, write_all, write_beside
 from pdstore.files.refusals import refusals
 
 __all__ = ["Files"]
@@ -189,22 +188,22 @@ class Files:
     @contextlib.contextmanager
     def writing(self, path: str) -> Iterator[IO[bytes]]:
         """A new file that is written piece by piece, too large for memory. If the block raises, it does not exist."""
+        full = self.full(path)
         with self._storage(path, is_writing=True):
-            if self.is_local:
-                make_folder(os.path.dirname(self.full(path)))
-            temporary = f"{os.path.dirname(path)}/{layout.TEMPORARY}{secrets.token_hex(6)}" if self.is_local else path
+            temporary = temporary_beside(full) if self.is_local else full
             try:
-                with self.fs.open(self.full(temporary), "wb") as file:
+                with self.fs.open(temporary, "wb") as file:
                     yield file
                     if self.is_local:
                         file.flush()
                         os.fsync(file.fileno())
             except BaseException:
-                self.remove(temporary)
+                with contextlib.suppress(FileNotFoundError):
+                    self.fs.rm_file(temporary)
                 raise
             if self.is_local:
-                os.replace(self.full(temporary), self.full(path))
-                sync_folder(os.path.dirname(self.full(path)))
+                os.replace(temporary, full)
+                sync_folder(os.path.dirname(full))
 
     def names(self, folder: str) -> list[str]:
         """Sorted names of the files and folders directly in ``folder``; empty if the folder does not exist.
