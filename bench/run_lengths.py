@@ -11,6 +11,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from pdstore import Rows, masks
 from schemas.stages import CandidatesSettings, LabelsSettings
 from schemas.tables import OBJECTS, PROPOSALS
 from stages.kernels.ranking import affinity, rank_parts
-from stages.segments import object_segments
+from stages.segments import segments_by_image
 from tests.stages import dense_ranking
 
 __all__ = ["main"]
@@ -59,7 +60,8 @@ def scene(num_images: int, num_proposals: int) -> tuple[Rows, Rows]:
 def chosen_on_runs(objects: Rows, segments: Rows, settings: CandidatesSettings) -> Found:
     """The features that are clustered, object by object, as ``candidates`` finds them."""
     found: Found = []
-    for of_object in object_segments(objects, segments, min_score=settings.min_score):
+    by_image = segments_by_image(objects, segments, min_score=settings.min_score)
+    for of_object in chain.from_iterable(of_image() for of_image in by_image.values()):
         on_object = of_object.on_object(settings.min_inside)
         chosen = on_object.large(settings.min_object_ratio, one_per_pixel=settings.unique_pixels)
         found.append((chosen.features.tobytes(),))
@@ -87,7 +89,8 @@ def chosen_on_pixels(objects: Rows, segments: Rows, settings: CandidatesSettings
 def labels_on_runs(objects: Rows, segments: Rows, settings: LabelsSettings, centroids: Doubles) -> Found:
     """The labels of each object, as ``labels`` finds them: cluster, score, area and string."""
     found: Found = []
-    for of_object in object_segments(objects, segments, min_score=settings.min_segment_score):
+    by_image = segments_by_image(objects, segments, min_score=settings.min_segment_score)
+    for of_object in chain.from_iterable(of_image() for of_image in by_image.values()):
         kept = of_object.on_object(settings.min_inside)
         parts = rank_parts(
             kept.masks,

@@ -21,7 +21,6 @@ __all__ = [
     "ObjectSegments",
     "chosen_objects",
     "object_parts",
-    "object_segments",
     "segment_rows",
     "segments_by_image",
     "with_parts",
@@ -107,28 +106,17 @@ def object_parts(unit: Unit, block: Block, object_mask: ObjectMask) -> Rows | No
 
 
 def segment_rows(block: Block) -> Rows:
-    """A block's rows of input ``segments``, with the columns that :func:`object_segments` reads."""
+    """A block's rows of input ``segments``, with the columns that :func:`segments_by_image` reads."""
     names = block.table("segments").names
     return block.rows("segments", [name for name in _COLUMNS if name in names])
-
-
-def object_segments(
-    objects: Rows, segments: Rows, parts: Rows | None = None, *, min_score: float
-) -> Iterator[ObjectSegments]:
-    """Each object with the segments of its image, by rising image_id, without parts of the image's other objects.
-
-    Args:
-        parts: see :func:`segments_by_image`.
-        min_score: segments must score above it.
-    """
-    for of_image in segments_by_image(objects, segments, parts, min_score=min_score).values():
-        yield from of_image()
 
 
 def segments_by_image(
     objects: Rows, segments: Rows, parts: Rows | None = None, *, min_score: float
 ) -> dict[int, Callable[[], Iterator[ObjectSegments]]]:
-    """image_id, rising -> the image's objects with their segments. Runs are read when it is their object's turn.
+    """image_id, rising -> the image's objects with its segments, without parts of the image's other objects.
+
+    Runs are read when it is their object's turn.
 
     Args:
         parts: if they are given, the mask of an object is the union of its parts, and an object without any is left

@@ -149,7 +149,7 @@ def rate_of_samples(samples: Sequence[Sample], per: Per, basis: str) -> Rate:
 
 
 def measured(project: Project, names: Iterable[str] = ()) -> dict[str, Rate]:
-    """The rate of each node, or of the named ones. Cost: one read of all manifests, and of the logs of trainings."""
+    """The rate of each node, or of the named ones. Cost: one read of what is committed, and of training logs."""
     return {name: _measured(project, name) for name in (names or project.nodes)}
 
 
@@ -175,9 +175,11 @@ def _samples(project: Project, name: str, layer: Layer) -> list[Sample]:
     sizes = project.listing.block_sizes()
     share = project.listing.images / max(project.num_units(name), 1)
     is_block = project[name].stage.unit == "block"
+    commits = layer.commits()
+    columns = (commits.column(name) for name in ("unit", "seconds", "bytes", "rows", "host"))
     return [
-        Sample(sizes[unit] if is_block else share, m.seconds, m.size, m.rows.get(layer.table.name, 0), m.host)
-        for unit, m in layer.manifests().items()
+        Sample(sizes[unit] if is_block else share, seconds, size, rows, host)
+        for unit, seconds, size, rows, host in zip(*columns, strict=True)
     ]
 
 

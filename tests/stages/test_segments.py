@@ -12,8 +12,9 @@ from pdstore import Rows, masks, runs
 from pdstore.errors import CorruptData, UsageError
 from pdstore.runs import Runs
 from schemas.tables import IMAGES, OBJECTS, PARTS, PROPOSALS
-from stages.segments import ObjectSegments, chosen_objects, object_parts, object_segments, segment_rows
+from stages.segments import ObjectSegments, chosen_objects, object_parts, segment_rows
 from tests.stages.dense_ranking import chosen
+from tests.stages.nodes.chosen import object_segments
 from tests.stages.nodes.records import BLANK, SIZE, part, proposal, rows_of, thing
 
 PARTS_OF_TWO = (rows_of(0, 4), rows_of(2, 8))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pdstore import Identity, Layer
+from pdstore import Identity, Layer, Rows
 from schemas.stages import CandidatesSettings
 from schemas.tables import CANDIDATES
 from stages.block import Block
 from stages.nodes import candidates
-from stages.segments import chosen_objects, object_parts, object_segments, segment_rows
+from stages.segments import ObjectSegments, chosen_objects, object_parts, segment_rows, segments_by_image
 from stages.unit import Unit
 from tests.stages import dense_ranking
 from tests.stages.nodes.records import decoded
+
+
+def object_segments(
+    objects: Rows, segments: Rows, parts: Rows | None = None, *, min_score: float
+) -> Iterator[ObjectSegments]:
+    """The objects of all images, one after the other."""
+    for of_image in segments_by_image(objects, segments, parts, min_score=min_score).values():
+        yield from of_image()
 
 
 def put_candidates(bench: Any, settings: CandidatesSettings, blocks: Iterable[int] = (0,), **roles: Layer) -> Layer:
