@@ -1,11 +1,11 @@
 """The stages that run a network on a GPU: images per second, how long it waits, a training step, memory of the head.
 
-Run: ``make gpu``, which runs the tests marked ``gpu`` before, or ``python -m bench.gpu [--device cpu] [--small]``.
-Networks have random weights, pictures are drawn. ``proposals``, ``predict`` and ``grouping`` run as nodes, and beside
-that with whole masks or feature maps on the host, for which the network waits; both ways must give the same. The share
-of time that the device waits is 1 - (time of its kernels, by the profiler) / (time that passes without the profiler).
-A part that fails is reported, and the others go on. Numbers are printed as Markdown and, unless ``--small`` is given,
-written to ``bench/out/gpu.json``.
+Run: ``make gpu``, which runs the tests marked ``gpu`` before, or ``python -m bench.gpu [PART …] [--device cpu]
+[--small]``. Networks have random weights, pictures are drawn. ``proposals``, ``predict`` and ``grouping`` run as nodes,
+and beside that with whole masks or feature maps on the host, for which the network waits; both ways must give the same.
+The share of time that the device waits is 1 - (time of its kernels, by the profiler) / (time that passes without the
+profiler). A part that fails is reported, and the others go on. Numbers are printed as Markdown and, unless ``--small``
+is given, written to ``bench/out/gpu.json``.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from stages.train.log import read_log
 __all__ = ["FULL", "SMALL", "Size", "main"]
 
 OUT = Path(__file__).parent / "out" / "gpu.json"
+PARTS = (*WAYS, "training", "head")
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,10 @@ def head_memory(size: Size, device: str) -> dict[str, Any]:
     return found
 
 
-def measured(size: Size, device: str, precision: Precision) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of all parts, and the names of those that failed."""
+def measured(
+    size: Size, device: str, precision: Precision, wanted: Sequence[str] = PARTS
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of the parts that are wanted, and the names of those that failed."""
     rows, failed = [], []
     with tempfile.TemporaryDirectory(prefix="pd-gpu-") as name:
         folder = Path(name)
@@ -158,12 +161,12 @@ def measured(size: Size, device: str, precision: Precision) -> tuple[list[dict[s
             stage: partial(lambda stage, make: stage_speed(stage, make(scene), scene, size, device), stage, make)
             for stage, make in WAYS.items()
         }
-        parts["training step"] = lambda: training_step(scene, size, device, folder)
+        parts["training"] = lambda: training_step(scene, size, device, folder)
         parts["head"] = lambda: head_memory(size, device)
-        for part, work in parts.items():
+        for part in wanted:
             started = time.monotonic()
             try:
-                rows.append(work())
+                rows.append(parts[part]())
                 print(f"{json.dumps(rows[-1])}  ({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
             except Exception:
                 # A GPU may be at hand for minutes only: the other numbers are worth having; the exit code says it.
@@ -198,6 +201,7 @@ def print_tables(rows: list[dict[str, Any]]) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure everything; the exit code is 1 if a part failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=f"{', '.join(PARTS)}; all")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--small", action="store_true", help="a tiny network and few pictures: does everything run?")
     parser.add_argument("--precision", choices=("float32", "bfloat16", "float16"), help="by default bfloat16 on a GPU")
@@ -209,7 +213,7 @@ def main(words: Sequence[str] | None = None) -> int:
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
     size = SMALL if options.small else FULL
     print(f"{name}; {versions}; {size.images} pictures of {size.width} x {size.height}, {precision}", flush=True)
-    rows, failed = measured(size, options.device, precision)
+    rows, failed = measured(size, options.device, precision, options.parts or PARTS)
     print_tables(rows)
     if not options.small:
         kept = {"device": name, "versions": versions, "precision": precision, "rows": rows, "failed": failed}

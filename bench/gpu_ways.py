@@ -25,7 +25,7 @@ from schemas.tables import OBJECTS
 from schemas.training import NetworkSettings
 from stages.kernels.grouping import concat_maps, group_pixels
 from stages.models.inference import Found, Inference
-from stages.models.network import build
+from stages.models.network import PartNetwork, build
 from stages.models.network_files import save_network
 from stages.nodes import grouping, predict, proposals
 from stages.source.listing import ImageClass
@@ -113,8 +113,22 @@ def make_files(folder: Path, network: NetworkSettings, images: int, height: int,
     objects = store.declare("objects", Identity("bench", 1), OBJECTS, "bench")
     records = [_object(number, np.asarray(stack.any(0))) for number, (_, stack) in enumerate(drawn)]
     objects.commit(0, Rows.from_records(OBJECTS, records))
-    save_network(build(network, 1), folder / "proposals")
-    save_network(build(network, NUM_PARTS, num_objects=len(CLASSES)), folder / "predict")
+    save_network(_with_smooth_masks(build(network, 1)), folder / "proposals")
+    save_network(_with_smooth_masks(build(network, NUM_PARTS, num_objects=len(CLASSES))), folder / "predict")
+
+
+def _with_smooth_masks(network: PartNetwork) -> PartNetwork:
+    """The network whose masks follow only its coarsest map, so that they are blobs, as those of a trained network.
+
+    Those of random weights are noise. In 640 x 480 pixels such a mask changes 12,000 times, and encoding that is all
+    that the host does; these change 770 times. The network computes the same products.
+    """
+    decoder = network.model.pixel_level_module.decoder
+    finer = [decoder.adapter_1, *decoder.input_projections[1:]]
+    for _, norm in finer:
+        torch.nn.init.zeros_(norm.weight)
+        torch.nn.init.zeros_(norm.bias)
+    return network
 
 
 def _object(image_id: int, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:

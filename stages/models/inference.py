@@ -19,7 +19,7 @@ from schemas.stages import Precision
 from stages.models.mask_changes import mask_changes
 from stages.models.network import PartNetwork
 from stages.models.network_files import load_network
-from stages.models.precision import autocast
+from stages.models.precision import autocast, lower_weights
 from stages.source.frames import frame_side
 
 __all__ = ["Found", "Inference", "network_size"]
@@ -29,7 +29,9 @@ Pixels = npt.NDArray[np.uint8]
 Numbers = Sequence[int] | npt.NDArray[np.int64]
 STRIDE = 32
 _TOGETHER = 16
-"""Masks that are brought to the size of the picture at once."""
+"""Masks that are brought to the size of the picture at once on a CPU, whose cache they should fit."""
+_BYTES_TOGETHER = 2**28
+"""Bytes of such masks on a GPU, which waits between one lot and the next."""
 
 
 def network_size(height: int, width: int, long_side: int) -> tuple[int, int]:
@@ -68,9 +70,11 @@ class Found:
 
     def probabilities(self, queries: Numbers) -> Iterator[tuple[npt.NDArray[np.int64], Tensor]]:
         """The same on the network's device."""
-        wanted = np.asarray(queries, np.int64)
-        for first in range(0, len(wanted), _TOGETHER):
-            numbers = wanted[first : first + _TOGETHER]
+        wanted, together = np.asarray(queries, np.int64), _TOGETHER
+        if self.logits.is_cuda:
+            together = max(1, _BYTES_TOGETHER // (4 * self.size[0] * self.size[1]))
+        for first in range(0, len(wanted), together):
+            numbers = wanted[first : first + together]
             yield numbers, _probabilities(self.logits, numbers, self.size)
 
     def runs(self, queries: Numbers) -> Runs:
@@ -100,7 +104,11 @@ class Inference:
     def __init__(
         self, folder: Path | PartNetwork, device: str, long_side: int, precision: Precision = "float32"
     ) -> None:
-        self.network: PartNetwork = load_network(folder, device) if isinstance(folder, Path) else folder
+        if isinstance(folder, Path):
+            self.network: PartNetwork = load_network(folder, device)
+            lower_weights(self.network, precision)
+        else:
+            self.network = folder
         self._device, self._long_side, self._precision = torch.device(device), long_side, precision
         self.longest = frame_side(long_side)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +29,15 @@ from stages.unit import Output, Setup, Unit
 __all__ = ["start"]
 
 Bools = npt.NDArray[np.bool_]
-Waiting = list[tuple[int, Maps]]
-"""Rows of ``objects``, each with the features of its image."""
+Waiting = tuple[list[tuple[int, Maps]], Any]
+"""Rows of ``objects``, each with the features of its image, and when a GPU has computed these."""
 BACKENDS = {
     "backbone": "stages.features.backbone",
     "auto": "stages.features.auto",
     "pixels": "stages.features.pixels",
 }
 """The sources of features. A module is imported only if its backend is chosen, so ``pixels`` needs no torch."""
-_OBJECTS_ON_DEVICE = 16
+_OBJECTS_ON_DEVICE = 32
 """Objects that wait on a GPU to be grouped together, with the features of their images."""
 _AHEAD = 2
 """Groupings that wait while the network computes the next features. Each holds those of an image, tens of megabytes."""
@@ -57,7 +58,7 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
         by_image = objects.by("image_id")
         found: dict[int, Rows | Exception] = {}
         together = _together(features(unit, sorted(by_image)), by_image)
-        for _, done in behind(together, lambda waiting: _grouped(objects, waiting, settings), ahead=_AHEAD):
+        for _, done in behind(together, lambda waiting: _grouped(objects, *waiting, settings), ahead=_AHEAD):
             found |= done.result()
         parts = [rows for rows in found.values() if isinstance(rows, Rows)]
         for image_id, rows in by_image.items():
@@ -69,15 +70,23 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _together(features: Iterator[tuple[int, Maps]], by_image: Mapping[int, npt.NDArray[np.int64]]) -> Iterator[Waiting]:
     """Objects that are grouped together: one on the CPU, several on a device."""
-    waiting: Waiting = []
+    waiting: list[tuple[int, Maps]] = []
     for image_id, maps in features:
         for row in by_image[image_id].tolist():
             waiting.append((row, maps))
             if len(waiting) == (1 if isinstance(maps, np.ndarray) else _OBJECTS_ON_DEVICE):
-                yield waiting
+                yield waiting, _ready(maps)
                 waiting = []
     if waiting:
-        yield waiting
+        yield waiting, _ready(waiting[0][1])
+
+
+def _ready(maps: Maps) -> Any:
+    if isinstance(maps, np.ndarray):
+        return None
+    from stages.kernels.recorded import moment
+
+    return moment(maps.device)
 
 
 def _report(unit: Unit, image_id: int, objects: Rows, found: dict[int, Rows | Exception]) -> None:
@@ -89,11 +98,13 @@ def _report(unit: Unit, image_id: int, objects: Rows, found: dict[int, Rows | Ex
         unit.reject(image_id, reason, detail, of="image" if len(faults) == len(found) else "object")
 
 
-def _grouped(objects: Rows, waiting: Waiting, settings: GroupingSettings) -> dict[int, Rows | Exception]:
+def _grouped(
+    objects: Rows, waiting: Sequence[tuple[int, Maps]], ready: Any, settings: GroupingSettings
+) -> dict[int, Rows | Exception]:
     """Row of ``objects`` -> its parts, or why there are none. Objects that do not fit together are tried one by one."""
     try:
         masks_of = [_mask(objects, row, settings) for row, _ in waiting]
-        groups = _groups([maps for _, maps in waiting], masks_of, settings)
+        groups = _groups([maps for _, maps in waiting], masks_of, ready, settings)
         return {
             row: found if isinstance(found, Exception) else _parts(objects, row, found, settings)
             for (row, _), found in zip(waiting, groups, strict=True)
@@ -103,7 +114,7 @@ def _grouped(objects: Rows, waiting: Waiting, settings: GroupingSettings) -> dic
             raise
         if len(waiting) == 1:
             return {waiting[0][0]: error.with_traceback(None)}
-    alone = [_grouped(objects, [one], settings) for one in waiting]
+    alone = [_grouped(objects, [one], ready, settings) for one in waiting]
     return {row: found for each in alone for row, found in each.items()}
 
 
@@ -115,7 +126,9 @@ def _mask(objects: Rows, row: int, settings: GroupingSettings) -> Bools:
     return mask
 
 
-def _groups(maps: list[Maps], masks_of: list[Bools], settings: GroupingSettings) -> Sequence[Grouping | TooFewPoints]:
+def _groups(
+    maps: list[Maps], masks_of: list[Bools], ready: Any, settings: GroupingSettings
+) -> Sequence[Grouping | TooFewPoints]:
     if isinstance(maps[0], np.ndarray):
         try:
             group = group_pixels(
@@ -128,7 +141,7 @@ def _groups(maps: list[Maps], masks_of: list[Bools], settings: GroupingSettings)
 
     pairs = list(zip(maps, masks_of, strict=True))
     groups: list[Grouping | TooFewPoints] = group_objects(
-        pairs, settings.k, settings.metric, settings.seed, n_init=settings.n_init
+        pairs, settings.k, settings.metric, settings.seed, n_init=settings.n_init, ready=ready
     )
     return groups
 

@@ -9,7 +9,6 @@ import torch
 from stages.kernels import torch_grouping
 from stages.kernels.grouping import Grouping, concat_maps, group_pixels, normalize
 from stages.kernels.kmeans import Metric, TooFewPoints
-from stages.kernels.kmeans_starts import _means
 from stages.kernels.torch_grouping import OBJECTS_AT_ONCE, group_objects, join_maps
 from tests.stages.kernels.points import mixture
 
@@ -112,26 +111,6 @@ def test_an_object_too_large_to_share_is_computed_alone(monkeypatch: pytest.Monk
     for own, alone in zip(shared, group_objects(on("cpu", OBJECTS), 3, "l2", n_init=3), strict=True):
         assert isinstance(own, Grouping)
         check_equal(alone, own)
-
-
-def test_empty_clusters_get_the_points_that_numpy_chooses() -> None:
-    """Two empty clusters of one start and one of another; padding is never chosen."""
-    rng = np.random.default_rng(0)
-    points = np.zeros((2, 8, 3), np.float32)
-    points[:, :6] = 9 + rng.normal(size=(2, 6, 3))
-    is_point = np.arange(8) < np.array([[6], [6]])
-    before = (9 + rng.normal(size=(2, 2, 4, 3))).astype(np.float32)
-    labels = np.array([[[0, 0, 1, 1, 1, 0], [3, 2, 1, 0, 0, 1]], [[0, 1, 2, 0, 1, 2], [2, 2, 2, 2, 2, 3]]])
-    padded = torch.from_numpy(np.pad(labels, ((0, 0), (0, 0), (0, 2))))
-    going = torch.tensor([[True, True], [True, False]])
-    tensors = (torch.from_numpy(array) for array in (points, is_point, before))
-    found = torch_grouping._means(*tensors, padded, going).numpy()
-    for number, start in ((0, 0), (0, 1), (1, 0)):
-        member = labels[number, start] == np.arange(4)[:, None]
-        sums, counts = (member @ points[number, :6].astype(float))[None], member.sum(1)[None]
-        own = before[number, start][None]
-        expected = _means(points[number, :6], own, labels[number, start][None], sums, counts)[0]
-        np.testing.assert_allclose(found[number, start], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("is_normalized", [False, True])
