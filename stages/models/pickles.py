@@ -7,13 +7,14 @@ is ever called on behalf of a pickle, and any other name makes the whole file be
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -26,7 +27,7 @@ from pdstore.errors import CorruptData, InputMissing
 from stages.models.beside_model import BESIDE, GETATTR, passed_over
 from stages.models.not_weights import refuse_not_weights
 
-__all__ = ["read_tensors"]
+__all__ = ["read_content", "read_tensors"]
 
 _PLAIN = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 """Types whose bytes are numbers. Object arrays, structures and dates are not among them."""
@@ -45,17 +46,48 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         InputMissing: if there is no such file.
         CorruptData: if the file is damaged, holds no such mapping, or names anything but arrays and containers.
     """
-    try:
+    with _refusing(path, "a checkpoint that holds only arrays and containers", _FIX):
         refuse_not_weights(path)
         return _tensors(_read(path))
+
+
+def read_content(path: Path) -> Any:
+    """What a file of ``torch.save`` or a plain pickle holds, read as by :func:`read_tensors`.
+
+    Returns:
+        Containers, numbers, text, tensors on the CPU, and NumPy arrays of numbers.
+
+    Raises:
+        InputMissing: if there is no such file.
+        CorruptData: if the file is damaged, or names anything but arrays and containers.
+    """
+    fix = "Write the file again where it came from, or leave it out"
+    with _refusing(path, "a file that holds only arrays, text and containers", fix):
+        return _with_arrays(_read(path))
+
+
+@contextlib.contextmanager
+def _refusing(path: Path, expected: str, fix: str) -> Iterator[None]:
+    """Raises InputMissing or CorruptData in place of anything that reading ``path`` raises."""
+    try:
+        yield
     except CorruptData:
         raise
     except FileNotFoundError:
         raise InputMissing("there is no such file", str(path), "Put the file there, or give its path") from None
-    except Exception as error:  # a damaged or hostile file can fail in any way; in none of them is it a checkpoint
+    except Exception as error:  # a damaged or hostile file can fail in any way; in none of them is it of use
         found = " ".join(str(error).split())[:300] or type(error).__name__
-        problem = f"expected a checkpoint that holds only arrays and containers, found {found}"
-        raise CorruptData(problem, str(path), _FIX) from None
+        raise CorruptData(f"expected {expected}, found {found}", str(path), fix) from None
+
+
+def _with_arrays(content: Any) -> Any:
+    if isinstance(content, _Array):
+        return content.array
+    if isinstance(content, dict):
+        return {key: _with_arrays(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_arrays(value) for value in content]
+    return content
 
 
 def _read(path: Path) -> Any:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pdstore.errors import CorruptData, InputMissing
-from stages.models.pickles import read_tensors
+from stages.models.pickles import read_content, read_tensors
 
 ARRAYS = {
     "float32": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -248,3 +248,16 @@ def test_damaged_and_missing_files_are_different_errors(tmp_path: Path) -> None:
         read_tensors(write(path, [1]))
     with pytest.raises(InputMissing, match="no such file"):
         read_tensors(tmp_path / "b.pkl")
+
+
+def test_content_that_is_no_checkpoint_is_read_as_it_is(tmp_path: Path) -> None:
+    """Text, numbers, tensors and NumPy's arrays, nested; from torch's files and from plain pickles alike."""
+    content = {"name": "a", "masks": [{"size": [2, 3]}], "scores": np.array([0.5], np.float32), "of": torch.tensor([1])}
+    torch.save(content, tmp_path / "a.pth")
+    found = read_content(tmp_path / "a.pth")
+    assert found["name"] == "a" and found["masks"] == [{"size": [2, 3]}] and found["of"].tolist() == [1]
+    assert type(found["scores"]) is np.ndarray and found["scores"].dtype == np.float32
+    with pytest.raises(CorruptData, match=r"asks for os\.|only arrays, text and containers"):
+        read_content(write(tmp_path / "b.pkl", {"a": os.getcwd}))
+    with pytest.raises(InputMissing, match="no such file"):
+        read_content(tmp_path / "c.pth")
