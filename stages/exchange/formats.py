@@ -77,4 +77,11 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {
     "coco": Format(doc="COCO instances: one JSON file", entry="stages.exchange.coco", options=frozenset({"polygons"})),
+    "original": Format(
+        doc="the original system's tree of files, one per image",
+        entry="stages.exchange.original",
+        is_folder=True,
+        tables=("objects", "parts", "labels", "predictions"),
+        options=frozenset({"image_root", "long_side"}),
+    ),
 }
