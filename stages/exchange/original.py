@@ -7,7 +7,6 @@ its configuration then reads it as ``DATASET_PATH`` or ``OBJECT_MASK_PATH``.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,10 +79,10 @@ class OriginalWriter:
             for folder in sorted((block / self._tree).glob("*")):
                 target = out / self._tree / folder.name
                 target.mkdir(exist_ok=True)
-                for file in os.scandir(folder):
+                for file in folder.iterdir():
                     if (target / file.name).exists():
                         raise _same_name(f"{folder.name}/{file.name}")
-                    link(Path(file.path), target / file.name)
+                    link(file, target / file.name)
         (out / RECORD).write_text(json.dumps(self._source.record, indent=2), encoding="utf-8")
 
     def _class_of(self, image: ImageMasks) -> str:

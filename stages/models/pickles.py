@@ -12,6 +12,7 @@ import io
 import math
 import pickle
 import re
+import threading
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ _PLAIN = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 """Types whose bytes are numbers. Object arrays, structures and dates are not among them."""
 _TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 """The beginning of files of ``torch.save`` before they became zip archives."""
+_ALONE = threading.Lock()
+"""torch keeps the names that a file may use for the whole process, so that one thread would take them from another."""
 _FIX = "Download the file from its publisher again, or convert it to safetensors where you trust it"
 
 
@@ -52,14 +55,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_content(path: Path) -> Any:
-    """What a file of ``torch.save`` or a plain pickle holds, read as by :func:`read_tensors`.
+    """What a file of ``torch.save`` or a plain pickle holds: containers, numbers, text, tensors, and NumPy arrays.
 
-    Returns:
-        Containers, numbers, text, tensors on the CPU, and NumPy arrays of numbers.
-
-    Raises:
-        InputMissing: if there is no such file.
-        CorruptData: if the file is damaged, or names anything but arrays and containers.
+    Raises: as :func:`read_tensors`. Several threads may read files at the same time.
     """
     fix = "Write the file again where it came from, or leave it out"
     with _refusing(path, "a file that holds only arrays, text and containers", fix):
@@ -98,7 +96,7 @@ def _read(path: Path) -> Any:
             return _Unpickler(file).load()
     try:
         # torch takes these functions for those that a file names. Of its own accord it would refuse NumPy's.
-        with torch.serialization.safe_globals([(function, name) for name, function in _BESIDE_TORCH.items()]):
+        with _ALONE, torch.serialization.safe_globals([(function, name) for name, function in _BESIDE_TORCH.items()]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # The message of torch recommends reading the file without the guard.

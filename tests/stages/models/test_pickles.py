@@ -5,6 +5,7 @@ import pickle
 import re
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,11 @@ def test_content_that_is_no_checkpoint_is_read_as_it_is(tmp_path: Path) -> None:
         read_content(write(tmp_path / "b.pkl", {"a": os.getcwd}))
     with pytest.raises(InputMissing, match="no such file"):
         read_content(tmp_path / "c.pth")
+
+
+def test_several_threads_may_read_files(tmp_path: Path) -> None:
+    """What torch allows for one file is not taken back while another thread still reads."""
+    torch.save({"scores": np.ones(3, np.float32), "more": [torch.ones(2)] * 50}, tmp_path / "a.pth")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: read_content(tmp_path / "a.pth")["scores"].sum(), range(200)))
+    assert found == [3.0] * 200
