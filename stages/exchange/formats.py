@@ -84,4 +84,16 @@ FORMATS: Mapping[str, Format] = {
         tables=("objects", "parts", "labels", "predictions"),
         options=frozenset({"image_root", "long_side"}),
     ),
+    "parquet": Format(
+        doc="Parquet files, one row per image",
+        entry="stages.exchange.parquet",
+        is_folder=True,
+        options=frozenset({"images", "segments"}),
+    ),
+    "hf": Format(
+        doc="the same for Hugging Face datasets, with a card",
+        entry="stages.exchange.hf",
+        is_folder=True,
+        options=frozenset({"images", "segments"}),
+    ),
 }
