@@ -17,7 +17,8 @@ from pdstore.files import Files
 from schemas.stages import OriginalSettings
 from stages.datasets.original_grid import grid_of
 from stages.exchange.export import Request, export
-from stages.exchange.import_original import original_node
+from stages.exchange.imports import ImportRequest
+from stages.exchange.original_import import add
 from stages.nodes import original_labels, original_objects, original_parts
 from stages.plan.project import Project
 from stages.source.listing import Listing
@@ -176,7 +177,8 @@ def test_nodes_of_the_original_take_the_place_of_ours(
     trees = {"detic": "detic_predictions", "grouping": "proposal_generation", "crf": "processed_proposals"}
     for node, tree in {**trees, "labels": "part_masks_with_class"}.items():
         exported(grouped, node, tmp_path / node, _OF_ITS_CLASS)
-        project, name = original_node(Project.open(other), tmp_path / node, f"our-{node}")
+        name = f"our-{node}"
+        project = add(Project.open(other), ImportRequest(tmp_path / node, name))
         project.record(is_consent=True)
         assert project[name].settings.folder == str(tmp_path / node / tree)
         run_all(other, [name])

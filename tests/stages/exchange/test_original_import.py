@@ -7,7 +7,8 @@ import pytest
 
 from pdstore import Store
 from pdstore.errors import InputMissing, UsageError
-from stages.exchange.import_original import original_node, tree_kind
+from stages.exchange.imports import ImportRequest
+from stages.exchange.original_import import add, tree_kind
 from stages.plan.project import Project
 from tests.stages.datasets.original import labels_file, objects_file, parts_file, write
 
@@ -42,10 +43,13 @@ def test_a_folder_without_pseudo_labels_is_refused(tmp_path: Path) -> None:
 def test_the_node_is_named_after_its_stage_and_reads_the_images(grouped: Store, tmp_path: Path) -> None:
     """It is a node like any other, with its own name if one is given; a name that is taken is refused."""
     write(tmp_path / "tree", "n1", "0.JPEG", parts_file(STACK))
-    project, name = original_node(Project.open(grouped), tmp_path / "tree")
-    assert name == "original-parts" and project[name].stage.name == "original-parts"
-    assert project.pipeline.spec.nodes[name].inputs["images"] == ("ingest",)
-    project, name = original_node(project, tmp_path / "tree", "theirs")
-    assert name == "theirs" and {"original-parts", "theirs"} <= project.nodes.keys()
+    project = add(Project.open(grouped), ImportRequest(tmp_path / "tree"))
+    assert project["original-parts"].stage.name == "original-parts"
+    assert project["original-parts"].settings.model_dump()["folder"] == str(tmp_path / "tree")
+    assert project.pipeline.spec.nodes["original-parts"].inputs["images"] == ("ingest",)
+    project = add(project, ImportRequest(tmp_path / "tree", "theirs"))
+    assert {"original-parts", "theirs"} <= project.nodes.keys()
     with pytest.raises(UsageError, match="already has a node 'grouping'"):
-        original_node(project, tmp_path / "tree", "grouping")
+        add(project, ImportRequest(tmp_path / "tree", "grouping"))
+    with pytest.raises(UsageError, match="not a correction of a node"):
+        add(project, ImportRequest(tmp_path / "tree", of="grouping"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Generator
 from itertools import islice
@@ -10,36 +11,37 @@ from pathlib import Path
 
 from pdstore.errors import InputMissing, UsageError
 from stages.datasets.original_files import Kind, read_file
+from stages.exchange.imports import ImportRequest
 from stages.plan.editing import with_node
 from stages.plan.project import Project
 from stages.source.images import ImageFault
 
-__all__ = ["original_node", "tree_kind"]
+__all__ = ["add", "tree_kind"]
 
 WHERE = "pd import original"
 _PROBES = 100
 """Files that are tried before a folder is refused: the first ones may be damaged."""
 
 
-def original_node(project: Project, folder: Path, name: str = "") -> tuple[Project, str]:
-    """The store's pipeline with a further node that reads the tree, and the node's name. Nothing is recorded.
+def add(project: Project, request: ImportRequest) -> Project:
+    """The project with a node that reads the tree.
 
-    Args:
-        folder: the tree, or a folder that holds it alone, such as the output of ``pd export original``.
-        name: of the node; by default that of its stage: original-objects, original-parts or original-labels.
+    The tree is the folder of the request, or alone in it, as in the output of ``pd export original``. Unless the
+    request has a name, the node is named after its stage: original-objects, original-parts or original-labels.
 
     Raises:
         InputMissing: there is no such folder. UsageError: it holds no such tree, there is such a node already, or the
-            pipeline reads no images.
+            request names a node whose rows were corrected.
     """
-    tree, kind = tree_kind(folder)
+    if request.of or request.readers:
+        problem = "a tree of the original is not a correction of a node"
+        raise UsageError(problem, f"{WHERE} --of", "Leave --of and --for out; pd config edit sets who reads it")
+    tree, kind = tree_kind(request.path)
     stage = f"original-{kind}"
-    images = next((n.name for n in project.pipeline.nodes.values() if n.stage.output.name == "images"), None)
-    if images is None:
-        raise UsageError("the pipeline has no node that reads the images", WHERE, "Add one: pd node add ingest")
-    name = name or stage
-    overrides = [f"{name}.folder={tree.absolute()}"]
-    return with_node(project, name, stage, {"images": [images]}, overrides), name
+    name = request.name or stage
+    images = next(node.name for node in project.nodes.values() if node.stage.output.name == "images")
+    setting = f"{name}.folder={json.dumps(str(tree.absolute()), ensure_ascii=False)}"
+    return with_node(project, name, stage, {"images": [images]}, [setting])
 
 
 def tree_kind(folder: Path) -> tuple[Path, Kind]:
