@@ -10,8 +10,10 @@ from schemas.base import checkpoint_setting, file_setting
 from schemas.tracking import PicturedSettings, TrackedSettings
 from schemas.training import NetworkSettings
 
-__all__ = ["AnnotationsSettings", "IngestSettings", "WeightsSettings"]
+__all__ = ["SIDE_MAX", "AnnotationsSettings", "IngestSettings", "OriginalSettings", "WeightsSettings"]
 
+SIDE_MAX = 32_768
+"""Largest long side, in pixels: above it a single picture no longer fits into memory."""
 Format = Literal["coco", "paco", "part_imagenet", "part_imagenet_pp", "pascal_part", "cityscapes_part"]
 
 
@@ -82,3 +84,12 @@ class AnnotationsSettings(PicturedSettings):
             right, wrong = ("file", "folder") if is_json else ("folder", "file")
             raise ValueError(f"format {self.format} needs a {right} and takes no {wrong}")
         return self
+
+
+class OriginalSettings(PicturedSettings):
+    """Pseudo-labels that the original system computed: a folder per class, with a file per image."""
+
+    folder: str = Field(..., min_length=1, description="the tree: the folder that holds a folder per class")
+    long_side: int = Field(
+        640, ge=0, le=SIDE_MAX, description="long side of the frame of the masks, in pixels; 0: that of the image"
+    )

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
 from schemas.former import OF_CANDIDATES
 from schemas.hub import HUB
-from schemas.sources import AnnotationsSettings, IngestSettings, WeightsSettings
+from schemas.sources import SIDE_MAX, AnnotationsSettings, IngestSettings, OriginalSettings, WeightsSettings
 from schemas.tracking import PicturedSettings, TrackedSettings
 from schemas.training import (
     DistillTrainSettings,
@@ -35,6 +35,7 @@ __all__ = [
     "GroupingSettings",
     "IngestSettings",
     "LabelsSettings",
+    "OriginalSettings",
     "PartTrainSettings",
     "PredictSettings",
     "ProposalTrainSettings",
@@ -52,8 +53,6 @@ Precision = Annotated[
 ObjectMask = Literal["detector", "parts"]
 SEED_MAX = 2**32 - 1
 """scikit-learn takes no larger seed."""
-SIDE_MAX = 32_768
-"""Largest long side, in pixels: above it a single picture no longer fits into memory."""
 HUMAN_WORDS = ("human", "man", "woman", "toddler", "person")
 
 

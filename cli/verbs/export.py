@@ -35,6 +35,8 @@ _FORMATS = "\n".join(f"  {name:<9} {form.doc}" for name, form in FORMATS.items()
     \b
     Examples:
       pd export coco labels.json --node labels
+      pd export hf dataset --node labels
+      pd export original trees --node crf
       pd export coco val.json --node labels --where "i.split = 'val' AND m.score > 0.5"
     """,
 )
@@ -50,6 +52,12 @@ _FORMATS = "\n".join(f"  {name:<9} {form.doc}" for name, form in FORMATS.items()
 @click.option("--selection", default="", metavar="ID", help="Only the images of a frozen selection.")
 @click.option("--all-images", "with_empty", is_flag=True, help="List the images without a mask, too.")
 @click.option("--polygons", is_flag=True, default=None, help="coco: polygons in place of run lengths.")
+@click.option(
+    "--images", type=click.Choice(["embed", "path", "none"]), help="hf, parquet: the picture, its path, or none."
+)
+@click.option("--segments", is_flag=True, default=None, help="hf, parquet: also a PNG whose pixels number the masks.")
+@click.option("--image-root", metavar="DIR", help="original: the folder that its files say the images are in.")
+@click.option("--long-side", type=click.IntRange(1, 32768), help="original: of the grid of the masks, in pixels; 640.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")  # fmt: skip
 def command(as_json: bool, **values: Any) -> None:

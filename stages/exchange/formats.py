@@ -77,4 +77,23 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {
     "coco": Format(doc="COCO instances: one JSON file", entry="stages.exchange.coco", options=frozenset({"polygons"})),
+    "original": Format(
+        doc="the original system's tree of files, one per image",
+        entry="stages.exchange.original",
+        is_folder=True,
+        tables=("objects", "parts", "labels", "predictions"),
+        options=frozenset({"image_root", "long_side"}),
+    ),
+    "parquet": Format(
+        doc="Parquet files, one row per image",
+        entry="stages.exchange.parquet",
+        is_folder=True,
+        options=frozenset({"images", "segments"}),
+    ),
+    "hf": Format(
+        doc="the same for Hugging Face datasets, with a card",
+        entry="stages.exchange.hf",
+        is_folder=True,
+        options=frozenset({"images", "segments"}),
+    ),
 }

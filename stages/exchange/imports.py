@@ -53,4 +53,7 @@ class Import:
 
 IMPORTS: Mapping[str, Import] = {
     "coco": Import(doc="COCO instances, as people drew or corrected them", entry="stages.exchange.coco_import"),
+    "original": Import(
+        doc="a tree of the original system's files, one per image", entry="stages.exchange.original_import"
+    ),
 }

@@ -7,13 +7,15 @@ is ever called on behalf of a pickle, and any other name makes the whole file be
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import pickle
 import re
+import threading
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -26,12 +28,14 @@ from pdstore.errors import CorruptData, InputMissing
 from stages.models.beside_model import BESIDE, GETATTR, passed_over
 from stages.models.not_weights import refuse_not_weights
 
-__all__ = ["read_tensors"]
+__all__ = ["read_content", "read_tensors"]
 
 _PLAIN = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248])")
 """Types whose bytes are numbers. Object arrays, structures and dates are not among them."""
 _TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 """The beginning of files of ``torch.save`` before they became zip archives."""
+_ALONE = threading.Lock()
+"""torch keeps the names that a file may use for the whole process, so that one thread would take them from another."""
 _FIX = "Download the file from its publisher again, or convert it to safetensors where you trust it"
 
 
@@ -45,17 +49,43 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         InputMissing: if there is no such file.
         CorruptData: if the file is damaged, holds no such mapping, or names anything but arrays and containers.
     """
-    try:
+    with _refusing(path, "a checkpoint that holds only arrays and containers", _FIX):
         refuse_not_weights(path)
         return _tensors(_read(path))
+
+
+def read_content(path: Path) -> Any:
+    """What a file of ``torch.save`` or a plain pickle holds: containers, numbers, text, tensors, and NumPy arrays.
+
+    Raises: as :func:`read_tensors`. Several threads may read files at the same time.
+    """
+    fix = "Write the file again where it came from, or leave it out"
+    with _refusing(path, "a file that holds only arrays, text and containers", fix):
+        return _with_arrays(_read(path))
+
+
+@contextlib.contextmanager
+def _refusing(path: Path, expected: str, fix: str) -> Iterator[None]:
+    """Raises InputMissing or CorruptData in place of anything that reading ``path`` raises."""
+    try:
+        yield
     except CorruptData:
         raise
     except FileNotFoundError:
         raise InputMissing("there is no such file", str(path), "Put the file there, or give its path") from None
-    except Exception as error:  # a damaged or hostile file can fail in any way; in none of them is it a checkpoint
+    except Exception as error:  # a damaged or hostile file can fail in any way; in none of them is it of use
         found = " ".join(str(error).split())[:300] or type(error).__name__
-        problem = f"expected a checkpoint that holds only arrays and containers, found {found}"
-        raise CorruptData(problem, str(path), _FIX) from None
+        raise CorruptData(f"expected {expected}, found {found}", str(path), fix) from None
+
+
+def _with_arrays(content: Any) -> Any:
+    if isinstance(content, _Array):
+        return content.array
+    if isinstance(content, dict):
+        return {key: _with_arrays(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_arrays(value) for value in content]
+    return content
 
 
 def _read(path: Path) -> Any:
@@ -66,7 +96,7 @@ def _read(path: Path) -> Any:
             return _Unpickler(file).load()
     try:
         # torch takes these functions for those that a file names. Of its own accord it would refuse NumPy's.
-        with torch.serialization.safe_globals([(function, name) for name, function in _BESIDE_TORCH.items()]):
+        with _ALONE, torch.serialization.safe_globals([(function, name) for name, function in _BESIDE_TORCH.items()]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # The message of torch recommends reading the file without the guard.

@@ -13,7 +13,8 @@ def test_every_stage_can_report(name: str) -> None:
     assert issubclass(stage.settings, TrackedSettings)
     assert issubclass(stage.settings, PicturedSettings) == (stage.unit == "block" or stage.is_training)
     reports = {"wandb", "wandb_project", "tensorboard", "picture_every"}
-    given = {"file": "a.json"} if "file" in stage.settings.model_fields else {}
+    fields = stage.settings.model_fields
+    given = {"file": "a.json"} if "file" in fields else {"folder": "tree"} if "folder" in fields else {}
     plain = stage.settings.model_validate(given)
     asked = stage.settings.model_validate({**given, "wandb": True, "tensorboard": True, "wandb_project": "x"})
     assert not reports & plain.identity().keys() and plain.identity() == asked.identity()

@@ -5,6 +5,7 @@ import pickle
 import re
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from pdstore.errors import CorruptData, InputMissing
-from stages.models.pickles import read_tensors
+from stages.models.pickles import read_content, read_tensors
 
 ARRAYS = {
     "float32": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -248,3 +249,24 @@ def test_damaged_and_missing_files_are_different_errors(tmp_path: Path) -> None:
         read_tensors(write(path, [1]))
     with pytest.raises(InputMissing, match="no such file"):
         read_tensors(tmp_path / "b.pkl")
+
+
+def test_content_that_is_no_checkpoint_is_read_as_it_is(tmp_path: Path) -> None:
+    """Text, numbers, tensors and NumPy's arrays, nested; from torch's files and from plain pickles alike."""
+    content = {"name": "a", "masks": [{"size": [2, 3]}], "scores": np.array([0.5], np.float32), "of": torch.tensor([1])}
+    torch.save(content, tmp_path / "a.pth")
+    found = read_content(tmp_path / "a.pth")
+    assert found["name"] == "a" and found["masks"] == [{"size": [2, 3]}] and found["of"].tolist() == [1]
+    assert type(found["scores"]) is np.ndarray and found["scores"].dtype == np.float32
+    with pytest.raises(CorruptData, match=r"asks for os\.|only arrays, text and containers"):
+        read_content(write(tmp_path / "b.pkl", {"a": os.getcwd}))
+    with pytest.raises(InputMissing, match="no such file"):
+        read_content(tmp_path / "c.pth")
+
+
+def test_several_threads_may_read_files(tmp_path: Path) -> None:
+    """What torch allows for one file is not taken back while another thread still reads."""
+    torch.save({"scores": np.ones(3, np.float32), "more": [torch.ones(2)] * 50}, tmp_path / "a.pth")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: read_content(tmp_path / "a.pth")["scores"].sum(), range(200)))
+    assert found == [3.0] * 200
