@@ -2,14 +2,13 @@
 
 Masks and vectors are columns that a query reads only if it names them, so ``*`` must not stand for them. DuckDB has no
 hidden columns; instead, the columns that a query names are added to the views, and each ``*`` over such a view gets an
-``EXCLUDE``. A query that names none of them, or has no ``*`` beside them, runs as it was written.
+``EXCLUDE``, at the place that the parsed tree says. All else runs as it was written.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,13 +54,9 @@ class Statement:
         """The text of the same statement, in which ``*`` does not stand for these columns of these tables."""
         if self.is_explained or self.described:
             return self.text
-        tree = copy.deepcopy(self.tree)
-        with contextlib.closing(duckdb.connect(":memory:")) as parser:
-            if not _Stars(parser, hidden).visit(tree, frozenset(), []):
-                return self.text
-            row = parser.execute("SELECT json_deserialize_sql(?)", [json.dumps(tree)]).fetchone()
-        assert row is not None, "one row per call"
-        return str(row[0])
+        stars = _Stars(self.text.encode(), hidden)
+        stars.visit(self.tree, frozenset(), None)
+        return stars.text.decode()
 
 
 def parse(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -70,37 +65,54 @@ def parse(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
     return json.loads(row[0]) if row else {"error": True, "error_message": "no result"}
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What one query reads: (name, hidden columns) of its tables, and where in the text the first of them stands."""
+
+    tables: list[tuple[str, Collection[str]]]
+    place: int
+
+
 class _Stars:
-    """Adds the hidden columns to the EXCLUDE of every ``*`` of a tree."""
+    """Adds the hidden columns to the EXCLUDE of every ``*`` of a statement. All places are those of bytes."""
 
-    def __init__(self, parser: duckdb.DuckDBPyConnection, hidden: Hidden) -> None:
-        self._parser, self._hidden = parser, hidden
+    def __init__(self, text: bytes, hidden: Hidden) -> None:
+        self._text, self._hidden = text, hidden
+        self._added: list[tuple[int, str]] = []
 
-    def visit(self, value: Any, shadowed: frozenset[str], tables: list[tuple[str, Collection[str]]]) -> bool:
-        """Change ``value`` in place; true if anything was changed.
+    @property
+    def text(self) -> bytes:
+        """The statement, changed at those places alone."""
+        found = self._text
+        for place, words in sorted(self._added, reverse=True):
+            found = found[:place] + words.encode() + found[place:]
+        return found
+
+    def visit(self, value: Any, shadowed: frozenset[str], source: _Source | None) -> None:
+        """Find the stars in a part of the tree.
 
         Args:
             shadowed: names that are common table expressions here, and no tables of the store.
-            tables: (name, hidden columns) of what the query around ``value`` reads.
+            source: what the query around ``value`` reads.
         """
         if isinstance(value, list):
-            return any([self.visit(item, shadowed, tables) for item in value])
+            for item in value:
+                self.visit(item, shadowed, source)
         if not isinstance(value, dict):
-            return False
-        changed = False
-        if "cte_map" in value:
-            for entry in value["cte_map"]["map"]:
-                # A common table expression does not see itself, but those before it.
-                changed |= self.visit(entry["value"], shadowed, [])
-                shadowed = shadowed | {entry["key"].lower()}
+            return
+        for entry in value.get("cte_map", {"map": ()})["map"]:
+            # A common table expression does not see itself, but those before it.
+            self.visit(entry["value"], shadowed, None)
+            shadowed = shadowed | {entry["key"].lower()}
         if "cte_name" in value:
             shadowed = shadowed | {value["cte_name"].lower()}
         if "from_table" in value:
-            tables = list(self._tables(value["from_table"], shadowed))
-        if value.get("class") == "STAR" and value["expr"] is None:
-            changed |= self._exclude(value, tables)
-        inside = [item for key, item in value.items() if key != "cte_map"]
-        return any([self.visit(item, shadowed, tables) for item in inside]) or changed
+            source = _Source(list(self._tables(value["from_table"], shadowed)), min(_places(value["from_table"])))
+        if value.get("class") == "STAR" and value["expr"] is None and source is not None:
+            self._exclude(value, source)
+        for key, item in value.items():
+            if key != "cte_map":
+                self.visit(item, shadowed, source)
 
     def _tables(self, source: Any, shadowed: frozenset[str]) -> Iterator[tuple[str, Collection[str]]]:
         if source["type"] == "JOIN":
@@ -113,25 +125,41 @@ class _Stars:
             if columns:
                 yield source["alias"] or source["table_name"], columns
 
-    def _exclude(self, star: Any, tables: list[tuple[str, Collection[str]]]) -> bool:
+    def _exclude(self, star: Any, source: _Source) -> None:
         named = {value.lower() for key in _LISTS for value in _values(star.get(key)) if isinstance(value, str)}
         found = [
-            (table, column)
-            for table, columns in tables
+            '"{}"."{}"'.format(table.replace('"', '""'), column)
+            for table, columns in source.tables
             if star["relation_name"].lower() in ("", table.lower())
             for column in columns
             if column not in named
         ]
-        if found:
-            # As this version of DuckDB writes it.
-            excluded = ", ".join(f'"{table}"."{column}"' for table, column in found)
-            written = parse(self._parser, f"SELECT * EXCLUDE ({excluded}) FROM t")
-            star["qualified_exclude_list"] += written["statements"][0]["node"]["select_list"][0][
-                "qualified_exclude_list"
-            ]
-        return bool(found)
+        if not found:
+            return
+        if star["query_location"] == _IMPLIED:
+            self._select(star, source, ", ".join(found))
+            return
+        begin = star["query_location"] + len(star["relation_name"].encode())
+        place = self._text.index(b"*", begin) + 1
+        listed = _EXCLUDE.match(self._text, place)
+        if listed is None:
+            self._added.append((place, f" EXCLUDE ({', '.join(found)})"))
+        elif listed["one"]:
+            self._added += [(listed.start("one"), f"({', '.join(found)}, "), (listed.end("one"), ")")]
+        else:
+            self._added.append((listed.end(), f"{', '.join(found)}, "))
+
+    def _select(self, star: Any, source: _Source, columns: str) -> None:
+        """Write the ``*`` of ``FROM parts``, which is not written."""
+        # The star of ORDER BY ALL stands for what is selected; that of TABLE parts has no place in the text.
+        if star["columns"] or source.place == _IMPLIED:
+            return
+        words = list(re.finditer(rb"(?i)\bFROM\b", self._text[: source.place]))
+        if words:
+            self._added.append((words[-1].start(), f"SELECT * EXCLUDE ({columns}) "))
 
 
+_EXCLUDE = re.compile(rb'(?i)\s*EXCLUDE\s*(?:\(|(?P<one>"(?:[^"]|"")*"|\w+))')
 _LISTS = ("exclude_list", "qualified_exclude_list", "replace_list", "rename_list")
 """What a ``*`` says of single columns, which it then does stand for, or leaves out already."""
 
@@ -142,6 +170,15 @@ def _values(value: Any) -> Iterator[Any]:
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _values(item)
+
+
+def _places(source: Any) -> Iterator[int]:
+    """Where the tables of a FROM stand in the text; of a subquery, nowhere."""
+    if source["type"] == "JOIN":
+        yield from _places(source["left"])
+        yield from _places(source["right"])
+    else:
+        yield source["query_location"] if source["type"] == "BASE_TABLE" else _IMPLIED
 
 
 def _is_bare(query: Any) -> bool:
