@@ -29,7 +29,7 @@ from bench.filled_store import filled_store
 from bench.results import report, take_turns
 from pdstore import Store, layout
 from pdstore.commit import commit_attempt
-from pdstore.confined import quoted
+from pdstore.sql.quoting import quoted
 from schemas.catalog import catalog_of
 from stages.plan.project import Project
 from stages.run.options import RunOptions

@@ -1,5 +1,6 @@
 """The engine: a Zarr store indexed by DuckDB, committed block by block. It knows nothing about parts or models."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pdstore.errors import PdError
@@ -28,7 +29,28 @@ __all__ = [
     "StoreInfo",
     "Table",
     "View",
+    "open",
 ]
+
+
+def open(url: str, **options: object) -> Any:
+    """A store, to be read from a notebook or a script: a :class:`stages.notebook.Database`.
+
+    This is the one door from the engine to what is built on it: the class is loaded by its name at the first call, so
+    ``import pdstore`` stays light.
+
+    Args:
+        url: a local folder or an fsspec URL.
+        options: passed on to fsspec.
+
+    Raises:
+        UsageError: there is no store at ``url``.
+
+    >>> db = pdstore.open("my-store")
+    >>> db.sql("SELECT count(*) AS images FROM images").columns
+    ['images']
+    """
+    return import_module("stages.notebook").Database(Store(url, **options))
 
 
 def __getattr__(name: str) -> Any:

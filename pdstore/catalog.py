@@ -9,53 +9,28 @@ who may not write to the store, it lives in memory.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import os
 import secrets
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 
 import duckdb
 import pyarrow as pa
 
 from pdstore import layout
-from pdstore.blockfile import ERRORS, ROWS
-from pdstore.confined import confine, quoted, quoted_list, reading_statement
+from pdstore.confined import confine, reading_statement
 from pdstore.errors import CorruptData, UsageError, nearest
 from pdstore.fingerprint import digest
-from pdstore.index import Commits, scans
-from pdstore.inventory import COMMITS, LAYERS, commit_rows, layer_row
-from pdstore.store import Layer, Store
+from pdstore.inventory import COMMITS, LAYERS, LayerCommits, commit_rows, layer_row
+from pdstore.sql.functions import Problems
+from pdstore.sql.mask_functions import FUNCTIONS, add_functions
+from pdstore.sql.quoting import quoted, quoted_list
+from pdstore.sql.statement import Statement
+from pdstore.sql.views import add_array_views, no_rows, table_views
+from pdstore.store import Store
 from pdstore.table import Table, View
 
 __all__ = ["Catalog"]
-
-_SQL = {
-    "int64": "BIGINT",
-    "int32": "INTEGER",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-    "bool": "BOOLEAN",
-    "string": "VARCHAR",
-}
-
-
-@dataclass(frozen=True)
-class _LayerCommits:
-    """A layer and its committed units."""
-
-    layer: Layer
-    commits: Commits
-    is_current: bool
-
-    @property
-    def signature(self) -> list[str]:
-        """Changes with the set of attempts that are committed, and with the files that hold their rows."""
-        files = [source.file for source in self.commits.gathered]
-        rows = [row_file.path for file in files if file is not None for row_file in file.row_files]
-        names = hashlib.sha256("\n".join(self.commits.column("name")).encode()).hexdigest()
-        return [self.layer.node, self.layer.fingerprint, names, *rows]
 
 
 class Catalog:
@@ -83,40 +58,68 @@ class Catalog:
             UsageError: the SQL is not valid, or would do anything but read the store.
             CorruptData: a committed file cannot be read.
         """
-        with contextlib.closing(self.connect()) as connection:
-            try:
-                statement = reading_statement(sql)
+        problems = Problems()
+        try:
+            statement = reading_statement(sql)
+            named, functions = self._named(statement), FUNCTIONS.keys() & statement.words
+            with contextlib.closing(self._connection(named, functions, problems)) as connection:
                 for name, rows in (tables or {}).items():
                     connection.register(name, rows)
-                result = connection.sql(statement).to_arrow_table()
+                result = connection.sql(statement.without(named)).to_arrow_table()
                 return result.rename_columns(_unique(result.column_names))
-            except duckdb.PermissionException as error:
-                fix = "To join a file of your own, CSV or Parquet: pd sql QUERY --with NAME=FILE"
-                problem = f"a query may read no file but the store's own: {str(error).strip()}"
-                raise UsageError(problem, "pd sql", fix) from None
-            except duckdb.Error as error:
-                message = str(error).strip().split("\nDid you mean")[0]
-                if f"{self._store.files.uri(layout.LAYERS)}/" in message:
-                    raise _unreadable(self._store, message) from None
-                raise UsageError(f"the query is not valid: {message}", "pd sql", self._hint(message)) from None
+        except duckdb.PermissionException as error:
+            fix = "To join a file of your own, CSV or Parquet: pd sql QUERY --with NAME=FILE"
+            problem = f"a query may read no file but the store's own: {str(error).strip()}"
+            raise UsageError(problem, "pd sql", fix) from None
+        except duckdb.Error as error:
+            if problems.first is not None:
+                raise problems.first from None
+            message = str(error).strip().split("\nDid you mean")[0]
+            if f"{self._store.files.uri(layout.LAYERS)}/" in message:
+                raise _unreadable(self._store, message) from None
+            raise UsageError(f"the query is not valid: {message}", "pd sql", self._hint(message)) from None
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A connection that can read every view, and no file but the store's own. Close it after use.
 
+        The views have no masks and vectors, which :meth:`query` adds where a query names them.
+
         Raises:
             CorruptData: a committed file cannot be read.
         """
+        return self._connection({}, (), Problems())
+
+    def _connection(
+        self, named: Mapping[str, Collection[str]], functions: Collection[str], problems: Problems
+    ) -> duckdb.DuckDBPyConnection:
+        layers = self._committed_layers()
         try:
-            connection = self._built(self._committed_layers())
+            connection = self._built(layers)
         except duckdb.Error as error:
             raise _unreadable(self._store, str(error).strip()) from error
         # Committed files never change, so their footers are kept for the next query.
         connection.execute("SET parquet_metadata_cache = true")
+        if named or functions:
+            # Functions of Python run one at a time in any case, and so a layer is read unit by unit.
+            connection.execute("SET threads = 1")
         uri = self._store.files.uri
         confine(connection, [uri(layout.CLASSES)], [f"{uri(layout.LAYERS)}/"])
+        for name in self._tables.keys() & named.keys():
+            add_array_views(connection, self._store.files, self._tables[name], layers, named[name], problems)
+        add_functions(connection, functions, problems)
         return connection
 
-    def _built(self, layers: list[_LayerCommits]) -> duckdb.DuckDBPyConnection:
+    def _named(self, statement: Statement) -> dict[str, list[str]]:
+        """Table, and its twin of all layers -> the columns of masks and vectors that the statement names."""
+        found: dict[str, list[str]] = {}
+        for table in self._tables.values():
+            twins = {table.name, f"{table.name}_all"}
+            names = [c.name for c in table.arrays if c.name in statement.words or twins & statement.described]
+            if names and twins & statement.words:
+                found |= dict.fromkeys(twins, names)
+        return found
+
+    def _built(self, layers: list[LayerCommits]) -> duckdb.DuckDBPyConnection:
         signature = self._signature(layers)
         if self._store.files.is_local:
             # Without permission or space the cache is skipped. An error in the store itself is raised again below.
@@ -124,13 +127,13 @@ class Catalog:
                 return self._from_file(layers, signature)
         return self._in_memory(layers, signature)
 
-    def _from_file(self, layers: list[_LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
+    def _from_file(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
         path = self._store.files.full(layout.CATALOG)
         if not _has_signature(path, signature):
             self._rebuild(path, layers, signature)
         return _open(path)
 
-    def _in_memory(self, layers: list[_LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
+    def _in_memory(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
         try:
             if not self._store.files.is_local:
@@ -141,7 +144,7 @@ class Catalog:
             raise
         return connection
 
-    def _rebuild(self, path: str, layers: list[_LayerCommits], signature: str) -> None:
+    def _rebuild(self, path: str, layers: list[LayerCommits], signature: str) -> None:
         temporary = self._store.files.full(f"{layout.TEMPORARY}{secrets.token_hex(6)}")
         try:
             with contextlib.closing(duckdb.connect(temporary)) as connection:
@@ -154,7 +157,7 @@ class Catalog:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(leftover)
 
-    def _build(self, connection: duckdb.DuckDBPyConnection, layers: list[_LayerCommits], signature: str) -> None:
+    def _build(self, connection: duckdb.DuckDBPyConnection, layers: list[LayerCommits], signature: str) -> None:
         for table in self._tables.values():
             self._views(connection, table, layers)
         _load(
@@ -167,35 +170,19 @@ class Catalog:
         connection.execute("CREATE SCHEMA internal")
         connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
-    def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, layers: list[_LayerCommits]) -> None:
+    def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, layers: list[LayerCommits]) -> None:
         if table.name == "classes":
             exists = self._store.files.exists(layout.CLASSES)
             paths = [self._store.files.uri(layout.CLASSES)] if exists else []
-            body = f"SELECT * FROM read_parquet({quoted_list(paths)})" if paths else _no_rows(table, ())
+            body = f"SELECT * FROM read_parquet({quoted_list(paths)})" if paths else no_rows(table.scalars)
             connection.execute(f"CREATE VIEW classes AS {body}")
             return
-        is_errors = table.name == "errors"
-        writers = [entry for entry in layers if is_errors or entry.layer.table.name == table.name]
-        current = [entry for entry in writers if entry.is_current]
-        for name, members in ((table.name, current), (f"{table.name}_all", writers)):
-            selects = [s for entry in members for s in self._selects(entry, table, ERRORS if is_errors else ROWS)]
-            # The declared columns come first, without rows: a layer of an earlier program may lack some of them.
-            body = " UNION ALL BY NAME ".join([_no_rows(table, ("node", "layer")), *selects])
+        for name, body in table_views(self._store.files, table, layers).items():
             connection.execute(f"CREATE VIEW {name} AS {body}")
 
-    def _selects(self, entry: _LayerCommits, table: Table, file: str) -> list[str]:
-        node, layer = entry.layer.node, entry.layer.fingerprint
-        found = scans(self._store.files, node, layer, entry.commits, file)
-        if not found:
-            return []
-        written = {c.name for c in (table if file == ERRORS else entry.layer.table).scalars}
-        columns = ", ".join(f'"{c.name}"' for c in table.scalars if c.name in written)
-        start = f"SELECT '{node}' AS node, '{layer}' AS layer, {columns} FROM read_parquet"
-        return [f"{start}({quoted_list(uris)}){condition and f' WHERE {condition}'}" for uris, condition in found]
-
-    def _committed_layers(self) -> list[_LayerCommits]:
+    def _committed_layers(self) -> list[LayerCommits]:
         found = [
-            _LayerCommits(layer, layer.commits(), self._current.get(node) == layer.fingerprint)
+            LayerCommits(layer, layer.commits(), self._current.get(node) == layer.fingerprint)
             for node in self._store.nodes()
             for layer in self._store.layers(node)
         ]
@@ -203,7 +190,7 @@ class Catalog:
         # A layer with units but no record is kept: reading its record fails, where its rows would be missing.
         return [e for e in found if len(e.commits) or exists(layout.layer_info(e.layer.node, e.layer.fingerprint))]
 
-    def _signature(self, layers: list[_LayerCommits]) -> str:
+    def _signature(self, layers: list[LayerCommits]) -> str:
         """A digest of what the catalog is made of. It changes with the set of commits and of their attempts."""
         tables, views = [table.to_dict() for table in self._tables.values()], [view.sql for view in self._further]
         return digest([self._store.files.root, [entry.signature for entry in layers], self._current, tables, views])
@@ -264,9 +251,3 @@ def _has_signature(path: str, signature: str) -> bool:
         # The file is damaged or of another version of DuckDB. It is a cache, so it is rebuilt.
         return False
     return row is not None and row[0] == signature
-
-
-def _no_rows(table: Table, extra: tuple[str, ...]) -> str:
-    columns = [f"NULL::VARCHAR AS {name}" for name in extra]
-    columns += [f'NULL::{_SQL[c.dtype]} AS "{c.name}"' for c in table.scalars]
-    return f"SELECT {', '.join(columns)} WHERE false"

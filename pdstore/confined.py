@@ -8,15 +8,16 @@ its configuration is locked, so that no statement can take a fence down or load 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import duckdb
 
 from pdstore.errors import UsageError
+from pdstore.sql.quoting import quoted_list
+from pdstore.sql.statement import Statement, parse
 
-__all__ = ["confine", "quoted", "quoted_list", "reading_statement"]
+__all__ = ["confine", "reading_statement"]
 
 WHERE = "pd sql"
 _QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
@@ -37,7 +38,7 @@ def confine(connection: duckdb.DuckDBPyConnection, files: Iterable[str], folders
         connection.execute(f"SET {setting}")
 
 
-def reading_statement(sql: str) -> str:
+def reading_statement(sql: str) -> Statement:
     """The one statement of ``sql``, which only reads.
 
     Raises:
@@ -50,29 +51,20 @@ def reading_statement(sql: str) -> str:
         if len(statements) != 1:
             raise UsageError(f"expected one statement, found {len(statements)}", WHERE, "Send one statement at a time")
         text = str(statements[0].query)
-        if statements[0].type == duckdb.StatementType.EXPLAIN:
+        is_explained = statements[0].type == duckdb.StatementType.EXPLAIN
+        if is_explained:
             statements = _explained(parser, text)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise _writes(statements[0].type.name if statements else "EXPLAIN")
-        for node in _nodes(_parsed(parser, statements[0].query)):
+        tree = _parsed(parser, statements[0].query)
+        for node in _nodes(tree):
             if node not in _QUERY_NODES:
                 raise _writes(node.removesuffix("_QUERY_NODE"))
-        return text
-
-
-def quoted(text: str) -> str:
-    """A string literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quoted_list(texts: Iterable[str]) -> str:
-    """A list of string literals of SQL."""
-    return f"[{', '.join(map(quoted, texts))}]"
+        return Statement(text, tree, is_explained)
 
 
 def _parsed(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    row = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
-    parsed = json.loads(row[0]) if row else {"error": True, "error_message": "no result"}
+    parsed = parse(parser, sql)
     if parsed["error"]:
         raise UsageError(f"the query cannot be checked: {parsed['error_message']}", WHERE, "Use a SELECT")
     return parsed

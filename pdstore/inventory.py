@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +16,16 @@ from pdstore.info import read_record
 from pdstore.store import Layer, Store
 from pdstore.table import Column, Table
 
-__all__ = ["COMMITS", "LAYERS", "commit_rows", "layer_row", "mark_complete", "shown_layer", "shown_layers"]
+__all__ = [
+    "COMMITS",
+    "LAYERS",
+    "LayerCommits",
+    "commit_rows",
+    "layer_row",
+    "mark_complete",
+    "shown_layer",
+    "shown_layers",
+]
 
 COMMITS = Table(
     "commits",
@@ -50,6 +61,23 @@ LAYERS = Table(
         Column("identity", "string", "settings, weights and upstream as JSON"),
     ),
 )
+
+
+@dataclass(frozen=True)
+class LayerCommits:
+    """A layer, its committed units, and whether the views show it."""
+
+    layer: Layer
+    commits: Commits
+    is_current: bool
+
+    @property
+    def signature(self) -> list[str]:
+        """Changes with the set of attempts that are committed, and with the files that hold their rows."""
+        files = [source.file for source in self.commits.gathered]
+        rows = [row_file.path for file in files if file is not None for row_file in file.row_files]
+        names = hashlib.sha256("\n".join(self.commits.column("name")).encode()).hexdigest()
+        return [self.layer.node, self.layer.fingerprint, names, *rows]
 
 
 def commit_rows(layer: Layer, commits: Commits) -> pa.Table:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 
 from pdstore.errors import PdError
+from pdstore.sql.mask_functions import FUNCTIONS, MaskFunction
 from pdstore.table import Table, View
 
 __all__ = ["error_classes", "errors_page", "tables_page"]
@@ -14,9 +15,10 @@ _HEAD = """# Tables
 
 Every table is an SQL view of the same name. The view has the columns below, plus `node` (the node that wrote the row)
 and `layer` (the fingerprint of the row's layer). It shows the current layer of every node; `<table>_all` shows the
-older layers too. Columns marked *vector* or *ragged* are not in SQL: they are Zarr arrays in the block's `data.zarr`,
-in the same row order as its `rows.parquet`. A ragged column `x` is stored as two arrays, the bytes `x` and `x_offsets`
-(row i is `x[x_offsets[i]:x_offsets[i+1]]`).
+older layers too. Columns marked *vector* or *ragged* are `FLOAT[]` and `BLOB` in SQL, and a query reads them only if it
+names them: `*` does not stand for them. In the store they are Zarr arrays in the block's `data.zarr`, in the same row
+order as its `rows.parquet`. A ragged column `x` is stored as two arrays, the bytes `x` and `x_offsets` (row i is
+`x[x_offsets[i]:x_offsets[i+1]]`).
 
 This page is printed by `python -m schemas tables` and checked by a test.
 """
@@ -27,6 +29,16 @@ _MONITORS = """# Monitors
 Views over the tables above that show the quality of a run without ground truth, for example
 `pd sql "SELECT * FROM coverage"`. `pd report` shows them as charts, [report.md](report.md) says what to look for, and
 `schemas/monitors.py` holds their SQL.
+"""
+
+
+_FUNCTIONS = """# Functions of masks
+
+In `pd sql` and in Python, for example `SELECT mask_bbox(rle, height, width).x FROM parts`. Masks are run lengths as the
+column `rle` has them; `height` and `width` are those of the row. A function of NULL is NULL.
+
+| function | type | what it gives |
+|---|---|---|
 """
 
 
@@ -45,7 +57,8 @@ This page is printed by `python -m schemas errors` and checked by a test.
 
 def tables_page(tables: Iterable[Table], monitors: Iterable[View]) -> str:
     """``docs/tables.md`` as Markdown."""
-    return "\n".join([_HEAD, *map(_section, tables), _MONITORS, *map(_section, monitors)])
+    functions = _FUNCTIONS + "".join(f"{_function_row(name, f)}\n" for name, f in FUNCTIONS.items())
+    return "\n".join([_HEAD, *map(_section, tables), _MONITORS, *map(_section, monitors), functions])
 
 
 def errors_page() -> str:
@@ -60,6 +73,11 @@ def error_classes(base: type[PdError] = PdError) -> Iterator[type[PdError]]:
         # Classes of the stages, which may happen to be loaded, are not part of the engine's tree.
         if kind.__module__ == PdError.__module__:
             yield from error_classes(kind)
+
+
+def _function_row(name: str, function: MaskFunction) -> str:
+    arguments = ", ".join([*(argument for argument, _ in function.arguments), "height", "width"])
+    return f"| `{name}({arguments})` | {function.result[0]} | {function.doc} |"
 
 
 def _error_row(kind: type[PdError]) -> str:

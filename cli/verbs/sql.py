@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -40,13 +41,15 @@ def command(query: str, form: str, files: tuple[str, ...]) -> None:
 
     The views images, classes, objects, parts, proposals, clusters, labels, predictions, metrics and errors all have
     the columns node and layer; TABLE_all adds the older layers. commits and layers record who wrote what; coverage,
-    dropped, cluster_collapse and others monitor the quality. docs/tables.md lists them all.
+    dropped, cluster_collapse and others monitor the quality. docs/tables.md lists them all. Masks (rle) and vectors
+    (feature) are read only if they are named; mask_area, mask_bbox, mask_iou and mask_union are functions of masks.
 
     \b
     Examples:
       pd sql "SELECT class_name, count(*) FROM images GROUP BY 1"
       pd sql "SELECT node, reason, count(*) FROM errors GROUP BY ALL"
       pd sql "SELECT * FROM labels WHERE score > 0.8" --format parquet > labels.parquet
+      pd sql "SELECT image_id, mask_bbox(rle, height, width) FROM labels WHERE score > 0.8"
       pd sql "DESCRIBE labels"
       pd sql "SELECT key FROM images JOIN mine USING (key)" --with mine=my_images.csv
     """
@@ -79,7 +82,7 @@ def _as_csv(result: pa.Table) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(result.column_names)
     for batch in result.to_batches(max_chunksize=10_000):
-        columns = [column.to_pylist() for column in batch.columns]
+        columns = [[_as_text(value) for value in column.to_pylist()] for column in batch.columns]
         writer.writerows(zip(*columns, strict=True))
 
 
@@ -105,15 +108,28 @@ _FORMATS: dict[str, Callable[[Any], None]] = {
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON can express it: DuckDB sums integers to decimals, and JSON has no NaN."""
+    """The value as JSON can express it: DuckDB sums integers to decimals, and JSON has no NaN and no bytes."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    return None if isinstance(value, float) and not -float("inf") < value < float("inf") else value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not -float("inf") < value < float("inf") else _as_text(value)
+
+
+def _as_text(value: Any) -> Any:
+    """Bytes as text: run lengths are that of COCO's files, and anything beyond ASCII is base64."""
+    if not isinstance(value, bytes):
+        return value
+    return (value if value.isascii() else base64.b64encode(value)).decode()
 
 
 def _short(value: Any) -> Any:
     if isinstance(value, Decimal):
         return _plain(value)
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
     if isinstance(value, str | list | dict) and len(text := str(value)) > SHOWN_CHARACTERS:
         return text[: SHOWN_CHARACTERS - 1] + "…"
     return value

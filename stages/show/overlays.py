@@ -10,6 +10,8 @@ from PIL import Image
 
 from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
+from pdstore.sql.quoting import quoted
+from schemas.catalog import catalog_of
 from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.mask_names import mask_colours
@@ -18,7 +20,7 @@ from stages.source.frames import frame_of, image_frames, mask_frames
 from stages.source.images import ImageFault, decode
 from stages.source.tars import open_images
 
-__all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sample_images"]
+__all__ = ["drawable", "find_image", "image_of", "images_layer", "overlay_of", "picture_of", "sample_images"]
 
 MAX_MASKS = 100
 LONGEST = 2048
@@ -37,10 +39,13 @@ def find_image(project: Project, text: str) -> int:
         InputMissing: no image has been ingested.
         UsageError: no image matches, or several do.
     """
-    matches: list[tuple[int, str]] = []
-    for rows in _images(project).scan(["image_id", "key"]):
-        pairs = zip(rows["image_id"].tolist(), rows["key"].tolist(), strict=True)
-        matches += [(i, key) for i, key in pairs if str(i) == text or key == text or key.endswith(f"/{text}")]
+    images_layer(project)
+    same, ends = quoted(text), quoted(f"/{text}")
+    where = f"key = {same} OR image_id::VARCHAR = {same} OR ends_with(key, {ends})"
+    rows = (
+        catalog_of(project.store).query(f"SELECT image_id, key FROM images WHERE {where} ORDER BY image_id").to_pylist()
+    )
+    matches = [(int(row["image_id"]), str(row["key"])) for row in rows]
     exact = [i for i, key in matches if text in (str(i), key)]
     if exact or len(matches) == 1:
         return exact[0] if exact else matches[0][0]
@@ -55,7 +60,7 @@ def sample_images(project: Project, count: int, seed: int) -> list[int]:
     Raises:
         InputMissing: no image has been ingested.
     """
-    ids = np.concatenate([rows["image_id"] for rows in _images(project).scan(["image_id"])])
+    ids = np.concatenate([rows["image_id"] for rows in images_layer(project).scan(["image_id"])])
     chosen = np.random.default_rng(seed).permutation(ids)[:count]
     return [int(i) for i in chosen]
 
@@ -76,7 +81,12 @@ def picture_of(project: Project, image_ids: Sequence[int], nodes: Sequence[str],
     return draw_sheet(["image", *shown], rows, cell_px)
 
 
-def _images(project: Project) -> Layer:
+def images_layer(project: Project) -> Layer:
+    """The layer of the node that writes images, with at least one block.
+
+    Raises:
+        InputMissing: no image has been ingested.
+    """
     for node in project.nodes.values():
         if node.stage.output.name == "images":
             layer = project.shown(node.name)
@@ -86,15 +96,14 @@ def _images(project: Project) -> Layer:
     raise UsageError("no node writes images", "pipeline", "Add the node ingest to the pipeline's file")
 
 
-def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
-    """((H, W, 3) uint8 RGB with a longer side of at most ``LONGEST``, caption).
+def image_of(project: Project, image_id: int, longest: int = LONGEST) -> tuple[np.ndarray, str]:
+    """((H, W, 3) uint8 RGB with a longer side of at most ``longest``, where 0 is without a limit; caption).
 
     Raises:
         InputMissing: the image has not been ingested, or its file cannot be read.
     """
-    layer, block = _images(project), image_id // project.store.info.block_size
-    rows = layer.read(block)
-    rows = rows.take(rows["image_id"] == image_id)
+    layer, block = images_layer(project), image_id // project.store.info.block_size
+    rows = layer.read_images(block, [image_id])
     if not len(rows):
         fix = f'See why: pd sql "SELECT reason, detail FROM errors WHERE image_id = {image_id}"'
         raise InputMissing("this image was not ingested", f"image {image_id}", fix)
@@ -104,7 +113,7 @@ def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
     try:
         if not packed:
             check_unchanged(data, str(rows["sha256"][0]))
-        pixels = decode(data, frame=partial(frame_of, longest=LONGEST)).pixels
+        pixels = decode(data, frame=partial(frame_of, longest=longest)).pixels
         return pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
     except ImageFault as fault:
         problem = f"the image is no longer as it was ingested: {fault!s}"
@@ -125,8 +134,8 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     layer, block = project.shown(name), image_id // project.store.info.block_size
     if block not in layer.units():
         return None
-    rows = layer.read(block, [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"])
-    rows = rows.take(rows["image_id"] == image_id)
+    names = [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"]
+    rows = layer.read_images(block, [image_id], names)
     rows = rows.take(np.argsort(-rows["score"], kind="stable")[:MAX_MASKS])
     if not len(rows):
         return None

@@ -73,7 +73,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("sql", READS)
 def test_what_reads_passes(sql: str) -> None:
     """Queries in every form, and what explains or describes one."""
-    assert sql.endswith(reading_statement(sql))
+    assert sql.endswith(reading_statement(sql).text)
 
 
 @pytest.mark.parametrize("sql", WRITES)

