@@ -16,7 +16,7 @@ import duckdb
 
 from pdstore.errors import UsageError
 
-__all__ = ["confine", "quoted", "quoted_list", "reading_statement"]
+__all__ = ["confine", "quoted", "quoted_list", "reading_statement", "tables_named"]
 
 WHERE = "pd sql"
 _QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
@@ -60,6 +60,18 @@ def reading_statement(sql: str) -> str:
         return text
 
 
+def tables_named(sql: str) -> set[str]:
+    """The tables and views that a query names, and the names of its own ``WITH`` parts.
+
+    Raises:
+        UsageError: the text is not one query that reads.
+        duckdb.Error: it is not valid SQL.
+    """
+    text = reading_statement(sql)
+    with contextlib.closing(duckdb.connect(":memory:")) as parser:
+        return set(_names(_parsed(parser, text)))
+
+
 def quoted(text: str) -> str:
     """A string literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
@@ -99,6 +111,18 @@ def _nodes(parsed: Any) -> Iterator[str]:
     elif isinstance(parsed, list):
         for value in parsed:
             yield from _nodes(value)
+
+
+def _names(parsed: Any) -> Iterator[str]:
+    """The name of every table that a parsed statement reads, at whatever depth."""
+    if isinstance(parsed, dict):
+        if parsed.get("type") == "BASE_TABLE":
+            yield str(parsed["table_name"])
+        for value in parsed.values():
+            yield from _names(value)
+    elif isinstance(parsed, list):
+        for value in parsed:
+            yield from _names(value)
 
 
 def _writes(kind: str) -> UsageError:
