@@ -44,6 +44,12 @@ class Statement:
         return frozenset(value.lower() for value in _values(self.tree) if isinstance(value, str))
 
     @cached_property
+    def tables(self) -> frozenset[str]:
+        """The tables and views that the query names, and the names of its own ``WITH`` parts."""
+        sources = [v for v in _values(self.tree) if isinstance(v, dict) and v.get("type") == "BASE_TABLE"]
+        return frozenset(str(source["table_name"]) for source in sources)
+
+    @cached_property
     def described(self) -> frozenset[str]:
         """The tables that the statement describes, in lower case: ``DESCRIBE parts``."""
         shown = [v for v in _values(self.tree) if isinstance(v, dict) and v.get("show_type") == "DESCRIBE"]

@@ -159,3 +159,12 @@ def test_a_confined_connection_stays_confined(tmp_path: Path) -> None:
             connection.execute("SET enable_external_access = true")
         with pytest.raises(duckdb.Error, match="disabled"):
             connection.sql(f"SELECT * FROM '{other}'")
+
+
+def test_the_tables_of_a_query_are_known_without_a_store() -> None:
+    """Tables are found in joins, subqueries and parts of WITH, and a word in a text is none."""
+    sql = "WITH best AS (FROM parts p) SELECT 'images' FROM best JOIN objects ON 1 IN (SELECT 1 FROM labels)"
+    assert reading_statement(sql).tables == {"parts", "best", "objects", "labels"}
+    for text in ("COPY parts TO 'x'", "SELECT 1; SELECT 2"):
+        with pytest.raises(UsageError):
+            reading_statement(text)

@@ -1,0 +1,1 @@
+"""Data sets for PyTorch on a query: what ``pdstore.torch`` offers."""
