@@ -93,8 +93,7 @@ def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
         InputMissing: the image has not been ingested, or its file cannot be read.
     """
     layer, block = _images(project), image_id // project.store.info.block_size
-    rows = layer.read(block)
-    rows = rows.take(rows["image_id"] == image_id)
+    rows = layer.read_images(block, [image_id])
     if not len(rows):
         fix = f'See why: pd sql "SELECT reason, detail FROM errors WHERE image_id = {image_id}"'
         raise InputMissing("this image was not ingested", f"image {image_id}", fix)
@@ -125,22 +124,23 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     layer, block = project.shown(name), image_id // project.store.info.block_size
     if block not in layer.units():
         return None
-    rows = layer.read(block, [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"])
-    rows = rows.take(rows["image_id"] == image_id)
+    columns = [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"]
+    rows = layer.read_images(block, [image_id], columns)
     rows = rows.take(np.argsort(-rows["score"], kind="stable")[:MAX_MASKS])
     if not len(rows):
         return None
     frame = frame_of(image_frames(rows)[image_id], LONGEST)
     stack = masks.decode_to(rows.ragged("rle"), mask_frames(rows), *frame)
-    return Overlay(stack, mask_colours(rows), _caption(rows))
+    return Overlay(stack, mask_colours(rows), _caption(rows, project[name].stage.is_truth))
 
 
-def _caption(rows: Rows) -> str:
+def _caption(rows: Rows, is_truth: bool) -> str:
     noun = {"labels": "label", "predictions": "part"}.get(rows.table.name, rows.table.name.rstrip("s"))
     count = f"{len(rows)} {noun}{'s' * (len(rows) != 1)}"
     if rows.table.name == "objects":
         return f"{count}: {', '.join(dict.fromkeys(rows['category_name'].tolist()))}"
-    return f"{count}, best score {float(rows['score'].max()):.2f}"
+    # Masks that people drew have no score.
+    return count if is_truth else f"{count}, best score {float(rows['score'].max()):.2f}"
 
 
 def _nothing(pixels: np.ndarray) -> Overlay:
