@@ -78,7 +78,10 @@ def area(rle: Ragged, height: int, width: int) -> npt.NDArray[np.int64]:
     """(N,) int64: number of pixels in each mask."""
     if len(rle) == 0:
         return np.zeros(0, np.int64)
-    return np.asarray(coco.area(_coco(rle, height, width)), np.int64)
+    strings = _coco(rle, height, width)
+    # pycocotools keeps the number of masks in eight bits.
+    parts = [coco.area(strings[first : first + 255]) for first in range(0, len(strings), 255)]
+    return np.concatenate(parts).astype(np.int64)
 
 
 def boxes(rle: Ragged, height: int, width: int) -> npt.NDArray[np.float32]:

@@ -101,6 +101,16 @@ def test_every_value_but_zero_is_inside() -> None:
     assert masks.decode(masks.encode(stack), 2, 2).tolist() == [[[False, True], [True, False]]]
 
 
+@pytest.mark.parametrize("count", [255, 256, 70_000])
+def test_many_masks_have_areas(count: int) -> None:
+    """There is no limit to how many masks are measured at once."""
+    stack = np.zeros((3, 4, 5), bool)
+    stack[1, :2], stack[2] = True, True
+    few = list(masks.encode(stack))
+    many = Ragged.from_list([few[number % 3] for number in range(count)])
+    assert masks.area(many, 4, 5).tolist() == [(0, 10, 20)[number % 3] for number in range(count)]
+
+
 def test_no_masks_have_no_areas_and_no_boxes() -> None:
     """No masks give arrays with no rows and the right columns."""
     nothing = Ragged.from_list([])

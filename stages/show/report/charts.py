@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 
 from markupsafe import Markup, escape
 
 from stages.kernels.pictures import colour_of
 
-__all__ = ["Column", "Mark", "bar", "columns", "curve", "stack"]
+__all__ = ["Column", "Mark", "bar", "columns", "curve", "marks_up_to", "short", "stack"]
 
-PLOT_PX, AXIS_PX = 84, 20
+PLOT_PX, AXIS_PX = 96, 22
 BAR_PX = 14
 CURVE_PX = 120
 
@@ -36,24 +37,26 @@ class Mark:
     number: int
 
 
-def columns(values: Sequence[Column], ticks: Sequence[tuple[float, str]]) -> Markup:
-    """A histogram.
+def columns(values: Sequence[Column], ticks: Sequence[tuple[float, str]], axes: tuple[str, str]) -> Markup:
+    """A histogram with both axes.
 
     Args:
         values: the columns, from left to right.
         ticks: (position along x, 0 to 1, label).
+        axes: what x and y are.
     """
     highest = max((column.value for column in values), default=0) or 1
     width = 100 / max(len(values), 1)
-    parts = [f'<line class="base" x1="0" x2="100%" y1="{PLOT_PX}.5" y2="{PLOT_PX}.5"/>']
+    parts = []
     for number, column in enumerate(values):
         # Even the smallest value is visible.
-        height = max(column.value / highest * (PLOT_PX - 2), 1.5) if column.value else 0
+        height = max(column.value / highest * PLOT_PX, 1.5) if column.value else 0
         parts.append(
             f'<rect class="fill" x="{number * width + 0.08 * width:.3f}%" width="{0.84 * width:.3f}%" '
             f'y="{PLOT_PX - height:.2f}" height="{height:.2f}"><title>{escape(column.title)}</title></rect>'
         )
-    return _svg("".join(parts) + _ticks(ticks, PLOT_PX + 15), PLOT_PX + AXIS_PX)
+    summary = f"{axes[1]} by {axes[0]}: " + "; ".join(column.title for column in values if column.value)
+    return _plot("".join(parts), summary, ticks, highest, axes, PLOT_PX)
 
 
 def bar(value: float, title: str, largest: float = 100.0, marks: Sequence[Mark] = ()) -> Markup:
@@ -68,7 +71,7 @@ def bar(value: float, title: str, largest: float = 100.0, marks: Sequence[Mark] 
         position = f'x1="{x}" x2="{x}" y1="-2" y2="{BAR_PX + 2}"'
         parts.append(f'<line class="halo" {position}/>')
         parts.append(f'<line class="mark m{mark.number}" {position}><title>{escape(mark.title)}</title></line>')
-    return _svg("".join(parts), BAR_PX)
+    return _svg("".join(parts), BAR_PX, "; ".join([title, *(mark.title for mark in marks)]))
 
 
 def stack(shares: Sequence[tuple[float, int, str]]) -> Markup:
@@ -85,26 +88,62 @@ def stack(shares: Sequence[tuple[float, int, str]]) -> Markup:
             f'fill="rgb({red},{green},{blue})"><title>{escape(title)}</title></rect>'
         )
         left += share
-    return _svg("".join(parts), BAR_PX)
+    return _svg("".join(parts), BAR_PX, "; ".join(title for _, _, title in shares))
 
 
-def curve(points: Sequence[tuple[int, float]]) -> Markup:
-    """Values over steps. The scale is from 0 to the largest value."""
+def curve(points: Sequence[tuple[int, float]], axes: tuple[str, str]) -> Markup:
+    """Values over steps, with both axes. The scale is from 0 to the largest value."""
     last, highest = points[-1][0], max(value for _, value in points) or 1.0
     corners = (f"{100 * step / max(last, 1):.2f},{CURVE_PX * (1 - value / highest):.2f}" for step, value in points)
     body = (
-        f'<line class="base" x1="0" x2="100%" y1="{CURVE_PX}.5" y2="{CURVE_PX}.5"/>'
         f'<svg width="100%" height="{CURVE_PX}" viewBox="0 0 100 {CURVE_PX}" preserveAspectRatio="none">'
         f'<polyline class="curve" points="{" ".join(corners)}" vector-effect="non-scaling-stroke"/></svg>'
     )
-    return _svg(body + _ticks([(0, "0"), (1, f"{last:,} steps")], CURVE_PX + 15), CURVE_PX + AXIS_PX)
+    ticks = [(step / last, short(step)) for step in marks_up_to(last)] if last else []
+    summary = f"{axes[1]} by {axes[0]}: from {points[0][1]:.2f} to {points[-1][1]:.2f} in {last:,}"
+    return _plot(body, summary, ticks, highest, axes, CURVE_PX)
 
 
-def _ticks(ticks: Sequence[tuple[float, str]], y: int) -> str:
-    return "".join(
-        f'<text class="tick" x="{100 * x:.2f}%" y="{y}" '
-        f'text-anchor="{"start" if x < 0.08 else "end" if x > 0.92 else "middle"}">{escape(label)}</text>'
+def marks_up_to(highest: float) -> list[float]:
+    """From 0 in equal steps of 1, 2 or 5 times a power of ten, two to five of them, up to at most ``highest``."""
+    power = 10.0 ** floor(log10(highest))
+    step = next(step for step in (power / 2, power, 2 * power, 5 * power) if highest / step < 5)
+    # Rounded, since 3 * 0.1 is not 0.3.
+    return [round(number * step, 12) for number in range(int(highest / step + 1e-9) + 1)]
+
+
+def short(value: float) -> str:
+    """A number on an axis: ``0.05``, ``1,500`` or ``2.5 M``."""
+    return f"{value / 1e6:,.12g} M" if value >= 1e6 else f"{value:,.12g}"
+
+
+def _plot(
+    body: str, summary: str, ticks: Sequence[tuple[float, str]], highest: float, axes: tuple[str, str], tall_px: int
+) -> Markup:
+    """A chart between its axes; grid lines are at the marks of y."""
+    marks = [(value, tall_px * (1 - value / highest), short(value)) for value in marks_up_to(highest)]
+    lines = "".join(
+        f'<line class="{"grid" if value else "base"}" x1="0" x2="100%" y1="{y:.2f}" y2="{y:.2f}"/>'
+        for value, y, _ in marks
+    )
+    lines += "".join(
+        f'<line class="base" x1="{100 * x:.2f}%" x2="{100 * x:.2f}%" y1="{tall_px}" y2="{tall_px + 4}"/>'
+        for x, _ in ticks
+    )
+    labels = "".join(
+        f'<text class="tick" x="{100 * x:.2f}%" y="{tall_px + 17}" '
+        f'text-anchor="{"start" if x < 0.05 else "end" if x > 0.95 else "middle"}">{escape(label)}</text>'
         for x, label in ticks
+    )
+    # The numbers of y stand in a column of their own, as wide as the longest, because x is in percent.
+    wide = max(len(label) for _, _, label in marks)
+    numbers = "".join(f'<text class="tick" x="100%" y="{y + 4:.2f}" text-anchor="end">{m}</text>' for _, y, m in marks)
+    height = tall_px + AXIS_PX
+    return Markup(
+        f'<div class="plot"><span class="axis">{escape(axes[1])}</span>'
+        f'<svg class="chart" style="width:{wide}ch" height="{height}" aria-hidden="true">{numbers}</svg>'
+        f"{_svg(lines + body + labels, height, summary)}"
+        f'<span class="axis x">{escape(axes[0])}</span></div>'
     )
 
 
@@ -112,5 +151,7 @@ def _percent(value: float, largest: float) -> str:
     return f"{100 * min(max(value / largest, 0.0), 1.0) if largest else 0.0:.3f}%"
 
 
-def _svg(body: str, height: int) -> Markup:
-    return Markup(f'<svg class="chart" width="100%" height="{height}" role="img">{body}</svg>')
+def _svg(body: str, height: int, label: str) -> Markup:
+    return Markup(
+        f'<svg class="chart" width="100%" height="{height}" role="img" aria-label="{escape(label)}">{body}</svg>'
+    )

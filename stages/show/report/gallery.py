@@ -1,9 +1,7 @@
-"""Pictures on the page: the best and the worst images of a node or, without ground truth, random images."""
+"""Images on the page: typical, best and worst ones of a node or, without ground truth, random ones."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,37 +20,42 @@ from stages.kernels.protocol import HONEST
 from stages.plan.pipeline import Node
 from stages.plan.project import Project
 from stages.show.overlays import image_of, overlay_of, sample_images
+from stages.show.report.embedded import Picture, embedded
 
-__all__ = ["MAX_SCORED", "Card", "Gallery", "Picture", "best_and_worst", "by_chance"]
+__all__ = ["MAX_SCORED", "Card", "Cell", "Gallery", "by_chance", "by_quality"]
 
 MAX_SCORED = 1000
 """How many images are scored for the gallery. Blocks are in random order, so the first images are a fair sample."""
-PICTURE_PX = 200
-JPEG_QUALITY = 85
+PICTURE_PX = 512
+"""Length of a picture's longer side: twice what the page shows at its usual width, for screens with fine pixels."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image with the masks of a node, as a data URI."""
+class Cell:
+    """A column of a card.
+
+    Attributes:
+        title: the node; empty for the image itself.
+        caption: a few words about the masks or, without a picture, why there is none.
+        picture: the image with the node's masks; None if the node has none of this image.
+    """
 
     title: str
     caption: str
-    uri: str
-    width: int
-    height: int
+    picture: Picture | None
 
 
 @dataclass(frozen=True)
 class Card:
-    """One image with its pictures.
+    """One image: the image itself, and one cell per node, which are the same nodes in the same order on every card.
 
     Attributes:
-        quality: see :func:`best_and_worst`; None without ground truth.
+        quality: see :func:`by_quality`; None without ground truth.
     """
 
     caption: str
     quality: float | None
-    pictures: tuple[Picture, ...]
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -60,21 +63,26 @@ class Gallery:
     """The cards of a gallery.
 
     Attributes:
+        typical: images around the median quality; random images if there is no ground truth.
         scored: how many images the cards were chosen from.
+        median: their median quality; None without ground truth.
         missing: why some pictures could not be drawn; empty if all were.
     """
 
+    typical: tuple[Card, ...] = ()
     best: tuple[Card, ...] = ()
     worst: tuple[Card, ...] = ()
     scored: int = 0
+    median: float | None = None
     missing: str = ""
 
 
-def best_and_worst(project: Project, evaluation: Node, node: str, shown: Sequence[str], count: int) -> Gallery:
-    """The ``count`` images on which ``node`` does best, best first, and the ``count`` worst, worst first.
+def by_quality(project: Project, evaluation: Node, node: str, shown: Sequence[str], count: int) -> Gallery:
+    """``count`` images around the median quality of ``node``, the best, best first, and the worst, worst first.
 
     The quality of an image is the mean, over its true parts, of the best IoU that any mask has with the part. It is
-    computed under the honest protocol, for the first :data:`MAX_SCORED` images of the evaluation's test split.
+    computed under the honest protocol, for the first :data:`MAX_SCORED` images of the evaluation's test split. No image
+    is shown twice.
 
     Args:
         evaluation: the evaluation that scores ``node``.
@@ -82,10 +90,15 @@ def best_and_worst(project: Project, evaluation: Node, node: str, shown: Sequenc
     """
     quality = dict(_qualities(project, evaluation, node))
     order = sorted(quality, key=lambda image_id: (-quality[image_id], image_id))
-    best = order[: min(count, -(-len(order) // 2))]
-    worst = order[len(best) :][::-1][:count]
-    (high, missing_high), (low, missing_low) = (_cards(project, ids, shown, quality) for ids in (best, worst))
-    return Gallery(high, low, len(order), missing_high or missing_low)
+    size = min(count, -(-len(order) // 3))
+    start = (len(order) - size) // 2
+    middle, best = order[start : start + size], order[: min(size, start)]
+    worst = order[start + size :][::-1][:size]
+    (typical, miss), (high, miss_high), (low, miss_low) = (
+        _cards(project, ids, shown, quality) for ids in (middle, best, worst)
+    )
+    median = float(np.median(list(quality.values()))) if quality else None
+    return Gallery(typical, high, low, len(order), median, miss or miss_high or miss_low)
 
 
 def by_chance(project: Project, shown: Sequence[str], count: int) -> Gallery:
@@ -95,7 +108,7 @@ def by_chance(project: Project, shown: Sequence[str], count: int) -> Gallery:
     except InputMissing as error:
         return Gallery(missing=str(error))
     cards, missing = _cards(project, chosen, shown, {})
-    return Gallery(best=cards, missing=missing)
+    return Gallery(typical=cards, missing=missing)
 
 
 def _cards(
@@ -143,16 +156,13 @@ def _card(project: Project, image_id: int, shown: Sequence[str], quality: float 
     pixels, caption = image_of(project, image_id)
     width, height = fitted(pixels, PICTURE_PX)
     bare = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS)
-    pictures = [Picture("image", "", _uri(bare), width, height)]
+    cells = [Cell("", "", embedded(bare))]
     for name in shown:
         overlay = overlay_of(project, name, image_id)
-        if overlay is not None:
+        if overlay is None:
+            is_committed = image_id // project.store.info.block_size in project.shown(name).units()
+            cells.append(Cell(name, "nothing found" if is_committed else "not computed yet", None))
+        else:
             drawn = draw_overlay(pixels, overlay, width, height)
-            pictures.append(Picture(name, overlay.caption, _uri(drawn), width, height))
-    return Card(caption, quality, tuple(pictures))
-
-
-def _uri(picture: Image.Image) -> str:
-    sink = io.BytesIO()
-    picture.convert("RGB").save(sink, "JPEG", quality=JPEG_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(sink.getvalue()).decode()}"
+            cells.append(Cell(name, overlay.caption, embedded(drawn)))
+    return Card(caption, quality, tuple(cells))

@@ -43,6 +43,11 @@ class Overview:
     def done(self) -> int:
         return sum(state.word == "done" for state in self.nodes)
 
+    @property
+    def earlier(self) -> list[str]:
+        """The nodes of which the page shows an earlier layer, because the new one is not complete."""
+        return [state.node for state in self.nodes if state.is_behind]
+
 
 def read_overview(project: Project, catalog: Catalog) -> Overview:
     splits = {row["split"]: row["images"] for row in catalog.query(_COUNTS).to_pylist()}

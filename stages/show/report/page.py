@@ -10,18 +10,25 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from pdstore.errors import printable
+from stages.kernels.pictures import colour_of
 from stages.show.report import charts
 from stages.show.report.contents import Contents
-from stages.show.report.ladder import in_sentence
+from stages.show.report.facts import facts_of
+from stages.show.report.ladder import TITLES, in_sentence
+from stages.show.report.tables import Table, cluster_table, coverage_table, node_table, number_table, result_table
 from stages.show.report.trainings import Training
 from stages.show.report.watch import Record
 
 __all__ = ["render"]
 
+OPEN_CARDS = 2
+OPEN_CLASSES = 3
+"""How many cards of a group, and how many classes, are open; the others open with a click."""
 MAX_ROWS = 30
 """How many classes of a node a chart of the monitors shows."""
 MAX_POINTS = 400
 MAX_PARTS = 12
+_AREA_AXES = ("share of the image", "masks")
 _HALVINGS = 16
 """How many times the histogram of areas halves the area of the image."""
 
@@ -35,7 +42,6 @@ def render(contents: Contents, command: str = "pd") -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "percent": _percent,
-        "signed": _signed,
         "share": _share,
         "count_of": "{:,}".format,
         "in_sentence": in_sentence,
@@ -48,13 +54,31 @@ def render(contents: Contents, command: str = "pd") -> str:
         "class_bar": _class_bar,
         "cluster_stack": _clusters,
         "curve": _curve,
+        "facts": facts_of(contents),
         "max_rows": MAX_ROWS,
+        "open_cards": OPEN_CARDS,
+        "open_classes": OPEN_CLASSES,
+        "all_results": [row for page in contents.datasets for row in page.results],
+        "stages": {state.node: state.stage for state in contents.overview.nodes},
+        "cluster_table": _cluster_table,
+        "columns_of": _columns_of,
+        "coverage_table": coverage_table,
+        "node_table": node_table,
+        "number_table": number_table,
+        "result_table": result_table,
+        "swatch": _swatch,
+        "stage_titles": TITLES,
         "most_by": _most_by,
     }
     folder = resources.files("stages.show.report")
     style = Markup((folder / "style.css").read_text(encoding="utf-8"))
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     return printable(template.render(report=contents, style=style, command=command))
+
+
+def _columns_of(pictures: int) -> int:
+    """In how many columns the pictures of a card stand: at most five, with as few gaps as possible."""
+    return pictures if pictures <= 5 else min((4, 5), key=lambda columns: -pictures % columns)
 
 
 def _most_by(rows: Sequence[Record], column: str) -> Sequence[Record]:
@@ -72,7 +96,8 @@ def _parts(rows: Sequence[Record]) -> Markup:
     last = max(6, *counts)
     names = [f"{n} or more" if n == MAX_PARTS else str(n) for n in range(1, last + 1)]
     bins = [charts.Column(counts.get(n, 0), f"{name}: {counts.get(n, 0):,} objects") for n, name in enumerate(names, 1)]
-    return charts.columns(bins, [((n - 0.5) / last, str(n)) for n in range(1, last + 1)])
+    ticks = [((n - 0.5) / last, f"{n}+" if n == MAX_PARTS else str(n)) for n in range(1, last + 1)]
+    return charts.columns(bins, ticks, ("parts of an object", "objects"))
 
 
 def _scores(rows: Sequence[Record]) -> Markup:
@@ -81,7 +106,7 @@ def _scores(rows: Sequence[Record]) -> Markup:
         charts.Column(counts.get(n, 0), f"{n / 20:.2f} to {(n + 1) / 20:.2f}: {counts.get(n, 0):,} masks")
         for n in range(20)
     ]
-    return charts.columns(bins, [(0, "0"), (0.5, "0.5"), (1, "1")])
+    return charts.columns(bins, [(0, "0"), (0.5, "0.5"), (1, "1")], ("score", "masks"))
 
 
 def _areas(rows: Sequence[Record]) -> Markup:
@@ -91,7 +116,7 @@ def _areas(rows: Sequence[Record]) -> Markup:
         for n in range(1 - _HALVINGS, 1)
     ]
     ticks = ((0.0001, "0.01 %"), (0.01, "1 %"), (1.0, "100 %"))
-    return charts.columns(bins, [(1 + log2(share) / _HALVINGS, label) for share, label in ticks])
+    return charts.columns(bins, [(1 + log2(share) / _HALVINGS, label) for share, label in ticks], _AREA_AXES)
 
 
 def _class_bar(value: float, title: str, before: dict[str, float]) -> Markup:
@@ -105,9 +130,17 @@ def _clusters(rows: Sequence[Record]) -> Markup:
     )
 
 
+def _cluster_table(node: str, rows: Sequence[Record], clusters: Sequence[Record]) -> Table:
+    of_class: dict[int, list[Record]] = {row["category_id"]: [] for row in rows}
+    for cluster in clusters:
+        if cluster["category_id"] in of_class:
+            of_class[cluster["category_id"]].append(cluster)
+    return cluster_table(node, rows, [_clusters(of_class[row["category_id"]]) for row in rows])
+
+
 def _curve(training: Training) -> Markup:
     every = -(-len(training.steps) // MAX_POINTS)
-    return charts.curve([*training.steps[:-1:every], training.steps[-1]])
+    return charts.curve([*training.steps[:-1:every], training.steps[-1]], ("steps", "loss"))
 
 
 def _share(value: float | None) -> str:
@@ -118,5 +151,6 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+def _swatch(number: int) -> Markup:
+    """The colour of a cluster, as it is in pictures."""
+    return Markup('<span class="swatch" style="background:rgb({},{},{})"></span>').format(*colour_of(number))

@@ -19,6 +19,7 @@ class Page(HTMLParser):
         addresses: everything that an element refers to.
         tags: the name of every element.
         ids: the id of every element that has one.
+        images: the attributes of every picture.
         cells: text of the table cells, row by row.
     """
 
@@ -28,6 +29,7 @@ class Page(HTMLParser):
         self.addresses: list[str] = []
         self.tags: list[str] = []
         self.ids: list[str] = []
+        self.images: list[dict[str, str]] = []
         self.cells: list[list[str]] = []
         self.text = ""
         self._open: list[str] = []
@@ -36,6 +38,8 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.addresses += [value or "" for name, value in attrs if name in _ADDRESSES]
         self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag == "img":
+            self.images.append({name: value or "" for name, value in attrs})
         if tag == "tr":
             self.cells.append([])
         if tag in ("td", "th") and self.cells:

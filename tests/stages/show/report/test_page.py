@@ -18,11 +18,12 @@ from schemas.catalog import catalog_of
 from stages.plan.project import Project
 from stages.show.report.contents import read_contents
 from stages.show.report.page import render
+from stages.show.report.watch import Record
 from tests.stages.show.report.reading import Page, read
 
 
 def page_of(store: Store, **options: object) -> Page:
-    return read(render(read_contents(Project.open(store), **options)))  # type: ignore[arg-type]
+    return read(render(read_contents(Project.open(store), **{"num_classes": 2} | options)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,10 @@ def test_monitors_are_those_of_sql(finished: Store, page: Page) -> None:
     """The coverage table has the numbers of the view."""
     rows = catalog_of(finished).query("SELECT * FROM coverage WHERE node = 'grouping' AND role = 'objects'").to_pylist()
     (shown,) = [row for row in page.cells if row[:2] == ["grouping", "detic"]]
-    assert shown[2:6] == [f"{rows[0][name]:,}" for name in ("images_in", "images_out", "dropped", "with_reason")]
-    assert shown[-2:] == [f"{rows[0][name]:,}" for name in ("rows_in", "rows_out")]
+    head = next(row for row in page.cells if row[:2] == ["node", "reads"])
+    for title in ("images in", "images out", "dropped", "with a reason", "rows in", "rows out"):
+        column = title.replace("with a", "with").replace(" ", "_")
+        assert shown[head.index(title)] == f"{rows[0][column]:,}", title
 
 
 def test_every_section_is_there(page: Page) -> None:
@@ -59,8 +62,9 @@ def test_every_section_is_there(page: Page) -> None:
         "etter than whole object as one part",
         "mIoU of final model (distill)",
         "Which part is taken for which",
-        "Best",
-        "Worst",
+        "Typical images",
+        "What each cluster of distill has found",
+        "Best and worst images",
         "Parts per object",
         "Changed by the CRF",
         "Clusters in use",
@@ -71,23 +75,67 @@ def test_every_section_is_there(page: Page) -> None:
 
 
 def test_pictures_are_embedded_in_the_page(page: Page) -> None:
-    """The two best and the two worst images, each with the ground truth and the masks of every stage, as JPEG."""
-    pictures = [address for address in page.addresses if address.startswith("data:")]
-    assert len(pictures) == 4 * 8
-    for uri in pictures:
-        image = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))))
-        assert max(image.size) == 200
+    """Two typical, best and worst images, each with the truth and the masks of every stage; crops of two classes.
+
+    Each has its place before it is decoded: its element says the width and the height that it has.
+    """
+    crops = [attributes["alt"] for attributes in page.images if " crops of part " in attributes["alt"]]
+    assert len(page.images) - len(crops) == 6 * 8 and len({alt.rpartition(" of ")[2] for alt in crops}) == 2
+    for attributes in page.images:
+        data = base64.b64decode(attributes["src"].removeprefix("data:image/webp;base64,"))
+        image = Image.open(io.BytesIO(data))
+        assert image.size == (int(attributes["width"]), int(attributes["height"]))
+        assert max(image.size) in (512, *(rows * 164 - 4 for rows in (1, 2, 3)))
+        assert len(data) < 60_000
 
 
-def test_equal_stores_give_equal_pages(finished: Store) -> None:
-    """Neither the clock nor the order of hashes affects the page."""
-    first, second = (render(read_contents(Project.open(finished), num_images=1)) for _ in range(2))
-    assert first == second
+def test_pictures_come_before_results(page: Page, grouped: Store) -> None:
+    """With ground truth: images, parts by class, results. Without: images, then the monitors, and no results."""
+    wanted = ["images", "parts", "results", "steps-1", "classes-1", "extremes", "monitors", "trainings", "nodes"]
+    assert page.ids == wanted
+    assert page_of(grouped, num_images=1).ids == ["images", "monitors", "nodes"]
+
+
+def test_no_column_is_empty(page: Page) -> None:
+    """The demo has no published numbers: their column is left out, and the page says which command brings others."""
+    head = next(row for row in page.cells if row[:2] == ["model", "metric"])
+    assert head == ["model", "metric", "honest"]
+    assert "no numbers under the reference protocol yet" in page.text and "pd eval --protocol both" in page.text
+
+
+def test_many_classes_stay_a_page(finished: Store) -> None:
+    """Of 1,000 classes some have pictures, others are listed, and every chart shows a limited number of them."""
+    contents = read_contents(Project.open(finished), num_images=0, num_classes=1)
+    watch = contents.monitors
+
+    def many(rows: dict[str, list[Record]]) -> dict[str, list[Record]]:
+        return {
+            node: [{**row, "category_id": n, "class_name": f"class {n}"} for n in range(1000) for row in of_node[:3]]
+            for node, of_node in rows.items()
+        }
+
+    monitors = replace(
+        watch, crf=many(watch.crf), collapse=many(watch.collapse), clusters=many(watch.clusters), use=many(watch.use)
+    )
+    others = tuple((f"class {n}", 1000 - n, 3) for n in range(999))
+    collages = replace(contents.collages, others=others, total=5000)
+    page = render(replace(contents, monitors=monitors, collages=collages))
+    text = read(page).text
+    assert "1 of 5,000 classes with the most masks" in text and "class 998 2 masks" in text
+    assert "The 999 with the most masks are listed." in text
+    assert len(page) < 1_000_000
+
+
+def test_equal_stores_give_equal_pages(finished: Store, grouped: Store) -> None:
+    """Neither the clock nor the order of hashes affects the page: not its numbers, its crops or its images."""
+    for store, num_images in ((finished, 0), (grouped, 1)):
+        first, second = (render(read_contents(Project.open(store), "", num_images, 1)) for _ in range(2))
+        assert first == second
 
 
 def test_text_from_outside_is_escaped(finished: Store) -> None:
     """A name that contains markup is shown as text."""
-    contents = read_contents(Project.open(finished), num_images=0)
+    contents = read_contents(Project.open(finished), num_images=0, num_classes=0)
     evil = '<script src="http://x.org">&"\''
     overview = replace(contents.overview, store=evil, source=evil)
     notes = replace(contents.monitors, notes=(evil,))
@@ -123,7 +171,7 @@ def test_a_store_without_ground_truth(grouped: Store) -> None:
     page = page_of(grouped, num_images=2)
     assert "no ground truth" in page.text and "Random images" in page.text
     assert "steps-1" not in page.ids and "Areas" in page.text
-    assert len([a for a in page.addresses if a.startswith("data:")]) == 2 * 3
+    assert len(page.images) == 2 * 3
 
 
 def test_an_empty_store(classical: Callable[..., Store]) -> None:
@@ -155,5 +203,13 @@ def test_an_unknown_data_set_is_refused(finished: Store, classical: Callable[...
 def test_a_store_of_another_version_of_the_program(copy_store: Callable[..., Store]) -> None:
     """If the recorded layers are not those of this program, their numbers are shown and the page says so."""
     store = copy_store()
-    page = read(render(read_contents(Project.open(store, ["ingest.copy=true"]))))
+    page = read(render(read_contents(Project.open(store, ["ingest.copy=true"]), num_images=0, num_classes=0)))
     assert "another version of the program" in page.text and "Stage by stage" in page.text
+
+
+def test_a_layer_that_is_not_the_present_one_is_named(copy_store: Callable[..., Store]) -> None:
+    """After a change of settings the page shows the old layers, and says of which nodes."""
+    store = copy_store()
+    Project.open(store, ["labels.min_segment_score=0.1"]).record()
+    text = page_of(store, num_images=0, num_classes=0).text
+    assert "Of labels, distill-train" in text and "this page shows the earlier layer" in text
