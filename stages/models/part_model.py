@@ -93,11 +93,15 @@ class PartModel:
         Raises:
             UsageError: the head is not class-specific, or has no such class.
         """
-        head = self.network.class_predictor
-        if not isinstance(head, SlicedHead):
+        if not isinstance(self.network.class_predictor, SlicedHead):
             fix = "Leave --class out"
             raise UsageError("only a model with a class-specific head has object classes", self.source, fix)
-        slots = list(dict.fromkeys(self.slot(name) for name in names))
+        return self.of_slots(list(dict.fromkeys(self.slot(name) for name in names)))
+
+    def of_slots(self, slots: list[int]) -> PartModel:
+        """The same, by the numbers of the classes."""
+        head = self.network.class_predictor
+        assert isinstance(head, SlicedHead)
         smaller = SlicedHead(head.weight.shape[2], len(slots), head.num_parts)
         smaller.load_state_dict(
             {
