@@ -113,7 +113,7 @@ VARIANTS = {
     ),
     "clusters of all images": Variant("candidates", ("labels",), ("candidates.split=''",)),
     "the best pair of query and part": Variant(
-        "distill", ("distill",), patches=(("stages.nodes.predict.chances", best_pair),)
+        "distill", ("distill",), patches=(("stages.models.answers.chances", best_pair),)
     ),
     "distillation from the detector's network": Variant(
         "distill-train", ("distill",), inputs=(("distill-train", "model", "segmenter"),)

@@ -33,7 +33,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "gc": ("cli.verbs.gc", "List or delete files that no commit refers to."),
     "node": ("cli.verbs.node", "Add a node to the pipeline."),
     "config": ("cli.verbs.config", "Show or change the settings."),
-    "weights": ("cli.verbs.weights", "Check or convert published weights."),
+    "weights": ("cli.verbs.weights", "Check, convert or export weights."),
+    "predict": ("cli.verbs.predict", "Run a trained part model on any pictures."),
     "demo": ("cli.verbs.demo", "Run the whole pipeline on drawn images."),
 }
 """Verb -> (module that holds its ``command``, help text). The module is loaded when the verb is called."""

@@ -17,7 +17,7 @@ from pdstore.files import Files
 from stages.source.frames import Size, frame_of
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
 
-__all__ = ["CHANGED", "MISSING_FILE", "Block", "check_unchanged", "read_image"]
+__all__ = ["CHANGED", "MISSING_FILE", "Block", "batched", "check_unchanged", "read_image"]
 
 CHANGED = "changed"
 """Reason in ``errors`` for an image whose file was replaced after it was ingested."""
@@ -115,14 +115,7 @@ class Block:
         Args:
             longest: of :meth:`frames`.
         """
-        waiting: dict[Hashable, tuple[list[int], list[Pixels]]] = {}
-        for image_id, pixels in self.pictures(image_ids, self.frames(longest)):
-            ids, stack = waiting.setdefault(shape(pixels), ([], []))
-            ids.append(image_id)
-            stack.append(pixels)
-            if len(ids) == size:
-                yield waiting.pop(shape(pixels))
-        yield from waiting.values()
+        return batched(self.pictures(image_ids, self.frames(longest)), size, shape)
 
     def loader(self, frames: Mapping[int, Size]) -> Callable[[int], Picture]:
         """A function image_id -> picture that reads the packed files or the image folder and raises ImageFault.
@@ -164,6 +157,20 @@ class Block:
             return data
 
         return read
+
+
+def batched(
+    pictures: Iterable[tuple[int, Pixels]], size: int, shape: Callable[[Pixels], Hashable]
+) -> Iterator[tuple[list[int], list[Pixels]]]:
+    """(ids, pictures) of equal ``shape``, at most ``size`` at a time, from pairs of an id and its picture."""
+    waiting: dict[Hashable, tuple[list[int], list[Pixels]]] = {}
+    for image_id, pixels in pictures:
+        ids, stack = waiting.setdefault(shape(pixels), ([], []))
+        ids.append(image_id)
+        stack.append(pixels)
+        if len(ids) == size:
+            yield waiting.pop(shape(pixels))
+    yield from waiting.values()
 
 
 def check_unchanged(data: bytes, sha256: str) -> None:

@@ -1,14 +1,15 @@
-"""``pd weights``: check and convert published checkpoints."""
+"""``pd weights``: check and convert published checkpoints, and export what was trained."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cli.output import print_json, print_table, say
+from cli.session import open_project
 from pdstore.errors import UsageError, printable
 from schemas.stages import WeightsSettings
 from schemas.training import NETWORK_PRESETS
@@ -22,7 +23,7 @@ __all__ = ["command"]
 
 @click.group("weights")
 def command() -> None:
-    """Check whether published weights fit, and convert them to safetensors.
+    """Check whether published weights fit, convert them to safetensors, and export trained models.
 
     A source is an official Mask2Former or original PartDistillation file (.pkl, .pth, .safetensors), a folder that
     transformers' save_pretrained or this program wrote, or org/name@revision on the Hugging Face hub. Pickles are read
@@ -32,6 +33,7 @@ def command() -> None:
     Examples:
       pd weights check model_final_e5f453.pkl --preset swin-l
       pd weights convert model_final_e5f453.pkl weights/mask2former --preset swin-l
+      pd --store parts weights export distill-train part-model
     """
 
 
@@ -101,6 +103,34 @@ def convert(
     else:
         print(f"{digest}  {target / WEIGHTS_NAME}")
         say(f"{len(checkpoint.tensors)} tensors converted")
+
+
+@command.command("export")
+@click.argument("node")
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["transformers", "onnx"]), default="transformers",
+              show_default=True, help="For from_pretrained, or for ONNX runtimes.")  # fmt: skip
+@click.option("--class", "classes", multiple=True, metavar="NAME",
+              help="Only this object class of a class-specific head; may be repeated.")  # fmt: skip
+def export(node: str, target: Path, form: Literal["transformers", "onnx"], classes: tuple[str, ...]) -> None:
+    """Write the network of NODE as a new folder DIR that other programs load, with a model card.
+
+    NODE trains or imports a network, or runs one. The card (README.md) has the scores that the store knows, the
+    settings, and code that loads the folder. The head of a class-specific model is unrolled, with labels such as
+    "dog: part 3": docs/models.md says what its probabilities are.
+
+    \b
+    Examples:
+      pd weights export distill-train part-model
+      pd weights export distill-train dog-parts --class dog
+      pd weights export proposal-train proposals-onnx --format onnx
+    """
+    from stages.exchange.networks.export import check_new_folder, export_model
+
+    check_new_folder(target)
+    text = export_model(open_project(), node, target, form, classes)
+    say(text)
+    print(target)
 
 
 def _read(source: str, values: tuple[str, ...], preset: str | None, num_parts: int) -> Checkpoint:

@@ -6,26 +6,28 @@ the second makes rows of that on the host, and needs no torch, so it can run in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pdstore import Rows, runs
+from pdstore import Rows, masks, runs
 from pdstore.runs import Runs
-from schemas.stages import PredictSettings, ProposalsSettings
+from schemas.stages import CrfSettings, PredictSettings, ProposalsSettings
 from schemas.tables import PROPOSALS
+from stages.kernels.crf import smooth
 from stages.mask_columns import run_columns
-from stages.models.inference import Found
+from stages.models.inference import Found, Inference
 from stages.models.mask_changes import label_changes
 
-__all__ = ["BestQueries", "Parts", "best_queries", "chances", "parts_of", "proposal_rows"]
+__all__ = ["BestQueries", "Parts", "best_queries", "chances", "part_answers", "parts_of", "proposal_rows", "smoothed"]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,3 +119,29 @@ def parts_of(chance: Tensor, settings: PredictSettings, *, keep_chances: bool = 
     totals = torch.stack(sums).cpu().numpy() if sums else np.zeros(0)
     kept = chance[torch.from_numpy(numbers).to(chance.device)].cpu().numpy() if keep_chances else None
     return Parts(numbers, totals / runs.areas(masks), masks, kept)
+
+
+def part_answers(network: Inference, jobs: Sequence[tuple[Pixels, int]], settings: PredictSettings) -> Iterator[Parts]:
+    """The parts in each picture; a batch at a time is in the network.
+
+    Args:
+        jobs: (picture (H, W, 3) uint8 RGB, slot of its object class in a class-specific head; 0 for a plain head).
+            The pictures have one shape in the network.
+    """
+    for first in range(0, len(jobs), settings.batch_size):
+        pictures, slots = zip(*jobs[first : first + settings.batch_size], strict=True)
+        looks = [network.queries(pictures, slots)]
+        if settings.flip:
+            looks.append(network.queries(pictures, slots, flip=True))
+        for found in zip(*looks, strict=True):
+            yield parts_of(chances(found), settings, keep_chances=settings.crf is not None)
+
+
+def smoothed(parts: Parts, pixels: Pixels, crf: CrfSettings) -> Parts:
+    """The same parts after a dense CRF on their picture; some may be empty. Their chances must have been kept."""
+    stack = masks.decode(runs.strings(parts.masks), *pixels.shape[:2])
+    stack = smooth(pixels, stack, **crf.model_dump())
+    assert parts.chances is not None, "they are kept for the CRF"
+    pairs = zip(parts.chances, stack, strict=True)
+    scores = [chance[mask].mean(dtype=np.float64) if mask.any() else 0.0 for chance, mask in pairs]
+    return replace(parts, masks=runs.from_masks(stack), scores=np.array(scores))

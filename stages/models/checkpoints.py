@@ -24,6 +24,7 @@ from pdstore.errors import CorruptData, InputMissing, UsageError
 from schemas.training import NetworkSettings
 from stages.models import official
 from stages.models.architecture import config
+from stages.models.exported import MEANING, read_exported
 from stages.models.network import PartNetwork
 from stages.models.network_files import CONFIG_NAME, WEIGHTS_NAME, load_weights
 from stages.models.not_weights import refuse_not_weights
@@ -123,6 +124,8 @@ def _read_folder(folder: Path, text: str, network: NetworkSettings | None, num_p
         raise CorruptData(problem, str(path), "Download or copy the folder again") from None
     if "network" in values:
         return _read_own(folder, values, text, network, num_parts)
+    if MEANING in values:
+        return _read_exported(folder, text, network, num_parts)
     if values.get("model_type") == "mask2former":
         return _read_transformers(folder, text, network, num_parts)
     found = f"model_type {values.get('model_type')!r}"
@@ -142,6 +145,22 @@ def _read_own(
     tensors = load_weights(folder)
     faults += _name_faults({name: tuple(value.shape) for name, value in empty.items()}, tensors)
     return Checkpoint(text, "pdstore", network or settings, num_classes, num_objects, tuple(faults), tensors)
+
+
+def _read_exported(folder: Path, text: str, network: NetworkSettings | None, num_parts: int) -> Checkpoint:
+    model = read_exported(folder)
+    own = model.network
+    faults = _setting_faults(own.settings, network, num_parts, own.num_classes if own.num_objects else 0)
+    return Checkpoint(
+        text,
+        "transformers",
+        network or own.settings,
+        own.num_classes,
+        own.num_objects,
+        tuple(faults),
+        own.state_dict(),
+        tuple(model.labels),
+    )
 
 
 def _read_official(

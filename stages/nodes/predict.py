@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks, runs
+from pdstore import Rows, runs
 from pdstore.errors import UsageError
-from schemas.stages import CrfSettings, PredictSettings
+from schemas.stages import PredictSettings
 from schemas.tables import PREDICTIONS
 from stages.fitting import finished, fitting
-from stages.kernels.crf import smooth
 from stages.mask_columns import run_columns
-from stages.models.answers import Parts, chances, parts_of
+from stages.models.answers import Parts, part_answers, smoothed
 from stages.models.inference import Inference
 from stages.source.text_files import read_lines
 from stages.stage import PART_NAMES
@@ -84,7 +83,7 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
             # A plain head answers for all classes at once.
             wanted = [targets[image_id] if slots else targets[image_id][:1] for image_id in ids]
             jobs = [(pixels, of.slot) for pixels, asked in zip(pictures, wanted, strict=True) for of in asked]
-            answers = _answers(network, jobs, settings)
+            answers = part_answers(network, jobs, settings)
             for pixels, asked in zip(pictures, wanted, strict=True):
                 yield _Seen(list(islice(answers, len(asked))), None if settings.crf is None else pixels)
 
@@ -183,27 +182,6 @@ def _classes_of_objects(unit: Unit) -> dict[int, dict[int, int]]:
     return lowest
 
 
-def _answers(network: Inference, jobs: Sequence[tuple[Pixels, int]], settings: PredictSettings) -> Iterator[Parts]:
-    """The parts in each picture, given as (picture, slot); a batch at a time is in the network."""
-    for first in range(0, len(jobs), settings.batch_size):
-        pictures, slots = zip(*jobs[first : first + settings.batch_size], strict=True)
-        looks = [network.queries(pictures, slots)]
-        if settings.flip:
-            looks.append(network.queries(pictures, slots, flip=True))
-        for found in zip(*looks, strict=True):
-            yield parts_of(chances(found), settings, keep_chances=settings.crf is not None)
-
-
-def _smooth(parts: Parts, pixels: Pixels, crf: CrfSettings) -> Parts:
-    """The same parts after a dense CRF; some may be empty."""
-    stack = masks.decode(runs.strings(parts.masks), *pixels.shape[:2])
-    stack = smooth(pixels, stack, **crf.model_dump())
-    assert parts.chances is not None, "they are kept for the CRF"
-    pairs = zip(parts.chances, stack, strict=True)
-    scores = [chance[mask].mean(dtype=np.float64) if mask.any() else 0.0 for chance, mask in pairs]
-    return replace(parts, masks=runs.from_masks(stack), scores=np.array(scores))
-
-
 def _rows(
     image_id: int,
     target: _Target,
@@ -215,7 +193,7 @@ def _rows(
     if taught:
         parts = parts.take([row for row, part in enumerate(parts.numbers.tolist()) if taught.fits(part, target)])
     if pixels is not None and settings.crf is not None:
-        parts = _smooth(parts, pixels, settings.crf)
+        parts = smoothed(parts, pixels, settings.crf)
     labels = np.flatnonzero(runs.areas(parts.masks))
     parts = parts.take(labels)
     columns = run_columns(parts.masks)

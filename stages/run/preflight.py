@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from pdstore import Layer
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
 from schemas.base import Settings
 from schemas.tracking import TrackedSettings
+from stages.models.model_folder import model_folder
 from stages.plan.committed import Committed
 from stages.plan.file_settings import check_files
 from stages.plan.inputs import Inputs
@@ -108,7 +106,7 @@ def prepare_together(project: Project, names: Sequence[str]) -> tuple[Files, Cal
     # All nodes of a pass are of one stage and read the same.
     stage, inputs = nodes[0].stage, nodes[0].inputs
     models = {
-        role: _fetch_model(project.layer(read[0]))
+        role: model_folder(project.layer(read[0]))
         for role, read in inputs.items()
         if project[read[0]].stage.writes_model
     }
@@ -138,18 +136,6 @@ def _start(
     [name] = settings
     process = stage.load()(settings[name], setups[name])
     return lambda units: [process(unit) for unit in units]
-
-
-def _fetch_model(layer: Layer) -> Path:
-    """A local folder with the files of a trained network; for a local store, the folder of the attempt itself."""
-    manifest = layer.manifest(0)
-    if layer.store.files.is_local:
-        return layer.store.files.local(manifest.folder)
-    folder = Path(tempfile.mkdtemp(prefix=f"{layer.node}-"))
-    for name in manifest.files:
-        if "/" not in name:
-            (folder / name).write_bytes(layer.file(0, name))
-    return folder
 
 
 def _ready_device(project: Project) -> str:

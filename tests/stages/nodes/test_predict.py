@@ -15,6 +15,7 @@ from pdstore.errors import UsageError
 from schemas.stages import CrfSettings, PredictSettings
 from schemas.tables import OBJECTS
 from schemas.training import NetworkSettings
+from stages.models import answers
 from stages.models.network import build
 from stages.models.network_files import network_files
 from stages.nodes import predict
@@ -148,7 +149,7 @@ def test_a_crf_moves_borders_to_the_edges_of_the_image(bench, tmp_path: Path, mo
     chance[1, 4, 20] = 0.9  # a speck
     bench.images(picture)
     folder = model(tmp_path / "m", 2)
-    monkeypatch.setattr(predict, "chances", lambda found: torch.from_numpy(chance))
+    monkeypatch.setattr(answers, "chances", lambda found: torch.from_numpy(chance))
     rough, _ = run(bench, folder)
     smooth, _ = run(bench, folder, crf=CrfSettings(bilateral_sxy=10, bilateral_srgb=20, long_side=0))
     assert rough["cluster"].tolist() == [0, 1, 2] and rough["area"].tolist() == [11 * 32, 1, 21 * 32 - 1]
