@@ -68,7 +68,7 @@ class Catalog:
                 result = connection.sql(statement.without(named)).to_arrow_table()
                 return result.rename_columns(_unique(result.column_names))
         except duckdb.PermissionException as error:
-            fix = "To join a file of your own, CSV or Parquet: pd sql QUERY --with NAME=FILE"
+            fix = "To join a table of your own: pd sql QUERY --with NAME=FILE, or in Python db.sql(QUERY, NAME=rows)"
             problem = f"a query may read no file but the store's own: {str(error).strip()}"
             raise UsageError(problem, "pd sql", fix) from None
         except duckdb.Error as error:

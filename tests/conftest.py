@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,3 +29,12 @@ os.environ["WANDB_MODE"] = "disabled"
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store of whoever runs the tests is never touched."""
     monkeypatch.delenv("PD_STORE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def my_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of :mod:`tests.opened_store`. Never write to it."""
+    # Imported here, since it loads the stages.
+    from tests.opened_store import make_store
+
+    return make_store(tmp_path_factory.mktemp("opened"))

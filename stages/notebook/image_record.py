@@ -25,8 +25,8 @@ __all__ = ["ImageLayer", "ImageRecord", "image_record"]
 
 THUMBNAIL_PX = 224
 _FIGURE = (
-    '<figure style="margin:0 8px 8px 0"><img src="{}" width="{}" height="{}" alt="{}">'
-    "<figcaption>{}</figcaption></figure>"
+    '<figure style="margin:0 8px 8px 0;width:{1}px;overflow-wrap:anywhere">'
+    '<img src="{0}" width="{1}" height="{2}" alt="{3}"><figcaption>{3}</figcaption></figure>'
 )
 
 
@@ -63,7 +63,8 @@ class ImageLayer:
         return len(self._read)
 
     def __repr__(self) -> str:
-        return f"<{self.node}: {len(self)} {self.table}>"
+        noun = self.table if len(self) != 1 else self.table.removesuffix("s")
+        return f"<{self.node}: {len(self)} {noun}>"
 
     @cached_property
     def _read(self) -> Rows:
@@ -149,7 +150,7 @@ class ImageRecord:
         figures = [_figure(plain, title)]
         for node, layer in self.layers.items():
             if len(layer):
-                figures.append(_figure(self.overlay(node, THUMBNAIL_PX), f"{node}: {len(layer)} {layer.table}"))
+                figures.append(_figure(self.overlay(node, THUMBNAIL_PX), repr(layer)[1:-1]))
         return f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>'
 
 
@@ -173,4 +174,4 @@ def _figure(picture: Image.Image, caption: str) -> str:
     sink = io.BytesIO()
     picture.save(sink, "WEBP", quality=85)
     uri = f"data:image/webp;base64,{base64.b64encode(sink.getvalue()).decode()}"
-    return _FIGURE.format(uri, *picture.size, escape(caption), escape(caption))
+    return _FIGURE.format(uri, *picture.size, escape(caption))

@@ -107,7 +107,11 @@ class Result(Sequence[dict[str, Any]]):
     def __repr__(self) -> str:
         head, rows = self._shown()
         widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip() for cells in (head, *rows)]
+        pads = [str.rjust if _is_number(kind) else str.ljust for kind in self._table.schema.types[: len(head)]]
+        lines = [
+            "  ".join(pad(cell, width) for pad, cell, width in zip(pads, cells, widths, strict=True)).rstrip()
+            for cells in (head, *rows)
+        ]
         return "\n".join([*lines, self._count()])
 
     def _repr_html_(self) -> str:
@@ -139,6 +143,10 @@ class Result(Sequence[dict[str, Any]]):
 def missing_package(name: str) -> UsageError:
     """The error of a package that is not installed."""
     return UsageError(f"the package {name} is not installed", "", "Install it with: pip install 'pdstore[notebook]'")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _cell(value: Any) -> str:

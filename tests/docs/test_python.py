@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.opened_store import make_store
-
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text()
 
 
-def test_the_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blocks_run(my_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder with a store my-store, as a reader would type them; the last values are what the page says."""
-    make_store(tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(my_store.parent)
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 7
     names: dict[str, object] = {}

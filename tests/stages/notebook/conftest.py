@@ -1,16 +1,17 @@
-"""A small store that has been computed up to its labels, opened."""
+"""A small store that has been computed without a network, opened."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 import pdstore
 from stages.notebook import Database
-from tests.opened_store import make_store
 
 
 @pytest.fixture(scope="session")
-def db(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def db(my_store: Path) -> Database:
     """Never write to it."""
-    database: Database = pdstore.open(str(make_store(tmp_path_factory.mktemp("opened"))))
+    database: Database = pdstore.open(str(my_store))
     return database
