@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Layer, Ragged, Rows, Store, masks
+from pdstore import Layer, Ragged, Rows, Store, runs
 from pdstore.reading.by_image import ImageReader
+from pdstore.runs import Runs
 from schemas.pipeline import SourceSpec
 from stages.block import check_unchanged, read_image
 from stages.loading.chosen import Chosen
@@ -43,15 +45,26 @@ class StoredSample:
     labels: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
 
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) uint8 RGB, 0 to 255. Raises CorruptData if the image is no longer as it was ingested."""
+        if self.photo.size == self.photo.stored:
+            # At its own size, a plain JPEG has a faster decoder.
+            return self.photo.reduced(1.0)[0]
+        return self.photo.pixels()
+
     def masks(self) -> npt.NDArray[np.bool_]:
-        """(N, H, W) bool, in the frame of the picture."""
-        return masks.decode(self.rle, *self.photo.size)
+        """(N, H, W) bool, in the frame of the picture. Raises CorruptData if a mask is damaged."""
+        return runs.decode_at(self._runs, *(np.arange(length) for length in self.photo.size))
 
     def boxes(self) -> npt.NDArray[np.float32]:
         """(N, 4) float32: left, top, right and bottom of each mask, in pixels of the picture's frame."""
-        corners = masks.boxes(self.rle, *self.photo.size)
+        corners = runs.boxes(self._runs)
         corners[:, 2:] += corners[:, :2]
         return corners
+
+    @cached_property
+    def _runs(self) -> Runs:
+        return runs.read(self.rle, *self.photo.size)
 
 
 @dataclass(frozen=True)

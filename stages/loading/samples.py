@@ -32,8 +32,7 @@ pixels of ``image``. Without masks, N is 0, and ``labels`` are those that the qu
 
 def as_sample(stored: StoredSample, image_as: ImageAs = "tensor") -> Sample:
     """Decode a sample. Raises CorruptData if the image is no longer as it was ingested, or a mask is damaged."""
-    pixels = stored.photo.pixels()
-    # The picture is read-only, so it is copied in any case.
+    pixels = stored.pixels()
     channels = np.ascontiguousarray(pixels.transpose(2, 0, 1)) if image_as == "tensor" else None
     return {
         "image": Image.fromarray(pixels) if channels is None else torch.from_numpy(channels),

@@ -28,7 +28,7 @@ def test_single_images_and_blocks_give_the_same_samples(kind: str, request: pyte
         above = np.array(scores_of(image_id)) > 0.5
         for sample in (*reads.read([image_id]), reads.block(image_id // BLOCK).sample(image_id)):
             assert sample.image_id == image_id
-            np.testing.assert_array_equal(sample.photo.pixels(), pixels_of(image_id))
+            np.testing.assert_array_equal(sample.pixels(), pixels_of(image_id))
             np.testing.assert_array_equal(sample.masks(), masks_of(image_id)[above])
             np.testing.assert_array_equal(sample.scores, np.float32(0.75))
             assert sample.labels.tolist() == (np.flatnonzero(above) + image_id % 2).tolist()
@@ -58,7 +58,7 @@ def test_masks_of_another_frame_are_brought_to_the_picture(made: Store) -> None:
 def test_pictures_are_scaled_down_with_their_masks(made: Store) -> None:
     """With a limit of the longer side, pictures and masks have the smaller frame."""
     (sample,) = reader(made, long_side=16).read([2])
-    height, width = sample.photo.pixels().shape[:2]
+    height, width = sample.pixels().shape[:2]
     assert max(height, width) == 16 and sample.masks().shape == (2, height, width)
     expected = [masks.resize_nearest(mask, height, width) for mask in masks_of(2)[[0, 2]]]
     np.testing.assert_array_equal(sample.masks(), expected)
@@ -87,7 +87,7 @@ def test_an_image_that_has_changed_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CorruptData, match=r"2\.png.*no longer as it was ingested"):
         reads.read([2])
     with pytest.raises(CorruptData, match="it had 30x24 pixels, now 5x5"):
-        reads.block(0).sample(3).photo.pixels()
+        reads.block(0).sample(3).pixels()
 
 
 def test_an_image_that_is_no_longer_ingested_is_an_error(made: Store) -> None:
