@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "eval": ("cli.verbs.evaluate", "Run the evaluations and print their numbers."),
     "eval-file": ("cli.verbs.eval_file", "Score a file of predictions against a file of ground truth."),
     "report": ("cli.verbs.report", "Write a web page with results, pictures and monitors."),
+    "judge": ("cli.verbs.judge", "Reject, tag, name or merge labels."),
     "verify": ("cli.verbs.verify", "Check every committed file."),
     "compact": ("cli.verbs.compact", "Gather commits and rows into few large files."),
     "gc": ("cli.verbs.gc", "List or delete files that no commit refers to."),

@@ -29,6 +29,11 @@ Views over the tables above that show the quality of a run without ground truth,
 `schemas/monitors.py` holds their SQL.
 """
 
+_JUDGED = """# What people said, applied
+
+Views that apply the table `judgements`; [judgements.md](judgements.md) shows how they are used.
+"""
+
 
 _ERRORS = """# Errors
 
@@ -43,9 +48,10 @@ This page is printed by `python -m schemas errors` and checked by a test.
 """
 
 
-def tables_page(tables: Iterable[Table], monitors: Iterable[View]) -> str:
+def tables_page(tables: Iterable[Table], monitors: Iterable[View], judged: Iterable[View]) -> str:
     """``docs/tables.md`` as Markdown."""
-    return "\n".join([_HEAD, *map(_section, tables), _MONITORS, *map(_section, monitors)])
+    further = [_MONITORS, *map(_section, monitors), _JUDGED, *map(_section, judged)]
+    return "\n".join([_HEAD, *map(_section, tables), *further])
 
 
 def errors_page() -> str:
