@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("cli.verbs.show", "Draw an image with the masks of every node."),
     "eval": ("cli.verbs.evaluate", "Run the evaluations and print their numbers."),
     "eval-file": ("cli.verbs.eval_file", "Score a file of predictions against a file of ground truth."),
+    "view": ("cli.verbs.view", "Look at the store in a browser."),
     "report": ("cli.verbs.report", "Write a web page with results, pictures and monitors."),
     "judge": ("cli.verbs.judge", "Reject, tag, name or merge labels."),
     "verify": ("cli.verbs.verify", "Check every committed file."),

@@ -101,8 +101,15 @@ class Catalog:
                     raise _unreadable(self._store, message) from None
                 raise UsageError(f"the query is not valid: {message}", "pd sql", self._hint(message)) from None
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
+    def signature(self) -> str:
+        """Changes with the set of commits and with what the views show. Costs listings, and opens nothing."""
+        return self._signature(self._committed_layers())
+
+    def connect(self, settings: Mapping[str, str] | None = None) -> duckdb.DuckDBPyConnection:
         """A connection that can read every view, and no file but the store's own. Close it after use.
+
+        Args:
+            settings: DuckDB's settings for this connection, such as ``memory_limit``. They are locked with the others.
 
         Raises:
             CorruptData: a committed file cannot be read.
@@ -111,6 +118,8 @@ class Catalog:
             connection = self._built(self._committed_layers())
         except duckdb.Error as error:
             raise _unreadable(self._store, str(error).strip()) from error
+        for name, value in (settings or {}).items():
+            connection.execute(f"SET {name} = {quoted(value)}")
         # Committed files never change, so their footers are kept for the next query.
         connection.execute("SET parquet_metadata_cache = true")
         uri = self._store.files.uri

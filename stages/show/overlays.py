@@ -23,6 +23,7 @@ __all__ = ["drawable", "find_image", "image_of", "overlay_of", "picture_of", "sa
 MAX_MASKS = 100
 LONGEST = 2048
 """Pixels of the longer side of what is drawn: more than a sheet shows of an image."""
+IMAGE_COLUMNS = ("key", "class_name", "sha256", "encoded")
 
 
 def drawable(project: Project) -> list[str]:
@@ -93,9 +94,9 @@ def image_of(project: Project, image_id: int) -> tuple[np.ndarray, str]:
         InputMissing: the image has not been ingested, or its file cannot be read.
     """
     layer, block = _images(project), image_id // project.store.info.block_size
-    rows = layer.read(block)
-    rows = rows.take(rows["image_id"] == image_id)
-    if not len(rows):
+    is_there = layer.newest_manifest(block) is not None
+    rows = layer.read_images(block, [image_id], IMAGE_COLUMNS) if is_there else None
+    if rows is None or not len(rows):
         fix = f'See why: pd sql "SELECT reason, detail FROM errors WHERE image_id = {image_id}"'
         raise InputMissing("this image was not ingested", f"image {image_id}", fix)
     key, name = str(rows["key"][0]), str(rows["class_name"][0])
@@ -123,10 +124,10 @@ def _file(project: Project, key: str) -> bytes:
 def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     """The masks that a node has of an image, at most ``MAX_MASKS``; None if there are none."""
     layer, block = project.shown(name), image_id // project.store.info.block_size
-    if block not in layer.units():
+    if layer.newest_manifest(block) is None:
         return None
-    rows = layer.read(block, [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"])
-    rows = rows.take(rows["image_id"] == image_id)
+    columns = [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"]
+    rows = layer.read_images(block, [image_id], columns)
     rows = rows.take(np.argsort(-rows["score"], kind="stable")[:MAX_MASKS])
     if not len(rows):
         return None
