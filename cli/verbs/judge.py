@@ -11,7 +11,7 @@ from cli.output import print_json, say
 from cli.session import open_store
 from pdstore import Store
 from pdstore.judgements import Judgement, Subject, add_judgement
-from stages.show.judging import cluster_subject, last_judgement, login_name, subjects_where
+from stages.show.judging import cluster_subject, last_judgement, person, subjects_where
 
 __all__ = ["command"]
 
@@ -36,9 +36,7 @@ def command() -> None:
 
 def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
     function = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
-    return click.option("--who", envvar="PD_WHO", metavar="NAME", help="Your name. [env: PD_WHO; default: your login]")(
-        function
-    )
+    return click.option("--who", metavar="NAME", help="Your name. [env: PD_WHO; default: your login]")(function)
 
 
 _WHERE = click.option("--where", required=True, metavar="SQL", help="Condition over the node's table m and images i.")
@@ -111,14 +109,14 @@ def merge(node: str, class_name: str, cluster: int, into: int, who: str | None, 
 def undo(number: int | None, who: str | None, as_json: bool) -> None:
     """Take back a judgement: that with this NUMBER, or your last one."""
     store = open_store()
-    chosen = last_judgement(store, who or login_name()) if number is None else number
+    chosen = last_judgement(store, who or person()) if number is None else number
     _add(store, who, as_json, "undo", undoes=chosen)
 
 
 def _add(
     store: Store, who: str | None, as_json: bool, kind: str, subjects: Iterable[Subject] = (), **said: Any
 ) -> Judgement:
-    made = add_judgement(store.files, who or login_name(), kind, subjects, **said)
+    made = add_judgement(store.files, who or person(), kind, subjects, **said)
     if as_json:
         print_json({"number": made.number, "kind": kind, "who": made.who, "subjects": len(made.subjects)})
     elif kind == "undo":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Mapping
 
 from pdstore import Catalog, Store
@@ -12,7 +13,7 @@ from pdstore.judgements import Subject, read_judgements
 from schemas.catalog import catalog_of
 from schemas.judgements import KEPT, ROW_NUMBERS
 
-__all__ = ["class_id_of", "cluster_subject", "last_judgement", "login_name", "subjects_where"]
+__all__ = ["class_id_of", "cluster_subject", "last_judgement", "person", "subjects_where"]
 
 WHERE = "pd judge"
 
@@ -104,8 +105,10 @@ def last_judgement(store: Store, who: str) -> int:
     return max(own)
 
 
-def login_name() -> str:
-    """The name under which the current user is logged in."""
+def person() -> str:
+    """Who judges: PD_WHO, otherwise the name under which the current user is logged in."""
+    if os.environ.get("PD_WHO"):
+        return os.environ["PD_WHO"]
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no name for the number of the user, as in some containers

@@ -8,7 +8,7 @@ from pdstore import Store
 from pdstore.errors import UsageError
 from pdstore.judgements import Subject
 from schemas.catalog import catalog_of
-from stages.show.judging import class_id_of, cluster_subject, last_judgement, login_name, subjects_where
+from stages.show.judging import class_id_of, cluster_subject, last_judgement, person, subjects_where
 from tests.judged_store import Judged
 
 
@@ -75,4 +75,4 @@ def test_the_last_judgement_of_a_person(judged: Judged) -> None:
     assert last_judgement(judged.store, "ann") == first
     with pytest.raises(UsageError, match="zoe has made no judgement"):
         last_judgement(judged.store, "zoe")
-    assert login_name()
+    assert person()
