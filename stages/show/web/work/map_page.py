@@ -51,7 +51,7 @@ def show_points(visit: Visit) -> Response:
         "y": np.round(found.places[:, 1], 4).tolist(),
         "groups": found.groups.tolist(),
         "keys": found.keys.tolist(),
-        "legend": [[g, names.get(g, f"part {g}" if found.is_by_cluster else ""), _hex(g)] for g in groups],
+        "legend": [[g, _label(g, names.get(g, ""), found.is_by_cluster), _hex(g)] for g in groups],
     }
     return JSONResponse(values)
 
@@ -101,6 +101,13 @@ def _names(visit: Visit, found: FeatureMap) -> dict[int, str]:
         layer = visit.snapshot.layer(visit.query.get("node", "")).fingerprint
         rows = visit.snapshot.rows(sql, [number_of(visit.query.get("class", ""), is_signed=True), layer])
     return {row["n"]: row["name"] for row in rows}
+
+
+def _label(number: int, name: str, is_cluster: bool) -> str:
+    """The name; that of a cluster with its number, since clusters that were merged share a name."""
+    if not is_cluster:
+        return name
+    return f"{name} ({number})" if name else f"part {number}"
 
 
 def _hex(number: Any) -> str:

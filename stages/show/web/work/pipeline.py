@@ -13,7 +13,7 @@ from stages.plan.states import NodeState, states
 from stages.show.web.page import Visit
 from stages.show.web.snapshots import Snapshot
 
-__all__ = ["Fault", "NodeRow", "read_faults", "read_pipeline", "show_pipeline", "show_pipeline_state"]
+__all__ = ["Fault", "NodeRow", "duration", "read_faults", "read_pipeline", "show_pipeline", "show_pipeline_state"]
 
 MAX_FAILURES = 3
 """Failed units of a node whose errors are shown."""
@@ -48,6 +48,20 @@ class NodeRow:
     why: str
 
     @property
+    def speed(self) -> str:
+        """``80.6 images/s``; – if it was not measured."""
+        if self.rate is None:
+            return "–"
+        return f"{f'{self.rate:,.0f}' if self.rate >= 100 else f'{self.rate:.3g}'} {self.per}/s"
+
+    @property
+    def left(self) -> str:
+        """Time of one worker for what is missing; – if nothing is."""
+        if self.done == self.units:
+            return "–"
+        return "not measured" if self.hours is None else duration(self.hours)
+
+    @property
     def percent(self) -> float:
         return 100 * self.done / self.units if self.units else 0.0
 
@@ -68,6 +82,14 @@ class Fault:
     image_id: int
     count: int
     has_picture: bool
+
+
+def duration(hours: float) -> str:
+    """``34 s``, ``6 min``, ``3.2 h``, ``4.1 days``."""
+    for limit, size, unit in ((1 / 60, 1 / 3600, "s"), (1.5, 1 / 60, "min")):
+        if hours < limit:
+            return f"{hours / size:.0f} {unit}"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 def read_pipeline(project: Project) -> list[NodeRow]:
@@ -133,7 +155,7 @@ def _state(visit: Visit) -> dict[str, Any]:
     left = [row.hours for row in rows if row.done < row.units]
     return {
         "rows": rows,
-        "hours": sum(hours for hours in left if hours is not None),
+        "time": duration(sum(hours for hours in left if hours is not None)),
         "unknown": sum(hours is None for hours in left),
         "is_done": not left,
     }
