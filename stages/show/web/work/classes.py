@@ -30,15 +30,15 @@ def show_class(visit: Visit) -> Response:
     node, count = str(visit.path["node"]), number_of(visit.query.get("count", "8"))
     order = visit.query.get("order", "best")
     sheet = read_class(visit.snapshot, node, number_of(str(visit.path["category_id"]), is_signed=True), count, order)
-    shown = {"count": count, "order": order}
     return visit.html(
         "class.html",
         sheet=sheet,
         nodes=cluster_nodes(visit.snapshot),
         counts=COUNTS,
         orders=list(ORDERS),
-        back=f"/class/{node}/{sheet.category_id}?{urlencode(shown)}",
-        **shown,
+        back=f"/class/{node}/{sheet.category_id}?{urlencode({'count': count, 'order': order})}",
+        count=count,
+        order=order,
     )
 
 

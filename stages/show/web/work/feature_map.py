@@ -179,7 +179,8 @@ def _clusters(snapshot: Snapshot, layer: Layer, category_id: int | None, feature
             own = rows.take(rows["category_id"] == category_id)
             if len(own):
                 points = unit_length(features) if settings.normalize else features
-                return own["cluster"].astype(np.int64)[closeness(points, own["centroid"], settings.metric).argmax(1)]
+                nearest = closeness(points, own["centroid"], settings.metric).argmax(1)
+                return np.asarray(own["cluster"][nearest], np.int64)
     return None
 
 
