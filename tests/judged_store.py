@@ -31,7 +31,10 @@ class Judged:
         self.put("crf", tables.PARTS, [k | {"part_id": 0, "part_name": "true"} for k in keys], objects="detic")
         clusters = [{"category_id": c, "cluster": n} for c in range(2) for n in range(4)]
         self.put("ranking", tables.CLUSTERS, clusters, candidates="crf")
-        labels = [k | {"label_id": n, "category_id": 0, "cluster": n} for k in keys for n in range(4)]
+        scores = [0.05 if n == 0 else 0.9 for n in range(4)]
+        labels = [
+            k | {"label_id": n, "category_id": 0, "cluster": n, "score": scores[n]} for k in keys for n in range(4)
+        ]
         self.put("labels", tables.LABELS, labels, objects="detic", clusters="ranking")
         self.put("train", tables.METRICS, [], labels="labels")
         self.put("predict", tables.PREDICTIONS, [{**x, "part_name": "taught"} for x in labels[:4]], model="train")
