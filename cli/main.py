@@ -28,6 +28,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "view": ("cli.verbs.view", "Look at the store in a browser."),
     "report": ("cli.verbs.report", "Write a web page with results, pictures and monitors."),
     "judge": ("cli.verbs.judge", "Reject, tag, name or merge labels."),
+    "export": ("cli.verbs.export", "Write the masks of a node in another program's format."),
+    "import": ("cli.verbs.import_", "Add a node that reads masks from another program's file."),
     "verify": ("cli.verbs.verify", "Check every committed file."),
     "compact": ("cli.verbs.compact", "Gather commits and rows into few large files."),
     "gc": ("cli.verbs.gc", "List or delete files that no commit refers to."),

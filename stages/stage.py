@@ -55,7 +55,7 @@ class Stage:
         reads_listing: its units receive the listed images instead of rows of ``images``.
         uses_network: it computes with torch, on a GPU if there is one; all other stages run on the CPU and do not
             load torch.
-        is_truth: its rows were drawn by people; evaluations score against them.
+        is_truth: its rows were drawn by people; evaluations score against them, unless they correct another node's.
     """
 
     name: str

@@ -1,10 +1,10 @@
-"""Annotations of a block's images: the code that annotated-objects and annotated-parts share."""
+"""Annotations of a block's images: the code that annotated-objects, annotated-parts and annotated-labels share."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,17 +18,17 @@ from stages.datasets import part_imagenet, part_imagenet_pp
 from stages.datasets.cityscapes_part import CityscapesPartReader
 from stages.datasets.coco import CocoReader
 from stages.datasets.paco_json import PacoReader
-from stages.datasets.part_names import vocabulary_of
+from stages.datasets.part_names import class_names, vocabulary_of
 from stages.datasets.pascal_part import PascalPartReader
 from stages.datasets.truth import Reader, TrueObject, Truth, merged
 from stages.source.images import ImageFault, decode_ahead
-from stages.source.listing import Listed
+from stages.source.listing import ImageClass, Listed
 from stages.unit import Coverage, LeftOut, Setup, Unit
 
 __all__ = ["READERS", "Drawn", "drawn_objects", "labelled"]
 
 READERS: Mapping[str, Callable[[AnnotationsSettings, Sequence[Path], Setup], Reader]] = {
-    "coco": lambda settings, paths, setup: CocoReader(paths, vocabulary=vocabulary_of(c.name for c in setup.classes)),
+    "coco": lambda settings, paths, setup: CocoReader(paths, vocabulary=vocabulary_of(class_names(setup.classes))),
     "paco": lambda settings, paths, setup: PacoReader(paths),
     "part_imagenet": lambda settings, paths, setup: part_imagenet.reader(paths),
     "part_imagenet_pp": lambda settings, paths, setup: part_imagenet_pp.reader(settings.folder, paths),
@@ -59,11 +59,15 @@ class Drawn:
     part_areas: tuple[int, ...]
 
 
-def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Iterator[Drawn]]:
+def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit, set[int]], Iterator[Drawn]]:
     """The objects of a block's images, in ascending order of image.
 
     Objects are numbered as the data set lists them, those of the image's own class first. An image whose annotation is
     missing or malformed becomes a row of ``errors``, and so does an object without pixels.
+
+    Returns:
+        A function of the block, and of a set to which the images are added that the data set lists and whose annotation
+        is sound. An image that was looked at, and in which nothing was drawn, is among them.
 
     Raises:
         CorruptData: if a file that should list all annotations is damaged or of another format.
@@ -71,10 +75,10 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
     paths = [path for name, path in setup.files.items() if name.partition(".")[0] == "file"]
     reader = READERS[settings.format](settings, paths, setup)
     coverage = _matched(reader, setup)
-    class_ids = {c.name.lower(): c.class_id for c in setup.classes}
+    classes = {name.lower(): c for name, c in class_names(setup.classes).items()}
     chosen: set[int] = set()
 
-    def run(unit: Unit) -> Iterator[Drawn]:
+    def run(unit: Unit, listed: set[int]) -> Iterator[Drawn]:
         if settings.percent < 100 and not chosen:
             chosen.update(labelled(setup.listed(), settings.percent, settings.seed))
         # Stray annotations belong to no block, so the first block reports them.
@@ -89,9 +93,10 @@ def drawn_objects(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit
             if isinstance(truth, ImageFault):
                 unit.reject(image_id, truth.reason, truth.detail)
             elif truth is not None:
+                listed.add(image_id)
                 for reason, detail in truth.left_out:
                     unit.reject(image_id, reason, detail, of="annotation")
-                yield from _numbered(unit, image_id, categories[image_id], truth, class_ids, settings)
+                yield from _numbered(unit, image_id, categories[image_id], truth, classes, settings)
             unit.advance(1)
 
     return run
@@ -139,7 +144,7 @@ def _numbered(
     image_id: int,
     category: tuple[int, str],
     truth: Truth,
-    class_ids: dict[str, int],
+    classes: Mapping[str, ImageClass],
     settings: AnnotationsSettings,
 ) -> Iterator[Drawn]:
     height, width = truth.height, truth.width
@@ -155,7 +160,9 @@ def _numbered(
             unit.reject(image_id, "empty_mask", f"object {number} ({thing.name}) has no pixels", of="object")
             continue
         is_own = truth.is_own_class or thing.name == own
-        category_id = category[0] if is_own else class_ids.get(thing.name, -1)
+        category_id = category[0] if is_own else -1
+        if not is_own and (known := classes.get(thing.name)) is not None:
+            category_id, thing = known.class_id, replace(thing, name=known.name.lower())
         yield Drawn(image_id, number, category_id, height, width, thing, int(areas[0]), tuple(areas[1:].tolist()))
 
 

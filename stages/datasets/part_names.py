@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["split_name", "vocabulary_of"]
+from stages.source.listing import ImageClass
+
+__all__ = ["class_names", "split_name", "vocabulary_of"]
 
 _WORD = re.compile(r"[^\s_-]+")
 _NO_OBJECT = {"", "none", "null", "root", "parts", "part", "object", "objects", "thing", "things", "all", "default"}
 """Super-categories that tools write where their author named none."""
+
+
+def class_names(classes: Iterable[ImageClass]) -> dict[str, ImageClass]:
+    """Name -> class. Classes that share a name are also called as exports call them: ``crane (n03126707)``."""
+    listed = list(classes)
+    count = Counter(c.name for c in listed)
+    names = {c.name: c for c in listed}
+    return names | {f"{c.name} ({c.wnid})": c for c in listed if count[c.name] > 1}
 
 
 def vocabulary_of(names: Iterable[str]) -> dict[str, str]:

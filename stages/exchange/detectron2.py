@@ -11,40 +11,23 @@ Cost: no mask is read until detectron2 loads the dataset; then all of its dicts 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-import pyarrow as pa
-
-from pdstore import Catalog, Layer, Rows, Store, layout, masks
-from pdstore.errors import UsageError, nearest
-from pdstore.inventory import shown_layers
+from pdstore import Layer, Store, layout, masks
+from pdstore.errors import UsageError
 from pdstore.selection import Selection
-from schemas.catalog import catalog_of
 from schemas.pipeline import SourceSpec
-from schemas.tables import TABLES
-from stages.source.frames import Size, image_frames, masks_at
+from stages.exchange.choice import Choice, categories_of, image_layer, mask_layer
+from stages.exchange.images import ImageMasks, block_images
 
 __all__ = ["register", "thing_classes"]
 
-_KEYS = {"objects": "object_id", "parts": "part_id", "labels": "label_id", "predictions": "label_id"}
-"""Table -> the column that numbers the rows of an object; for ``objects``, the rows of an image."""
-_CLASSES = """(
-        SELECT class_id, class_name || CASE WHEN count(*) OVER (PARTITION BY class_name) > 1
-            THEN ' (' || wnid || ')' ELSE '' END AS class_name
-        FROM classes)"""
-"""The vocabulary in SQL; classes that share a name have their external id added to it."""
-_OF_CLUSTER = "coalesce(c.class_name, 'person') || ' ' || m.cluster"
-_NAMES = {
-    "objects": "coalesce(c.class_name, m.category_name)",
-    "parts": "coalesce(c.class_name, m.category_name) || ' ' || coalesce(nullif(m.part_name, ''), 'part')",
-    "labels": _OF_CLUSTER,
-    "predictions": _OF_CLUSTER,
-}
-"""Table -> the name of a row's class in SQL, over the table ``m`` and the vocabulary ``c``."""
+_TABLES = ("objects", "parts", "labels", "predictions")
+"""Tables of masks whose classes are known."""
 WHERE = "detectron2 bridge"
 
 
@@ -81,13 +64,16 @@ def register(
     if name in DatasetCatalog.list():
         fix = f"Choose another name, or first call DatasetCatalog.remove({name!r}) and MetadataCatalog.remove({name!r})"
         raise UsageError(f"the dataset name {name!r} is already taken", WHERE, fix)
-    layer, images = _layer(store, node), _images(store)
+    layer, images = mask_layer(store, node, WHERE, _TABLES), image_layer(store)
     root = _folder_of_files(store, images, folder)
     names = list(classes) if classes is not None else thing_classes(store, node)
-    chosen = _chosen(store, layer, where, names, selection)
+    choice = Choice(layer, images, where, selection)
+    if unlisted := choice.names() - set(names):
+        fix = "Give all classes of the node: thing_classes(store, node)"
+        raise UsageError(f"the class {min(unlisted)!r} of a mask is not among the classes given", WHERE, fix)
 
     def load() -> list[dict[str, Any]]:
-        return list(_dicts(layer, images, chosen, root))
+        return list(_dicts(layer, images, choice, names, root))
 
     DatasetCatalog.register(name, load)
     MetadataCatalog.get(name).set(thing_classes=names, evaluator_type="coco")
@@ -102,31 +88,7 @@ def thing_classes(store: Store, node: str) -> list[str]:
     Raises:
         UsageError: the pipeline has no such node, or it does not write such masks.
     """
-    table = _layer(store, node).table.name
-    number = "m.cluster" if "cluster" in TABLES[table].names else "0"
-    sql = f"""
-        SELECT {_NAMES[table]} AS name FROM {table} m LEFT JOIN {_CLASSES} c ON c.class_id = m.category_id
-        WHERE m.node = '{node}' GROUP BY name
-        ORDER BY min(m.category_id) < 0, min(m.category_id), min({number}), name"""
-    return [str(name) for name in _catalog(store).query(sql).column("name").to_pylist()]
-
-
-def _layer(store: Store, node: str) -> Layer:
-    """The layer that the views show of a node that writes masks of known classes."""
-    shown = shown_layers(store)
-    if node not in shown:
-        raise UsageError(f"the pipeline has no node {node!r}", WHERE, nearest(node, shown))
-    layer = store.layer(node, shown[node])
-    if layer.table.name not in _KEYS:
-        tables = list(_KEYS)
-        problem = f"expected a node that writes {', '.join(tables[:-1])} or {tables[-1]}, found {node}"
-        raise UsageError(f"{problem}, which writes {layer.table.name}", WHERE, "Name another node")
-    return layer
-
-
-def _images(store: Store) -> Layer:
-    layers = (store.layer(node, fingerprint) for node, fingerprint in shown_layers(store).items() if store.layers(node))
-    return next(layer for layer in layers if layer.table.name == "images")
+    return [category.name for category in categories_of(store, mask_layer(store, node, WHERE, _TABLES))]
 
 
 def _folder_of_files(store: Store, images: Layer, folder: str | Path | None) -> Path:
@@ -146,66 +108,33 @@ def _is_packed(images: Layer) -> bool:
     return bool(images.info.identity.settings.get("copy", False))
 
 
-def _catalog(store: Store) -> Catalog:
-    return catalog_of(store)
-
-
-def _chosen(store: Store, layer: Layer, where: str, names: Sequence[str], selection: Selection | None) -> pa.Table:
-    """(image_id, object_id, number, category) of every chosen mask, in order. Empty masks are left out."""
-    table = layer.table.name
-    images = _images(store)
-    sql = f"""
-        SELECT m.image_id, m.object_id, m.{_KEYS[table]} AS number, {_NAMES[table]} AS name
-        FROM {table} m LEFT JOIN {_CLASSES} c ON c.class_id = m.category_id
-        JOIN images i ON i.image_id = m.image_id AND i.node = '{images.node}'
-        WHERE m.node = '{layer.node}' AND m.area > 0 AND ({where}) ORDER BY 1, 2, 3"""
-    chosen = _catalog(store).query(sql)
-    if selection is not None:
-        chosen = chosen.filter(pa.array(np.isin(chosen.column("image_id").to_numpy(), selection.image_ids)))
-    numbers = {name: number for number, name in enumerate(names)}
-    categories = [numbers.get(name) for name in chosen.column("name").to_pylist()]
-    if None in categories:
-        unlisted = chosen.column("name")[categories.index(None)].as_py()
-        fix = "Give all classes of the node: thing_classes(store, node)"
-        raise UsageError(f"the class {unlisted!r} of a mask is not among the classes given", WHERE, fix)
-    return chosen.drop_columns("name").append_column("category", pa.array(categories, pa.int64()))
-
-
-def _dicts(layer: Layer, images: Layer, chosen: pa.Table, root: Path) -> Iterator[dict[str, Any]]:
+def _dicts(layer: Layer, images: Layer, choice: Choice, names: Sequence[str], root: Path) -> Iterator[dict[str, Any]]:
     """One standard dict for each image that has a mask, block by block."""
-    size = layer.store.info.block_size
-    ids, objects, numbers, categories = (chosen.column(n).to_numpy() for n in chosen.column_names)
-    category_of = dict(zip(zip(ids.tolist(), objects.tolist(), numbers.tolist(), strict=True), categories, strict=True))
-    for block in np.unique(ids // size).tolist():
-        column = _KEYS[layer.table.name]
-        rows = layer.read(block, dict.fromkeys(["image_id", "object_id", column, "height", "width", "rle"]))
-        keys = list(zip(*(rows[name].tolist() for name in ("image_id", "object_id", column)), strict=True))
-        rows = rows.take([number for number, key in enumerate(keys) if key in category_of])
-        row_categories = [int(category_of[key]) for key in keys if key in category_of]
-        files = _files(images, block, set(rows["image_id"].tolist()), root)
-        sizes = image_frames(images.read(block, ["image_id", "height", "width"]))
-        for image_id, index in rows.by("image_id").items():
-            # detectron2 reads the image file, so masks are brought to its pixels.
-            height, width = sizes[image_id]
-            annotations = _annotations(rows.take(index), [row_categories[i] for i in index], (height, width))
-            record = {"file_name": files[image_id], "image_id": image_id, "height": height, "width": width}
-            yield record | {"annotations": annotations}
+    numbers, blocks = {name: number for number, name in enumerate(names)}, set(layer.units()) & set(images.units())
+    with choice.open() as choose:
+        for block in sorted(blocks):
+            found = list(block_images(layer, images, block, choose, numbers, Counter()))
+            files = _files(images, block, {int(image.image["image_id"]) for image in found}, root)
+            for image in found:
+                image_id, (height, width) = int(image.image["image_id"]), image.size
+                record = {"file_name": files[image_id], "image_id": image_id, "height": height, "width": width}
+                yield record | {"annotations": _annotations(image)}
 
 
-def _annotations(rows: Rows, categories: Sequence[int], size: Size) -> list[dict[str, Any]]:
+def _annotations(image: ImageMasks) -> list[dict[str, Any]]:
     from detectron2.structures import BoxMode
 
-    height, width = size
-    rle = masks_at(rows, size)
+    height, width = image.size
+    boxes, categories = masks.boxes(image.rle, height, width).tolist(), image.categories.tolist()
     return [
         {
-            "segmentation": {"size": [height, width], "counts": bytes(rle[number])},
+            "segmentation": {"size": [height, width], "counts": counts},
             "bbox": box,
             "bbox_mode": BoxMode.XYWH_ABS,
-            "category_id": categories[number],
+            "category_id": category,
             "iscrowd": 0,
         }
-        for number, box in enumerate(masks.boxes(rle, height, width).tolist())
+        for counts, box, category in zip(image.rle, boxes, categories, strict=True)
     ]
 
 

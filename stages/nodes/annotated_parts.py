@@ -1,4 +1,7 @@
-"""Part masks that people drew -> rows of ``parts``, so that SQL, pictures and evaluation treat them like any others."""
+"""Part masks that people drew -> rows of ``parts``, so that SQL, pictures and evaluation treat them like any others.
+
+With an input ``parts``, they are the corrections of that node.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pdstore import Ragged, Rows
 from schemas.stages import AnnotationsSettings
 from schemas.tables import PARTS
 from stages.datasets.annotated import Drawn, drawn_objects
+from stages.datasets.corrections import Corrected
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -20,7 +24,13 @@ def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Outpu
     objects = drawn_objects(settings, setup)
 
     def run(unit: Unit) -> Output:
-        return Output(Rows.concat(PARTS, [_rows(unit, drawn) for drawn in objects(unit)]))
+        listed = set[int]()
+        drawn = objects(unit, listed)
+        if "parts" not in unit.layers:
+            return Output(Rows.concat(PARTS, [_rows(unit, obj) for obj in drawn]))
+        corrected = Corrected(unit, "parts", PARTS)
+        rows = Rows.concat(PARTS, [_rows(unit, obj) for obj in corrected.placed(drawn)])
+        return Output(corrected.with_drawn(rows, listed))
 
     return run
 

@@ -13,7 +13,7 @@ from stages.plan.overrides import merge_overrides, place
 from stages.plan.pipeline import Pipeline
 from stages.plan.project import Project
 
-__all__ = ["edited", "pipeline_text", "with_node"]
+__all__ = ["edited", "pipeline_text", "with_node", "with_reader"]
 
 
 def pipeline_text(project: Project) -> str:
@@ -65,6 +65,24 @@ def with_node(
     given = project.pipeline.overrides
     every = {n: {**given.get(n, {}), **merged.get(n, {})} for n in {**given, **merged}}
     return Project(project.store, Pipeline(spec, every, project.pipeline.root))
+
+
+def with_reader(project: Project, reader: str, old: str, new: str) -> Project:
+    """The store's pipeline, in which the node ``reader`` reads ``new`` wherever it read ``old``. Nothing is recorded.
+
+    Raises:
+        UsageError: ``reader`` does not read ``old``, or cannot read ``new``.
+    """
+    if old not in project[reader].upstream():
+        readers = [node.name for node in project.nodes.values() if old in node.upstream() and node.name != new]
+        fix = f"These do: {', '.join(readers)}" if readers else "No node does"
+        raise UsageError(f"the node does not read {old}", reader, fix)
+    values = project.pipeline.spec.model_dump(mode="json", exclude_unset=True)
+    inputs = values["nodes"][reader]["inputs"]
+    for role, nodes in inputs.items():
+        inputs[role] = [new if node == old else node for node in nodes]
+    spec = PipelineSpec.parse(values, "pipeline")
+    return Project(project.store, Pipeline(spec, project.pipeline.overrides, project.pipeline.root))
 
 
 def _node(spec: NodeSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Evaluations:
             self._check_dataset(node)
             return self._under_protocol(node)
         role = next((r for r in ("predicted", "segments") if node.stage.output.name in _EVAL.inputs[r].tables), "")
-        if not role or node.stage.is_truth:
+        if not role or node.is_truth:
             problem = f"{name!r} (stage {node.stage.name}) is neither an evaluation nor a node that finds masks"
             raise UsageError(problem, "pd eval", "See: pd stage list")
         truth = self._truth()
@@ -115,7 +115,7 @@ class Evaluations:
 
     def _objects(self, truth: str) -> tuple[str, ...]:
         name = f"{dataset_name(truth)}-objects"
-        drawn = [n.name for n in self.pipeline.nodes.values() if n.stage.is_truth and n.stage.output.name == "objects"]
+        drawn = [n.name for n in self.pipeline.nodes.values() if n.is_truth and n.stage.output.name == "objects"]
         return (name,) if name in drawn else tuple(drawn) if len(drawn) == 1 else ()
 
     def _check_dataset(self, node: Node) -> None:
@@ -162,7 +162,7 @@ def metric_place(metric: str) -> tuple[int, bool, bool, int, str]:
 
 def is_truth_of_parts(node: Node) -> bool:
     """True if people drew the parts that the node writes."""
-    return node.stage.is_truth and node.stage.output.name == "parts"
+    return node.is_truth and node.stage.output.name == "parts"
 
 
 def scored_nodes(node: Node) -> list[str]:

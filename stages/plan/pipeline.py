@@ -43,6 +43,11 @@ class Node:
     def fingerprint(self) -> str:
         return self.identity.fingerprint
 
+    @property
+    def is_truth(self) -> bool:
+        """True if people drew all of its rows, and not only corrected those of another node."""
+        return self.stage.is_truth and set(self.inputs) <= {"images"}
+
     def upstream(self) -> list[str]:
         return [name for names in self.inputs.values() for name in names]
 

@@ -74,7 +74,7 @@ def read_monitors(catalog: Catalog, pipeline: Pipeline) -> Monitors:
 
 
 def _is_drawn(pipeline: Pipeline, node: str) -> bool:
-    return node in pipeline.nodes and pipeline[node].stage.is_truth
+    return node in pipeline.nodes and pipeline[node].is_truth
 
 
 def what_stands_out(coverage: list[Record], crf: list[Record], collapse: list[Record]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pdstore import masks
+from schemas.tables import OBJECTS
 from stages.nodes import annotated_objects
 from tests.stages.datasets.published import HEIGHT, WIDTH, box
 from tests.stages.nodes.cats import BLACK, rows_of, write_cats
@@ -34,3 +35,15 @@ def test_drawn_objects_have_the_highest_score(file: Path, bench: Any) -> None:
     rows = rows_of(annotated_objects, unit, setup, file=str(file))
     assert set(rows["score"].tolist()) == {1.0}
     assert set(rows["height"].tolist()) == {HEIGHT} and set(rows["width"].tolist()) == {WIDTH}
+
+
+def test_corrections_replace_what_was_found(file: Path, bench: Any) -> None:
+    """With an input ``objects``, every annotation is an object, and an image that no file lists keeps its objects."""
+    square = {"height": HEIGHT, "width": WIDTH, "area": 16, "rle": masks.encode(box(0, 0, 4, 4)[None])[0]}
+    named = {"object_id": 0, "category_id": 0, "category_name": "cat", "score": 0.5}
+    layer = bench.put("detic", OBJECTS, [{"image_id": n, **named, **square} for n in range(3)])
+    images = bench.images(BLACK, BLACK, BLACK)
+    setup = bench.setup(files={"file": file})
+    rows = rows_of(annotated_objects, bench.unit(images=images, objects=layer), setup, file=str(file))
+    assert rows["image_id"].tolist() == [0, 0, 0, 0, 1, 2] and rows["score"].tolist() == [1, 1, 1, 1, 1, 0.5]
+    assert rows["object_id"].tolist() == [0, 1, 2, 3, 0, 0]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pdstore import masks
+from schemas.tables import PARTS
 from stages.nodes import annotated_parts
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, polygon, write_coco
 from tests.stages.nodes.cats import BLACK, rows_of, write_cats
@@ -51,3 +52,16 @@ def test_drawn_parts_have_no_features(file: Path, bench: Any) -> None:
     unit, setup = bench.unit(images=bench.images(BLACK)), bench.setup(files={"file": file})
     rows = rows_of(annotated_parts, unit, setup, file=str(file))
     assert rows["feature"].shape == (4, 0) and np.isnan(rows["changed"]).all()
+
+
+def test_corrections_replace_what_was_found(file: Path, bench: Any) -> None:
+    """With an input ``parts``, drawn parts have the number of the object that they lie on, and a feature."""
+    square = {"height": HEIGHT, "width": WIDTH, "area": 64, "rle": masks.encode(box(0, 6, 8, 8)[None])[0]}
+    named = {"part_id": 0, "category_id": 0, "category_name": "cat", "part_name": "", "score": 0.5}
+    more = {"object_ratio": 1.0, "changed": 0.5, "feature": np.ones(3, np.float16)}
+    layer = bench.put("crf", PARTS, [{"image_id": n, "object_id": 7, **named, **square, **more} for n in range(3)])
+    images, setup = bench.images(BLACK, BLACK, BLACK), bench.setup(files={"file": file})
+    rows = rows_of(annotated_parts, bench.unit(images=images, parts=layer), setup, file=str(file))
+    assert rows["image_id"].tolist() == [0, 0, 0, 0, 1, 2] and rows["part_name"].tolist()[-1] == ""
+    assert rows["object_id"].tolist() == [7, 7, 7, 8, 7, 7] and rows["feature"].shape == (6, 3)
+    assert rows["feature"][:, 0].tolist() == [1, 1, 1, 0, 0, 1]

@@ -6,7 +6,7 @@ import pytest
 
 from pdstore import Store
 from pdstore.errors import UsageError
-from stages.plan.editing import edited, pipeline_text, with_node
+from stages.plan.editing import edited, pipeline_text, with_node, with_reader
 from stages.plan.presets import parse_pipeline
 from stages.plan.project import Project
 
@@ -69,3 +69,14 @@ def test_a_new_node_that_does_not_fit(
     with pytest.raises(UsageError) as caught:
         with_node(Project.open(classical()), name, stage, inputs, overrides)
     assert message in str(caught.value)
+
+
+def test_a_node_reads_another_one_in_place_of_its_input(classical: Callable[..., Store]) -> None:
+    """Its other inputs and all other nodes stay; a node that does not read the old one is refused."""
+    project = Project.open(classical("grouping.k=3"))
+    added = with_node(project, "crf-weak", "crf", PARTS, [])
+    found = with_reader(added, "candidates", "crf", "crf-weak")
+    assert found["candidates"].inputs == {**added["candidates"].inputs, "segments": ("crf-weak",)}
+    assert found["labels"].inputs["segments"] == ("crf",) and found["grouping"] == added["grouping"]
+    with pytest.raises(UsageError, match=r"ranking: the node does not read crf. These do: candidates, labels"):
+        with_reader(added, "ranking", "crf", "crf-weak")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from pdstore.errors import UsageError
+from stages.exchange.choice import Choice, categories_of, image_layer, mask_layer, named_selection
+
+
+def chosen(masked, node: str, where: str = "true", selection=None) -> list[tuple[int, str]]:
+    layer, images = masked.layer(node), image_layer(masked.store)
+    found = []
+    with Choice(layer, images, where, selection).open() as choose:
+        for block in layer.units():
+            rows = layer.read(block)
+            numbers, names = choose(rows, images.read(block))
+            found += [(int(rows["image_id"][n]), name) for n, name in zip(numbers, names, strict=True)]
+    return found
+
+
+def test_categories_are_all_classes_of_the_node_in_the_vocabulary_s_order(masked) -> None:
+    """Classes of one name are told apart by their external ids; those outside the vocabulary come last."""
+    found = categories_of(masked.store, masked.layer("the-labels"))
+    dogs = ["dog (n00000002) 3", "dog (n00000002) 4", "dog (n00000003) 3", "dog (n00000003) 4"]
+    assert [c.name for c in found] == ["cat 3", "cat 4", *dogs, "person 4"]
+    assert [(c.class_id, c.cluster, c.wnid) for c in found][::6] == [(0, 3, "n00000001"), (-1, 4, "")]
+    parts = {c.name: (c.thing, c.part) for c in categories_of(masked.store, masked.layer("the-parts"))}
+    assert parts["cat left ear"] == ("cat", "left ear") and parts["cat part"] == ("cat", "")
+    assert [c.name for c in categories_of(masked.store, masked.layer("the-proposals"))] == ["proposal"]
+
+
+def test_a_condition_chooses_rows(masked) -> None:
+    """The condition sees the columns of the mask, of its image, and the views of the store."""
+    rows = masked.rows["the-labels"]
+    assert [image for image, _ in chosen(masked, "the-labels")] == rows["image_id"].tolist()
+    assert {image for image, _ in chosen(masked, "the-labels", "i.split = 'val'")} == {4, 5}
+    assert {name for _, name in chosen(masked, "the-labels", "m.score > 0.65")} == {"person 4"}
+    sql = "m.image_id IN (SELECT image_id FROM parts WHERE image_id > 1 AND node = m.node[:4] || 'parts')"
+    assert {image for image, _ in chosen(masked, "the-labels", sql)} == {2, 4, 5}
+
+
+def test_a_selection_chooses_images(masked) -> None:
+    """Only masks of the selection's images are chosen, and names() are those of the chosen masks."""
+    selection = named_selection(masked.store, "chosen")
+    assert {image for image, _ in chosen(masked, "the-objects", selection=selection)} == {5}
+    choice = Choice(masked.layer("the-objects"), image_layer(masked.store), "m.category_id >= 0", selection)
+    assert choice.names() == {"dog (n00000003)"}
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("m.nothing > 1", "nothing"),
+        ("true; DROP TABLE labels", "syntax error"),
+        ("m.key IN (SELECT content FROM read_text('/etc/passwd'))", "may read no file"),
+    ],
+)
+def test_a_wrong_condition_is_refused_before_any_block(masked, where: str, message: str) -> None:
+    """An unknown column, a second statement and the reading of other files are errors at construction."""
+    with pytest.raises(UsageError, match=message):
+        Choice(masked.layer("the-labels"), image_layer(masked.store), where)
+
+
+def test_a_condition_that_fails_on_a_value_is_an_error_of_the_user(masked) -> None:
+    """A conversion that fails in some row names the condition."""
+    with pytest.raises(UsageError, match="condition .m.category_name.*fails on a row"):
+        chosen(masked, "the-objects", "m.category_name::INTEGER = 1")
+
+
+def test_names_that_do_not_exist_are_refused_with_the_nearest(masked, own) -> None:
+    """A wrong node, a node of another table and a wrong selection say what there is."""
+    with pytest.raises(UsageError, match="Did you mean 'the-labels'"):
+        mask_layer(masked.store, "the-label", "here")
+    with pytest.raises(UsageError, match="expected a node that writes objects, found the-parts, which writes parts"):
+        mask_layer(masked.store, "the-parts", "here", ("objects",))
+    own.store.files.remove("selections/" + own.store.files.names("selections")[0])
+    with pytest.raises(UsageError, match="no selection 'x'. A training freezes one"):
+        named_selection(own.store, "x")
+    with pytest.raises(UsageError, match="Did you mean 'chosen'"):
+        named_selection(masked.store, "chose")
