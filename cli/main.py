@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "eval-file": ("cli.verbs.eval_file", "Score a file of predictions against a file of ground truth."),
     "view": ("cli.verbs.view", "Look at the store in a browser."),
     "report": ("cli.verbs.report", "Write a web page with results, pictures and monitors."),
+    "judge": ("cli.verbs.judge", "Reject, tag, name or merge labels."),
     "export": ("cli.verbs.export", "Write the masks of a node in another program's format."),
     "import": ("cli.verbs.import_", "Add a node that reads masks from another program's file."),
     "verify": ("cli.verbs.verify", "Check every committed file."),

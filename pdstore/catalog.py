@@ -1,9 +1,9 @@
 """The catalog: SQL views over the committed Parquet files of a store.
 
-The catalog is derived from the commits alone, as the index of each layer and its newest manifests give them. For a
-local store it is kept in ``catalog.duckdb``; when the set of commits has changed it is written again as a temporary
-file, which is then renamed. That reads the index and what is newer, and no block. For a remote store, and for a reader
-who may not write to the store, it lives in memory.
+The catalog is derived from the commits, as the index of each layer and its newest manifests give them, and from the
+judgements. For a local store it is kept in ``catalog.duckdb``; when either have changed it is written again as a
+temporary file, which is then renamed. That reads the index and what is newer, and no block. For a remote store, and for
+a reader who may not write to the store, it lives in memory.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pdstore.confined import confine, reading_statement
 from pdstore.errors import CorruptData, UsageError, nearest
 from pdstore.fingerprint import digest
 from pdstore.inventory import COMMITS, LAYERS, LayerCommits, commit_rows, layer_row
+from pdstore.judgements import JUDGEMENTS, judgement_names, judgement_rows, read_judgements
 from pdstore.sql.functions import Problems
 from pdstore.sql.mask_functions import FUNCTIONS, add_functions
 from pdstore.sql.quoting import quoted, quoted_list
@@ -178,6 +179,7 @@ class Catalog:
         )
         described = [layer_row(e.layer, len(e.commits), e.is_current) for e in layers]
         _load(connection, LAYERS, pa.Table.from_pylist(described, schema=LAYERS.arrow_schema))
+        _load(connection, JUDGEMENTS, judgement_rows(read_judgements(self._store.files)))
         for view in self._further:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
@@ -204,14 +206,17 @@ class Catalog:
         return [e for e in found if len(e.commits) or exists(layout.layer_info(e.layer.node, e.layer.fingerprint))]
 
     def _signature(self, layers: list[LayerCommits]) -> str:
-        """A digest of what the catalog is made of. It changes with the set of commits and of their attempts."""
+        """A digest of what the catalog is made of. It changes with the commits, their attempts, and the judgements."""
         tables, views = [table.to_dict() for table in self._tables.values()], [view.sql for view in self._further]
-        return digest([self._store.files.root, [entry.signature for entry in layers], self._current, tables, views])
+        said = judgement_names(self._store.files)
+        signatures = [entry.signature for entry in layers]
+        return digest([self._store.files.root, signatures, self._current, tables, views, said])
 
     def _hint(self, message: str) -> str:
         if "Table with name" in message:
             word = message.split("Table with name", 1)[1].split()[0].strip('"')
-            return nearest(word, [*self._tables, "commits", "layers", *(view.name for view in self._further)])
+            own = [COMMITS.name, LAYERS.name, JUDGEMENTS.name]
+            return nearest(word, [*self._tables, *own, *(view.name for view in self._further)])
         return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
 
 

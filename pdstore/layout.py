@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CATALOG",
     "CLASSES",
+    "JUDGEMENTS",
     "LAYERS",
     "LISTINGS",
     "PIPELINE",
@@ -26,6 +27,9 @@ __all__ = [
     "index_file",
     "index_rows",
     "indexer",
+    "judgement",
+    "judgement_set_aside",
+    "judgements_set_aside",
     "layer",
     "layer_info",
     "layers",
@@ -58,6 +62,8 @@ CLASSES = "classes.parquet"
 # Where images lie in tar files.
 TARS = "tars.parquet"
 LAYERS = "layers"
+# What people said of labels.
+JUDGEMENTS = "judgements"
 
 
 def listing(number: int) -> str:
@@ -196,3 +202,17 @@ def tracking_group() -> str:
 def reporter(fingerprint: str) -> str:
     """Stands for a layer in the path of a lease: the lease of the one worker that reports on the layer."""
     return f"{fingerprint}.reporter"
+
+
+def judgement(number: int) -> str:
+    """What a person said at once. A judgement is never changed once it is written."""
+    return f"{JUDGEMENTS}/{number:06d}.json"
+
+
+def judgements_set_aside() -> str:
+    return f"{JUDGEMENTS}/damaged"
+
+
+def judgement_set_aside(number: int, token: str) -> str:
+    """A damaged record, kept so that its number is not given again."""
+    return f"{judgements_set_aside()}/{number:06d}.{token}.json"

@@ -9,6 +9,7 @@ from pdstore import layout
 from pdstore.commit import FileEntry, new_attempt
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.index import index_problems
+from pdstore.judgements.records import judgement_problems, set_aside
 from pdstore.store import Layer, Store
 
 __all__ = ["Damage", "repair", "verify"]
@@ -16,7 +17,10 @@ __all__ = ["Damage", "repair", "verify"]
 
 @dataclass(frozen=True)
 class Damage:
-    """A committed unit whose files differ from its manifest. Unit -1: the layer's record, or a file of its index."""
+    """A committed unit whose files differ from its manifest.
+
+    Unit -1: the layer's record, or a file of its index. Without a node it is a judgement, and the unit is its number.
+    """
 
     node: str
     fingerprint: str
@@ -29,7 +33,11 @@ def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
     """Read every committed file and compare its size and sha256. Yields one item per unit, None if it is sound.
 
     A layer whose record is damaged yields one more item, with unit -1, and so does each damaged file of an index.
+    Each damaged judgement yields an item without a node, unless one node is asked for.
     """
+    if node is None:
+        for number, problem in judgement_problems(store.files):
+            yield Damage("", "", number, layout.judgement(number), problem)
     for name in store.nodes() if node is None else [node]:
         for layer in store.layers(name):
             units = layer.units()
@@ -48,8 +56,11 @@ def repair(store: Store, damage: Damage) -> None:
     """Withdraw a damaged unit, so that the next run computes it again. The damaged files are kept until gc.
 
     A damaged record of a layer is removed; the next run of its node writes it again. A damaged file of an index is
-    removed; ``pd compact`` gathers its commits again.
+    removed; ``pd compact`` gathers its commits again. A damaged judgement is set aside.
     """
+    if not damage.node:
+        set_aside(store.files, damage.unit)
+        return
     layer = store.layer(damage.node, damage.fingerprint)
     if damage.unit < 0:
         store.files.remove(damage.file)

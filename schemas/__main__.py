@@ -6,12 +6,14 @@ import argparse
 from collections.abc import Callable, Mapping
 
 from pdstore.inventory import COMMITS, LAYERS
+from pdstore.judgements import JUDGEMENTS
+from schemas.judgements import JUDGED
 from schemas.markdown import errors_page, tables_page
 from schemas.monitors import MONITORS
 from schemas.tables import TABLES
 
 PAGES: Mapping[str, Callable[[], str]] = {
-    "tables": lambda: tables_page([*TABLES.values(), COMMITS, LAYERS], MONITORS.values()),
+    "tables": lambda: tables_page([*TABLES.values(), COMMITS, LAYERS, JUDGEMENTS], MONITORS.values(), JUDGED.values()),
     "errors": errors_page,
 }
 

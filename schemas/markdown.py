@@ -31,6 +31,11 @@ Views over the tables above that show the quality of a run without ground truth,
 `schemas/monitors.py` holds their SQL.
 """
 
+_JUDGED = """# What people said, applied
+
+Views that apply the table `judgements`; [judgements.md](judgements.md) shows how they are used.
+"""
+
 
 _FUNCTIONS = """# Functions of masks
 
@@ -55,10 +60,11 @@ This page is printed by `python -m schemas errors` and checked by a test.
 """
 
 
-def tables_page(tables: Iterable[Table], monitors: Iterable[View]) -> str:
+def tables_page(tables: Iterable[Table], monitors: Iterable[View], judged: Iterable[View]) -> str:
     """``docs/tables.md`` as Markdown."""
     functions = _FUNCTIONS + "".join(f"{_function_row(name, f)}\n" for name, f in FUNCTIONS.items())
-    return "\n".join([_HEAD, *map(_section, tables), _MONITORS, *map(_section, monitors), functions])
+    further = [_MONITORS, *map(_section, monitors), _JUDGED, *map(_section, judged), functions]
+    return "\n".join([_HEAD, *map(_section, tables), *further])
 
 
 def errors_page() -> str:

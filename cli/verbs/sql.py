@@ -18,6 +18,7 @@ from cli.output import print_json, print_table, say
 from cli.session import open_store
 from pdstore.errors import UsageError
 from schemas.catalog import catalog_of
+from schemas.judgements import JUDGED
 from schemas.monitors import MONITORS
 from schemas.tables import TABLES
 from stages.source.tables import read_table
@@ -41,8 +42,9 @@ def command(query: str, form: str, files: tuple[str, ...]) -> None:
 
     The views images, classes, objects, parts, proposals, clusters, labels, predictions, metrics and errors all have
     the columns node and layer; TABLE_all adds the older layers. commits and layers record who wrote what; coverage,
-    dropped, cluster_collapse and others monitor the quality. docs/tables.md lists them all. Masks (rle) and vectors
-    (feature) are read only if they are named; mask_area, mask_bbox, mask_iou and mask_union are functions of masks.
+    dropped, cluster_collapse and others monitor the quality; judgements is what people said, and labels_kept,
+    cluster_names and others apply it. docs/tables.md lists them all. Masks (rle) and vectors (feature) are read only
+    if they are named; mask_area, mask_bbox, mask_iou and mask_union are functions of masks.
 
     \b
     Examples:
@@ -66,7 +68,7 @@ def _named_table(text: str) -> tuple[str, pa.Table]:
     name, equals, path = text.partition("=")
     if not (equals and path and re.fullmatch(r"[A-Za-z_]\w*", name)):
         raise UsageError(f"expected NAME=FILE, found {text!r}", "--with", "For example: --with mine=my_images.csv")
-    if name in {*TABLES, *(f"{table}_all" for table in TABLES), *MONITORS, "commits", "layers"}:
+    if name in {*TABLES, *(f"{table}_all" for table in TABLES), *MONITORS, *JUDGED, "commits", "layers", "judgements"}:
         raise UsageError(f"the store has a table {name} of its own", "--with", "Choose another name")
     return name, read_table(Path(path))
 

@@ -25,7 +25,8 @@ def command(node: str | None, is_repair: bool, is_images: bool, as_json: bool) -
     """Read every committed file and compare its size and checksum with what was committed.
 
     The next pd run recomputes the units that --repair withdraws; their damaged files are kept until pd gc deletes them.
-    Damaged files of an index are removed: nothing is lost, and pd compact makes them again.
+    Damaged files of an index are removed: nothing is lost, and pd compact makes them again. Damaged judgements are set
+    aside.
 
     With --images, the files of the image folder are read instead, and compared with the sha256 of the time of ingest;
     --repair then has the blocks of those that were replaced ingested again. Files that are gone are only listed.
@@ -45,7 +46,7 @@ def command(node: str | None, is_repair: bool, is_images: bool, as_json: bool) -
         raise UsageError(f"expected a node that has been run, found {node!r}", "pd verify", fix)
     units, damage = 0, []
     for item in verify(store, node):
-        units += item is None or item.unit >= 0
+        units += item is None or bool(item.node and item.unit >= 0)
         if item is not None:
             damage.append(item)
     if is_repair:
@@ -93,8 +94,11 @@ def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:
         index = sum("/index/" in item.file for item in damage)
         if index:
             say(f"{index} index files were removed. Nothing is lost; make them again with: pd compact")
-        if len(damage) > index:
-            say(f"{len(damage) - index} units or layer records were withdrawn. Recompute them with: pd run")
+        said = sum(not item.node for item in damage)
+        if said:
+            say(f"{said} damaged judgements were set aside in the store's folder judgements/damaged. Say them again.")
+        if len(damage) > index + said:
+            say(f"{len(damage) - index - said} units or layer records were withdrawn. Recompute them with: pd run")
     else:
         fix = "Withdraw them with pd verify --repair, then recompute them with pd run"
         raise CorruptData(f"expected every file as committed, found {len(damage)} damaged", f"{units} units", fix)

@@ -40,6 +40,12 @@ _CLASSES = """(
 """The vocabulary in SQL; classes that share a name have their external id added to it."""
 _CLUSTERED = "coalesce(c.class_name, 'person')"
 _NAMED = "coalesce(c.class_name, m.category_name)"
+_CLUSTER = "coalesce(n.merged_into, m.cluster)"
+_NAMED_CLUSTER = f"{_CLUSTERED} || ' ' || coalesce(nullif(n.name, ''), CAST({_CLUSTER} AS VARCHAR))"
+_JUDGED = """
+        LEFT JOIN (SELECT layer AS of_layer, category_id AS of_class, cluster AS of_cluster, merged_into, name
+            FROM {named}) n ON n.of_layer = m.layer AND n.of_class = m.category_id AND n.of_cluster = m.cluster"""
+"""What people said of a row's cluster, as the table ``n``. No column of it is called as one of the rows."""
 _THINGS = {
     "objects": _NAMED,
     "parts": _NAMED,
@@ -51,10 +57,10 @@ _NAMES = {
     "objects": _NAMED,
     "parts": f"{_NAMED} || ' ' || coalesce(nullif(m.part_name, ''), 'part')",
     "proposals": "'proposal'",
-    "labels": f"{_CLUSTERED} || ' ' || m.cluster",
-    "predictions": f"{_CLUSTERED} || ' ' || m.cluster",
+    "labels": _NAMED_CLUSTER,
+    "predictions": _NAMED_CLUSTER,
 }
-"""Table -> the name of a row's class in SQL, over the table ``m`` and the vocabulary ``c``."""
+"""Table -> the name of a row's class in SQL, over the table ``m``, the vocabulary ``c`` and named clusters ``n``."""
 OfBlock = Callable[[Rows, Rows], tuple[npt.NDArray[np.int64], list[str]]]
 """(rows of a block, its rows of ``images``) -> numbers of the chosen rows, rising, and the name of each one's category.
 
@@ -67,7 +73,8 @@ class Category:
     """A class of masks: an object class, a part of one, or a cluster of one.
 
     Attributes:
-        name: "cat", "cat head", "cat part" (of a part without a name), "cat 3" (the cluster 3), or "proposal".
+        name: "cat", "cat head", "cat part" (of a part without a name), "cat 3" (the cluster 3, unless a person
+            named it or merged it into another one), or "proposal".
         thing: name of the object class.
         class_id: of the object class; -1 outside the vocabulary.
         wnid: external id of the object class; empty outside the vocabulary.
@@ -130,8 +137,9 @@ def categories_of(store: Store, layer: Layer) -> list[Category]:
     Cost: one query over the layer's scalar columns; what is chosen of the layer makes no difference to the result.
     """
     table = layer.table.name
-    number = "m.cluster" if "cluster" in TABLES[table].names else "-1"
-    part = "coalesce(m.part_name, '')" if table == "parts" else "''"
+    has_clusters = "cluster" in TABLES[table].names
+    number = _CLUSTER if has_clusters else "-1"
+    part = "coalesce(m.part_name, '')" if table == "parts" else "coalesce(n.name, '')" if has_clusters else "''"
     class_id, wnid = ("-1", "''") if table == "proposals" else ("m.category_id", "coalesce(c.wnid, '')")
     sql = f"""
         SELECT {_NAMES[table]} AS name, min({_THINGS[table]}) AS thing, min({class_id}) AS class_id,
@@ -156,14 +164,19 @@ class Choice:
         self._catalog, self._where = catalog_of(layer.store), where
         self.selected = None if selection is None else np.unique(selection.image_ids)
         table = layer.table.name
-        joined = f"""FROM {{m}} m {_vocabulary(table)} JOIN {{i}} i ON i.image_id = m.image_id
+
+        # No format(): the condition may have braces of its own.
+        def joined(rows: str, of_images: str, named: str) -> str:
+            return f"""FROM {rows} m {_vocabulary(table, named)} JOIN {of_images} i ON i.image_id = m.image_id
             WHERE m.node = '{layer.node}' AND i.node = '{images.node}' AND m.area > 0 AND ({where}
             )"""
-        self._names = f"SELECT DISTINCT {_NAMES[table]} AS name {joined.format(m=table, i='images')}"
-        self._sql = f"SELECT m.row, {_NAMES[table]} AS name {joined.format(m='block_m', i='block_i')} ORDER BY m.row"
+
+        of_views, of_block = joined(table, "images", "cluster_names"), joined("block_m", "block_i", "named_clusters")
+        self._names = f"SELECT DISTINCT {_NAMES[table]} AS name {of_views}"
+        self._sql = f"SELECT m.row, {_NAMES[table]} AS name {of_block} ORDER BY m.row"
         # Asked of the views, without a result: a condition that is wrong is said before anything is written.
         try:
-            self._catalog.query(f"SELECT 1 {joined.format(m=table, i='images')} LIMIT 0")
+            self._catalog.query(f"SELECT 1 {of_views} LIMIT 0")
         except UsageError as error:
             fix = f"For the columns: pd sql 'DESCRIBE {table}' for m, pd sql 'DESCRIBE images' for i"
             raise UsageError(error.problem, f"condition {where!r}", fix) from None
@@ -179,6 +192,8 @@ class Choice:
     def open(self) -> Iterator[OfBlock]:
         """A function that chooses from the rows of a block, and one connection to the catalog for all its calls."""
         with contextlib.closing(self._catalog.connect()) as connection:
+            # Read once: the view walks over all judgements.
+            connection.register("named_clusters", connection.sql("FROM cluster_names").to_arrow_table())
             yield partial(self._of_block, connection)
 
     def _of_block(
@@ -201,5 +216,8 @@ class Choice:
         return numbers, names
 
 
-def _vocabulary(table: str) -> str:
-    return "" if table == "proposals" else f"LEFT JOIN {_CLASSES} c ON c.class_id = m.category_id"
+def _vocabulary(table: str, named: str = "cluster_names") -> str:
+    if table == "proposals":
+        return ""
+    judged = _JUDGED.format(named=named) if "cluster" in TABLES[table].names else ""
+    return f"LEFT JOIN {_CLASSES} c ON c.class_id = m.category_id{judged}"

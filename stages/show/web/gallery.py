@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from pdstore.confined import quoted
 from pdstore.errors import UsageError
+from pdstore.sql.quoting import quoted
 from stages.show.overlays import drawable
 from stages.show.web.gallery_state import SORTABLE, SUMMARY, Cursor, GalleryState
 from stages.show.web.page import Visit

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from pdstore import Identity, layout
 from pdstore.errors import UsageError
+from pdstore.judgements import Subject, add_judgement
+from schemas.tables import CLUSTERS
 from stages.exchange.choice import Choice, categories_of, image_layer, mask_layer, named_selection
 
 
@@ -36,6 +41,31 @@ def test_a_condition_chooses_rows(masked) -> None:
     assert {name for _, name in chosen(masked, "the-labels", "m.score > 0.65")} == {"person 4"}
     sql = "m.image_id IN (SELECT image_id FROM parts WHERE image_id > 1 AND node = m.node[:4] || 'parts')"
     assert {image for image, _ in chosen(masked, "the-labels", sql)} == {2, 4, 5}
+
+
+def test_clusters_are_called_as_people_named_them(masked, own) -> None:
+    """A merged cluster counts as the one that it is part of, with its name; a rejected one can be left out."""
+    store, layer = own.store, own.layer("the-labels")
+    clusters = store.declare("ranking", Identity("ranking", 1), CLUSTERS, "test")
+    edited = Identity("labels", 9, {}, {}, {"clusters": clusters.fingerprint})
+    named = store.declare("the-labels", edited, layer.table, "test")
+    for unit in layer.units():
+        named.commit(unit, layer.read(unit))
+    store.files.write(
+        layout.PIPELINE, json.dumps({"current": {**store.current(), "the-labels": named.fingerprint}}).encode()
+    )
+    about = {number: Subject("ranking", clusters.fingerprint, category_id=0, cluster=number) for number in (3, 4)}
+    add_judgement(store.files, "ann", "name", [about[3]], value="left ear")
+    before = len(chosen(own, "the-labels", "m.category_id = 0"))
+    assert {name for _, name in chosen(own, "the-labels", "m.category_id = 0")} == {"cat left ear", "cat 4"}
+    add_judgement(store.files, "ann", "merge", [about[4]], into_cluster=3)
+    listed = categories_of(store, named)
+    assert next((c.name, c.cluster, c.part) for c in listed) == ("cat left ear", 3, "left ear")
+    assert [name for _, name in chosen(own, "the-labels", "m.category_id = 0")] == ["cat left ear"] * before
+    add_judgement(store.files, "ann", "reject", [about[4]])
+    keys = "SELECT layer, image_id, object_id, label_id FROM labels_kept"
+    kept = f"(m.layer, m.image_id, m.object_id, m.label_id) IN ({keys})"
+    assert 0 < len(chosen(own, "the-labels", f"m.category_id = 0 AND {kept}")) < before
 
 
 def test_a_selection_chooses_images(masked) -> None:
