@@ -33,8 +33,8 @@ class Column:
     Attributes:
         dtype: for a scalar one of int64, int32, float32, float64, bool, string; for a vector a NumPy dtype.
         doc: what the column holds, with unit and coordinate frame.
-        layout: ``scalar`` goes to Parquet and SQL; ``vector`` is a 2-D Zarr array (rows, D);
-            ``ragged`` is one byte string per row, stored as the two Zarr arrays ``name`` and ``name_offsets``.
+        layout: ``scalar`` goes to Parquet; ``vector`` is a 2-D Zarr array (rows, D); ``ragged`` is one byte string per
+            row, stored as the two Zarr arrays ``name`` and ``name_offsets``. SQL reads these two if they are named.
     """
 
     name: str

@@ -110,6 +110,14 @@ def test_a_description_lists_every_column(layer: Layer) -> None:
     assert {row["column_name"] for row in query(layer, "DESCRIBE parts")} == set(types)
 
 
+def test_any_path_will_do(tmp_path: Any) -> None:
+    """DuckDB reads patterns and quotes in paths; the rows of a file are found all the same."""
+    layer = filled(str(tmp_path / "it's [1] é?"))
+    for _ in range(2):
+        assert found(layer, "SELECT image_id, rle, feature FROM parts") == expected(0, 1)
+        layer.compact(everything=True)
+
+
 def test_older_layers_have_theirs(layer: Layer) -> None:
     """``parts_all`` has the masks of every layer, each of its own."""
     new_layer(layer.store, k=5).commit(0, parts(3, seed=7))
