@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,8 @@ from stages.plan.overrides import parse_value, place
 from stages.plan.project import Project
 
 if TYPE_CHECKING:
+    from stages.exchange.networks.picture_list import PictureFile
+    from stages.exchange.networks.predictions import Predicted
     from stages.models.part_model import PartModel
 
 __all__ = ["command"]
@@ -65,33 +68,45 @@ def command(
 
     for path in filter(None, (out, overlay)):
         check_place(path, overwrite)
-    if name and class_by_folder:
-        raise UsageError("expected one of them, found both", "--class --class-by-folder", "Leave one of them out")
-    settings: dict[str, object] = {}
-    for text in changes:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"expected KEY=VALUE, found {text!r}", "--set", "For example: --set threshold=0.3")
-        place(settings, key.split("."), parse_value(value, text))
     pictures = list_pictures(images)
     done = predict_pictures(
         _model(model),
         pictures,
         out,
-        classes=[one.folder for one in pictures] if class_by_folder else [name] if name else [],
+        classes=_classes(pictures, name, class_by_folder),
         overlay=overlay,
         overwrite=overwrite,
-        changes=settings,
+        changes=_settings(changes),
         device="cuda" if torch.cuda.is_available() else "cpu",
         note=say,
     )
     say(f"{done.found} masks in {done.pictures} pictures")
     print(out)
+    if done.left_out:
+        raise _partly(done, len(pictures), out)
+
+
+def _classes(pictures: Sequence[PictureFile], name: str | None, by_folder: bool) -> list[str]:
+    if name and by_folder:
+        raise UsageError("expected one of them, found both", "--class --class-by-folder", "Leave one of them out")
+    return [one.folder for one in pictures] if by_folder else [name] if name else []
+
+
+def _partly(done: Predicted, asked: int, out: Path) -> PartlyFailed:
     for picture, lost in done.left_out:
         say(f"{picture.path}: {lost.reason}: {lost.detail}")
-    if done.left_out:
-        problem = f"left out: {len(done.left_out)} of {len(pictures)} pictures"
-        raise PartlyFailed(problem, str(out), "They are listed above and in the result; the others are there")
+    problem = f"left out: {len(done.left_out)} of {asked} pictures"
+    return PartlyFailed(problem, str(out), "They are listed above and in the result; the others are there")
+
+
+def _settings(changes: tuple[str, ...]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for text in changes:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"expected KEY=VALUE, found {text!r}", "--set", "For example: --set threshold=0.3")
+        place(settings, key.split("."), parse_value(value, text))
+    return settings
 
 
 def _model(text: str) -> PartModel:

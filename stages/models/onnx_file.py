@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from transformers.models.mask2former import modeling_mask2former as mask2former
@@ -35,13 +36,17 @@ __all__ = ["ONNX_NAME", "OPSET", "TOLERANCE", "onnx_file"]
 ONNX_NAME = "model.onnx"
 OPSET = 17
 TOLERANCE = 1e-4
-"""Largest absolute difference of a logit that is accepted between the file and the network."""
+"""Absolute difference between the logits of the file and of the network within which a query is the same in both."""
 _CHECKED = ((1, 3, 2), (3, 5, 4))
 """Pictures, height / 32 and width / 32 of the inputs for which both are compared, beside those of the recorded run."""
 
 
 def onnx_file(model: PartModel) -> tuple[bytes, float]:
     """The file's content, and the largest absolute difference of its logits to those of the network.
+
+    At each size at least half of the queries must be the same. Not all: masked attention compares mask logits with 0,
+    where a rounding error lets a query attend to another pixel, so that a large network differs from itself in float64,
+    too. A size that the exporter did not record right changes every query.
 
     Raises:
         UsageError: a package is missing.
@@ -53,11 +58,12 @@ def onnx_file(model: PartModel) -> tuple[bytes, float]:
     content = _exported(_Wrapped(network).eval(), _inputs(network, *sizes[0]), network.num_objects > 0)
     content = _described(content, model)
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    worst = max(_difference(session, network, _inputs(network, *size)) for size in sizes)
-    if not worst <= TOLERANCE:
-        fix = "Export for transformers instead: --format transformers"
-        raise PdError(f"the ONNX file gives other results than the network (a logit differs by {worst:.2g})", "", fix)
-    return content, worst
+    differences = [_differences(session, network, _inputs(network, *size)) for size in sizes]
+    worst, usual = max(d.max() for d in differences), max(np.median(d) for d in differences)
+    if not usual <= TOLERANCE:
+        problem = f"the ONNX file gives other results than the network (half of its queries differ by {usual:.2g})"
+        raise PdError(problem, model.source, "Export for transformers instead: --format transformers")
+    return content, float(worst)
 
 
 class _Wrapped(nn.Module):
@@ -166,10 +172,13 @@ def _described(content: bytes, model: PartModel) -> bytes:
     return described
 
 
-def _difference(session: Any, network: PartNetwork, inputs: Sequence[Tensor]) -> float:
+def _differences(session: Any, network: PartNetwork, inputs: Sequence[Tensor]) -> npt.NDArray[np.float32]:
+    """(B * Q,) the largest absolute difference of each query's logits."""
     with torch.no_grad():
         found = network(*inputs)
     names = [one.name for one in session.get_inputs()]
     classes, masks = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=True)})
-    pairs = ((classes, found.class_logits), (masks, found.mask_logits))
-    return max(float(np.abs(mine - theirs.numpy()).max()) for mine, theirs in pairs)
+    of_classes = np.abs(classes - found.class_logits.numpy()).max(2)
+    of_masks = np.abs(masks - found.mask_logits.numpy()).max((2, 3))
+    differences: npt.NDArray[np.float32] = np.maximum(of_classes, of_masks).ravel()
+    return differences

@@ -41,12 +41,13 @@ def export_model(
     node, model = trained_node(project, name), model_of_node(project, name)
     if classes:
         model = model.of_classes(classes)
+    worst = None
     if form == "onnx":
         content, worst = onnx_file(model)
         files, text = {ONNX_NAME: content}, f"logits differ from the network's by at most {worst:.1g}"
     else:
         files, text = exported_files(model), f"{len(model.label_names())} labels"
-    _write(files | {CARD_NAME: model_card(project, node, model, form)}, folder)
+    _write(files | {CARD_NAME: model_card(project, node, model, worst)}, folder)
     return f"{model.kind}, {text}"
 
 

@@ -17,7 +17,7 @@ from pdstore.selection import open_selection
 from schemas.catalog import catalog_of
 from stages.exchange.networks.trained_model import readers
 from stages.models.exported import is_stock
-from stages.models.onnx_file import ONNX_NAME, OPSET, TOLERANCE
+from stages.models.onnx_file import ONNX_NAME, OPSET
 from stages.models.part_model import Kind, PartModel
 from stages.plan.evaluations import metric_place
 from stages.plan.pipeline import Node
@@ -42,10 +42,14 @@ WHERE class_name = '' AND part_name = '' AND protocol IN ('honest', 'reference')
 """
 
 
-def model_card(project: Project, node: Node, model: PartModel, form: str) -> bytes:
-    """The card of the network of ``node``, exported in the form ``transformers`` or ``onnx``."""
+def model_card(project: Project, node: Node, model: PartModel, difference: float | None = None) -> bytes:
+    """The card of the network of ``node``, exported for transformers or as ONNX.
+
+    Args:
+        difference: the largest between the logits of the ONNX file and of the network; None for transformers.
+    """
     sections = [_head(node, model), _scores(project, node), _training(project, node, model)]
-    sections += [_onnx(model) if form == "onnx" else _transformers(model), _labels(model)]
+    sections += [_transformers(model) if difference is None else _onnx(model, difference), _labels(model)]
     return ("\n\n".join(section for section in sections if section) + "\n").encode()
 
 
@@ -147,7 +151,7 @@ masks = torch.nn.functional.interpolate(found.masks_queries_logits, picture.size
     return f"## Load it\n\n{why}\n\n```python\n{block.strip()}\n```\n\n{_use(model)}"
 
 
-def _onnx(model: PartModel) -> str:
+def _onnx(model: PartModel, difference: float) -> str:
     long_side = int(model.settings.get("long_side") or model.trained_px or 640)
     has_class = model.kind == "parts of a class"
     chosen = ""
@@ -173,8 +177,8 @@ inputs = {{"pixels": np.asarray(picture.resize(sides), np.float32).transpose(2, 
     text = (
         f"`{ONNX_NAME}` (opset {OPSET}) takes `pixels` (B, 3, H, W) float32 RGB, 0 to 255, for any B and any H and W "
         f"that are multiples of 32{also}. It gives `class_logits` (B, queries, classes + 1), whose last column is no "
-        f"object, and `mask_logits`, above 0 inside. Its logits were within {TOLERANCE:g} of the network's when it was "
-        "written. Names are in its metadata, as JSON."
+        f"object, and `mask_logits`, above 0 inside. Its logits differed from the network's by at most "
+        f"{difference:.1g} when it was written. Names are in its metadata, as JSON."
     )
     return f"## Load it\n\n{text}\n\n```python\n{block.strip()}\n```"
 

@@ -63,7 +63,6 @@ def predict_pictures(
     model, slots = _asked(model, classes, len(pictures))
     run = PictureRun(model, changes or {}, device, note)
     categories = _categories(model)
-    found = answered = 0
     with ExitStack() as stack:
         try:
             results: list[Result] = [result_file(out, categories, model.source)]
@@ -71,20 +70,27 @@ def predict_pictures(
             if overlay is not None:
                 results.append(Overlays(overlay, categories, model.source))
                 stack.callback(results[1].discard)
-            for answer in run.answers(pictures, slots):
-                for result in results:
-                    result.add(pictures[answer.number], answer)
-                found, answered = found + len(answer.rle), answered + 1
-            left_out = [(pictures[one.number], one) for one in sorted(run.left_out, key=lambda one: one.number)]
-            if not answered:
-                picture, one = left_out[0]
-                problem = f"none of the {len(pictures)} pictures can be used; the first: {one.reason} ({one.detail})"
-                raise PdError(problem, str(picture.path), "Check that they are image files")
-            for result in results:
-                result.commit(left_out)
+            return _written(run, pictures, slots, results)
         except OSError as error:
             fix = "Free some space or name another place"
             raise StorageFailure(f"the result cannot be written ({error!s})", str(out), fix) from None
+
+
+def _written(
+    run: PictureRun, pictures: Sequence[PictureFile], slots: Sequence[int], results: Sequence[Result]
+) -> Predicted:
+    found = answered = 0
+    for answer in run.answers(pictures, slots):
+        for result in results:
+            result.add(pictures[answer.number], answer)
+        found, answered = found + len(answer.rle), answered + 1
+    left_out = [(pictures[one.number], one) for one in sorted(run.left_out, key=lambda one: one.number)]
+    if not answered:
+        picture, one = left_out[0]
+        problem = f"none of the {len(pictures)} pictures can be used; the first: {one.reason} ({one.detail})"
+        raise PdError(problem, str(picture.path), "Check that they are image files")
+    for result in results:
+        result.commit(left_out)
     return Predicted(answered, found, left_out)
 
 

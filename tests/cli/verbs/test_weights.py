@@ -96,3 +96,18 @@ def test_wrong_words_are_usage_errors(pd: Pd) -> None:
     result = pd("weights", "check", MASK2FORMER, "num_queries=[1")
     assert result.code == 2 and len(result.err.splitlines()) == 1
     assert result.err.startswith("error: num_queries=[1: the value '[1' is not valid YAML (expected ',' or ']'")
+
+
+def test_export_writes_a_folder_for_other_programs(pd: Pd, store: Path, tmp_path: Path) -> None:
+    """With a model card; its path goes to stdout. Nothing is overwritten, and a node without a network is refused."""
+    words = ("--stage", "weights", f"official.file={DISTILLED}", "official.num_parts=8")
+    assert pd("node", "add", "official", *words).code == 0 and pd("run", "official").code == 0
+    result = pd("weights", "export", "official", tmp_path / "out", "--class", "class 2", "--class", "class 0")
+    assert result.code == 0 and result.out == f"{tmp_path / 'out'}\n" and "16 labels" in result.err
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["id2label"]["8"] == "class 0: part 0" and (tmp_path / "out" / "README.md").exists()
+    assert "fits" in pd("weights", "check", tmp_path / "out").out
+    again = pd("weights", "export", "official", tmp_path / "out")
+    assert again.code == 2 and "found files in it" in again.err
+    result = pd("weights", "export", "ingest", tmp_path / "no")
+    assert result.code == 2 and "found one of stage ingest" in result.err and not (tmp_path / "no").exists()

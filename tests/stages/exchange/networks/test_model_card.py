@@ -105,11 +105,11 @@ def test_the_card_says_what_the_store_knows(finished: Store, folder: Path) -> No
     model = model_of_node(project, "distill-train")
     assert all(name in text for name in model.object_names)
     node = project["distill-train"]
-    assert model_card(project, node, model, "transformers").decode() == text
+    assert model_card(project, node, model).decode() == text
 
 
 def test_a_model_that_was_not_evaluated_says_so(finished: Store) -> None:
     """There is no table without numbers."""
     project = Project.open(finished)
-    card = model_card(project, project["segmenter"], model_of_node(project, "segmenter"), "transformers").decode()
+    card = model_card(project, project["segmenter"], model_of_node(project, "segmenter")).decode()
     assert "has not been evaluated" in card and "## Labels" in card
