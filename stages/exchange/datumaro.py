@@ -7,7 +7,6 @@ Source: https://github.com/open-edge-platform/datumaro
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from pdstore.errors import UsageError
 from stages.exchange.coco import CocoWriter
 from stages.exchange.formats import Source
 from stages.exchange.images import ImageMasks
-from stages.exchange.outputs import RECORD
 from stages.exchange.parquet import split_name
 
 __all__ = ["EXPORTERS", "DatumaroWriter", "by_split", "writer"]
@@ -64,7 +62,6 @@ class DatumaroWriter:
             dataset.export(str(out), self._exporter, save_media=False, **self._options)
         finally:
             shutil.rmtree(coco, ignore_errors=True)
-        (out / RECORD).write_text(json.dumps(self._source.record, indent=2), encoding="utf-8")
 
     def _join(self, blocks: Sequence[Path], coco: Path) -> None:
         """A COCO data set as datumaro looks for it: a file per split, and a folder for images beside them."""

@@ -5,7 +5,6 @@ Source: https://supervision.roboflow.com
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from stages.exchange.coco import CocoWriter
 from stages.exchange.datumaro import by_split
 from stages.exchange.formats import Source
 from stages.exchange.images import ImageMasks
-from stages.exchange.outputs import RECORD, link
+from stages.exchange.outputs import link
 from stages.source.frames import Size, image_frames, mask_frames
 
 __all__ = ["YoloWriter", "to_supervision", "writer"]
@@ -104,7 +103,6 @@ class YoloWriter:
         names = {number: category.name for number, category in enumerate(self._source.categories)}
         text = yaml.safe_dump({"path": ".", **described, "names": names}, sort_keys=False, allow_unicode=True)
         (out / "data.yaml").write_text(text, encoding="utf-8")
-        (out / RECORD).write_text(json.dumps(self._source.record, indent=2), encoding="utf-8")
 
 
 def _supervision(where: str) -> Any:
