@@ -108,4 +108,18 @@ FORMATS: Mapping[str, Format] = {
         is_folder=True,
         options=frozenset({"images", "segments"}),
     ),
+    "yolo": Format(
+        doc="YOLO segmentation, by supervision",
+        entry="stages.exchange.yolo",
+        is_folder=True,
+        options=frozenset({"images"}),
+    ),
+    **{
+        name: Format(doc=doc, entry="stages.exchange.datumaro", is_folder=True)
+        for name, doc in (
+            ("labelme", "LabelMe, by datumaro"),
+            ("cvat", "CVAT's XML, by datumaro"),
+            ("voc", "Pascal VOC's masks, by datumaro"),
+        )
+    },
 }

@@ -6,8 +6,9 @@ its configuration then reads it as ``DATASET_PATH`` or ``OBJECT_MASK_PATH``.
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from stages.datasets.original_grid import to_grid
 from stages.datasets.original_tree import file_of
 from stages.exchange.formats import Source
 from stages.exchange.images import ImageMasks
-from stages.exchange.outputs import RECORD, link
+from stages.exchange.outputs import link
 from stages.source.frames import FRAME_SIDE, Size
 
 __all__ = ["OriginalWriter", "tree_name", "writer"]
@@ -64,14 +65,20 @@ class OriginalWriter:
         self._side = int(source.options.get("long_side", FRAME_SIDE))
         self._content = {"objects": _objects, "parts": _parts}.get(source.layer.table.name, _labels)
 
-    def block(self, images: Iterable[ImageMasks], folder: Path) -> None:
+    def block(self, images: Iterable[ImageMasks], folder: Path) -> Counter[str]:
+        """Returns the masks that a tree has no place for, by reason."""
         vectors: dict[str, Rows] = {}
-        for image in images:
-            path = file_of(folder / self._tree, self._class_of(image), image.image["key"])
+        lost = Counter[str]()
+        for whole in images:
+            image = self._fitting(whole, lost)
+            if image is None:
+                continue
+            path = file_of(folder / self._tree, str(image.image["wnid"]), image.image["key"])
             if path.exists():
                 raise _same_name(image.image["key"])
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file_bytes(self._described(image, vectors)))
+        return lost
 
     def finish(self, blocks: Sequence[Path], out: Path) -> None:
         (out / self._tree).mkdir(parents=True)
@@ -83,14 +90,20 @@ class OriginalWriter:
                     if (target / file.name).exists():
                         raise _same_name(f"{folder.name}/{file.name}")
                     link(file, target / file.name)
-        (out / RECORD).write_text(json.dumps(self._source.record, indent=2), encoding="utf-8")
 
-    def _class_of(self, image: ImageMasks) -> str:
-        code = str(image.image["wnid"])
-        if not code:
-            fix = """Leave such images out: --where "i.wnid != ''\""""
-            raise UsageError("the image has no class, and a tree has a folder per class", image.image["key"], fix)
-        return code
+    def _fitting(self, image: ImageMasks, lost: Counter[str]) -> ImageMasks | None:
+        """The image with the masks that the original can read: it takes every cluster for one of the image's class."""
+        if not image.image["wnid"]:
+            lost["mask of an image without a class"] += len(image)
+            return None
+        if self._source.layer.table.name not in _CLUSTERED:
+            return image
+        kept = np.flatnonzero(image.rows["category_id"] == image.image["class_id"])
+        lost["cluster of another class than the image's"] += len(image) - len(kept)
+        if not len(kept):
+            return None
+        rows, rle = image.rows.take(kept), image.rle.take(kept)
+        return replace(image, rows=rows, rle=rle, categories=image.categories[kept], numbers=image.numbers[kept])
 
     def _described(self, image: ImageMasks, vectors: dict[str, Rows]) -> dict[str, Any]:
         rows, is_square = image.rows, self._source.layer.table.name in _CLUSTERED
@@ -148,9 +161,6 @@ def _labels(image: ImageMasks, path: str, rle: Ragged, grid: Size) -> dict[str, 
     import torch
 
     class_id = int(image.image["class_id"])
-    if (image.rows["category_id"] != class_id).any():
-        problem = "the image has labels of another class, whose clusters the original would take for those of its own"
-        raise UsageError(problem, image.image["key"], 'Leave them out: --where "m.category_id = i.class_id"')
     area, pixels = torch.from_numpy(masks.area(rle, *grid)), grid[0] * grid[1]
     together = int(area.sum())
     ratios: Mapping[str, Any] = {"part_ratios": area / pixels, "object_class_label": class_id}

@@ -23,7 +23,7 @@ from stages.exchange.coco import ROWS_PER_IMAGE
 from stages.exchange.features import arrow_schema, image_columns, mask_columns
 from stages.exchange.formats import Source
 from stages.exchange.images import ImageMasks
-from stages.exchange.outputs import RECORD, link
+from stages.exchange.outputs import link
 from stages.source.images import ImageFault
 from stages.source.tars import open_images
 from stages.unit import Unit
@@ -110,7 +110,6 @@ class ParquetWriter:
                         with pq.ParquetFile(file) as part:
                             for group in range(part.num_row_groups):
                                 joined.write_table(part.read_row_group(group))
-        (out / RECORD).write_text(json.dumps(self.source.record, indent=2), encoding="utf-8")
 
     @staticmethod
     def splits(blocks: Sequence[Path]) -> dict[str, list[Path]]:

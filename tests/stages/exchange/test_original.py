@@ -99,13 +99,13 @@ def test_predictions_have_their_share_of_the_object(masked: Masked, tmp_path: Pa
         assert content["part_area_ratios"].sum().item() == pytest.approx(1) and "part_ratios" not in content
 
 
-def test_labels_of_another_class_are_refused_with_the_condition_that_leaves_them_out(
-    masked: Masked, tmp_path: Path
-) -> None:
+def test_labels_of_another_class_are_left_out_and_counted(masked: Masked, tmp_path: Path) -> None:
     """The original takes every cluster for one of the image's class."""
-    with pytest.raises(UsageError, match=r"another class.*--where \"m\.category_id = i\.class_id\""):
-        exported(masked.store, "the-labels", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    done = export(masked.store, Request("original", "the-labels", tmp_path / "out"))
+    others = (masked.rows["the-labels"]["category_id"] != 0).sum()
+    assert done.left_out["cluster of another class than the image's"] == others > 0
+    assert done.annotations == len(masked.rows["the-labels"]) - others
+    assert [path.name for path in (tmp_path / "out").glob("*/*/*")] == ["0_0.png"]
 
 
 def test_images_with_one_name_are_refused(own: Masked, tmp_path: Path) -> None:
@@ -120,14 +120,15 @@ def test_images_with_one_name_are_refused(own: Masked, tmp_path: Path) -> None:
     assert len(exported(own.store, "the-objects", tmp_path / "out", "i.split = 'val'")) == 2
 
 
-def test_images_without_a_class_are_refused(own: Masked, tmp_path: Path) -> None:
+def test_images_without_a_class_are_left_out_and_counted(own: Masked, tmp_path: Path) -> None:
     """A tree has a folder per class."""
     images = own.layer("images")
     rows = images.read(1)
     images.withdraw(1)
     images.commit(1, Rows(rows.table, {**rows.columns, "wnid": np.array(["", ""], object)}))
-    with pytest.raises(UsageError, match="the image has no class"):
-        exported(own.store, "the-objects", tmp_path / "out")
+    done = export(own.store, Request("original", "the-objects", tmp_path / "out"))
+    assert done.left_out["mask of an image without a class"] == 8
+    assert len(list((tmp_path / "out").glob("*/*/*.png"))) == 3
 
 
 def test_the_record_says_what_made_the_tree(masked: Masked, tmp_path: Path) -> None:
