@@ -2,9 +2,9 @@
 
     python examples/train_on_query.py my-store "SELECT * FROM labels WHERE score > 0.5" --steps 100 --checkpoint run.pt
 
-The query gives images and masks by their ids; see docs/torch.md. Stop the script at any moment and run it again: it goes
-on behind the last checkpoint, with the batches that would have come, whatever the number of workers. For a network of a
-real size, replace ``small_model`` with Mask2FormerForUniversalSegmentation.from_pretrained(…, num_labels=…).
+The query gives images and masks by their ids; see docs/torch.md. Stop the script at any moment and run it again: it
+continues after the last checkpoint, with the batches that would have come, whatever the number of workers. For a
+network of a real size, replace ``small_model`` with Mask2FormerForUniversalSegmentation.from_pretrained(…, num_labels=…).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from stages.loading.query import choose
 from tests.stages.loading.made import make_store
 
 PAGE = (Path(__file__).parents[2] / "docs" / "torch.md").read_text()
@@ -41,10 +42,7 @@ def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_the_rules_of_the_page_are_those_of_the_code(tmp_path: Path) -> None:
     """The queries of the table choose what the table says: images, and ids of masks."""
-    from pdstore import Store
-    from stages.loading.query import choose
-
-    store = Store(make_store(tmp_path).url)
+    store = make_store(tmp_path)
     queries = re.findall(r"^\| `(SELECT [^`]*)`(?:, and `node=\"(\w+)\"`)? \|", PAGE, re.MULTILINE)
     chosen = [choose(store, sql.replace("1000", "10"), node) for sql, node in queries]
     masks = [None if one.masks is None else one.masks[0] for one in chosen]
