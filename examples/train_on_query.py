@@ -4,7 +4,7 @@
 
 The query gives images and masks by their ids; see docs/torch.md. Stop the script at any moment and run it again: it
 continues after the last checkpoint, with the batches that would have come, whatever the number of workers. For a
-network of a real size, replace ``small_model`` with Mask2FormerForUniversalSegmentation.from_pretrained(…, num_labels=…).
+network of a real size, use Mask2FormerForUniversalSegmentation.from_pretrained in place of ``small_model``.
 """
 
 from __future__ import annotations
