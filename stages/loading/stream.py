@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -91,6 +92,8 @@ class Stream(IterableDataset[Any]):
         # In shared memory, so that workers which outlive an epoch begin the next one where this process says.
         self._start = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._position = Position()
+        # In a worker: the batch that it gives next, and whether its next loop begins there.
+        self._own, self._continues = Position(), False
 
     def __repr__(self) -> str:
         images, masks = len(self._place.chosen.image_ids), self._place.chosen.masks
@@ -105,6 +108,9 @@ class Stream(IterableDataset[Any]):
         worker = get_worker_info()
         if worker is None:
             return self._batches(self.position, 0, 1)
+        if self._continues:
+            self._continues = False
+            return self._batches(self._own, 0, worker.num_workers)
         return self._batches(Position(*self._start.tolist()), worker.id, worker.num_workers)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -139,13 +145,14 @@ class Stream(IterableDataset[Any]):
             self.position = Position(epoch, 0)
 
     def state_dict(self, batches: int = 0) -> dict[str, Any]:
-        """Where the stream stands.
+        """Where the stream stands. In a worker: where this worker does, as torchdata's ``StatefulDataLoader`` asks.
 
         Args:
             batches: how many batches a ``DataLoader`` with workers has given since the stream was made or loaded. Not
                 needed without workers, nor with a :class:`Loader`, which count themselves.
         """
-        position = self.after(self.position, batches)
+        is_worker = get_worker_info() is not None
+        position = self._own if is_worker else self.after(self.position, batches)
         return {"epoch": position.epoch, "batches": position.batches, **self._identity()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -158,7 +165,11 @@ class Stream(IterableDataset[Any]):
         if changed:
             problem = f"the state is that of other batches: {'; '.join(changed)}"
             raise StaleSettings(problem, "Stream", "Use the same store, query and settings; freeze_as keeps a choice")
-        self.position = Position(int(state["epoch"]), int(state["batches"]))
+        position = Position(int(state["epoch"]), int(state["batches"]))
+        if get_worker_info() is None:
+            self.position = position
+        else:
+            self._own, self._continues = position, True
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -177,14 +188,16 @@ class Stream(IterableDataset[Any]):
     def _batches(self, start: Position, first: int, step: int) -> Iterator[Any]:
         """The batches ``first``, ``first + step``, … after ``start``, to the end of its epoch."""
         blocks: Window[LoadedImages] = Window(self._place.open().block, 2 * self.window)
-        left = len(self) - start.batches
+        left = max(len(self) - start.batches, 0)
         chosen = islice(self._order.batches(start, self.rank, self.ranks), first, left, step)
+        self._own = replace(start, batches=start.batches + first)
         for position, rows in chosen:
             ids = self._place.chosen.image_ids[rows].tolist()
             samples = [self._sample(blocks[i // self._block_size], i, position.epoch) for i in ids]
             batch = samples if self._collate is None else self._collate(samples)
             if get_worker_info() is None:
                 self.position = self.after(position, 1)
+            self._own = replace(position, batches=position.batches + step)
             yield batch
 
     def _sample(self, block: LoadedImages, image_id: int, epoch: int) -> Any:

@@ -84,11 +84,11 @@ def record(store: Store, current: dict[str, str]) -> None:
     store.files.write(layout.PIPELINE, json.dumps({"current": current}).encode())
 
 
-def make_store(folder: Path, *, is_packed: bool = False) -> Store:
-    """The store in ``folder``, with the nodes ingest, detic, labels and other-labels."""
+def make_store(folder: Path, *, is_packed: bool = False, url: str = "") -> Store:
+    """The store in ``folder`` or at a URL, with the nodes ingest, detic and labels; its images are in ``folder``."""
     images = range(NUM_IMAGES)
     source = {"kind": "folder", "root": str(folder / "images")}
-    store = Store.create(str(folder / "store"), StoreInfo(BLOCK, 0, source))
+    store = Store.create(url or str(folder / "store"), StoreInfo(BLOCK, 0, source))
     (folder / "images").mkdir()
     if not is_packed:
         for number in images:

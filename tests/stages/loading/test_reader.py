@@ -71,6 +71,25 @@ def test_images_without_masks_have_the_labels_of_the_query(made: Store) -> None:
         assert sample.labels.tolist() == [sample.image_id % 2]
 
 
+def test_a_store_at_a_url_is_read_in_the_same_way(tmp_path: Path, made: Store) -> None:
+    """A choice that is frozen in a store at a URL is read from there, and its samples are those of a local store."""
+    store = make_store(tmp_path, url=f"memory://{tmp_path.name}")
+    for _ in range(2):
+        chosen = choose(store, ABOVE, freeze_as="above")
+        assert not chosen.file and chosen.digest == choose(made, ABOVE).digest
+    (sample,) = Place(store.url, {}, chosen).open().read([9])
+    np.testing.assert_array_equal(sample.pixels(), pixels_of(9))
+    np.testing.assert_array_equal(sample.masks(), masks_of(9))
+
+
+def test_a_jpeg_is_what_pillow_makes_of_it(tmp_path: Path) -> None:
+    """The faster decoder of JPEGs at their own size gives the pixels of the other one, up to rounding."""
+    store, file = make_store(tmp_path), tmp_path / "images" / "9.png"
+    Image.fromarray(pixels_of(9)).save(file, "JPEG", quality=90)
+    (sample,) = reader(store).read([9])
+    assert np.abs(sample.pixels().astype(int) - np.asarray(Image.open(file))).max() <= 2
+
+
 def test_an_image_with_no_matching_mask_has_none(made: Store) -> None:
     """An image that is chosen by an object which has no labels comes without masks."""
     sql = "SELECT image_id, 99 AS object_id, 1 AS label FROM images"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from pdstore import Position, SampleOrder, Store
 from pdstore.errors import CorruptData, StaleSettings, UsageError
@@ -112,6 +112,36 @@ def test_a_plain_data_loader_is_told_the_epoch(made: Store, epochs: list[Any]) -
     source.load_state_dict(state)
     source.set_epoch(1)
     assert list(loader) == epochs[2 * BATCHES - 1 : 2 * BATCHES]
+
+
+class WithStates(IterableDataset[Any]):
+    """Every batch of a stream with the state of the worker that made it, as torchdata's StatefulDataLoader keeps it."""
+
+    def __init__(self, source: Stream, states: list[dict[str, Any]]) -> None:
+        self.source, self.states = source, states
+
+    def __iter__(self) -> Any:
+        worker = get_worker_info()
+        if self.states:
+            self.source.load_state_dict(self.states[worker.id])
+        for batch in self.source:
+            yield worker.id, batch, self.source.state_dict()
+
+
+def test_workers_have_states_of_their_own(made: Store, epochs: list[Any]) -> None:
+    """Two workers that load their own states go on where each stood, also if one of them is done with the epoch."""
+    for given in (2, 3):
+        states: list[dict[str, Any]] = [{}, {}]
+        options: dict[str, Any] = {"batch_size": None, "num_workers": 2, "multiprocessing_context": "fork"}
+        loader = DataLoader(WithStates(stream(made), []), collate_fn=as_it_is, **options)
+        for worker, _, state in islice(loader, given):
+            states[worker] = state
+        again = DataLoader(WithStates(stream(made), states), collate_fn=as_it_is, **options)
+        assert sorted(batch for _, batch, _ in again) == sorted(epochs[given:BATCHES])
+
+
+def as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def test_a_loop_that_was_left_is_continued(made: Store, epochs: list[Any]) -> None:
