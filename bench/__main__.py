@@ -31,6 +31,7 @@ SUITE = {
     "overlap": ("--repeats", "3"),
     "loader": ("--images", "96", "--rounds", "3", "--rows"),
     "catalog": ("--repeats", "3"),
+    "view": ("--repeats", "5"),
     "crf": ("--spots", "1", "--repeats", "1", "--images", "24"),
     "run_lengths": ("--repeats", "5"),
     "ranking_passes": (),

@@ -54,6 +54,9 @@ TARGETS = {
         Target("sql.groupby.14000", "x", "DuckDB on one Parquet file of the same rows", at_most=3),
         Target("sql.memory.14000", "MB", "peak of the process", at_most=600),
         Target("growth", "x", "10 blocks, cost per block of a stage's run at 14,000", at_most=1.1),
+        Target("view.first.1280000", "ms", "a page of pd view on 1.28 million images, first request", at_most=300),
+        Target("view.next.1280000", "ms", "the pages that follow while one scrolls", at_most=150),
+        Target("view.memory.1280000", "MB", "peak of the server", at_most=1000),
         Target("startup.status", "s", "CPU time, a small store", at_most=0.7),
     )
 }

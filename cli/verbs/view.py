@@ -36,10 +36,11 @@ def command(host: str, port: int, no_open: bool) -> None:
         from stages.show.web.app import web_app
         from stages.show.web.serving import listen, serve
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        package = (error.name or "").split(".")[0]
+        if package not in ("starlette", "uvicorn"):
             raise
         fix = "Install it: pip install 'pdstore[view]'"
-        raise UsageError(f"the pages need {error.name}, which is not installed", "pd view", fix) from None
+        raise UsageError(f"the pages need {package}, which is not installed", "pd view", fix) from None
     store = open_project().store
     listener = listen(host, port)
     app = web_app(store.url, listener.access, shlex.join(["pd", *store_argument(store)]))

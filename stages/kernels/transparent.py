@@ -5,7 +5,7 @@ Pure drawing: arrays in, arrays out. Numbers have the colours of :func:`stages.k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,14 @@ Ints = npt.NDArray[np.int32]
 Pixels = npt.NDArray[np.uint8]
 
 
-def owners(masks: Bools) -> Ints:
-    """(N, H, W) bool, best first -> (H, W) int32: the first mask that has the pixel, or -1. Cost: O(N H W)."""
-    owner = np.full(masks.shape[1:], -1, np.int32)
-    for number in range(len(masks) - 1, -1, -1):
-        owner[masks[number]] = number
+def owners(masks: Iterable[Bools], height: int, width: int) -> Ints:
+    """(H, W) bool masks, best first -> (H, W) int32: the first mask that has the pixel, or -1.
+
+    Cost: O(N H W). The masks may come one at a time, so that no more than one is in memory.
+    """
+    owner = np.full((height, width), -1, np.int32)
+    for number, mask in enumerate(masks):
+        owner[mask & (owner < 0)] = number
     return owner
 
 

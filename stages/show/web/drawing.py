@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -40,7 +41,7 @@ SMOOTHING = 2
 """Masks are drawn this much larger and then reduced, for smooth borders."""
 OUTLINE_PX = 3
 """Width of an outline before it is reduced."""
-_PHOTO = ("image_id", "key", "class_name", "height", "width", "sha256")
+_PHOTO = ("image_id", "key", "split", "class_name", "height", "width", "sha256")
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Drawings:
             UsageError: the node writes no masks or has no such layer, or the size or style is unknown.
             InputMissing: the image was not ingested, or its block is not committed.
         """
-        if node not in drawable(snapshot.project):
+        if node not in drawable(snapshot.project) and not _is_candidates(snapshot, node):
             raise UsageError("the node writes no masks", node, "See the nodes with: pd stage list")
         if style not in STYLES:
             raise UsageError(f"expected areas or outlines, found {style!r}", "style")
@@ -109,6 +110,15 @@ class Drawings:
         rows = found.read_images(_block(snapshot, image_id), [image_id], names)
         return rows.take(np.argsort(-rows["score"], kind="stable")) if "score" in rows.columns else rows
 
+    def errors(self, snapshot: Snapshot, node: str, image_id: int) -> list[dict[str, Any]]:
+        """The rows of ``errors`` that a node wrote about an image; none if its block is not committed."""
+        try:
+            layer, _ = self._unit(snapshot, node, image_id, "")
+        except InputMissing:
+            return []
+        rows = layer.errors(_block(snapshot, image_id))
+        return [row for row in rows.to_pylist() if row["image_id"] == image_id] if rows is not None else []
+
     def image_row(self, snapshot: Snapshot, image_id: int) -> Rows:
         """The one row of an image, without its file. Raises InputMissing if it was not ingested."""
         layer, _ = self._unit(snapshot, images_node(snapshot), image_id, "")
@@ -116,6 +126,17 @@ class Drawings:
         if not len(rows):
             raise InputMissing("this image was not ingested", f"image {image_id}")
         return rows
+
+    def _segments(self, snapshot: Snapshot, node: str, image_id: int, layer: str) -> Rows:
+        """The masks of candidates, which are those of the segments that were chosen."""
+        kept = self.rows(snapshot, node, image_id, layer)
+        source = snapshot.project[node].inputs["segments"][0]
+        rows = self.rows(snapshot, source, image_id)
+        if "part_id" not in rows.columns:
+            return rows.take(np.isin(rows["proposal_id"], kept["segment_id"]))
+        pairs = set(zip(kept["object_id"].tolist(), kept["segment_id"].tolist(), strict=True))
+        own = zip(rows["object_id"].tolist(), rows["part_id"].tolist(), strict=True)
+        return rows.take(np.array([pair in pairs for pair in own], bool))
 
     def _unit(self, snapshot: Snapshot, node: str, image_id: int, fingerprint: str) -> tuple[Layer, str]:
         """The layer, as one object per unit so that its memory is bounded, and the attempt that is committed."""
@@ -141,16 +162,26 @@ class Drawings:
 
     def _overlay(self, snapshot: Snapshot, node: str, image_id: int, side: int, style: str, layer: str) -> Image.Image:
         image = self.image_row(snapshot, image_id)
-        height, width = fitted_size((int(image["height"][0]), int(image["width"][0])), side)
-        rows = self.rows(snapshot, node, image_id, layer)
+        size = int(image["height"][0]), int(image["width"][0])
+        # No larger than twice the image, which is as sharp as its masks are.
+        height, width = fitted_size(size, min(side, max(SIDES[2], 2 * max(size))))
+        scale = SMOOTHING if side < SIDES[3] else 1
+        read = self._segments if _is_candidates(snapshot, node) else self.rows
+        rows = read(snapshot, node, image_id, layer)
         rows = rows.take(np.arange(min(len(rows), MAX_MASKS)))
-        tall, wide = SMOOTHING * height, SMOOTHING * width
-        owner = owners(masks.decode_to(rows.ragged("rle"), mask_frames(rows), tall, wide))
+        tall, wide = scale * height, scale * width
+        frames, strings = mask_frames(rows), rows.ragged("rle")
+        found = (masks.decode_to(strings.take([i]), frames[i : i + 1], tall, wide)[0] for i in range(len(rows)))
+        owner = owners(found, tall, wide)
         colours = mask_colours(rows)
         paint: Callable[..., np.ndarray] = (
             paint_areas if style == "areas" else partial(paint_outlines, width_px=OUTLINE_PX)
         )
         return Image.fromarray(paint(owner, colours), "RGBA").resize((width, height), Image.Resampling.BOX)
+
+
+def _is_candidates(snapshot: Snapshot, node: str) -> bool:
+    return snapshot.project[node].stage.output.name == "candidates"
 
 
 def images_node(snapshot: Snapshot) -> str:
