@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from pdstore.fingerprint import digest
 from stages.exchange.choice import Choice, OfBlock, categories_of, image_layer, mask_layer, named_selection
 from stages.exchange.formats import FORMATS, Source, Writer
 from stages.exchange.images import ImageMasks, block_images
-from stages.exchange.outputs import Parts, check_out, publish
+from stages.exchange.outputs import RECORD, Parts, check_out, publish
 from stages.source.listing import Listing
 from stages.unit import Control
 
@@ -102,7 +103,7 @@ def export(store: Store, request: Request, control: Control | None = None) -> Ex
     # What a subquery reads may have changed since the earlier run, so its parts are not used.
     parts.begin(reuse=not re.search(r"\bselect\b", request.where, re.IGNORECASE))
     counts, reused = run.blocks(control)
-    publish(request.out, lambda temporary: run.writer.finish([parts.block(n) for n in run.numbers], temporary))
+    publish(request.out, run.finish)
     parts.remove()
     left_out = {reason: count for reason, count in sorted(counts.items()) if count and reason not in (_IMAGES, _MASKS)}
     return Exported(request.out, counts[_IMAGES], counts[_MASKS], len(categories), left_out, reused)
@@ -143,6 +144,13 @@ class _Run:
                 control.advance(sizes[number] if number < len(sizes) else 0)
         return total, reused
 
+    def finish(self, temporary: Path) -> None:
+        """Put the output together. A folder says what made it, by which it is known as an export."""
+        self.writer.finish([self.parts.block(number) for number in self.numbers], temporary)
+        if temporary.is_dir():
+            text = json.dumps(self.source.record, indent=1, ensure_ascii=False)
+            (temporary / RECORD).write_text(f"{text}\n", encoding="utf-8")
+
     def _block(self, number: int, choose: OfBlock, folder: Path) -> Counter[str]:
         counts, source = Counter[str](), self.source
         images = block_images(
@@ -155,7 +163,9 @@ class _Run:
             only=self.choice.selected,
             with_empty=self.with_empty,
         )
-        self.writer.block(_counted(images, counts), folder)
+        lost = self.writer.block(_counted(images, counts), folder) or {}
+        counts.update(lost)
+        counts[_MASKS] -= sum(lost.values())
         return counts
 
 

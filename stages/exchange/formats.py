@@ -36,10 +36,13 @@ class Source:
 class Writer(Protocol):
     """Writes one format. A block is written whole before the next one begins; several runs may share the work."""
 
-    def block(self, images: Iterable[ImageMasks], folder: Path) -> None:
+    def block(self, images: Iterable[ImageMasks], folder: Path) -> Mapping[str, int] | None:
         """Write what becomes of one block's images into ``folder``, which is empty, in files of any name.
 
         ``images`` is read once, and may be empty. Memory is bounded by the block.
+
+        Returns:
+            Reason -> number of masks that the format cannot express; None if there are none.
         """
         ...
 
@@ -76,5 +79,14 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "coco": Format(doc="COCO instances: one JSON file", entry="stages.exchange.coco", options=frozenset({"polygons"})),
+    "coco": Format(
+        doc="COCO instances: one JSON file",
+        entry="stages.exchange.coco",
+        options=frozenset({"polygons"}),
+    ),
+    "panoptic": Format(
+        doc="COCO panoptic: a folder of PNG files, one segment per pixel",
+        entry="stages.exchange.panoptic",
+        is_folder=True,
+    ),
 }

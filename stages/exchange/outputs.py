@@ -65,14 +65,17 @@ class Parts:
 
     def write(self, number: int, made_from: str, write: Callable[[Path], Counter[str]]) -> Counter[str]:
         """Write a block by a function of its empty folder, which returns what it counted. Returns the counts."""
-        folder, whole = self.folder / f".{number:07d}.{uuid4().hex}", self.block(number)
+        whole = self.block(number)
+        # Its name is the one that it will have, since what is written may contain it.
+        folder = self.folder / f".{uuid4().hex}" / whole.name
         with storage(self.out):
-            folder.mkdir()
+            folder.mkdir(parents=True)
             counts = write(folder)
             kept = {"made_from": made_from, "counts": counts}
             (folder / _TALLY).write_text(json.dumps(kept), encoding="utf-8")
             shutil.rmtree(whole, ignore_errors=True)
             os.rename(folder, whole)
+            folder.parent.rmdir()
         return counts
 
     def remove(self) -> None:

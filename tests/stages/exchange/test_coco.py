@@ -41,6 +41,15 @@ def test_pycocotools_reads_equal_masks(masked, tmp_path: Path, node: str) -> Non
     assert (image["file_name"], image["height"], image["width"]) == ("0_1.png", 40, 30)
 
 
+@pytest.mark.parametrize("node", NODES)
+def test_polygons_are_drawn_as_the_same_masks(masked, tmp_path: Path, node: str) -> None:
+    """Holes and all: what pycocotools draws from the polygons is the mask, pixel for pixel."""
+    read, rows = exported(masked, tmp_path, node, options={"polygons": True}), masked.rows[node]
+    for annotation, mask in zip(read.dataset["annotations"], in_pixels(rows), strict=True):
+        assert isinstance(annotation["segmentation"], list) and annotation["area"] == mask.sum()
+        assert np.array_equal(read.annToMask(annotation), mask)
+
+
 def test_categories_have_their_object_class(masked, tmp_path: Path) -> None:
     """The name is that of the part or cluster, the super-category the object class; ids are counted from 1."""
     read = exported(masked, tmp_path, "the-labels")
