@@ -41,7 +41,8 @@ _CLASSES = """(
 _CLUSTERED = "coalesce(c.class_name, 'person')"
 _NAMED = "coalesce(c.class_name, m.category_name)"
 _CLUSTER = "coalesce(n.merged_into, m.cluster)"
-_NAMED_CLUSTER = f"{_CLUSTERED} || ' ' || coalesce(nullif(n.name, ''), CAST({_CLUSTER} AS VARCHAR))"
+# The number stays in front of the name, so that other programs, which keep names alone, bring the cluster back.
+_NAMED_CLUSTER = f"{_CLUSTERED} || ' ' || {_CLUSTER} || coalesce(' ' || nullif(n.name, ''), '')"
 _JUDGED = """
         LEFT JOIN (SELECT layer AS of_layer, category_id AS of_class, cluster AS of_cluster, merged_into, name
             FROM {named}) n ON n.of_layer = m.layer AND n.of_class = m.category_id AND n.of_cluster = m.cluster"""
@@ -73,8 +74,8 @@ class Category:
     """A class of masks: an object class, a part of one, or a cluster of one.
 
     Attributes:
-        name: "cat", "cat head", "cat part" (of a part without a name), "cat 3" (the cluster 3, unless a person
-            named it or merged it into another one), or "proposal".
+        name: "cat", "cat head", "cat part" (of a part without a name), "cat 3" (the cluster 3), "cat 3 head" (the
+            cluster 3, which a person named), or "proposal". A merged cluster counts as the one that it is part of.
         thing: name of the object class.
         class_id: of the object class; -1 outside the vocabulary.
         wnid: external id of the object class; empty outside the vocabulary.

@@ -1,7 +1,7 @@
 """Part masks that people gave to clusters -> rows of ``labels``.
 
-With an input ``labels``, they are the corrections of that node. The name of an annotation's part is the number of its
-cluster: ``cat 3`` is the cluster 3 of a cat.
+With an input ``labels``, they are the corrections of that node. The name of an annotation's part begins with the number
+of its cluster: ``cat 3`` is the cluster 3 of a cat, and so is ``cat 3 head``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def _rows(unit: Unit, drawn: Drawn) -> Rows:
         detail = f"the store has no class {drawn.thing.name!r}; {len(parts)} annotations have it"
         unit.reject(drawn.image_id, "unknown_class", detail, of="annotation")
         return Rows.empty(LABELS)
-    is_number = np.array([part.name.isdecimal() and len(part.name) < 10 for part in parts], bool)
+    words = [part.name.partition(" ")[0] for part in parts]
+    is_number = np.array([word.isdecimal() and len(word) < 10 for word in words], bool)
     for number, part in enumerate(parts):
         of = f"{part.name} of object {drawn.object_id} ({drawn.thing.name})"
         if not is_number[number]:
@@ -59,7 +60,7 @@ def _rows(unit: Unit, drawn: Drawn) -> Rows:
         "object_id": drawn.object_id,
         "label_id": np.arange(len(kept)),
         "category_id": drawn.category_id,
-        "cluster": [int(parts[n].name) for n in kept],
+        "cluster": [int(words[n]) for n in kept],
         "score": 1.0,
         "object_ratio": areas[kept] / drawn.area,
         "area": areas[kept],

@@ -57,11 +57,11 @@ def test_clusters_are_called_as_people_named_them(masked, own) -> None:
     about = {number: Subject("ranking", clusters.fingerprint, category_id=0, cluster=number) for number in (3, 4)}
     add_judgement(store.files, "ann", "name", [about[3]], value="left ear")
     before = len(chosen(own, "the-labels", "m.category_id = 0"))
-    assert {name for _, name in chosen(own, "the-labels", "m.category_id = 0")} == {"cat left ear", "cat 4"}
+    assert {name for _, name in chosen(own, "the-labels", "m.category_id = 0")} == {"cat 3 left ear", "cat 4"}
     add_judgement(store.files, "ann", "merge", [about[4]], into_cluster=3)
     listed = categories_of(store, named)
-    assert next((c.name, c.cluster, c.part) for c in listed) == ("cat left ear", 3, "left ear")
-    assert [name for _, name in chosen(own, "the-labels", "m.category_id = 0")] == ["cat left ear"] * before
+    assert next((c.name, c.cluster, c.part) for c in listed) == ("cat 3 left ear", 3, "left ear")
+    assert [name for _, name in chosen(own, "the-labels", "m.category_id = 0")] == ["cat 3 left ear"] * before
     add_judgement(store.files, "ann", "reject", [about[4]])
     keys = "SELECT layer, image_id, object_id, label_id FROM labels_kept"
     kept = f"(m.layer, m.image_id, m.object_id, m.label_id) IN ({keys})"

@@ -11,7 +11,7 @@ from stages.nodes import annotated_labels
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, compressed, write_coco
 from tests.stages.nodes.cats import BLACK, rows_of
 
-CATEGORIES = [{"id": i, "name": n} for i, n in enumerate(("cat 0", "cat 3", "cat ear", "catt 1", "person 2"))]
+CATEGORIES = [{"id": i, "name": n} for i, n in enumerate(("cat 0", "cat 3 left ear", "cat ear", "catt 1", "person 2"))]
 
 
 def label(image_id: int, label_id: int, mask: Any, **changes: Any) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_name_of_the_part_is_the_cluster(file: Path, bench: Any) -> None:
-    """Masks have the score 1; a word in place of a number, or a class that is not in the store, is an error row."""
+    """Masks have the score 1; a name without a number, or a class that is not in the store, is an error row."""
     unit, setup = bench.unit(images=bench.images(BLACK, BLACK)), bench.setup(files={"file": file})
     rows = rows_of(annotated_labels, unit, setup, file=str(file))
     assert rows["cluster"].tolist() == [3, 2] and rows["category_id"].tolist() == [0, -1]

@@ -20,6 +20,8 @@ ORDERS: Mapping[str, str] = {
 """Word -> the order in which segments of a cluster are shown; the mixed one is the same at every visit."""
 MAX_CLASSES = 500
 MAX_SEGMENTS = 60
+PREVIEWS = 6
+"""Clusters of a class that the list of classes shows."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class ClassRow:
     """A class in the list of classes.
 
     Attributes:
-        masks: of the node. named: how many of the clusters have a name.
+        masks: of the node. named: how many of the clusters have a name or were merged.
+        members: the best mask of each of its largest clusters, by cluster.
     """
 
     category_id: int
@@ -84,6 +87,7 @@ class ClassRow:
     clusters: int
     masks: int
     named: int
+    members: tuple[Member, ...] = ()
 
 
 def cluster_nodes(snapshot: Snapshot) -> list[str]:
@@ -111,7 +115,9 @@ def read_classes(snapshot: Snapshot, node: str, text: str = "") -> list[ClassRow
             WHERE node = ? AND (name <> '' OR merged_into IS NOT NULL) GROUP BY ALL) USING (category_id)
         WHERE contains(lower(coalesce(classes.class_name, '')), lower(?))
         ORDER BY class_name, category_id"""
-    return [ClassRow(**row) for row in snapshot.rows(sql, [node, node, text], MAX_CLASSES)]
+    rows = snapshot.rows(sql, [node, node, text], MAX_CLASSES)
+    shown = _best_of_clusters(snapshot, node, [row["category_id"] for row in rows])
+    return [ClassRow(**row, members=tuple(shown.get(row["category_id"], ()))) for row in rows]
 
 
 def read_class(snapshot: Snapshot, node: str, category_id: int, count: int = 8, order: str = "best") -> ClassSheet:
@@ -184,6 +190,22 @@ def _members(snapshot: Snapshot, node: str, category_id: int, count: int, order:
     found: dict[int, list[Member]] = {}
     for row in snapshot.rows(sql, [node, category_id, count]):
         found.setdefault(row.pop("cluster"), []).append(Member(**row))
+    return found
+
+
+def _best_of_clusters(snapshot: Snapshot, node: str, classes: list[int]) -> dict[int, list[Member]]:
+    """Class -> the best mask of each of its largest clusters."""
+    table = _table(snapshot, node)
+    sql = f"""
+        SELECT category_id, best.* FROM (
+            SELECT category_id, cluster, arg_max({{'image_id': image_id, 'object_id': object_id,
+                'row_id': {ROW_NUMBERS[table]}, 'score': score}}, (score, -image_id)) AS best
+            FROM {table} WHERE node = ? AND category_id IN (SELECT unnest(?)) GROUP BY category_id, cluster
+            QUALIFY row_number() OVER (PARTITION BY category_id ORDER BY count(*) DESC, cluster) <= {PREVIEWS}
+        ) ORDER BY category_id, cluster"""
+    found: dict[int, list[Member]] = {}
+    for row in snapshot.rows(sql, [node, classes]):
+        found.setdefault(row.pop("category_id"), []).append(Member(**row))
     return found
 
 

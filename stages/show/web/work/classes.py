@@ -20,7 +20,10 @@ COUNTS = (4, 8, 16, 32)
 def show_classes(visit: Visit) -> Response:
     """``/classes?node=labels&text=ca``: the classes with clusters."""
     nodes, text = cluster_nodes(visit.snapshot), visit.query.get("text", "")[:100]
-    node = visit.query.get("node", "") or next((n for n in nodes if visit.snapshot.layer(n).units()), "")
+    # The last labels are what the pipeline leads to, before a model learns them.
+    filled = [name for name in nodes if visit.snapshot.layer(name).units()]
+    labels = [name for name in filled if visit.snapshot.project[name].stage.output.name == "labels"]
+    node = visit.query.get("node", "") or next(iter([*labels[::-1], *filled]), "")
     rows = read_classes(visit.snapshot, node, text) if node else []
     return visit.html("classes.html", nodes=nodes, node=node, text=text, rows=rows)
 

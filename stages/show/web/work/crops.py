@@ -12,7 +12,7 @@ from pdstore import masks
 from pdstore.errors import InputMissing, UsageError
 from pdstore.masks import resize_nearest
 from stages.kernels.pictures import colour_of
-from stages.kernels.transparent import owners, paint_outlines
+from stages.kernels.transparent import paint_outlines
 from stages.mask_names import mask_colours
 from stages.show.web.drawing import Drawing, Drawings
 from stages.show.web.snapshots import Snapshot
@@ -87,7 +87,7 @@ def draw_crop(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], colour
     segment = resize_nearest(inside, large, large)
     drawn = np.where(segment[..., None], picture, FADE * picture + (1 - FADE) * LIGHT)
     if segment.any():
-        outline = paint_outlines(owners(segment[None], large, large), [colour], 2 * SMOOTHING)[..., 3] > 0
+        outline = paint_outlines(np.where(segment, 0, -1).astype(np.int32), [colour], 2 * SMOOTHING)[..., 3] > 0
         drawn[outline] = colour_of(colour)
     return Image.fromarray(drawn.clip(0, 255).astype(np.uint8)).resize((side, side), Image.Resampling.LANCZOS)
 

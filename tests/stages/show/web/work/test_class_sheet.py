@@ -18,6 +18,8 @@ def test_the_classes_of_a_node(snapshot: Snapshot) -> None:
     total = catalog_of(snapshot.project.store).query("SELECT count(*) AS n FROM labels").to_pylist()[0]["n"]
     assert sum(row.masks for row in rows) == total > 0
     assert [row.class_name for row in read_classes(snapshot, "labels", "OG")] == ["dogs"]
+    best = "SELECT cluster, max(score) AS score FROM labels WHERE category_id = 0 GROUP BY 1 ORDER BY 1"
+    assert [member.score for member in rows[0].members] == [row["score"] for row in snapshot.rows(best)]
     with pytest.raises(UsageError, match="Nodes with clusters: labels"):
         read_classes(snapshot, "crf")
 
