@@ -19,7 +19,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
-from pdstore import Catalog, Layer, Rows, Store, layout, masks
+from pdstore import Catalog, Layer, Rows, Store, layout, runs
 from pdstore.errors import UsageError, nearest
 from pdstore.inventory import shown_layers
 from pdstore.selection import Selection
@@ -205,7 +205,7 @@ def _annotations(rows: Rows, categories: Sequence[int], size: Size) -> list[dict
             "category_id": categories[number],
             "iscrowd": 0,
         }
-        for number, box in enumerate(masks.boxes(rle, height, width).tolist())
+        for number, box in enumerate(runs.boxes(runs.read(rle, height, width)).tolist())
     ]
 
 
