@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import masks
+from pdstore import masks, runs
 from pdstore.ragged import Ragged
 from stages.kernels.confusion import ClassScores, class_scores, confusion, majority_vote
 from stages.kernels.overlap import joint_pixels, shown_pixels, unique_iou
@@ -213,8 +213,9 @@ class Evaluation:
             return predicted
         if outline is None:
             raise ValueError(f"image {image.image_id}: protocol {self.protocol.name} needs an object mask")
-        cut = outline if isinstance(outline, bytes) else masks.encode(outline[None])[0]
-        return Ragged.from_list(masks.intersect((counts, cut), *image.frame) for counts in predicted)
+        whole = Ragged.from_list([outline]) if isinstance(outline, bytes) else masks.encode(outline[None])
+        size = image.frame
+        return runs.strings(runs.intersect(runs.read(predicted, *size), runs.read(whole, *size)))
 
     def _count_recalled(self, iou: npt.NDArray[np.float64], scores: npt.NDArray[np.float64]) -> Ints:
         usable = iou.max(1, initial=0.0) > self.protocol.min_iou_recall

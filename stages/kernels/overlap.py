@@ -1,9 +1,8 @@
 """How many pixels of overlapping masks stay visible when they are painted over one another, from the run lengths.
 
-If masks are listed from top to bottom, the visible pixels of mask i are those that it adds to the union of the masks
-before it. So the unions and their overlaps hold all the information of two label maps, and neither map is ever
-painted: time grows with the number of runs, and memory with the masks of one image. All masks are COCO run lengths of
-the same (height, width).
+Each pixel is given to one mask, on the runs (:func:`pdstore.runs.one_per_pixel`), and what two such lists have in
+common is counted. No label map is ever painted: time grows with the number of runs, and memory with the masks of one
+image. All masks are COCO run lengths of the same (height, width).
 """
 
 from __future__ import annotations
@@ -11,21 +10,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import masks
+from pdstore import runs
 from pdstore.ragged import Ragged
+from pdstore.runs import Runs
 
-__all__ = ["joint_pixels", "overlap", "shown_pixels", "unique_iou"]
+__all__ = ["joint_pixels", "shown_pixels", "unique_iou"]
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-
-
-def overlap(a: Ragged, b: Ragged, height: int, width: int) -> Ints:
-    """(A, B) int64: number of pixels that each pair has in common."""
-    iou = masks.iou(a, b, height, width)
-    both = masks.area(a, height, width)[:, None] + masks.area(b, height, width)
-    # IoU = common / (both − common); a double holds this quotient precisely enough to recover the pixel count.
-    return np.rint(iou * both / (1 + iou)).astype(np.int64)
 
 
 def shown_pixels(predicted: Ragged, truth: Ragged, height: int, width: int) -> Ints:
@@ -34,12 +26,11 @@ def shown_pixels(predicted: Ragged, truth: Ragged, height: int, width: int) -> I
     Later masks are painted over earlier ones. The last row counts pixels without a prediction, the last column pixels
     without a true mask.
     """
-    over, under = _unions(_reversed(predicted), height, width), _unions(_reversed(truth), height, width)
-    common = np.diff(np.diff(overlap(over, under, height, width), axis=0, prepend=0), axis=1, prepend=0)
+    over, under = (_disjoint(rle, np.arange(len(rle))[::-1], height, width) for rle in (predicted, truth))
     shown = np.zeros((len(predicted) + 1, len(truth) + 1), np.int64)
-    shown[:-1, :-1] = common[::-1, ::-1]
-    shown[:-1, -1] = _grown(over, height, width)[::-1] - shown[:-1].sum(1)
-    shown[-1, :-1] = _grown(under, height, width)[::-1] - shown[:, :-1].sum(0)
+    shown[:-1, :-1] = _common(over, under)
+    shown[:-1, -1] = runs.areas(over) - shown[:-1].sum(1)
+    shown[-1, :-1] = runs.areas(under) - shown[:, :-1].sum(0)
     shown[-1, -1] = height * width - shown.sum()
     return shown
 
@@ -67,26 +58,18 @@ def unique_iou(predicted: Ragged, scores: npt.ArrayLike, truth: Ragged, height: 
         scores: (N,); if scores are equal, the earlier prediction keeps the pixel.
     """
     best_first = np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    unions = _unions(predicted.take(best_first), height, width)
-    common = np.diff(overlap(unions, truth, height, width), axis=0, prepend=0)
-    either = _grown(unions, height, width)[:, None] + masks.area(truth, height, width) - common
-    iou = np.empty(common.shape)
-    iou[best_first] = common / np.maximum(either, 1)
-    return iou
+    unique, true = _disjoint(predicted, best_first, height, width), runs.read(truth, height, width)
+    common = _common(unique, true)
+    either = runs.areas(unique)[:, None] + runs.areas(true) - common
+    return np.asarray(common / np.maximum(either, 1), np.float64)
 
 
-def _unions(rle: Ragged, height: int, width: int) -> Ragged:
-    """String i is the union of the masks 0..i."""
-    united: list[bytes] = []
-    for counts in rle:
-        united.append(masks.union((united[-1], counts), height, width) if united else counts)
-    return Ragged.from_list(united)
+def _disjoint(rle: Ragged, order: Ints, height: int, width: int) -> Runs:
+    """The masks without the pixels of those that come before them in ``order``."""
+    return runs.one_per_pixel(runs.read(rle, height, width), order, runs.full(height, width))
 
 
-def _grown(unions: Ragged, height: int, width: int) -> Ints:
-    """(N,) int64: number of pixels by which each union exceeds the one before."""
-    return np.diff(masks.area(unions, height, width), prepend=0)
-
-
-def _reversed(rle: Ragged) -> Ragged:
-    return rle.take(np.arange(len(rle))[::-1])
+def _common(a: Runs, b: Runs) -> Ints:
+    """(A, B) int64: number of pixels that each pair has in common."""
+    columns = [runs.areas_inside(a, b.take([number])) for number in range(len(b))]
+    return np.stack(columns, 1) if columns else np.zeros((len(a), 0), np.int64)
