@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pdstore.confined import quoted
+from pdstore.sql.quoting import quoted
 from pdstore.errors import PdError
 from stages.show.web.cache import BoundedCache
 from stages.show.web.gallery_state import SORTABLE, SUMMARY, Cursor, GalleryState
