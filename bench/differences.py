@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 
 from pdstore import Store, layout, runs
-from stages.kernels.kmeans import unit_length
+from stages.kernels.clustering.kmeans import unit_length
 from stages.models.inference import Found
 from stages.plan.project import Project
 from stages.run.demo import demo_scores

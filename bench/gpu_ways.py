@@ -23,7 +23,7 @@ from pdstore.files import Files
 from schemas.stages import GroupingSettings, Precision, PredictSettings, ProposalsSettings
 from schemas.tables import OBJECTS
 from schemas.training import NetworkSettings
-from stages.kernels.grouping import concat_maps, group_pixels
+from stages.kernels.clustering.grouping import concat_maps, group_pixels
 from stages.models.inference import Found, Inference
 from stages.models.network import PartNetwork, build
 from stages.models.network_files import save_network

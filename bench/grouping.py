@@ -21,9 +21,9 @@ import numpy as np
 
 from bench.results import ratios, report, take_turns
 from schemas.stages import GroupingSettings
-from stages.kernels.grouping import assign
-from stages.kernels.kmeans import Metric, closeness, kmeans
-from stages.kernels.kmeans_starts import best_of_starts
+from stages.kernels.clustering.grouping import assign
+from stages.kernels.clustering.kmeans import Metric, closeness, kmeans
+from stages.kernels.clustering.kmeans_starts import best_of_starts
 from stages.kernels.resize import resize_bilinear
 
 __all__ = ["main"]
@@ -111,8 +111,8 @@ def on_a_gpu(repeats: int, num_objects: int, channels: int, k: int) -> None:
     """Print the milliseconds per object of grouping on CUDA, with objects of half of the frame, and on the CPU."""
     import torch
 
-    from stages.kernels.grouping import group_pixels
-    from stages.kernels.torch_grouping import group_objects
+    from stages.kernels.clustering.grouping import group_pixels
+    from stages.kernels.clustering.torch_grouping import group_objects
 
     if not torch.cuda.is_available():
         return

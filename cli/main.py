@@ -28,15 +28,15 @@ VERBS: dict[str, tuple[str, str]] = {
     "view": ("cli.verbs.view", "Look at the store in a browser."),
     "report": ("cli.verbs.report", "Write a web page with results, pictures and monitors."),
     "judge": ("cli.verbs.judge", "Reject, tag, name or merge labels."),
-    "export": ("cli.verbs.export", "Write the masks of a node in another program's format."),
-    "import": ("cli.verbs.import_", "Add a node that reads masks from another program's file."),
+    "export": ("cli.verbs.exchange.export", "Write the masks of a node in another program's format."),
+    "import": ("cli.verbs.exchange.import_", "Add a node that reads masks from another program's file."),
     "verify": ("cli.verbs.verify", "Check every committed file."),
     "compact": ("cli.verbs.compact", "Gather commits and rows into few large files."),
     "gc": ("cli.verbs.gc", "List or delete files that no commit refers to."),
     "node": ("cli.verbs.node", "Add a node to the pipeline."),
     "config": ("cli.verbs.config", "Show or change the settings."),
     "weights": ("cli.verbs.weights", "Check, convert or export weights."),
-    "predict": ("cli.verbs.predict", "Run a trained part model on any pictures."),
+    "predict": ("cli.verbs.exchange.predict", "Run a trained part model on any pictures."),
     "demo": ("cli.verbs.demo", "Run the whole pipeline on drawn images."),
 }
 """Verb -> (module that holds its ``command``, help text). The module is loaded when the verb is called."""

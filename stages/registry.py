@@ -43,7 +43,7 @@ STAGES: dict[str, Stage] = {
             doc="object masks that people drew",
             settings=settings.AnnotationsSettings,
             output=tables.OBJECTS,
-            entry="stages.nodes.annotated_objects",
+            entry="stages.nodes.imported.annotated_objects",
             inputs={"images": _IMAGES, "objects": Role(("objects",), is_optional=True)},
             version=2,
             is_truth=True,
@@ -53,7 +53,7 @@ STAGES: dict[str, Stage] = {
             doc="part masks that people drew",
             settings=settings.AnnotationsSettings,
             output=tables.PARTS,
-            entry="stages.nodes.annotated_parts",
+            entry="stages.nodes.imported.annotated_parts",
             inputs={"images": _IMAGES, "parts": _OBJECT_PARTS},
             version=3,
             is_truth=True,
@@ -63,7 +63,7 @@ STAGES: dict[str, Stage] = {
             doc="object masks that the original system computed",
             settings=settings.OriginalSettings,
             output=tables.OBJECTS,
-            entry="stages.nodes.original_objects",
+            entry="stages.nodes.imported.original_objects",
             inputs={"images": _IMAGES},
         ),
         Stage(
@@ -71,7 +71,7 @@ STAGES: dict[str, Stage] = {
             doc="part segments that the original system computed",
             settings=settings.OriginalSettings,
             output=tables.PARTS,
-            entry="stages.nodes.original_parts",
+            entry="stages.nodes.imported.original_parts",
             inputs={"images": _IMAGES},
         ),
         Stage(
@@ -79,7 +79,7 @@ STAGES: dict[str, Stage] = {
             doc="part labels that the original system computed",
             settings=settings.OriginalSettings,
             output=tables.LABELS,
-            entry="stages.nodes.original_labels",
+            entry="stages.nodes.imported.original_labels",
             inputs={"images": _IMAGES},
         ),
         Stage(
@@ -87,7 +87,7 @@ STAGES: dict[str, Stage] = {
             doc="part masks that people gave to clusters",
             settings=settings.AnnotationsSettings,
             output=tables.LABELS,
-            entry="stages.nodes.annotated_labels",
+            entry="stages.nodes.imported.annotated_labels",
             inputs={"images": _IMAGES, "labels": Role(("labels", "predictions"), is_optional=True)},
         ),
         Stage(

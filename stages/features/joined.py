@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from stages.features.protocol import Maps
-from stages.kernels.grouping import concat_maps, normalize
-from stages.kernels.torch_grouping import join_maps
+from stages.kernels.clustering.grouping import concat_maps, normalize
+from stages.kernels.clustering.torch_grouping import join_maps
 
 __all__ = ["joined"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from schemas.stages import GroupingSettings
 from stages.features.protocol import Features
 from stages.fitting import or_rejected
-from stages.kernels.grouping import normalize
+from stages.kernels.clustering.grouping import normalize
 from stages.kernels.pixel_features import pixel_features
 from stages.source.frames import frame_side
 from stages.unit import Setup, Unit

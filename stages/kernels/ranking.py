@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pdstore import runs
 from pdstore.ragged import Ragged
 from pdstore.runs import Runs
-from stages.kernels.kmeans import Metric, TooFewPoints, closeness, kmeans, unit_length
+from stages.kernels.clustering.kmeans import Metric, TooFewPoints, closeness, kmeans, unit_length
 from stages.kernels.silhouette import silhouettes
 
 __all__ = ["Clusters", "RankedParts", "TooFewPoints", "affinity", "cluster", "rank_parts"]

@@ -1,7 +1,7 @@
 """Bilinear resizing of feature and score maps as two matrix products.
 
 Because resizing is linear, the same matrices make it possible to swap it with another linear step
-(:mod:`stages.kernels.grouping`) or to transpose it.
+(:mod:`stages.kernels.clustering.grouping`) or to transpose it.
 """
 
 from __future__ import annotations

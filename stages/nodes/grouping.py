@@ -1,8 +1,8 @@
 """Pixel grouping: k-means on the features inside each object; each cluster is one part segment.
 
 Source: paper §3.1; reference ``proposal_generation_model.py``. Only k score maps are brought to full resolution, never
-the feature channels (see :mod:`stages.kernels.grouping`). Features that a backend leaves on a GPU are grouped there,
-several objects at once (:mod:`stages.kernels.torch_grouping`).
+the feature channels (see :mod:`stages.kernels.clustering.grouping`). Features that a backend leaves on a GPU are
+grouped there, several objects at once (:mod:`stages.kernels.clustering.torch_grouping`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from schemas.tables import PARTS
 from stages.behind import behind
 from stages.features.protocol import Features, Maps
 from stages.fitting import refusal
-from stages.kernels.grouping import Grouping, group_pixels
-from stages.kernels.kmeans import TooFewPoints
+from stages.kernels.clustering.grouping import Grouping, group_pixels
+from stages.kernels.clustering.kmeans import TooFewPoints
 from stages.mask_columns import mask_columns
 from stages.source.frames import frame_of, frame_side
 from stages.unit import Output, Setup, Unit
@@ -84,7 +84,7 @@ def _together(features: Iterator[tuple[int, Maps]], by_image: Mapping[int, npt.N
 def _ready(maps: Maps) -> Any:
     if isinstance(maps, np.ndarray):
         return None
-    from stages.kernels.recorded import moment
+    from stages.kernels.clustering.recorded import moment
 
     return moment(maps.device)
 
@@ -137,7 +137,7 @@ def _groups(
         except TooFewPoints as error:
             return [error]
         return [group]
-    from stages.kernels.torch_grouping import group_objects
+    from stages.kernels.clustering.torch_grouping import group_objects
 
     pairs = list(zip(maps, masks_of, strict=True))
     groups: list[Grouping | TooFewPoints] = group_objects(

@@ -35,7 +35,8 @@ def test_a_stage_with_late_settings_can_compute_several_nodes_together(stage: St
 
 def test_no_module_of_nodes_is_left_out() -> None:
     """Each module in stages/nodes is the entry of one stage."""
-    modules = {f"stages.nodes.{path.stem}" for path in (ROOT / "stages/nodes").glob("*.py")} - {"stages.nodes.__init__"}
+    paths = [path.relative_to(ROOT) for path in (ROOT / "stages/nodes").rglob("*.py") if path.stem != "__init__"]
+    modules = {".".join(path.with_suffix("").parts) for path in paths}
     assert sorted(stage.entry for stage in STAGES.values()) == sorted(modules)
 
 

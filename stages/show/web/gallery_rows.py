@@ -12,8 +12,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pdstore.sql.quoting import quoted
 from pdstore.errors import PdError
+from pdstore.sql.quoting import quoted
 from stages.show.web.cache import BoundedCache
 from stages.show.web.gallery_state import SORTABLE, SUMMARY, Cursor, GalleryState
 from stages.show.web.snapshots import Snapshot

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stages.datasets.annotated import labelled
-from stages.nodes import annotated_objects, annotated_parts
+from stages.nodes.imported import annotated_objects, annotated_parts
 from stages.source.listing import Listed
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, write_mat
 from tests.stages.nodes.cats import BLACK, rows_of, write_cats

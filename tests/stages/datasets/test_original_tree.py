@@ -11,7 +11,7 @@ from pdstore.errors import InputMissing
 from schemas.stages import OriginalSettings
 from stages.datasets.original_files import EXTRA
 from stages.datasets.original_tree import file_of
-from stages.nodes import original_parts
+from stages.nodes.imported import original_parts
 from stages.source.listing import Listed
 from tests.stages.datasets.original import labels_file, parts_file, write
 

@@ -13,7 +13,7 @@ from pdstore.errors import UsageError
 from schemas.stages import GroupingSettings
 from schemas.training import NetworkSettings
 from stages.features import backbone
-from stages.kernels.grouping import concat_maps, normalize
+from stages.kernels.clustering.grouping import concat_maps, normalize
 from stages.models.inference import Inference
 from stages.models.network import build
 from stages.models.network_files import save_network

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stages.features.joined import joined
-from stages.kernels.grouping import concat_maps, normalize
+from stages.kernels.clustering.grouping import concat_maps, normalize
 
 MAPS = [np.random.default_rng(0).normal(size=(4, *size)).astype(np.float32) for size in ((6, 8), (3, 4))]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from stages.kernels.kmeans import TooFewPoints, kmeans
+from stages.kernels.clustering.kmeans import TooFewPoints, kmeans
 
-MODULE = "stages.kernels.torch_grouping"
+MODULE = "stages.kernels.clustering.torch_grouping"
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec(MODULE) is None, reason="objects are grouped on the CPU only")
 

@@ -15,7 +15,7 @@ from schemas.stages import DeticSettings, GroupingSettings, PredictSettings, Pro
 from schemas.tables import OBJECTS
 from stages.features import auto, backbone
 from stages.fitting import refusal
-from stages.kernels.grouping import concat_maps, group_pixels, normalize
+from stages.kernels.clustering.grouping import concat_maps, group_pixels, normalize
 from stages.models.network_files import load_network
 from stages.nodes import detic, grouping, predict, proposals
 from tests.stages.features.backbones import save_all

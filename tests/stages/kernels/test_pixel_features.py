@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.kernels.grouping import group_pixels
+from stages.kernels.clustering.grouping import group_pixels
 from stages.kernels.pixel_features import pixel_features
 
 

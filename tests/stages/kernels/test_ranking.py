@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from pdstore import runs
 from pdstore.masks import decode, encode
-from stages.kernels.kmeans import Metric
+from stages.kernels.clustering.kmeans import Metric
 from stages.kernels.ranking import RankedParts, TooFewPoints, affinity, cluster, rank_parts
 from tests.stages import dense_ranking
 

@@ -16,7 +16,7 @@ from schemas.tables import OBJECTS, TABLES
 from schemas.training import NetworkSettings
 from stages.features import pixels as pixels_backend
 from stages.features.protocol import Features
-from stages.kernels import torch_grouping
+from stages.kernels.clustering import torch_grouping
 from stages.models.network import build
 from stages.models.network_files import save_network
 from stages.nodes import grouping

@@ -25,7 +25,7 @@ from pdstore.fingerprint import digest
 from pdstore.slices.reader import Slices
 from schemas.judgements import ROW_NUMBERS
 from schemas.stages import RankingSettings
-from stages.kernels.kmeans import closeness, unit_length
+from stages.kernels.clustering.kmeans import closeness, unit_length
 from stages.show.web.snapshots import Snapshot
 
 __all__ = ["MAX_POINTS", "FeatureMap", "feature_nodes", "methods", "pca", "read_map"]

@@ -7,7 +7,7 @@ import pytest
 
 from pdstore import masks
 from schemas.tables import LABELS
-from stages.nodes import annotated_labels
+from stages.nodes.imported import annotated_labels
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, compressed, write_coco
 from tests.stages.nodes.cats import BLACK, rows_of
 

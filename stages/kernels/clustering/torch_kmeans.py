@@ -1,6 +1,6 @@
 """k-means of several objects from many starts on a GPU: all starts of all objects in each product of matrices.
 
-The same steps as in :mod:`stages.kernels.kmeans_starts`, which is faster on a CPU.
+The same steps as in :mod:`stages.kernels.clustering.kmeans_starts`, which is faster on a CPU.
 
 Shapes: B objects, P points (with padding) of D values, S starts, k clusters, T candidates per seed.
 """
@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from stages.kernels.kmeans_starts import TOLERANCE, Start, best_of, first_seeds, random_numbers
-from stages.kernels.recorded import Recorded
+from stages.kernels.clustering.kmeans_starts import TOLERANCE, Start, best_of, first_seeds, random_numbers
+from stages.kernels.clustering.recorded import Recorded
 
 __all__ = ["best_starts"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from pdstore import masks
 from schemas.tables import OBJECTS
-from stages.nodes import annotated_objects
+from stages.nodes.imported import annotated_objects
 from tests.stages.datasets.published import HEIGHT, WIDTH, box
 from tests.stages.nodes.cats import BLACK, rows_of, write_cats
 

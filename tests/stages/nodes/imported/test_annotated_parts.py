@@ -8,7 +8,7 @@ import pytest
 
 from pdstore import masks
 from schemas.tables import PARTS
-from stages.nodes import annotated_parts
+from stages.nodes.imported import annotated_parts
 from tests.stages.datasets.published import HEIGHT, WIDTH, box, polygon, write_coco
 from tests.stages.nodes.cats import BLACK, rows_of, write_cats
 

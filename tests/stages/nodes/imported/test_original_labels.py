@@ -7,7 +7,7 @@ import numpy as np
 
 from pdstore import masks
 from schemas.stages import OriginalSettings
-from stages.nodes import original_labels
+from stages.nodes.imported import original_labels
 from stages.source.listing import Listed
 from tests.stages.datasets.original import labels_file, write
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from schemas.stages import OriginalSettings
-from stages.nodes import original_parts
+from stages.nodes.imported import original_parts
 from stages.source.listing import Listed
 from tests.stages.datasets.original import parts_file, write
 

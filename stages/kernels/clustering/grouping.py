@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pdstore.masks import resize_nearest
-from stages.kernels.kmeans import Metric, TooFewPoints, unit_length
-from stages.kernels.kmeans_starts import best_of_starts
+from stages.kernels.clustering.kmeans import Metric, TooFewPoints, unit_length
+from stages.kernels.clustering.kmeans_starts import best_of_starts
 from stages.kernels.resize import interpolation, resize_bilinear
 
 __all__ = ["Grouping", "TooFewPoints", "assign", "concat_maps", "group_pixels", "normalize"]

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pdstore.runs.compiled import compiled
-from stages.kernels.kmeans import are_distinct, check_points, single_thread, too_few
+from stages.kernels.clustering.kmeans import are_distinct, check_points, single_thread, too_few
 
 __all__ = [
     "CENTROIDS_AT_ONCE",

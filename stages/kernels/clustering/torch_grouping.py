@@ -1,7 +1,7 @@
 """Pixel grouping on the device of a network: feature maps never leave it, and objects share each product of matrices.
 
-The same steps as in :mod:`stages.kernels.grouping`, which is faster on a CPU; this is for a GPU, which would mostly
-wait if it had one object at a time.
+The same steps as in :mod:`stages.kernels.clustering.grouping`, which is faster on a CPU; this is for a GPU, which would
+mostly wait if it had one object at a time.
 
 The result of an object does not depend on the objects beside it: its points are padded to a power of two, and as many
 objects share a product as that size allows, empty ones if there are no others. So the shapes of all products, by which
@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from pdstore.masks import resize_nearest
-from stages.kernels.grouping import Grouping
-from stages.kernels.kmeans import Metric, TooFewPoints, check_points
-from stages.kernels.kmeans_starts import CENTROIDS_AT_ONCE, checked_best
-from stages.kernels.recorded import beside
+from stages.kernels.clustering.grouping import Grouping
+from stages.kernels.clustering.kmeans import Metric, TooFewPoints, check_points
+from stages.kernels.clustering.kmeans_starts import CENTROIDS_AT_ONCE, checked_best
+from stages.kernels.clustering.recorded import beside
+from stages.kernels.clustering.torch_kmeans import best_starts
 from stages.kernels.resize import interpolation
-from stages.kernels.torch_kmeans import best_starts
 
 __all__ = ["OBJECTS_AT_ONCE", "group_objects", "join_maps"]
 
@@ -60,14 +60,14 @@ def group_objects(
     max_iter: int = 300,
     ready: torch.cuda.Event | None = None,
 ) -> list[Grouping | TooFewPoints]:
-    """What :func:`~stages.kernels.grouping.group_pixels` finds in each object, up to rounding.
+    """What :func:`~stages.kernels.clustering.grouping.group_pixels` finds in each object, up to rounding.
 
     A GPU computes it beside what other threads give it.
 
     Args:
         objects: for each its feature maps (C, h, w) float32, all on one device, and its mask (H, W) bool.
-        ready: when the maps are computed, as :func:`~stages.kernels.recorded.moment` says it; by default, when all is
-            that the device has been given until now.
+        ready: when the maps are computed, as :func:`~stages.kernels.clustering.recorded.moment` says it; by default,
+            when all is that the device has been given until now.
 
     Returns:
         For each its groups, or the error that says that too few of its points are distinct.
@@ -133,7 +133,7 @@ def _room(num_points: int, width: int, k: int, n_init: int) -> int:
 
 
 def _groups(maps: Tensor, mask: Bools, centroids: Floats, metric: Metric) -> Grouping:
-    """As :func:`stages.kernels.grouping.assign` and the means of the groups, without upsampling the channels."""
+    """As :func:`~stages.kernels.clustering.grouping.assign`, and the means of the groups, without larger features."""
     device = maps.device
     centres, inside = torch.from_numpy(centroids).to(device), torch.from_numpy(np.ascontiguousarray(mask)).to(device)
     scores = torch.tensordot(centres, maps, 1)

@@ -1,7 +1,7 @@
 """Seeded k-means on a single thread: the same points and the same seed give the same centroids.
 
 :func:`kmeans` is scikit-learn's, whose memory stays small for the many segments of an object class. For many starts on
-the few points of one object, :mod:`stages.kernels.kmeans_starts` finds the same in less time.
+the few points of one object, :mod:`stages.kernels.clustering.kmeans_starts` finds the same in less time.
 """
 
 from __future__ import annotations

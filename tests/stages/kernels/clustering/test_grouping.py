@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.kernels.grouping import TooFewPoints, assign, concat_maps, group_pixels, normalize
-from stages.kernels.kmeans import Metric
+from stages.kernels.clustering.grouping import TooFewPoints, assign, concat_maps, group_pixels, normalize
+from stages.kernels.clustering.kmeans import Metric
 from stages.kernels.resize import resize_bilinear
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stages.kernels.recorded import Recorded, beside, moment
+from stages.kernels.clustering.recorded import Recorded, beside, moment
 
 CUDA = torch.device("cuda")
 

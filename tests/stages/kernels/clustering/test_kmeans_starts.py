@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from stages.kernels.kmeans import TooFewPoints
-from stages.kernels.kmeans_starts import (
+from stages.kernels.clustering.kmeans import TooFewPoints
+from stages.kernels.clustering.kmeans_starts import (
     Start,
     _lloyd,
     _means,

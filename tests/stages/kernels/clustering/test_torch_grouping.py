@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from stages.kernels import torch_grouping
-from stages.kernels.grouping import Grouping, concat_maps, group_pixels, normalize
-from stages.kernels.kmeans import Metric, TooFewPoints
-from stages.kernels.torch_grouping import OBJECTS_AT_ONCE, group_objects, join_maps
+from stages.kernels.clustering import torch_grouping
+from stages.kernels.clustering.grouping import Grouping, concat_maps, group_pixels, normalize
+from stages.kernels.clustering.kmeans import Metric, TooFewPoints
+from stages.kernels.clustering.torch_grouping import OBJECTS_AT_ONCE, group_objects, join_maps
 from tests.stages.kernels.points import mixture
 
 Object = tuple[np.ndarray, np.ndarray]

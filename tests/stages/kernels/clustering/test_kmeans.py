@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pdstore.errors import PdError
-from stages.kernels.kmeans import TooFewPoints, closeness, kmeans, unit_length
+from stages.kernels.clustering.kmeans import TooFewPoints, closeness, kmeans, unit_length
 
 
 def test_same_seed_same_centroids() -> None:

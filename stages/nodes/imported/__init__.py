@@ -1,0 +1,1 @@
+"""Stages that read what other programs or people made."""
