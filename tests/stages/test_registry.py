@@ -24,7 +24,7 @@ def test_every_stage_has_a_module_with_a_start(stage: Stage) -> None:
     assert importlib.util.find_spec(stage.entry) is not None
     assert callable(stage.load())
     expected = {"eval": "evaluate"}.get(stage.name, stage.name.replace("-", "_"))
-    assert stage.entry == f"stages.nodes.{expected}"
+    assert stage.entry in (f"stages.nodes.{expected}", f"stages.nodes.imported.{expected}")
 
 
 def test_a_stage_with_late_settings_can_compute_several_nodes_together(stage: Stage) -> None:
