@@ -63,7 +63,7 @@ STAGES: dict[str, Stage] = {
             doc="object masks that the original system computed",
             settings=settings.OriginalSettings,
             output=tables.OBJECTS,
-            entry="stages.nodes.original_objects",
+            entry="stages.nodes.original.objects",
             inputs={"images": _IMAGES},
         ),
         Stage(
@@ -71,7 +71,7 @@ STAGES: dict[str, Stage] = {
             doc="part segments that the original system computed",
             settings=settings.OriginalSettings,
             output=tables.PARTS,
-            entry="stages.nodes.original_parts",
+            entry="stages.nodes.original.parts",
             inputs={"images": _IMAGES},
         ),
         Stage(
@@ -79,7 +79,7 @@ STAGES: dict[str, Stage] = {
             doc="part labels that the original system computed",
             settings=settings.OriginalSettings,
             output=tables.LABELS,
-            entry="stages.nodes.original_labels",
+            entry="stages.nodes.original.labels",
             inputs={"images": _IMAGES},
         ),
         Stage(

@@ -11,7 +11,7 @@ from pdstore.errors import InputMissing
 from schemas.stages import OriginalSettings
 from stages.datasets.original_files import EXTRA
 from stages.datasets.original_tree import file_of
-from stages.nodes import original_parts
+from stages.nodes.original import parts
 from stages.source.listing import Listed
 from tests.stages.datasets.original import labels_file, parts_file, write
 
@@ -24,7 +24,7 @@ STACK[0, :3, :4], STACK[1, 3:, 2:] = True, True
 def start(bench: Any, folder: Path, **settings: Any) -> Any:
     listed = [Listed(n, f"0_{n}.png", "train", CODE) for n in range(4)]
     setup = bench.setup(listed=lambda: iter(listed))
-    return original_parts.start(OriginalSettings.parse({"folder": str(folder), **settings}, "node"), setup)
+    return parts.start(OriginalSettings.parse({"folder": str(folder), **settings}, "node"), setup)
 
 
 def test_a_file_lies_in_the_folder_of_its_class_and_has_the_name_of_its_image() -> None:

@@ -19,7 +19,7 @@ from stages.datasets.original_grid import grid_of
 from stages.exchange.export import Request, export
 from stages.exchange.imports import ImportRequest
 from stages.exchange.original_import import add
-from stages.nodes import original_labels, original_objects, original_parts
+from stages.nodes.original import labels, objects, parts
 from stages.plan.project import Project
 from stages.source.listing import Listing
 from stages.unit import Setup, Unit
@@ -145,7 +145,7 @@ def equal(a: Rows, b: Rows) -> bool:
     return len(a) == len(b) and all(same)
 
 
-STAGES = {"objects": original_objects, "parts": original_parts, "labels": original_labels}
+STAGES = {"objects": objects, "parts": parts, "labels": labels}
 
 
 @pytest.mark.parametrize("table", STAGES)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from schemas.stages import OriginalSettings
-from stages.nodes import original_parts
+from stages.nodes.original import parts
 from stages.source.listing import Listed
 from tests.stages.datasets.original import parts_file, write
 
@@ -18,7 +18,7 @@ def test_parts_are_of_the_best_object_which_is_of_the_images_class(bench: Any, t
     write(tmp_path / "tree", "n00000002", "0_0.png", parts_file(stack))
     unit = bench.unit(images=bench.images(np.zeros((6, 8, 3), np.uint8), classes=[1]))
     setup = bench.setup(listed=lambda: iter([Listed(0, "0_0.png", "train", "n00000002")]))
-    rows = original_parts.start(OriginalSettings(folder=str(tmp_path / "tree")), setup)(unit).rows
+    rows = parts.start(OriginalSettings(folder=str(tmp_path / "tree")), setup)(unit).rows
     assert rows["category_id"].tolist() == [1, 1] and rows["category_name"].tolist() == ["dog", "dog"]
     assert rows["part_id"].tolist() == [0, 1] and rows["object_id"].tolist() == [0, 0]
     assert np.allclose(rows["object_ratio"], [12 / 30, 18 / 30]) and np.isnan(rows["changed"]).all()

@@ -1,0 +1,1 @@
+"""Stages that read the pseudo-labels of the original system."""
