@@ -2,7 +2,8 @@
 
 Run: ``python -m bench.view [--images 1280000 --repeats 5]``. The store is written once, and kept in ``bench/out``. The
 server is a process of its own, as a user starts it. Each request is a new one on the loopback; what is printed is the
-time until its last byte, median and highest. ``first`` is the first request of that kind, with nothing kept.
+time until its last byte, median and highest. ``first`` is the first request of that kind, with nothing kept;
+``next`` are the pages after it, of which there are enough to leave what the first query has fetched.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def measure(address: str, query: dict[str, str], repeats: int) -> tuple[list[flo
     for _ in range(repeats + 1):
         taken, text = fetch(f"{address}?{urlencode(query)}")
         firsts.append(taken)
-    for _ in range(repeats):
+    for _ in range(5 * repeats):
         link = re.search(r'hx-get="/([^"]+)"', text)
         if link is None:
             break

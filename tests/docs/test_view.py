@@ -12,7 +12,7 @@ pytest.importorskip("starlette", reason="pip install 'pdstore[view]'")
 
 from cli.main import pd
 from stages.show.web.condition import checked_condition
-from stages.show.web.gallery import read_page
+from stages.show.web.gallery_rows import read_page
 from stages.show.web.gallery_state import GalleryState
 from stages.show.web.snapshots import Snapshot
 from tests.stages.show.web.conftest import snapshot, snapshots, viewed

@@ -23,23 +23,34 @@ class BoundedCache(Generic[Value]):
     def __init__(self, limit: int, size_of: Callable[[Value], int]) -> None:
         self._limit, self._size_of, self._size = limit, size_of, 0
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._values)
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value of a key, which is made if it is not kept. Two threads may make the same value at once."""
+        """The value of a key, which is made if it is not kept. Who asks while it is being made waits for it."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key]
-        value = make()
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    return self._values[key]
+            try:
+                value = make()
+                self._keep(key, value)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+        return value
+
+    def _keep(self, key: Hashable, value: Value) -> None:
         with self._lock:
-            if key in self._values:
-                self._size -= self._size_of(self._values.pop(key))
             self._values[key] = value
             self._size += self._size_of(value)
             while self._size > self._limit and len(self._values) > 1:
                 self._size -= self._size_of(self._values.popitem(last=False)[1])
-        return value

@@ -28,25 +28,39 @@ ORDERS = ("asc", "desc")
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page of a gallery ends: the value of the sorting column, and the image."""
+    """Where a page of a gallery begins.
+
+    Attributes:
+        value: of the sorting column, of the row before the window of the page.
+        image_id: of that row; None if the window begins with the first row.
+        offset: number of the page's first row within its window.
+    """
 
     value: Any
-    image_id: int
+    image_id: int | None
+    offset: int = 0
+
+    @property
+    def begin(self) -> tuple[Any, int | None]:
+        """Where the window begins. NaN is equal to itself here."""
+        return repr(self.value), self.image_id
 
     def text(self) -> str:
         """As one word of an address."""
-        return base64.urlsafe_b64encode(json.dumps([self.value, self.image_id]).encode()).decode()
+        return base64.urlsafe_b64encode(json.dumps([self.value, self.image_id, self.offset]).encode()).decode()
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
         """Raises UsageError if it is no cursor."""
         try:
-            value, image_id = json.loads(base64.urlsafe_b64decode(text.encode()))
+            value, image_id, offset = json.loads(base64.urlsafe_b64decode(text.encode()))
         except (binascii.Error, ValueError, TypeError, RecursionError):
-            raise UsageError("this is no place in a gallery", "after", "Begin with the first page") from None
-        if not isinstance(value, str | int | float | None) or not isinstance(image_id, int) or abs(image_id) > 2**62:
+            value, image_id, offset = None, None, -1
+        is_value = isinstance(value, str | int | float | None)
+        is_image = image_id is None or (isinstance(image_id, int) and abs(image_id) < 2**62)
+        if not (is_value and is_image and isinstance(offset, int) and 0 <= offset < 2**31):
             raise UsageError("this is no place in a gallery", "after", "Begin with the first page")
-        return cls(value, image_id)
+        return cls(value, image_id, offset)
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def test_nothing_shifts_while_pictures_come(page: Any, address: str) -> None:
 
 def test_the_page_scrolls_on_by_itself(page: Any, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More images come when the end is near, each once and in order, in the layer that is shown."""
-    monkeypatch.setattr("stages.show.web.gallery.PAGE_SIZE", 4)
+    monkeypatch.setattr("stages.show.web.gallery_rows.PAGE_SIZE", 4)
     page.set_viewport_size({"width": 390, "height": 500})
     page.goto(f"{address}?node=crf")
     for _ in range(6):

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import threading
+
+import pytest
+
 from stages.show.web.cache import BoundedCache
 
 
@@ -34,3 +38,28 @@ def test_a_value_above_the_limit_is_kept_alone() -> None:
     cache.get("a", lambda: b"12")
     assert cache.get("b", lambda: b"123456") == b"123456"
     assert len(cache) == 1
+
+
+def test_two_threads_make_a_value_once() -> None:
+    """The second waits for the first; if that fails, the next one who asks tries again."""
+    cache: BoundedCache[bytes] = BoundedCache(10, len)
+    entered, go, made = threading.Event(), threading.Event(), []
+
+    def slow() -> bytes:
+        made.append("slow")
+        entered.set()
+        assert go.wait(20)
+        return b"value"
+
+    found: list[bytes] = []
+    threads = [threading.Thread(target=lambda: found.append(cache.get("a", slow))) for _ in range(2)]
+    threads[0].start()
+    assert entered.wait(20)
+    threads[1].start()
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    assert found == [b"value", b"value"] and made == ["slow"]
+    with pytest.raises(ZeroDivisionError):
+        cache.get("b", lambda: bytes(1 // 0))
+    assert cache.get("b", lambda: b"b") == b"b"

@@ -12,11 +12,14 @@ from stages.show.web.snapshots import Snapshot
 @pytest.mark.parametrize("value", [None, 3, 0.1 + 0.2, "a key\n", "é", -math.inf])
 def test_a_cursor_comes_back_as_it_was(value: object) -> None:
     """It is one word of an address."""
-    text = Cursor(value, 7).text()
-    assert Cursor.parse(text) == Cursor(value, 7) and not set(text) & set("&?# +/")
+    text = Cursor(value, 7, 48).text()
+    assert Cursor.parse(text) == Cursor(value, 7, 48) and not set(text) & set("&?# +/")
 
 
-@pytest.mark.parametrize("text", ["", "x", "WzFd", "eyJhIjoxfQ==", "W1sxXSwgMV0=", "WzEsICJhIl0=", "é", "W" * 9000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "WzFd", "eyJhIjoxfQ==", "W1sxXSwgMSwgMF0=", "WzEsICJhIiwgMF0=", "WzEsIDEsIC0xXQ==", "é", "W" * 9000],
+)
 def test_what_is_no_cursor_is_an_error(text: str) -> None:
     """Text that is not base64, no JSON, or not a value and a number."""
     with pytest.raises(UsageError, match="no place in a gallery"):
