@@ -23,7 +23,7 @@ __all__ = ["command"]
 def command(host: str, port: int, no_open: bool) -> None:
     """Look at images, masks and clusters in a browser, while a run goes on or after it.
 
-    The address goes to stdout. The pages read the store and nothing else, and need no network. Stop with Ctrl-C.
+    The address goes to stdout. The pages write nothing but judgements, and need no network. Stop with Ctrl-C.
     docs/view.md shows what there is.
 
     \b
