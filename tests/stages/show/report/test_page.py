@@ -150,7 +150,7 @@ def test_a_half_finished_store(copy_store: Callable[..., Store]) -> None:
     layer = store.layer("proposals", store.current()["proposals"])
     for unit in layer.units()[1:]:
         layer.withdraw(unit)
-    page = page_of(store, num_images=1)
+    page = page_of(store, num_images=1, num_classes=0)
     assert "mIoU of CRF (crf-labels)" in page.text
     (row,) = [row for row in page.cells if row[:2] == ["proposals", "ingest"]]
     assert row[2] == "8"
@@ -160,7 +160,9 @@ def test_a_half_finished_store(copy_store: Callable[..., Store]) -> None:
 def test_ground_truth_without_an_evaluation(copy_store: Callable[..., Store]) -> None:
     """The page says what to run, and shows random images."""
     page = page_of(
-        copy_store(*(f"eval-{n}" for n in ("one-part", "grouping", "crf", "labels", "distill"))), num_images=1
+        copy_store(*(f"eval-{n}" for n in ("one-part", "grouping", "crf", "labels", "distill"))),
+        num_images=1,
+        num_classes=0,
     )
     assert "No evaluation yet. Run: pd eval" in page.text
     assert "Random images" in page.text and "Parts per object" in page.text
