@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,3 +30,12 @@ os.environ["WANDB_MODE"] = "disabled"
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store of whoever runs the tests is never touched."""
     monkeypatch.delenv("PD_STORE", raising=False)
+
+
+@pytest.fixture
+def code_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of models that transformers loads is copied to a folder of the test's own, and found there alone."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", list(sys.path))  # it gets that folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
+        monkeypatch.delitem(sys.modules, name)
