@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,12 @@ def my_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.opened_store import make_store
 
     return make_store(tmp_path_factory.mktemp("opened"))
+
+
+@pytest.fixture
+def code_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of models that transformers loads is copied to a folder of the test's own, and found there alone."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", list(sys.path))  # it gets that folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
+        monkeypatch.delitem(sys.modules, name)

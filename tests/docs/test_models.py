@@ -39,9 +39,8 @@ def words_of(line: str) -> list[str]:
 
 
 @pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PartModel:
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code_of_models: None) -> PartModel:
     """A folder ``part-model`` and a picture ``dog.jpg`` in the current folder."""
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     monkeypatch.chdir(tmp_path)
     one = PartModel(build(NETWORK, 3, 2).eval(), "", PETS, settings={"long_side": 96, "threshold": 0.0})
     write_files(exported_files(one), Path("part-model"))

@@ -17,10 +17,9 @@ from stages.models.network_files import write_files
 from stages.models.onnx_file import ONNX_NAME, onnx_file
 from stages.plan.project import Project
 
-__all__ = ["FORMATS", "check_new_folder", "export_model"]
+__all__ = ["check_new_folder", "export_model"]
 
 Format = Literal["transformers", "onnx"]
-FORMATS: tuple[Format, ...] = ("transformers", "onnx")
 
 
 def export_model(

@@ -161,7 +161,7 @@ def _onnx(model: PartModel, difference: float) -> str:
             f'inputs["object_class"] = np.array([objects.index({json.dumps(model.object_names[0])})])\n'
         )
     block = f"""
-import json
+{"import json" if has_class else ""}
 
 import numpy as np
 import onnxruntime

@@ -32,12 +32,6 @@ MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 
-@pytest.fixture(autouse=True)
-def _code_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where transformers copies the code of models that it loads."""
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
-
-
 def pictures() -> torch.Tensor:
     rng = np.random.default_rng(0)
     return torch.from_numpy(rng.integers(0, 256, (2, 3, 96, 64), dtype=np.uint8))
@@ -84,7 +78,9 @@ def test_a_proposal_model_is_read_by_transformers_own_class(settings: NetworkSet
     [{"normalize_queries": True}, {"detail_dim": 8, "input_scale": 2.0}],
     ids=["unit-length", "detail-and-scale"],
 )
-def test_what_transformers_lacks_lies_beside_the_weights(changes: dict[str, float], tmp_path: Path) -> None:
+def test_what_transformers_lacks_lies_beside_the_weights(
+    changes: dict[str, float], tmp_path: Path, code_of_models: None
+) -> None:
     """The folder's own class gives equal logits; the settings change them, so that the usual class would not."""
     one = model(RESNET.model_copy(update=changes), 1)
     folder = written(one, tmp_path / "out")

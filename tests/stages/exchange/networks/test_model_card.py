@@ -25,9 +25,8 @@ SIZE = (96, 64)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code_of_models: None) -> Path:
     """A folder to export to, which becomes the current one."""
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     (tmp_path / "out").mkdir()
     monkeypatch.chdir(tmp_path / "out")
     return tmp_path / "out"
