@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pdstore import masks
+from pdstore import masks, runs
 from pdstore.errors import InputMissing, UsageError
 from schemas.pipeline import SourceSpec
 from stages.exchange.coco import ROWS_PER_IMAGE
@@ -99,9 +99,9 @@ class ParquetWriter:
     def finish(self, blocks: Sequence[Path], out: Path) -> None:
         (out / DATA).mkdir(parents=True)
         for split, files in self.splits(blocks).items():
-            runs = list(_runs(files))
-            for number, run in enumerate(runs):
-                target = out / DATA / f"{split}-{number:05d}-of-{len(runs):05d}.parquet"
+            joined_files = list(_runs(files))
+            for number, run in enumerate(joined_files):
+                target = out / DATA / f"{split}-{number:05d}-of-{len(joined_files):05d}.parquet"
                 if len(run) == 1:
                     link(run[0], target)
                     continue
@@ -139,12 +139,12 @@ class ParquetWriter:
         return self.schema.field("annotations").type.value_type
 
     def _annotations(self, image: ImageMasks) -> Iterator[dict[str, Any]]:
-        height, width = image.size
+        found = runs.read(image.rle, *image.size)
         columns: dict[str, Sequence[Any]] = {
             "id": (int(image.image["image_id"]) * ROWS_PER_IMAGE + image.numbers + 1).tolist(),
             "category": image.categories.tolist(),
-            "bbox": masks.boxes(image.rle, height, width).tolist(),
-            "area": masks.area(image.rle, height, width).tolist(),
+            "bbox": runs.boxes(found).tolist(),
+            "area": runs.areas(found).tolist(),
             "rle": [counts.decode() for counts in image.rle],
         }
         columns |= {name: image.rows[name].tolist() for name in self.masks if name not in columns}
