@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +57,29 @@ _FORMATS = "\n".join(f"  {name:<9} {form.doc}" for name, form in FORMATS.items()
 def command(as_json: bool, **values: Any) -> None:
     request = _request(values)
     store, started = open_store(), time.monotonic()
-    listing = Listing(store)
-    progress = Bar({}) if sys.stderr.isatty() else Lines({}, "")
-    progress.start(f"export {request.form}", listing.blocks, 0, listing.images / max(listing.blocks, 1))
-    done = export(store, request, Control(advance=progress.advance))
-    progress.finish()
+    with _progress(f"export {request.form}", Listing(store)) as advance:
+        done = export(store, request, Control(advance=advance))
     _summary(done, time.monotonic() - started, as_json)
+
+
+@contextlib.contextmanager
+def _progress(title: str, listing: Listing) -> Iterator[Callable[[int], None]]:
+    """A function that reports further images. Nothing is shown before it is called for the first time."""
+    progress = Bar({}) if sys.stderr.isatty() else Lines({}, "")
+    is_shown = False
+
+    def advance(images: int) -> None:
+        nonlocal is_shown
+        if not is_shown:
+            progress.start(title, listing.blocks, 0, listing.images / max(listing.blocks, 1))
+            is_shown = True
+        progress.advance(images)
+
+    try:
+        yield advance
+    finally:
+        if is_shown:
+            progress.finish()
 
 
 def _request(values: dict[str, Any]) -> Request:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pdstore import Layer, Rows, Store
+from pdstore import Layer, Rows, Store, layout
 from pdstore.errors import InputMissing, UsageError, nearest
 from pdstore.inventory import shown_layers
 from pdstore.selection import Selection, open_selection
@@ -127,7 +127,7 @@ def named_selection(store: Store, name: str) -> Selection:
     try:
         return open_selection(store, name)
     except FileNotFoundError:
-        known = [file.rsplit(".", 1)[0] for file in store.files.names("selections")]
+        known = [file.rsplit(".", 1)[0] for file in store.files.names(layout.SELECTIONS)]
         fix = nearest(name, known) if known else "A training freezes one when it begins"
         raise UsageError(f"the store has no selection {name!r}", "--selection", fix) from None
 

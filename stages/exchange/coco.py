@@ -46,11 +46,10 @@ class CocoWriter:
         join_blocks(self._source, category_records(self._source.categories), blocks, out)
 
     def _annotations(self, image: ImageMasks) -> Iterator[Mapping[str, Any]]:
-        height, width = image.size
         if len(image) and image.numbers[-1] >= ROWS_PER_IMAGE:
             problem = f"the image has more than {ROWS_PER_IMAGE} masks"
             raise UsageError(problem, str(image.image["key"]), "Leave images with so many out: --where")
-        boxes, areas = masks.boxes(image.rle, height, width).tolist(), masks.area(image.rle, height, width).tolist()
+        boxes, areas = image.boxes.tolist(), image.areas.tolist()
         image_id, rows = int(image.image["image_id"]), image.rows
         copied = {name: rows[name].tolist() for name in _COPIED if name in rows.columns}
         numbers, categories, scores = image.numbers.tolist(), image.categories.tolist(), rows["score"].tolist()

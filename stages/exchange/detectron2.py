@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pdstore import Layer, Store, layout, masks
+from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
 from pdstore.selection import Selection
 from schemas.pipeline import SourceSpec
@@ -125,7 +125,7 @@ def _annotations(image: ImageMasks) -> list[dict[str, Any]]:
     from detectron2.structures import BoxMode
 
     height, width = image.size
-    boxes, categories = masks.boxes(image.rle, height, width).tolist(), image.categories.tolist()
+    boxes, categories = image.boxes.tolist(), image.categories.tolist()
     return [
         {
             "segmentation": {"size": [height, width], "counts": counts},

@@ -133,6 +133,7 @@ class _Run:
         total, reused, layers = Counter[str](), 0, (self.source.layer, self.source.images)
         done, sizes = set(self.numbers), Listing(layers[0].store).block_sizes()
         total["image not computed yet"] = sum(size for number, size in enumerate(sizes) if number not in done)
+        control.advance(0)  # the request is met, the work begins
         with self.choice.open() as choose:
             for number in self.numbers:
                 if control.should_stop():

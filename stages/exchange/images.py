@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Layer, Ragged, Rows, masks
+from pdstore import Layer, Ragged, Rows, runs
 from stages.exchange.choice import OfBlock
 from stages.source.frames import masks_at
 
@@ -26,6 +26,7 @@ class ImageMasks:
         rows: the masks' rows, with the scalar columns as they are stored: ``area``, ``height`` and ``width`` are those
             of the frame.
         rle: M run-length strings of the masks in original image pixels, none of them empty.
+        areas: (M,) int64, pixels of each. boxes: (M, 4) float32, x0, y0, width, height of each, in pixels.
         categories: (M,) int64, position of each mask's class in the list of categories.
         numbers: (M,) int64, position of each row among all rows that the node has of this image: it does not depend on
             what is chosen, so that with the image it names the row.
@@ -34,6 +35,8 @@ class ImageMasks:
     image: Mapping[str, Any]
     rows: Rows
     rle: Ragged
+    areas: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float32]
     categories: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int64]
 
@@ -83,14 +86,16 @@ def block_images(
         image = {name: values[index] for name, values in columns.items()}
         record = picked.take(own)
         rle = masks_at(record, (image["height"], image["width"]))
+        found = runs.read(rle, image["height"], image["width"])
         # A mask of few pixels may have none left after its frame is scaled to a smaller image.
-        kept = masks.area(rle, image["height"], image["width"]) > 0
+        kept = runs.areas(found) > 0
         if not kept.all():
             left_out["empty mask"] += int((~kept).sum())
-            own, record, rle = own[kept], record.take(kept), rle.take(kept)
+            own, record, rle, found = own[kept], record.take(kept), rle.take(kept), found.take(kept)
             if not len(own) and not with_empty:
                 continue
-        yield ImageMasks(image, record, rle, categories[own], positions[chosen[own]])
+        areas, boxes = runs.areas(found), runs.boxes(found)
+        yield ImageMasks(image, record, rle, areas, boxes, categories[own], positions[chosen[own]])
 
 
 def _positions(image_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """COCO panoptic: one PNG file per image, whose pixels are the numbers of segments, and a JSON file about them.
 
 Where masks overlap, a pixel belongs to the one with the best score, and of equal ones to the first. Pixels of no mask
-are 0. The number of a segment is that of its row among those of the image, from 1; an image has the ``id`` that it has in
+are 0. The number of a segment is that of its row among those of the image, from 1; an image has its ``id`` of
 COCO instances.
 Format: https://cocodataset.org/#format-data, section 4; https://github.com/cocodataset/panopticapi
 """

@@ -39,5 +39,7 @@ def test_wrong_requests(pd: Pd, found: Path, tmp_path: Path) -> None:
     assert_error(pd("export", "cocoa", out, "--node", "detic"), 2, "cocoa", "coco")
     assert_error(pd("export", "coco", out), 2, "--node")
     out.write_text("kept")
-    assert_error(pd("export", "coco", out, "--node", "detic"), 2, "exists already", "--overwrite")
+    refused = pd("export", "coco", out, "--node", "detic")
+    assert_error(refused, 2, "exists already", "--overwrite")
+    assert "images" not in refused.err  # no progress of work that has not begun
     assert out.read_text() == "kept"

@@ -33,8 +33,8 @@ def test_a_stopped_export_goes_on(masked, tmp_path: Path) -> None:
     """The second run writes the missing block only, and its output is that of a run that was not stopped."""
     request, advanced = Request("coco", "the-labels", tmp_path / "out.json"), []
     with pytest.raises(Preempted, match="the blocks that are written are kept"):
-        export(masked.store, request, Control(lambda: bool(advanced), advanced.append))
-    assert not request.out.exists() and advanced == [4]
+        export(masked.store, request, Control(lambda: sum(advanced) > 0, advanced.append))
+    assert not request.out.exists() and advanced == [0, 4]
     assert export(masked.store, request).reused == 1
     whole = Request("coco", "the-labels", tmp_path / "whole.json")
     export(masked.store, whole)
@@ -46,7 +46,7 @@ def test_a_condition_that_reads_other_rows_is_asked_again(masked, tmp_path: Path
     where, advanced = "m.image_id IN (SELECT image_id FROM parts)", []
     request = Request("coco", "the-labels", tmp_path / "out.json", where=where)
     with pytest.raises(Preempted):
-        export(masked.store, request, Control(lambda: bool(advanced), advanced.append))
+        export(masked.store, request, Control(lambda: sum(advanced) > 0, advanced.append))
     assert export(masked.store, request).reused == 0
 
 
@@ -54,7 +54,7 @@ def test_what_was_recomputed_meanwhile_is_written_again(own, tmp_path: Path) -> 
     """A block whose rows are others now is not used again."""
     request, advanced = Request("coco", "the-labels", tmp_path / "out.json"), []
     with pytest.raises(Preempted):
-        export(own.store, request, Control(lambda: bool(advanced), advanced.append))
+        export(own.store, request, Control(lambda: sum(advanced) > 0, advanced.append))
     layer = own.layer("the-labels")
     rows = layer.read(0)
     layer.withdraw(0)
