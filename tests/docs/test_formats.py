@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.main import main
+from cli.main import pd
 from schemas.tables import LABELS
 from stages.exchange.export import Request, export
 from stages.exchange.formats import FORMATS
@@ -28,7 +28,7 @@ COMMANDS = [line for language, body in FENCES if not language for line in body.s
 def test_a_command_has_arguments_that_the_program_takes(line: str) -> None:
     """Every verb, format and option of the page exists."""
     _, verb, *arguments = shlex.split(line)
-    command = main.get_command(click.Context(main), verb)
+    command = pd.get_command(click.Context(pd), verb)
     assert command is not None
     with command.make_context(verb, arguments) as context:
         assert context.params
