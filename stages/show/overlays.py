@@ -143,15 +143,16 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
         return None
     frame = frame_of(image_frames(rows)[image_id], LONGEST)
     stack = masks.decode_to(rows.ragged("rle"), mask_frames(rows), *frame)
-    return Overlay(stack, mask_colours(rows), _caption(rows))
+    return Overlay(stack, mask_colours(rows), _caption(rows, project[name].stage.is_truth))
 
 
-def _caption(rows: Rows) -> str:
+def _caption(rows: Rows, is_truth: bool) -> str:
     noun = {"labels": "label", "predictions": "part"}.get(rows.table.name, rows.table.name.rstrip("s"))
     count = f"{len(rows)} {noun}{'s' * (len(rows) != 1)}"
     if rows.table.name == "objects":
         return f"{count}: {', '.join(dict.fromkeys(rows['category_name'].tolist()))}"
-    return f"{count}, best score {float(rows['score'].max()):.2f}"
+    # Masks that people drew have no score.
+    return count if is_truth else f"{count}, best score {float(rows['score'].max()):.2f}"
 
 
 def _nothing(pixels: np.ndarray) -> Overlay:
