@@ -8,12 +8,10 @@ from dataclasses import asdict
 from cli.output import print_json, print_table
 from pdstore import Store
 from schemas.catalog import catalog_of
-from stages.evaluation.losses import Loss, advice
+from stages.evaluation.losses import Loss, advice, read_losses
 
 __all__ = ["print_losses"]
 
-_LEDGER = "SELECT {columns} FROM losses WHERE node = '{node}' ORDER BY position"
-_COLUMNS = tuple(Loss.__dataclass_fields__)
 _GIVEN = {"parts": "parts inside the objects", "names": "names of the masks", "": "-"}
 
 
@@ -23,7 +21,8 @@ def print_losses(store: Store, limits: Mapping[str, int], *, as_json: bool) -> N
     Args:
         limits: node of stage ``losses`` -> the n of its AR@n.
     """
-    ledgers = {node: _read(store, node) for node in limits}
+    catalog = catalog_of(store)
+    ledgers = {node: read_losses(catalog, node) for node in limits}
     if as_json:
         nodes = {
             node: {"losses": [asdict(loss) for loss in losses], "ar_limit": limits[node], "advice": advice(losses)}
@@ -34,11 +33,6 @@ def print_losses(store: Store, limits: Mapping[str, int], *, as_json: bool) -> N
     for node, losses in ledgers.items():
         _print(losses, f"AR@{limits[node]}")
         print(advice(losses))
-
-
-def _read(store: Store, node: str) -> list[Loss]:
-    query = _LEDGER.format(columns=", ".join(_COLUMNS), node=node)
-    return [Loss(**row) for row in catalog_of(store).query(query).to_pylist()]
 
 
 def _print(losses: Sequence[Loss], recall: str) -> None:

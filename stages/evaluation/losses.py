@@ -8,10 +8,12 @@ the exact definitions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
-__all__ = ["ADVICE", "NAMES", "PARTS", "Loss", "Step", "advice", "path_to", "steps_of", "with_losses"]
+from pdstore import Catalog
+
+__all__ = ["ADVICE", "NAMES", "PARTS", "Loss", "Step", "advice", "path_to", "read_losses", "steps_of", "with_losses"]
 
 Given = Literal["parts", "names", ""]
 """What the ground truth gives: the parts inside the masks, the name of each mask, or nothing."""
@@ -103,6 +105,13 @@ def with_losses(nodes: Mapping[str, Sequence[str]], score: Callable[[Step], tupl
         evaluated = nodes[step.role][step.number]
         losses.append(Loss(position, evaluated, step.name, step.given, after, miou, ar, before - miou))
     return losses
+
+
+def read_losses(catalog: Catalog, node: str) -> list[Loss]:
+    """The rows that a node of stage ``losses`` has written, in their order; none before it has run."""
+    names = ", ".join(field.name for field in fields(Loss))
+    rows = catalog.query(f"SELECT {names} FROM losses WHERE node = '{node}' ORDER BY position").to_pylist()
+    return [Loss(**row) for row in rows]
 
 
 def path_to(losses: Sequence[Loss], last: Loss) -> list[Loss]:
