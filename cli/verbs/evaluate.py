@@ -57,8 +57,9 @@ def command(
     node is added, such as eval-NODE-both. Without NODE, all evaluations of the pipeline are run. The results are rows
     of the table metrics.
 
-    With --losses, one step after the other is given to the ground truth instead, to see which one costs how many
-    points. NODE is then a node of stage losses, or one that finds parts. The results are rows of the table losses.
+    With --losses, it is found out which step costs how many points: the ground truth takes the place of the steps, of
+    one less each time. NODE is then a node of stage losses, or one that finds parts. The results are rows of the table
+    losses.
 
     \b
     Examples:

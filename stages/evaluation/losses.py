@@ -1,8 +1,8 @@
 """The ledger of losses: which step of the method costs how many points.
 
-One step after the other is given to the ground truth. What a step has cost is the mIoU before it minus the mIoU with
-it, so along the steps that led to a result the losses add up to 100 minus its mIoU. ``docs/part_benchmarks.md`` has
-the exact definitions.
+The ground truth takes the place of the steps, of one less each time. What a step has cost is the mIoU without it minus
+the mIoU with it, so along the steps that led to a result the losses add up to 100 minus its mIoU.
+``docs/part_benchmarks.md`` has the exact definitions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Give one step after the other to the ground truth, and see what each costs: the ledger of losses.
+"""The ledger of losses: what each step costs, found by putting the ground truth in the place of those that follow.
 
 Scores are those of the stage ``eval`` by the honest protocol, on held-out images.
 """

@@ -132,7 +132,7 @@ def changes(bars: Sequence[Change], axis: str) -> Markup:
             f'<rect class="{kind}" x="{_percent(low, 100)}" width="{_percent(high - low, 100)}" {place}/>'
         )
     chart = _svg("".join(parts), tall + AXIS_PX, f"{axis}: " + "; ".join(change.title for change in bars))
-    return Markup(f'<div>{chart}<span class="axis x">{escape(axis)}</span></div>')
+    return Markup(f'<div class="changes">{chart}<span class="axis">{escape(axis)}</span></div>')
 
 
 def marks_up_to(highest: float) -> list[float]:
