@@ -35,6 +35,7 @@ __all__ = [
     "GroupingSettings",
     "IngestSettings",
     "LabelsSettings",
+    "LossesSettings",
     "OriginalSettings",
     "PartTrainSettings",
     "PredictSettings",
@@ -256,4 +257,13 @@ class EvalSettings(TrackedSettings):
     ar_limits: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (1, 10, 20, 50, 100, 200), description="AR: numbers of proposals per image"
     )
+    processes: int = operational(1, ge=1, le=1024, description="processes that share the blocks")
+
+
+class LossesSettings(TrackedSettings):
+    """What each step costs, against ground truth, on held-out images and by the honest protocol."""
+
+    vote_split: str = Field("train", description="split of the images that name the clusters")
+    test_split: str = Field("val", description="split of the images that are scored")
+    ar_limit: int = Field(20, ge=1, description="AR: number of masks per image")
     processes: int = operational(1, ge=1, le=1024, description="processes that share the blocks")

@@ -17,6 +17,7 @@ __all__ = [
     "ERRORS",
     "IMAGES",
     "LABELS",
+    "LOSSES",
     "METRICS",
     "OBJECTS",
     "PARTS",
@@ -151,6 +152,20 @@ METRICS = Table(
         Column("value", "float64", "the number"),
     ),
 )
+LOSSES = Table(
+    "losses",
+    "One row per step of the method: the score if the ground truth did the rest, and what the step costs.",
+    (
+        Column("position", "int32", "place in the ledger, from 0"),
+        Column("evaluated", "string", "node whose masks are scored"),
+        Column("step", "string", "objects, division, smoothing, choice, naming or distillation"),
+        Column("given", "string", "what the ground truth gives: parts, names, or nothing (empty)"),
+        Column("after", "string", "step that this one is compared with; empty if it is compared with 100 percent"),
+        Column("miou", "float64", "C-mIoU, in percent"),
+        Column("ar", "float64", "AR@n, with n of the setting `ar_limit`, in percent"),
+        Column("lost", "float64", "mIoU of `after` minus `miou`: the points that the step costs; below 0 for a gain"),
+    ),
+)
 ERRORS = Table(
     "errors",
     "One row per image, object, part, annotation or class that a node had to leave out, with the reason.",
@@ -175,6 +190,7 @@ TABLES: Mapping[str, Table] = {
         LABELS,
         PREDICTIONS,
         METRICS,
+        LOSSES,
         ERRORS,
     )
 }

@@ -246,5 +246,21 @@ STAGES: dict[str, Stage] = {
             unit="whole",
             version=2,
         ),
+        Stage(
+            name="losses",
+            doc="find out which step costs how much, against ground truth",
+            settings=settings.LossesSettings,
+            output=tables.LOSSES,
+            entry="stages.nodes.losses",
+            inputs={
+                "images": _IMAGES,
+                "truth": Role(("parts",)),
+                "objects": Role(("objects",), is_optional=True),
+                "segments": Role(("parts",), is_optional=True, is_list=True),
+                "labels": Role(("labels",), is_optional=True),
+                "predicted": Role(("predictions",), is_optional=True),
+            },
+            unit="whole",
+        ),
     )
 }

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from cli.execution import adopt_changed, execute, interruptible
+from cli.losses import print_losses
 from cli.options import Request, shared_options
 from cli.output import print_json, print_table
 from cli.session import open_project, split_words
 from pdstore import Store
+from pdstore.errors import UsageError
 from schemas.catalog import catalog_of
-from stages.kernels.protocol import PROTOCOLS
+from schemas.pipeline import NodeSpec
+from schemas.stages import LossesSettings
+from stages.kernels.protocol import HONEST, PROTOCOLS
 from stages.plan.evaluations import Evaluations, metric_place
+from stages.plan.project import Project
 
 __all__ = ["command"]
 
@@ -40,8 +45,11 @@ Number = dict[str, Any]
     help="The ground truth: nodes NAME-parts and NAME-objects, or the data set that the store was made from.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the numbers of each class and part.")
+@click.option("--losses", is_flag=True, help="Print which step costs how many points: the ledger of losses.")
 @shared_options
-def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, **values: Any) -> None:
+def command(
+    words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, losses: bool, **values: Any
+) -> None:
     """Run the evaluations that are missing, and print their results, in percent.
 
     NODE is an evaluation of the pipeline, or any node that finds masks. For such a node the evaluation that reads it
@@ -49,28 +57,32 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
     node is added, such as eval-NODE-both. Without NODE, all evaluations of the pipeline are run. The results are rows
     of the table metrics.
 
+    With --losses, it is found out which step costs how many points: the ground truth takes the place of the steps, of
+    one less each time. NODE is then a node of stage losses, or one that finds parts. The results are rows of the table
+    losses.
+
     \b
     Examples:
       pd eval
       pd eval eval-distill --json
       pd eval proposals --protocol both
       pd eval distill --dataset part_imagenet_val --protocol reference
+      pd eval --losses
     """
     names, overrides = split_words(words)
     request = Request.parse(values, wait=True)
     project = open_project()
     project = project.extended({}, [o for o in overrides if o.partition(".")[0] in project.nodes])
     evaluations = Evaluations(project.pipeline, protocol or "", dataset, project.source.dataset_name)
+    if losses:
+        _ledgers(project, evaluations, names, request, overrides, as_json)
+        return
     named = [(name, *evaluations.of(name)) for name in names]
     chosen = {node: spec for _, node, spec in named} or evaluations.all()
     # An evaluation named directly is printed in full; one found through a node is printed only for that node.
     wanted = {(node, name) for name, node, _ in named if project[name].stage.name != "eval"}
     whole = {node for name, node, _ in named if (node, name) not in wanted} if names else set(chosen)
-    project = project.extended(chosen, overrides)
-    adopt_changed(project, list(chosen), request, overrides)
-    with interruptible() as stop:
-        for name in chosen:
-            execute(project, [name], request, overrides, stop)
+    project = _run(project, chosen, request, overrides)
     if request.options.dry_run:
         return
     numbers = [
@@ -82,6 +94,36 @@ def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json:
         print_json({"nodes": {node: [_without_node(n) for n in numbers if n["node"] == node] for node in chosen}})
     else:
         _print(numbers)
+
+
+def _run(project: Project, chosen: Mapping[str, NodeSpec], request: Request, overrides: Sequence[str]) -> Project:
+    """Run evaluations; those that the pipeline does not have are added to it."""
+    project = project.extended(chosen, overrides)
+    adopt_changed(project, list(chosen), request, overrides)
+    with interruptible() as stop:
+        for name in chosen:
+            execute(project, [name], request, overrides, stop)
+    return project
+
+
+def _ledgers(
+    project: Project,
+    evaluations: Evaluations,
+    names: Sequence[str],
+    request: Request,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Run the ledgers of losses that are missing, and print them. Raises UsageError for another protocol."""
+    if evaluations.protocol not in ("", HONEST.name):
+        problem = f"--losses is by the honest protocol alone, and --protocol is {evaluations.protocol}"
+        raise UsageError(problem, "pd eval", "Leave --protocol out")
+    chosen = evaluations.ledgers(names)
+    project = _run(project, chosen, request, overrides)
+    if not request.options.dry_run:
+        settings = {node: project[node].settings for node in chosen}
+        limits = {node: s.ar_limit for node, s in settings.items() if isinstance(s, LossesSettings)}
+        print_losses(project.store, limits, as_json=as_json)
 
 
 def _read(store: Store, nodes: Iterable[str]) -> list[Number]:

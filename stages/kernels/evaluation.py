@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from stages.kernels.overlap import joint_pixels, shown_pixels, unique_iou
 from stages.kernels.protocol import Protocol
 from stages.kernels.recall import IOU_THRESHOLDS, recalled
 
-__all__ = ["RECALL_AT", "Evaluation", "ImageResult", "Scores", "evaluate"]
+__all__ = ["RECALL_AT", "Evaluation", "ImageResult", "Scores", "evaluate", "true_parts_inside"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -235,6 +235,14 @@ def evaluate(
     for image in images:
         evaluation.add(image)
     return evaluation.scores()
+
+
+def true_parts_inside(image: ImageResult) -> ImageResult:
+    """The image with other predictions: the true parts, cut to the pixels that its own predictions cover together."""
+    size, truth = image.frame, _encoded(image.gt_masks)
+    covered = Ragged.from_list([masks.union(_encoded(image.pred_masks), *size)])
+    inside = runs.strings(runs.intersect(runs.read(truth, *size), runs.read(covered, *size)))
+    return replace(image, pred_masks=inside, pred_clusters=image.gt_parts, pred_scores=np.ones(len(truth)))
 
 
 def _means(classes: list[ClassScores]) -> dict[str, float]:

@@ -6,7 +6,7 @@ A data set NAME is a node of stage ``annotated-parts`` called ``NAME-parts``; it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pdstore.errors import UsageError, nearest
@@ -20,6 +20,9 @@ _SUFFIX, _TRUTH = "-parts", "truth"
 _FIRST = ("samples", "C-mIoU", "A-mIoU")
 """The metrics that a reader looks at first."""
 _EVAL = STAGES["eval"]
+_LOSSES = STAGES["losses"]
+_RESULTS = ("predictions", "labels", "parts")
+"""Tables of the masks for which a ledger of losses can be made, last first."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,67 @@ class Evaluations:
         if existing:
             return self._under_protocol(next(filter(self._covers, existing), existing[0]))
         return self._new(name, role, truth)
+
+    def ledgers(self, names: Sequence[str] = ()) -> dict[str, NodeSpec]:
+        """Name -> specification of the ledgers of losses: the named ones, or all.
+
+        Args:
+            names: nodes of stage ``losses``, or nodes that find parts, whose ledger is the pipeline's or a new one.
+                Without names and without a ledger in the pipeline, one of its last result is made.
+
+        Raises:
+            UsageError: a node finds no parts, there is no ground truth, or it is not clear which result is the last.
+        """
+        existing = [node for node in self.pipeline.nodes.values() if node.stage is _LOSSES]
+        if not names and existing and not self.dataset:
+            names = [node.name for node in existing]
+        return dict(self._ledger(name) for name in names or (self._last_result(),))
+
+    def _last_result(self) -> str:
+        found = [node for node in self.pipeline.nodes.values() if not node.is_truth]
+        by_table = ([node.name for node in found if node.stage.output.name == table] for table in _RESULTS)
+        results = next(filter(None, by_table), [])
+        if len(results) == 1:
+            return results[0]
+        problem = f"the pipeline has several results: {', '.join(results)}" if results else "no node finds parts"
+        raise UsageError(problem, "pd eval --losses", "Name the node whose losses are wanted: pd eval NODE --losses")
+
+    def _ledger(self, name: str) -> tuple[str, NodeSpec]:
+        node, spec = self.pipeline[name], self.pipeline.spec.nodes
+        if node.stage is _LOSSES:
+            return name, spec[name]
+        if node.stage.output.name not in _RESULTS or node.is_truth:
+            problem = f"{name!r} (stage {node.stage.name}) is neither a ledger of losses nor a node that finds parts"
+            raise UsageError(problem, "pd eval --losses", "See: pd stage list")
+        truth = self._truth()
+        inputs = {"images": self.pipeline[truth].inputs["images"], "truth": (truth,), **self._steps_to(node)}
+        for other in self.pipeline.nodes.values():
+            if other.stage is _LOSSES and other.inputs == inputs:
+                return other.name, spec[other.name]
+        new = f"losses-{name}" + (f"-{dataset_name(truth)}" if len(self._datasets()) > 1 else "")
+        if new in spec:
+            fix = f"Give that node another name, or add a ledger of {name} to the pipeline's file yourself"
+            raise UsageError(f"the pipeline has a node {new} that is no ledger of {name}", "pd eval --losses", fix)
+        return new, NodeSpec(stage=_LOSSES.name, inputs=inputs)
+
+    def _steps_to(self, last: Node) -> dict[str, tuple[str, ...]]:
+        """Role -> the nodes that led to a result: its objects, their segments in order, the labels, and the result."""
+        before = [self.pipeline[name] for name in self.pipeline.upstream(last.name)] + [last]
+        found = {t: [n for n in before if n.stage.output.name == t and not n.is_truth] for t in (*_RESULTS, "objects")}
+        steps: dict[str, tuple[str, ...]] = {}
+        labels = found["labels"][-1:]
+        if last.stage.output.name == "predictions":
+            steps["predicted"] = (last.name,)
+        if labels:
+            steps["labels"] = (labels[0].name,)
+        # The labels' objects are those of the result; a pipeline may also have others, such as people.
+        owner = next((n for n in (*labels, *reversed(found["parts"])) if "objects" in n.inputs), None)
+        objects = owner.inputs["objects"] if owner else ()
+        of_objects = [n.name for n in found["parts"] if set(objects) & {*self.pipeline.upstream(n.name)} or not objects]
+        if of_objects:
+            chain = {*self.pipeline.upstream(of_objects[-1]), of_objects[-1]}
+            steps["segments"] = tuple(name for name in of_objects if name in chain)
+        return steps | ({"objects": objects} if objects else {})
 
     def _nodes(self) -> list[Node]:
         return [node for node in self.pipeline.nodes.values() if node.stage is _EVAL]

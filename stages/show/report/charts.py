@@ -13,11 +13,12 @@ from markupsafe import Markup, escape
 
 from stages.kernels.pictures import colour_of
 
-__all__ = ["Column", "Mark", "bar", "columns", "curve", "marks_up_to", "short", "stack"]
+__all__ = ["Change", "Column", "Mark", "bar", "changes", "columns", "curve", "marks_up_to", "short", "stack"]
 
 PLOT_PX, AXIS_PX = 96, 22
 BAR_PX = 14
 CURVE_PX = 120
+CHANGE_PX = 42
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class Mark:
     value: float
     title: str
     number: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """One bar of :func:`changes`: a value, and the value that it is compared with; both are percent."""
+
+    value: float
+    before: float
+    title: str
 
 
 def columns(values: Sequence[Column], ticks: Sequence[tuple[float, str]], axes: tuple[str, str]) -> Markup:
@@ -102,6 +112,27 @@ def curve(points: Sequence[tuple[int, float]], axes: tuple[str, str]) -> Markup:
     ticks = [(step / last, short(step)) for step in marks_up_to(last)] if last else []
     summary = f"{axes[1]} by {axes[0]}: from {points[0][1]:.2f} to {points[-1][1]:.2f} in {last:,}"
     return _plot(body, summary, ticks, highest, axes, CURVE_PX)
+
+
+def changes(bars: Sequence[Change], axis: str) -> Markup:
+    """Bars below one another on a scale from 0 to 100 percent, each with what it has lost or gained; with its axis."""
+    tall, parts = len(bars) * CHANGE_PX, []
+    for mark in range(0, 101, 20):
+        anchor = "end" if mark == 100 else "middle" if mark else "start"
+        x = f"{mark}%"
+        parts.append(f'<line class="{"grid" if mark else "base"}" x1="{x}" x2="{x}" y1="0" y2="{tall}"/>')
+        parts.append(f'<text class="tick" x="{x}" y="{tall + 17}" text-anchor="{anchor}">{mark}</text>')
+    for number, change in enumerate(bars):
+        low, high = sorted((change.value, change.before))
+        kind = "gain" if change.value > change.before else "loss"
+        place = f'y="{number * CHANGE_PX + 20}" height="{BAR_PX}"'
+        parts.append(
+            f'<text class="name" x="0" y="{number * CHANGE_PX + 14}">{escape(change.title)}</text>'
+            f'<rect class="fill" width="{_percent(low, 100)}" {place}><title>{escape(change.title)}</title></rect>'
+            f'<rect class="{kind}" x="{_percent(low, 100)}" width="{_percent(high - low, 100)}" {place}/>'
+        )
+    chart = _svg("".join(parts), tall + AXIS_PX, f"{axis}: " + "; ".join(change.title for change in bars))
+    return Markup(f'<div class="changes">{chart}<span class="axis">{escape(axis)}</span></div>')
 
 
 def marks_up_to(highest: float) -> list[float]:

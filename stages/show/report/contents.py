@@ -12,6 +12,7 @@ from stages.show.report.classes import Classes, read_classes
 from stages.show.report.collages import Collages, clustered_node, read_collages
 from stages.show.report.gallery import Gallery, by_chance, by_quality
 from stages.show.report.ladder import Rung, ladder, recall_metric
+from stages.show.report.losses import Ledger, read_ledgers
 from stages.show.report.overview import Overview, read_overview
 from stages.show.report.scores import HONEST, DatasetScores, datasets_of, read_scores
 from stages.show.report.trainings import Training, read_trainings
@@ -52,6 +53,7 @@ class Contents:
     collages: Collages
     monitors: Monitors
     trainings: list[Training]
+    ledgers: list[Ledger]
     has_truth: bool
 
 
@@ -80,7 +82,8 @@ def read_contents(project: Project, dataset: str = "", num_images: int = 4, num_
     models = [page.rungs[-1].miou_node for page in pages if page.rungs]
     # Without the images' files there are no crops either, but the classes are listed.
     collages = read_collages(project, watch, clustered_node(project, watch, models), num_classes)
-    return Contents(overview, pages, samples, collages, watch, trainings, bool(datasets_of(pipeline)))
+    ledgers, has_truth = read_ledgers(catalog, pipeline), bool(datasets_of(pipeline))
+    return Contents(overview, pages, samples, collages, watch, trainings, ledgers, has_truth)
 
 
 def _dataset(project: Project, scores: DatasetScores, num_images: int) -> DatasetPage:

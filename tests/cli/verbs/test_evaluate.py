@@ -187,3 +187,31 @@ def test_splits_without_truth_are_an_error(pd: Pd, made: Path) -> None:
             "no image of split 'test' has ground truth of its class" in result.err
             and "protocol=reference" in result.err
         )
+
+
+def test_losses_are_found_step_by_step(made: Path, pd: Pd) -> None:
+    """A node losses-labels is added and run once; its losses add up, and the last mIoU is that of the evaluation."""
+    result = pd("eval", "--losses", "--json")
+    assert result.code == 0, result.err
+    by_node = json.loads(result.out)["nodes"]
+    assert list(by_node) == ["losses-labels"]
+    rows = by_node["losses-labels"]["losses"]
+    assert [(r["step"], r["evaluated"]) for r in rows] == [
+        ("objects", "detic"),
+        ("division", "grouping"),
+        ("choice", "labels"),
+        ("naming", "labels"),
+    ]
+    assert sum(r["lost"] for r in rows) == pytest.approx(100 - rows[-1]["miou"])
+    assert rows[-1]["miou"] == pytest.approx(whole(nodes(pd, "labels")["eval-labels"])["C-mIoU"])
+    again = pd("eval", "--losses")
+    assert again.code == 0 and "losses-labels: already done" in again.err and "division" in again.out
+
+
+def test_losses_of_an_earlier_step_end_there(made: Path, pd: Pd) -> None:
+    """A node that finds segments has a ledger of its own; the published protocol has none."""
+    by_node = json.loads(pd("eval", "grouping", "--losses", "--json").out)["nodes"]
+    assert [r["step"] for r in by_node["losses-grouping"]["losses"]] == ["objects", "division"]
+    refused = pd("eval", "--losses", "--protocol", "reference")
+    assert refused.code == 2 and "--losses is by the honest protocol alone" in refused.err
+    assert pd("eval", "ingest", "--losses").code == 2

@@ -81,3 +81,11 @@ def test_every_role_has_counts_of_its_own(bench, roles) -> None:
 def test_no_blocks_give_no_counts(roles) -> None:
     """Without blocks nothing is yielded, whatever the number of processes."""
     assert list(tally(roles).of_blocks([], 4)) == []
+
+
+def test_true_parts_inside_objects_are_counted_in_their_place(roles) -> None:
+    """The role's masks are objects, its clusters the parts: what the object covers is found, the rest is not."""
+    whole = {**roles, "predicted": roles["truth_objects"]}
+    counts = last(tally(whole, clusters={"predicted": 2}, protocols=(HONEST,), inside=frozenset({"predicted"})), [0, 1])
+    scores = counts["predicted", "honest"].scores()
+    assert scores.metrics["C-mIoU"] == scores.metrics["AR@10"] == pytest.approx(100)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pdstore import masks
 from pdstore.ragged import Ragged
-from stages.kernels.evaluation import Evaluation, ImageResult, evaluate
+from stages.kernels.evaluation import Evaluation, ImageResult, evaluate, true_parts_inside
 from stages.kernels.protocol import HONEST, REFERENCE, Protocol
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "evaluation.json").read_text())
@@ -245,3 +245,18 @@ def test_an_oracle_has_no_name_for_a_mask_outside_every_part() -> None:
     stray = np.stack([square(0, 0), square(0, 8), square(6, 6)])
     image = one_image(pred_masks=stray, pred_clusters=[0, 0, 1], pred_scores=[1, 1, 1])
     assert evaluate([image], HONEST, num_parts=2, num_clusters=2).metrics["C-mIoU-oracle"] == 100
+
+
+def test_true_parts_inside_an_object_are_cut_to_it() -> None:
+    """A part outside is empty, one on the border is cut; their clusters are their parts, and run lengths do as well."""
+    objects = np.stack([square(0, 0), square(0, 0)])
+    objects[0, 2:] = objects[1, 1:] = False
+    image = one_image(pred_masks=objects)
+    found = true_parts_inside(image)
+    stack = masks.decode(found.pred_masks, *image.frame)
+    assert (stack[0] == image.gt_masks[0] & objects[0]).all() and stack[0].any() and not stack[1].any()
+    assert found.pred_clusters == image.gt_parts and len(found.pred_scores) == 2
+    encoded = one_image(pred_masks=masks.encode(objects), gt_masks=masks.encode(image.gt_masks), size=image.frame)
+    assert true_parts_inside(encoded).pred_masks == found.pred_masks
+    alone = true_parts_inside(one_image(pred_masks=objects[:0]))
+    assert not masks.decode(alone.pred_masks, *image.frame).any()

@@ -109,3 +109,50 @@ def test_metrics_come_in_the_order_of_reading() -> None:
     metrics = ["AR@100", "AR@20-unique", "AR@20", "IoU", "A-mIoU", "AR@1", "C-mIoU", "samples"]
     ordered = ["samples", "C-mIoU", "A-mIoU", "IoU", "AR@1", "AR@20", "AR@100", "AR@20-unique"]
     assert sorted(metrics, key=metric_place) == ordered
+
+
+def test_a_ledger_holds_the_steps_that_led_to_a_result() -> None:
+    """The result's own objects, the segments in their order, the labels and the result; other objects' are left out."""
+    more = {
+        "detic_human": {"stage": "detic", "inputs": IMAGES, "settings": {"mode": "human-only", "backend": "saliency"}},
+        "grouping_human": {"stage": "grouping", "inputs": {**IMAGES, "objects": "detic-human"}},
+        "crf": {"inputs": {**IMAGES, "parts": "grouping"}},
+        "proposal_train": {"inputs": {**IMAGES, "parts": ["crf", "grouping-human"]}},
+        "proposals": {"inputs": {**IMAGES, "model": "proposal-train"}},
+        "second": {
+            "stage": "labels",
+            "inputs": {**IMAGES, "objects": "detic", "segments": "proposals", "clusters": "ranking"},
+        },
+        "distill_train": {"inputs": {**IMAGES, "labels": "second"}},
+        "distill": {"stage": "predict", "inputs": {**IMAGES, "model": "distill-train"}},
+    }
+    more["grouping_human"]["settings"] = {"backend": "pixels"}
+    ((name, spec),) = Evaluations(pipeline(**more)).ledgers().items()
+    assert (name, spec.stage) == ("losses-distill", "losses")
+    assert spec.inputs == {
+        "images": ("ingest",),
+        "truth": ("truth-parts",),
+        "objects": ("detic",),
+        "segments": ("grouping", "crf"),
+        "labels": ("second",),
+        "predicted": ("distill",),
+    }
+
+
+def test_a_pipelines_own_ledger_is_used() -> None:
+    """By its name, by that of its result, or without any name; a result without a ledger gets a new one."""
+    inputs = {**IMAGES, "truth": "truth-parts", "objects": "detic", "segments": "grouping", "labels": "labels"}
+    evaluations = Evaluations(pipeline(mine={"stage": "losses", "inputs": inputs}))
+    assert list(evaluations.ledgers()) == ["mine"]
+    assert evaluations.ledgers(["labels"]) == evaluations.ledgers(["mine"]) == evaluations.ledgers()
+    assert list(evaluations.ledgers(["grouping"])) == ["losses-grouping"]
+
+
+def test_what_has_no_ledger_is_refused() -> None:
+    """Objects are no parts; of two results one has to be named."""
+    with pytest.raises(UsageError, match="'detic' .* is neither a ledger of losses nor a node that finds parts"):
+        Evaluations(pipeline()).ledgers(["detic"])
+    segments = {**IMAGES, "objects": "detic", "segments": "grouping", "clusters": "ranking"}
+    two = pipeline(others={"stage": "labels", "inputs": segments})
+    with pytest.raises(UsageError, match=r"several results: labels, others\. .*pd eval NODE --losses"):
+        Evaluations(two).ledgers()

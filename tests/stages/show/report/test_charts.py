@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from stages.show.report.charts import Column, Mark, bar, columns, curve, marks_up_to, short, stack
+from stages.show.report.charts import Change, Column, Mark, bar, changes, columns, curve, marks_up_to, short, stack
 
 AXES = ("score", "masks")
 
@@ -83,3 +83,17 @@ def test_titles_are_escaped() -> None:
     """Any class name is shown as text."""
     for svg in (bar(1, "<&>"), columns([Column(1, "<&>")], [(0.5, "<&>")], ("<&>", "<&>")), stack([(1.0, 0, "<&>")])):
         assert "<&>" in {element.text for element in ElementTree.fromstring(svg).iter()}
+
+
+def test_a_change_lies_between_two_values() -> None:
+    """A bar of the smaller value, and behind it the loss or the gain up to the larger one; the scale is to 100."""
+    svg = changes([Change(60, 88, "division: 60"), Change(70, 60, "smoothing: 70")], "mIoU, percent")
+    assert [(r["class"], r.get("x"), r["width"]) for r in rectangles(svg)] == [
+        ("fill", None, "60.000%"),
+        ("loss", "60.000%", "28.000%"),
+        ("fill", None, "60.000%"),
+        ("gain", "60.000%", "10.000%"),
+    ]
+    root = ElementTree.fromstring(svg)
+    assert [e.text for e in root.iter("text")] == ["0", "20", "40", "60", "80", "100", "division: 60", "smoothing: 70"]
+    assert [e.text for e in root.iter("span")] == ["mIoU, percent"]

@@ -91,7 +91,8 @@ def test_pictures_are_embedded_in_the_page(page: Page) -> None:
 
 def test_pictures_come_before_results(page: Page, grouped: Store) -> None:
     """With ground truth: images, parts by class, results. Without: images, then the monitors, and no results."""
-    wanted = ["images", "parts", "results", "steps-1", "classes-1", "extremes", "monitors", "trainings", "nodes"]
+    wanted = ["images", "parts", "results", "steps-1", "classes-1", "extremes", "losses"]
+    wanted += ["monitors", "trainings", "nodes"]
     assert page.ids == wanted
     assert page_of(grouped, num_images=1).ids == ["images", "monitors", "nodes"]
 
