@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import pyarrow as pa
 
 from pdstore import Store, layout
 from pdstore.errors import UsageError
@@ -33,6 +35,7 @@ def open_store() -> Store:
         fix = "Name a store with pd --store STORE … or PD_STORE, or make one: pd init STORE --images DIR"
         problem = f"expected a store, found neither --store nor PD_STORE, and no {layout.STORE} in the current folder"
         raise UsageError(problem, os.getcwd(), fix)
+    _leave_pandas_out()
     return Store(_named() or ".")
 
 
@@ -61,6 +64,29 @@ def store_argument(store: Store) -> list[str]:
     if store.files.is_local and Path(store.files.root) == Path.cwd():
         return []
     return ["--store", store.url]
+
+
+class _NoPandas:
+    """Answers to ``import pandas`` that there is none."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is left out", name=name)
+
+
+def _leave_pandas_out() -> None:
+    """Keep pyarrow from importing pandas, which it does with the first array if it is there: a fifth of our start.
+
+    pyarrow decides once. Whoever imports pandas later gets it.
+    """
+    if "pandas" in sys.modules:
+        return
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def _named() -> str:

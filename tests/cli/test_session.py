@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,23 @@ def test_words_are_nodes_or_overrides() -> None:
     words = ["crf", "crf.k=a=b", "detic", "detic.x="]
     assert split_words(words) == (["crf", "detic"], ["crf.k=a=b", "detic.x="])
     assert split_words(iter(())) == ([], [])
+
+
+def test_pandas_is_not_imported(store: Path) -> None:
+    """pyarrow would import it for its first array. Who imports it later gets it, and tables become its frames."""
+    pytest.importorskip("pandas")
+    code = f"""
+import sys
+from cli.main import main
+sys.argv = ["pd", "--store", {str(store)!r}, "status"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+import pyarrow as pa
+assert "pandas" not in sys.modules and len(pa.array([1])) == 1 and "pandas" not in sys.modules
+import pandas
+assert isinstance(pa.table({{"a": [1]}}).to_pandas(), pandas.DataFrame)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
