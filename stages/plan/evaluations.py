@@ -89,6 +89,8 @@ class Evaluations:
         found = [node for node in self.pipeline.nodes.values() if not node.is_truth]
         by_table = ([node.name for node in found if node.stage.output.name == table] for table in _RESULTS)
         results = next(filter(None, by_table), [])
+        earlier = {source for name in results for source in self.pipeline.upstream(name)}
+        results = [name for name in results if name not in earlier]
         if len(results) == 1:
             return results[0]
         problem = f"the pipeline has several results: {', '.join(results)}" if results else "no node finds parts"

@@ -156,3 +156,12 @@ def test_what_has_no_ledger_is_refused() -> None:
     two = pipeline(others={"stage": "labels", "inputs": segments})
     with pytest.raises(UsageError, match=r"several results: labels, others\. .*pd eval NODE --losses"):
         Evaluations(two).ledgers()
+
+
+def test_segments_that_were_smoothed_are_not_the_last_result() -> None:
+    """Of two nodes of segments, the one that reads the other is the last; its objects are those of the first."""
+    without = ("candidates", "ranking", "labels", "eval-labels")
+    smoothed = {"inputs": {**IMAGES, "parts": "grouping"}}
+    ((name, spec),) = Evaluations(pipeline(*without, crf=smoothed)).ledgers().items()
+    assert name == "losses-crf" and "labels" not in spec.inputs
+    assert spec.inputs["segments"] == ("grouping", "crf") and spec.inputs["objects"] == ("detic",)
