@@ -22,16 +22,14 @@ from pdstore.index.indexfile import IndexFile, RowFile
 from pdstore.index.reader import Commits, IndexReader, Source, read_manifests
 from pdstore.index.rowfiles import GatheredRows, write_rows
 
-__all__ = ["FAN", "LARGEST_UNITS", "LARGE_UNITS", "RUN_UNITS", "Compacted", "compact"]
+__all__ = ["FAN", "LARGE_UNITS", "RUN_UNITS", "Compacted", "compact"]
 
 RUN_UNITS = 256
 """New commits that are worth a file."""
 FAN = 16
 """So many small files become one."""
 LARGE_UNITS = RUN_UNITS * FAN
-"""Units in the largest files that are made behind the work; they are not written again."""
-LARGEST_UNITS = LARGE_UNITS * FAN
-"""Units in a file at most if everything is gathered: a query opens one file for the layer, and plans one scan."""
+"""Units in the largest files, which are not written again."""
 UNITS_PER_READ = 16
 """Blocks in one gathered read."""
 
@@ -61,8 +59,7 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
 
     Args:
         schema: of the layer's rows.
-        everything: also fewer units than :data:`RUN_UNITS`, and all files become one, of at most
-            :data:`LARGEST_UNITS` units.
+        everything: also fewer units than :data:`RUN_UNITS`, and all small files become as few large ones as possible.
 
     Cost: reads and writes the scalar rows of the units that are added; behind the work each row is written twice.
 
@@ -89,8 +86,7 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
 
 def _planned(commits: Commits, everything: bool) -> list[list[int]]:
     """The units of each file to be written."""
-    size = LARGEST_UNITS if everything else LARGE_UNITS
-    loose, small = commits.loose.column("unit"), [s for s in commits.gathered if 2 * len(s) < size]
+    loose, small = commits.loose.column("unit"), [s for s in commits.gathered if 2 * len(s) < LARGE_UNITS]
     if everything:
         if len(loose) + len(small) < 2 and all(source.live is None for source in small):
             return []
@@ -98,7 +94,7 @@ def _planned(commits: Commits, everything: bool) -> list[list[int]]:
         return []
     merged = small if everything or len(small) + 1 >= FAN else []
     units = sorted([*loose, *(unit for source in merged for unit in source.column("unit"))])
-    return [units[first : first + size] for first in range(0, len(units), size)]
+    return [units[first : first + LARGE_UNITS] for first in range(0, len(units), LARGE_UNITS)]
 
 
 class _Making:

@@ -41,11 +41,10 @@ def index_files(layer: Layer) -> list[str]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of 4 units become files of 12, and of 30 if everything is gathered."""
+    """Files of 4 units become files of 12."""
     monkeypatch.setattr(compaction, "RUN_UNITS", 4)
     monkeypatch.setattr(compaction, "FAN", 3)
     monkeypatch.setattr(compaction, "LARGE_UNITS", 12)
-    monkeypatch.setattr(compaction, "LARGEST_UNITS", 30)
     monkeypatch.setattr(compaction, "UNITS_PER_READ", 3)
 
 
@@ -90,7 +89,7 @@ def test_small_files_become_a_large_one(tmp_path: Path) -> None:
     assert sizes[2] == [] and sizes[3] == [4] and sizes[7] == [4, 4]
     assert sizes[11] == [12] and sizes[15] == [4, 12] and sizes[31] == [4, 4, 12, 12]
     layer.compact(everything=True)
-    assert sorted(len(source) for source in commits_of(layer).gathered) == [2, 30]
+    assert sorted(len(source) for source in commits_of(layer).gathered) == [8, 12, 12]
     assert layer.compact(everything=True).added == ()
 
 
