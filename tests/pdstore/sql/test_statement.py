@@ -89,7 +89,7 @@ SELECT *, count(*) FILTER (score > 2) OVER w AS c FROM parts WINDOW w AS (ORDER 
 SELECT * /* not * this */ FROM parts p ASOF JOIN (SELECT id AS k FROM parts) o ON p.id >= o.k ORDER BY ALL -- nor *
 FROM parts SELECT *, id ** 2, id * 3 ORDER BY id DESC LIMIT 2 OFFSET 1
 SELECT * FROM parts, LATERAL (SELECT parts.id + 1 AS next) ORDER BY id
-SELECT * FROM parts EXCEPT SELECT * FROM parts WHERE id = 1
+SELECT * FROM parts EXCEPT SELECT * FROM parts WHERE id = 1 ORDER BY ALL
 SELECT * RENAME (score AS points) FROM parts ORDER BY id
 """
 
