@@ -84,7 +84,7 @@ SELECT *, CASE WHEN score > 2 THEN 'a' END AS c, id::DECIMAL(9, 2) / 3, DATE '20
 SELECT UNNEST([1, 2]) AS u, * FROM parts ORDER BY ALL
 SELECT * FROM parts UNION ALL BY NAME SELECT 9 AS id ORDER BY ALL
 SELECT DISTINCT ON (score % 2) * FROM parts ORDER BY score % 2, id
-WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) SELECT * FROM parts, t WHERE n = id ORDER BY n
+WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 3) FROM parts, t WHERE n = id ORDER BY n
 SELECT *, count(*) FILTER (score > 2) OVER w AS c FROM parts WINDOW w AS (ORDER BY id) ORDER BY id
 SELECT * /* not * this */ FROM parts p ASOF JOIN (SELECT id AS k FROM parts) o ON p.id >= o.k ORDER BY ALL -- nor *
 FROM parts SELECT *, id ** 2, id * 3 ORDER BY id DESC LIMIT 2 OFFSET 1
