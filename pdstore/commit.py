@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pdstore import layout
-from pdstore.errors import CommitConflict, CorruptData, StorageFailure
+from pdstore.errors import CommitConflict, CorruptData
 from pdstore.files import Files
 from pdstore.fingerprint import digest
 
@@ -197,17 +197,8 @@ def inputs_digest(contents: Mapping[int, str]) -> str:
 
 def _create(files: Files, manifest: Manifest) -> None:
     path = layout.commit(manifest.node, manifest.fingerprint, manifest.unit)
-    try:
-        if files.create(path, manifest.to_json()):
-            return
-        cause: Exception | None = None
-    except (OSError, StorageFailure) as error:
-        cause = error
-    # A put that reported an error may still have arrived, and so may its retry: the stored attempt decides.
-    winner = read_manifest(files, manifest.node, manifest.fingerprint, manifest.unit)
-    if winner is not None and winner.attempt == manifest.attempt:
+    if files.create_own(path, manifest.to_json()):
         return
-    if winner is None and cause is not None:
-        raise cause
+    winner = read_manifest(files, manifest.node, manifest.fingerprint, manifest.unit)
     by = f"attempt {winner.attempt}" if winner else "another attempt"
     raise CommitConflict(f"the unit was already committed by {by}", f"{manifest.node} unit {manifest.unit}")

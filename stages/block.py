@@ -17,7 +17,7 @@ from pdstore.files import Files
 from stages.source.frames import Size, frame_of
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
 
-__all__ = ["CHANGED", "MISSING_FILE", "Block", "batched", "check_unchanged", "read_image"]
+__all__ = ["CHANGED", "MISSING_FILE", "Block", "batched", "check_unchanged", "is_packed", "read_image"]
 
 CHANGED = "changed"
 """Reason in ``errors`` for an image whose file was replaced after it was ingested."""
@@ -143,8 +143,7 @@ class Block:
         A file whose digest is not the one of its ingest is a fault.
         """
         layer = self._owner.layers["images"][0]
-        is_packed = layer.info.identity.settings.get("copy", False)
-        encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed else None
+        encoded = layer.read(self.number, ["encoded"]).ragged("encoded") if is_packed(layer) else None
         position = {image_id: row for row, image_id in enumerate(self.keys)}
         digests = self.image_rows["sha256"].tolist()
 
@@ -171,6 +170,11 @@ def batched(
         if len(ids) == size:
             yield waiting.pop(shape(pixels))
     yield from waiting.values()
+
+
+def is_packed(images: Layer) -> bool:
+    """Whether a layer of images holds their files."""
+    return bool(images.info.identity.settings.get("copy", False))
 
 
 def check_unchanged(data: bytes, sha256: str) -> None:

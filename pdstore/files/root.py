@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pdstore import layout
-from pdstore.errors import UsageError
+from pdstore.errors import StorageFailure, UsageError
 from pdstore.files.local import read_local, read_range, sync_folder, temporary_beside, write_all, write_beside
 from pdstore.files.refusals import refusals
 
@@ -184,6 +184,24 @@ class Files:
             except FileExistsError:
                 return False
             return True
+
+    def create_own(self, path: str, data: bytes) -> bool:
+        """The same for ``data`` that nobody else writes. An error counts only if the file is not there afterwards.
+
+        A put that reported an error may still have arrived, and so may its retry: what is stored decides.
+        """
+        cause: Exception | None = None
+        try:
+            if self.create(path, data):
+                return True
+        except (OSError, StorageFailure) as error:
+            cause = error
+        try:
+            return self.read(path) == data
+        except FileNotFoundError:
+            if cause is not None:
+                raise cause from None
+            return False
 
     @contextlib.contextmanager
     def writing(self, path: str) -> Iterator[IO[bytes]]:

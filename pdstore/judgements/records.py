@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pdstore import layout
 from pdstore.commit import new_attempt
-from pdstore.errors import CorruptData, StorageFailure, UsageError
+from pdstore.errors import CorruptData, UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import digest
 from pdstore.table import Column, Table
@@ -189,7 +189,7 @@ def add_judgement(
     said = Judgement(_next_number(files), who, kind, about, value, into_cluster, undoes, time.time(), token)
     if kind == "undo":
         _check_undo(files, undoes)
-    while not _create(files, said):
+    while not files.create_own(layout.judgement(said.number), said.to_json()):
         said = replace(said, number=said.number + 1)
     return said
 
@@ -244,21 +244,6 @@ def set_aside(files: Files, number: int) -> None:
     path = layout.judgement(number)
     files.write(layout.judgement_set_aside(number, new_attempt()), files.read(path))
     files.remove(path)
-
-
-def _create(files: Files, said: Judgement) -> bool:
-    path, data = layout.judgement(said.number), said.to_json()
-    cause: Exception | None = None
-    try:
-        if files.create(path, data):
-            return True
-    except (OSError, StorageFailure) as error:
-        cause = error
-    # A put that reported an error may still have arrived, and so may its retry: what is stored decides.
-    is_there = files.exists(path)
-    if cause is not None and not is_there:
-        raise cause
-    return is_there and files.read(path) == data
 
 
 def _check_undo(files: Files, undoes: int) -> None:

@@ -6,7 +6,7 @@ nothing. The rows of all other images are those of the node.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from stages.datasets.annotated import Drawn
 from stages.source.frames import masks_at
 from stages.unit import Unit
 
-__all__ = ["Corrected", "each_alone"]
+__all__ = ["Corrected", "each_alone", "rows_of_parts"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,26 @@ class Corrected:
                 nearest = iou.argmax(1)
                 found[own] = np.where(iou.max(1)[:, None] > 0, features[theirs[nearest]], 0)
         return found
+
+
+def rows_of_parts(
+    unit: Unit,
+    role: str,
+    table: Table,
+    objects: Callable[[Unit, set[int]], Iterable[Drawn]],
+    rows_of: Callable[[Unit, Drawn], Rows],
+) -> Rows:
+    """What people drew in a block, part by part; with the input ``role``, as corrections of that node.
+
+    Args:
+        objects: see :func:`stages.datasets.annotated.drawn_objects`.
+        rows_of: the rows of one object.
+    """
+    listed = set[int]()
+    drawn = objects(unit, listed)
+    corrected = Corrected(unit, role, table) if role in unit.layers else None
+    rows = Rows.concat(table, [rows_of(unit, obj) for obj in (corrected.placed(drawn) if corrected else drawn)])
+    return corrected.with_drawn(rows, listed) if corrected else rows
 
 
 def _with_parts(obj: Drawn, number: int, members: list[int], known: _Known | None) -> Drawn:

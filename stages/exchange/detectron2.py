@@ -21,6 +21,7 @@ from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
 from pdstore.selection import Selection
 from schemas.pipeline import SourceSpec
+from stages.block import is_packed
 from stages.exchange.choice import Choice, categories_of, image_layer, mask_layer
 from stages.exchange.images import ImageMasks, block_images
 
@@ -93,7 +94,7 @@ def thing_classes(store: Store, node: str) -> list[str]:
 
 def _folder_of_files(store: Store, images: Layer, folder: str | Path | None) -> Path:
     """The folder that keys are relative to: detectron2 reads files."""
-    if _is_packed(images):
+    if is_packed(images):
         if folder is None:
             fix = "Name a folder to write them to: folder=DIR"
             raise UsageError("the images are packed in the store, and detectron2 needs files", WHERE, fix)
@@ -102,10 +103,6 @@ def _folder_of_files(store: Store, images: Layer, folder: str | Path | None) -> 
         fix = "Unpack them, or keep copies in the store: ingest.copy=true"
         raise UsageError("the images lie in tar files, and detectron2 needs files", WHERE, fix)
     return Path(SourceSpec.of(store).root)
-
-
-def _is_packed(images: Layer) -> bool:
-    return bool(images.info.identity.settings.get("copy", False))
 
 
 def _dicts(layer: Layer, images: Layer, choice: Choice, names: Sequence[str], root: Path) -> Iterator[dict[str, Any]]:
@@ -140,13 +137,13 @@ def _annotations(image: ImageMasks) -> list[dict[str, Any]]:
 
 def _files(images: Layer, block: int, wanted: set[int], root: Path) -> Mapping[int, str]:
     """image_id -> path of its file. Packed images are written to their files first, unless those exist."""
-    rows = images.read(block, ["image_id", "key", *(["encoded"] if _is_packed(images) else [])])
+    rows = images.read(block, ["image_id", "key", *(["encoded"] if is_packed(images) else [])])
     paths = {}
     for number, (image_id, key) in enumerate(zip(rows["image_id"].tolist(), rows["key"].tolist(), strict=True)):
         if image_id not in wanted:
             continue
         paths[image_id] = str(root / key)
-        if _is_packed(images) and not (root / key).exists():
+        if is_packed(images) and not (root / key).exists():
             _write_whole(root / key, bytes(rows.ragged("encoded")[number]))
     return paths
 

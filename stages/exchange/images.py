@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pdstore import Layer, Ragged, Rows, runs
 from stages.exchange.choice import OfBlock
+from stages.mask_columns import without_vectors
 from stages.source.frames import masks_at
 
 __all__ = ["ImageMasks", "block_images"]
@@ -68,7 +69,7 @@ def block_images(
         only: the images of the selection; None is all of them.
         with_empty: also the images without a chosen mask, of ``only`` if it is given.
     """
-    wanted = [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"]
+    wanted = without_vectors(layer.table)
     rows = layer.read(block, wanted)
     image_rows = images.read(block, [c.name for c in images.table.scalars])
     chosen, names = choose(rows, image_rows)

@@ -14,7 +14,7 @@ from pdstore import Layer, Ragged, Rows, Store, runs
 from pdstore.reading.by_image import ImageReader
 from pdstore.runs import Runs
 from schemas.pipeline import SourceSpec
-from stages.block import check_unchanged, read_image
+from stages.block import check_unchanged, is_packed, read_image
 from stages.loading.chosen import Chosen
 from stages.source.frames import Size, frame_of, masks_at
 from stages.source.images import ImageFault
@@ -95,8 +95,7 @@ class SampleReader:
         self.images = self.store.layer(*self.chosen.images)
         self.masks = self.store.layer(*self.chosen.masks) if self.chosen.masks else None
         self.files = open_images(self.store, SourceSpec.of(self.store).root)
-        # As stages.block.Block.files has it.
-        self.is_packed = bool(self.images.info.identity.settings.get("copy", False))
+        self.is_packed = is_packed(self.images)
 
     def block(self, number: int) -> LoadedImages:
         """All chosen images of a block: one read of its images and one of its masks, without packed files.

@@ -16,6 +16,7 @@ from PIL import Image
 from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError, nearest, printable
 from stages.kernels.pictures import draw_overlay, fitted
+from stages.mask_columns import without_vectors
 from stages.notebook.result import Result
 from stages.plan.project import Project
 from stages.show.overlays import drawable, image_of, images_layer, overlay_of
@@ -68,7 +69,7 @@ class ImageLayer:
 
     @cached_property
     def _read(self) -> Rows:
-        names = [c.name for c in self._layer.table.columns if c.layout == "scalar" or c.name == "rle"]
+        names = without_vectors(self._layer.table)
         unit, image_id = self._place
         return self._layer.read_images(unit, [image_id], names)
 

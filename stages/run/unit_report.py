@@ -11,6 +11,7 @@ from PIL import Image
 
 from pdstore import Layer, Rows, masks
 from stages.kernels.pictures import draw_shares, fitted
+from stages.mask_columns import without_vectors
 from stages.mask_names import mask_colours, mask_names
 from stages.source.frames import mask_frames
 from stages.source.images import ImageFault
@@ -39,7 +40,7 @@ def pictures(
     """
     if not {"rle", "key"} & set(layer.table.names):
         return
-    own = layer.read(unit.number, _columns(layer))
+    own = layer.read(unit.number, without_vectors(layer.table))
     first = unit.number * layer.store.info.block_size
     chosen = _chosen(np.unique(own["image_id"]).tolist(), first, every)
     if not chosen:
@@ -48,7 +49,8 @@ def pictures(
         unit.layers = {**unit.layers, "images": [layer]}
     block, shown = unit.own_block, [(layer.node, own)] if "rle" in own.columns else []
     role = next((role for role in SHOWN_INPUTS if shown and unit.layers.get(role)), None)
-    shown += [(source.node, source.read(unit.number, _columns(source))) for source in unit.layers[role]] if role else []
+    for source in unit.layers[role] if role else ():
+        shown.append((source.node, source.read(unit.number, without_vectors(source.table))))
     load, names = block.loader(block.frames(2 * SHOWN_PX)), class_names if len(class_names) <= NAMED_CLASSES else {}
     for image_id in chosen:
         try:
@@ -109,10 +111,6 @@ def cluster_drawing(rows: Rows, class_names: Mapping[int, str]) -> Image.Image:
         sizes = dict(zip(own["cluster"].tolist(), own["size"].tolist(), strict=True))
         bars.append((class_names.get(int(category_id), str(category_id)), sizes))
     return draw_shares(bars)
-
-
-def _columns(layer: Layer) -> list[str]:
-    return [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"]
 
 
 def _chosen(image_ids: Sequence[int], first: int, every: int) -> list[int]:

@@ -14,6 +14,7 @@ from pdstore.sql.quoting import quoted
 from schemas.catalog import catalog_of
 from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
+from stages.mask_columns import without_vectors
 from stages.mask_names import mask_colours
 from stages.plan.project import Project
 from stages.source.frames import frame_of, image_frames, mask_frames
@@ -136,7 +137,7 @@ def overlay_of(project: Project, name: str, image_id: int) -> Overlay | None:
     layer, block = project.shown(name), image_id // project.store.info.block_size
     if layer.newest_manifest(block) is None:
         return None
-    names = [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"]
+    names = without_vectors(layer.table)
     rows = layer.read_images(block, [image_id], names)
     rows = rows.take(np.argsort(-rows["score"], kind="stable")[:MAX_MASKS])
     if not len(rows):

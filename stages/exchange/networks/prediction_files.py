@@ -22,6 +22,7 @@ from pdstore import masks
 from pdstore.errors import UsageError
 from stages.exchange.networks.picture_list import PictureFile
 from stages.exchange.networks.picture_run import Answer, LeftOut
+from stages.exchange.outputs import publish
 from stages.kernels.pictures import Overlay, draw_overlay
 from stages.source.frames import frame_of
 from stages.source.images import decode
@@ -84,8 +85,8 @@ class CocoFile:
 
     def __init__(self, out: Path, categories: Sequence[Category], source: str) -> None:
         self._out, self._categories, self._source = out, categories, source
-        self._parts = [out.with_name(f".{out.name}.{uuid4().hex}") for _ in range(3)]
-        self._images, self._annotations = (path.open("w+") for path in self._parts[:2])
+        self._parts = [out.with_name(f".{out.name}.{uuid4().hex}") for _ in range(2)]
+        self._images, self._annotations = (path.open("w+") for path in self._parts)
         self._count = 0
 
     def add(self, picture: PictureFile, answer: Answer) -> None:
@@ -116,16 +117,19 @@ class CocoFile:
             for number, (name, thing) in enumerate(self._categories, 1)
         ]
         head = {"info": {"description": f"parts by {self._source}", "left_out": lost}, "categories": named}
-        with self._parts[2].open("w") as file:
-            file.write(json.dumps(head, ensure_ascii=False, indent=1)[:-2])
-            for key, lines in (("images", self._images), ("annotations", self._annotations)):
-                file.write(f',\n "{key}": [')
-                lines.seek(0)
-                for number, line in enumerate(lines):
-                    file.write(("," if number else "") + "\n" + line.rstrip("\n"))
-                file.write("\n ]")
-            file.write("\n}\n")
-        os.replace(self._parts[2], self._out)
+
+        def write(path: Path) -> None:
+            with path.open("w") as file:
+                file.write(json.dumps(head, ensure_ascii=False, indent=1)[:-2])
+                for key, lines in (("images", self._images), ("annotations", self._annotations)):
+                    file.write(f',\n "{key}": [')
+                    lines.seek(0)
+                    for number, line in enumerate(lines):
+                        file.write(("," if number else "") + "\n" + line.rstrip("\n"))
+                    file.write("\n ]")
+                file.write("\n}\n")
+
+        publish(self._out, write)
         self.discard()
 
     def discard(self) -> None:
@@ -156,13 +160,7 @@ class _Folder:
             "left_out": [{"file_name": p.name, "reason": one.reason, "detail": one.detail} for p, one in left_out],
         }
         (self._temporary / CATEGORIES_NAME).write_text(json.dumps(meant, ensure_ascii=False, indent=1) + "\n")
-        if self._out.exists():
-            old = self._out.with_name(f".{self._out.name}.{uuid4().hex}.old")
-            os.replace(self._out, old)
-            os.replace(self._temporary, self._out)
-            shutil.rmtree(old)
-        else:
-            os.replace(self._temporary, self._out)
+        publish(self._out, lambda path: os.replace(self._temporary, path))
 
     def discard(self) -> None:
         shutil.rmtree(self._temporary, ignore_errors=True)

@@ -14,7 +14,7 @@ from pdstore import Ragged, Rows
 from schemas.stages import AnnotationsSettings
 from schemas.tables import LABELS
 from stages.datasets.annotated import Drawn, drawn_objects
-from stages.datasets.corrections import Corrected
+from stages.datasets.corrections import rows_of_parts
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -26,17 +26,7 @@ PEOPLE = "person"
 def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Output]:
     """A part becomes a row of ``errors`` if its class is unknown, its name is no number, or it has no pixel."""
     objects = drawn_objects(settings, setup)
-
-    def run(unit: Unit) -> Output:
-        listed = set[int]()
-        drawn = objects(unit, listed)
-        if "labels" not in unit.layers:
-            return Output(Rows.concat(LABELS, [_rows(unit, obj) for obj in drawn]))
-        corrected = Corrected(unit, "labels", LABELS)
-        rows = Rows.concat(LABELS, [_rows(unit, obj) for obj in corrected.placed(drawn)])
-        return Output(corrected.with_drawn(rows, listed))
-
-    return run
+    return lambda unit: Output(rows_of_parts(unit, "labels", LABELS, objects, _rows))
 
 
 def _rows(unit: Unit, drawn: Drawn) -> Rows:

@@ -13,7 +13,7 @@ from pdstore import Ragged, Rows
 from schemas.stages import AnnotationsSettings
 from schemas.tables import PARTS
 from stages.datasets.annotated import Drawn, drawn_objects
-from stages.datasets.corrections import Corrected
+from stages.datasets.corrections import rows_of_parts
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -22,17 +22,7 @@ __all__ = ["start"]
 def start(settings: AnnotationsSettings, setup: Setup) -> Callable[[Unit], Output]:
     """Parts are numbered in the order of the annotations. A part without a pixel becomes a row of ``errors``."""
     objects = drawn_objects(settings, setup)
-
-    def run(unit: Unit) -> Output:
-        listed = set[int]()
-        drawn = objects(unit, listed)
-        if "parts" not in unit.layers:
-            return Output(Rows.concat(PARTS, [_rows(unit, obj) for obj in drawn]))
-        corrected = Corrected(unit, "parts", PARTS)
-        rows = Rows.concat(PARTS, [_rows(unit, obj) for obj in corrected.placed(drawn)])
-        return Output(corrected.with_drawn(rows, listed))
-
-    return run
+    return lambda unit: Output(rows_of_parts(unit, "parts", PARTS, objects, _rows))
 
 
 def _rows(unit: Unit, drawn: Drawn) -> Rows:

@@ -17,6 +17,7 @@ from PIL import Image
 from pdstore import Layer, masks
 from pdstore.errors import InputMissing
 from stages.kernels.crops import draw_crop, mosaic
+from stages.mask_columns import without_vectors
 from stages.plan.project import Project
 from stages.show.overlays import image_of
 from stages.show.report.embedded import Picture, embedded
@@ -180,7 +181,7 @@ def _crops(
 
 def _masks_of(layer: Layer, project: Project, image_id: int, category: int) -> Iterable[tuple[int, str, Any]]:
     """(cluster, name, mask) of the largest mask of each cluster that a class has in an image."""
-    names = [c.name for c in layer.table.columns if c.layout == "scalar" or c.name == "rle"]
+    names = without_vectors(layer.table)
     rows = layer.read_images(image_id // project.store.info.block_size, [image_id], names)
     rows = rows.take(np.flatnonzero((rows["category_id"] == category) & (rows["area"] > 0)))
     for index in rows.by("cluster").values():

@@ -21,6 +21,7 @@ from pdstore.errors import InputMissing, UsageError
 from pdstore.fingerprint import digest
 from stages.block import check_unchanged
 from stages.kernels.transparent import owners, paint_areas, paint_outlines
+from stages.mask_columns import without_vectors
 from stages.mask_names import mask_colours
 from stages.show.overlays import MAX_MASKS, drawable
 from stages.show.web.cache import BoundedCache
@@ -106,7 +107,7 @@ class Drawings:
             InputMissing: the block of the image is not committed.
         """
         found, _ = self._unit(snapshot, node, image_id, layer)
-        names = [c.name for c in found.table.columns if c.layout == "scalar" or c.name == "rle"]
+        names = without_vectors(found.table)
         rows = found.read_images(_block(snapshot, image_id), [image_id], names)
         return rows.take(np.argsort(-rows["score"], kind="stable")) if "score" in rows.columns else rows
 

@@ -35,6 +35,24 @@ class TestContract:
         assert not files.create("c/1.json", b"second")
         assert files.read("c/1.json") == b"first"
 
+    def test_what_is_stored_decides_whether_a_create_of_ones_own_arrived(
+        self, files: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An error whose put arrived, and its retry, are a success; one whose put did not is raised."""
+        create = files.create
+        assert files.create_own("c/1.json", b"own") and files.create_own("c/1.json", b"own")
+        assert not files.create_own("c/1.json", b"another")
+
+        def lose_answer(path: str, data: bytes) -> bool:
+            if data != b"lost":
+                create(path, data)
+            raise StorageFailure("no answer", path)
+
+        monkeypatch.setattr(files, "create", lose_answer)
+        assert files.create_own("c/2.json", b"own") and not files.create_own("c/2.json", b"another")
+        with pytest.raises(StorageFailure, match="no answer"):
+            files.create_own("c/3.json", b"lost")
+
     def test_the_end_of_a_file_is_read_alone(self, files: Files) -> None:
         """With the size of the whole; a short file is its own end."""
         files.write("a/b.bin", bytes(range(200)))

@@ -16,7 +16,7 @@ from pdstore import Store
 from schemas.pipeline import SourceSpec
 from stages.create.store import create_store
 from stages.show.web.app import web_app
-from stages.show.web.snapshots import Snapshot, Snapshots
+from stages.show.web.snapshots import Snapshots
 from tests.stages.conftest import _CLASSICAL, photographs, run_all
 
 
@@ -42,12 +42,6 @@ def snapshots(ranked: Store) -> Iterator[Snapshots]:
     made = Snapshots(ranked.url)
     yield made
     made.close()
-
-
-@pytest.fixture
-def snapshot(snapshots: Snapshots) -> Snapshot:
-    """The store as the pages see it."""
-    return snapshots.newest()
 
 
 @pytest.fixture
