@@ -120,8 +120,8 @@ def make_files(folder: Path, network: NetworkSettings, images: int, height: int,
 def _with_smooth_masks(network: PartNetwork) -> PartNetwork:
     """The network whose masks follow only its coarsest map, so that they are blobs, as those of a trained network.
 
-    Those of random weights are noise. In 640 x 480 pixels such a mask changes 12,000 times, and encoding that is all
-    that the host does; these change 770 times. The network computes the same products.
+    Those of random weights are noise, and encoding it is all that the host does. The network computes the same
+    products.
     """
     decoder = network.model.pixel_level_module.decoder
     finer = [decoder.adapter_1, *decoder.input_projections[1:]]
