@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Table, runs
+from pdstore import runs
 from pdstore.runs import Runs
 
-__all__ = ["mask_columns", "run_columns", "without_vectors"]
+__all__ = ["mask_columns", "run_columns"]
 
 
 def mask_columns(stack: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -26,8 +26,3 @@ def run_columns(found: Runs) -> dict[str, Any]:
         "width": np.full(len(found), found.width),
         "rle": runs.strings(found),
     }
-
-
-def without_vectors(table: Table) -> list[str]:
-    """The scalar columns of a table and its masks: what drawing and exporting need, which have no use for features."""
-    return [c.name for c in table.columns if c.layout == "scalar" or c.name == "rle"]

@@ -1,12 +1,12 @@
-"""How the rows of a table of masks are named and coloured in pictures."""
+"""How the rows of a table of masks are named and coloured in pictures, and which columns that takes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pdstore import Rows
+from pdstore import Rows, Table
 
-__all__ = ["mask_colours", "mask_names"]
+__all__ = ["mask_colours", "mask_names", "without_vectors"]
 
 _COLOUR = {"objects": "object_id", "parts": "part_id", "proposals": "proposal_id"}
 _OBJECT_STRIDE = 5
@@ -42,3 +42,8 @@ def mask_names(rows: Rows, class_names: Mapping[int, str]) -> list[str]:
     parts = [name or f"part {number}" for name, number in zip(given, numbers, strict=True)]
     classes = [class_names.get(number, "") for number in rows["category_id"].tolist()]
     return [f"{name} {part}".strip() for name, part in zip(classes, parts, strict=True)]
+
+
+def without_vectors(table: Table) -> list[str]:
+    """The scalar columns of a table and its masks: what drawing and exporting need, which have no use for features."""
+    return [c.name for c in table.columns if c.layout == "scalar" or c.name == "rle"]

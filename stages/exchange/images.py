@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pdstore import Layer, Ragged, Rows, runs
 from stages.exchange.choice import OfBlock
-from stages.mask_columns import without_vectors
+from stages.mask_names import without_vectors
 from stages.source.frames import masks_at
 
 __all__ = ["ImageMasks", "block_images"]

@@ -16,7 +16,7 @@ from PIL import Image
 from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError, nearest, printable
 from stages.kernels.pictures import draw_overlay, fitted
-from stages.mask_columns import without_vectors
+from stages.mask_names import without_vectors
 from stages.notebook.result import Result
 from stages.plan.project import Project
 from stages.show.overlays import drawable, image_of, images_layer, overlay_of

@@ -11,8 +11,7 @@ from PIL import Image
 
 from pdstore import Layer, Rows, masks
 from stages.kernels.pictures import draw_shares, fitted
-from stages.mask_columns import without_vectors
-from stages.mask_names import mask_colours, mask_names
+from stages.mask_names import mask_colours, mask_names, without_vectors
 from stages.source.frames import mask_frames
 from stages.source.images import ImageFault
 from stages.track.masked_picture import MaskedPicture, MaskGroup

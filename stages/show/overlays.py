@@ -14,8 +14,7 @@ from pdstore.sql.quoting import quoted
 from schemas.catalog import catalog_of
 from stages.block import check_unchanged
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
-from stages.mask_columns import without_vectors
-from stages.mask_names import mask_colours
+from stages.mask_names import mask_colours, without_vectors
 from stages.plan.project import Project
 from stages.source.frames import frame_of, image_frames, mask_frames
 from stages.source.images import ImageFault, decode

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from pdstore import Column, Rows, Table, masks, runs
 from schemas.tables import LABELS, OBJECTS, PARTS, PREDICTIONS, PROPOSALS
-from stages.mask_columns import mask_columns, run_columns, without_vectors
+from stages.mask_columns import mask_columns, run_columns
 
 STACKS = st.tuples(st.integers(0, 4), st.integers(1, 9), st.integers(1, 9)).flatmap(lambda shape: arrays(bool, shape))
 
@@ -38,9 +38,3 @@ def test_the_columns_are_valid_in_every_table_of_masks(stack: np.ndarray) -> Non
         fitting: tuple[Column, ...] = tuple(column for column in table.columns if column.name in columns)
         assert {column.name for column in fitting} == columns.keys()
         assert len(Rows(Table(table.name, "", fitting), columns)) == len(stack)
-
-
-def test_vectors_are_left_out() -> None:
-    """Scalars and masks stay, in the order of the table."""
-    assert without_vectors(PROPOSALS) == [name for name in PROPOSALS.names if name != "feature"]
-    assert "rle" in without_vectors(PROPOSALS) and "feature" in PROPOSALS.names

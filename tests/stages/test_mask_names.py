@@ -5,7 +5,7 @@ import numpy as np
 from pdstore import Rows
 from pdstore.table import Column, Table
 from schemas import tables
-from stages.mask_names import mask_colours, mask_names
+from stages.mask_names import mask_colours, mask_names, without_vectors
 
 
 def rows(table: str, **columns: list) -> Rows:
@@ -46,3 +46,9 @@ def test_masks_of_another_table_can_be_shown() -> None:
     table = Table("boxes", "One row per box.", (Column("image_id", "int64", "the image"),))
     found = Rows(table, {"image_id": np.zeros(2, np.int64)})
     assert mask_names(found, {0: "cat"}) == ["boxes", "boxes"] and mask_colours(found) == [0, 1]
+
+
+def test_vectors_are_left_out() -> None:
+    """Scalars and masks stay, in the order of the table."""
+    assert without_vectors(tables.PROPOSALS) == [name for name in tables.PROPOSALS.names if name != "feature"]
+    assert "rle" in without_vectors(tables.PROPOSALS) and "feature" in tables.PROPOSALS.names

@@ -17,7 +17,7 @@ from PIL import Image
 from pdstore import Layer, masks
 from pdstore.errors import InputMissing
 from stages.kernels.crops import draw_crop, mosaic
-from stages.mask_columns import without_vectors
+from stages.mask_names import without_vectors
 from stages.plan.project import Project
 from stages.show.overlays import image_of
 from stages.show.report.embedded import Picture, embedded

@@ -21,8 +21,7 @@ from pdstore.errors import InputMissing, UsageError
 from pdstore.fingerprint import digest
 from stages.block import check_unchanged
 from stages.kernels.transparent import owners, paint_areas, paint_outlines
-from stages.mask_columns import without_vectors
-from stages.mask_names import mask_colours
+from stages.mask_names import mask_colours, without_vectors
 from stages.show.overlays import MAX_MASKS, drawable
 from stages.show.web.cache import BoundedCache
 from stages.show.web.snapshots import Snapshot
