@@ -12,7 +12,7 @@ from pdstore.errors import UsageError, nearest
 
 S = TypeVar("S", bound=BaseModel)
 
-__all__ = ["Settings", "checkpoint_setting", "file_setting", "operational", "parse_settings"]
+__all__ = ["Settings", "checkpoint_setting", "file_setting", "later_setting", "operational", "parse_settings"]
 
 _NOT_IDENTITY = {"operational", "file"}
 
@@ -39,7 +39,9 @@ class Settings(BaseModel):
         """The settings that change results, as JSON values: the part that enters the fingerprint."""
         fields = type(self).model_fields
         chosen = {name for name, field in fields.items() if not _marks(field.json_schema_extra) & _NOT_IDENTITY}
-        return self.model_dump(mode="json", include=chosen)
+        later = {name for name in chosen if "later" in _marks(fields[name].json_schema_extra)}
+        unset = {name for name in later if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", include=chosen - unset)
 
     def files(self) -> dict[str, str]:
         """Name of each file setting that is set -> path. Instead of paths, digests of the files enter the fingerprint.
@@ -89,6 +91,14 @@ def checkpoint_setting(default: Any, **keywords: Any) -> Any:
     because the content is not known before it is downloaded.
     """
     return Field(default, json_schema_extra={"file": True, "checkpoint": True}, **keywords)
+
+
+def later_setting(default: Any, **keywords: Any) -> Any:
+    """A field that came after layers of its stage had been made, and whose default does what was done before.
+
+    At its default it stays out of the fingerprint, so those layers are current. Of nested settings it has no effect.
+    """
+    return Field(default, json_schema_extra={"later": True}, **keywords)
 
 
 def parse_settings(cls: type[S], values: dict[str, Any], where: str, fix: str) -> S:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from pdstore.errors import UsageError
-from schemas.base import Settings, file_setting, operational
+from schemas.base import Settings, file_setting, later_setting, operational
 
 
 class Inner(Settings):
@@ -32,6 +32,16 @@ def test_identity_holds_what_changes_results() -> None:
     """Operational and file settings stay out, and names are those that users write."""
     assert Outer(k=5).identity() == {"k": 5, "inner": {"size": 3}, "copy": False}
     assert Outer(batch_size=1).identity() == Outer().identity()
+
+
+def test_a_later_setting_changes_the_identity_only_if_it_is_set() -> None:
+    """Layers that were made before the setting existed stay current at its default, however that is written."""
+
+    class Grown(Outer):
+        merge: float = later_setting(0.0, ge=0)
+
+    assert Grown().identity() == Grown(merge=0.0).identity() == Outer().identity()
+    assert Grown(merge=0.5).identity() == Outer().identity() | {"merge": 0.5}
 
 
 def test_files_are_the_file_settings_that_are_set() -> None:
