@@ -8,11 +8,12 @@ Defaults follow the published ImageNet-1K configuration where it sets a value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.base import Settings, checkpoint_setting, file_setting, operational
+from schemas.division import DivisionSettings
 from schemas.former import OF_CANDIDATES
 from schemas.hub import HUB
 from schemas.sources import SIDE_MAX, AnnotationsSettings, IngestSettings, OriginalSettings, WeightsSettings
@@ -97,7 +98,7 @@ class DeticSettings(PicturedSettings):
         return {**values, **{key: name for key, name in names.items() if not values.get(key)}} if names else values
 
 
-class GroupingSettings(PicturedSettings):
+class GroupingSettings(DivisionSettings):
     """Part segments by k-means on the features inside an object."""
 
     backend: Literal["backbone", "auto", "pixels"] = Field(
@@ -126,6 +127,21 @@ class GroupingSettings(PicturedSettings):
     )
     precision: Precision = "float32"
     batch_size: int = operational(16, ge=1, description="images per batch in the network")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.k_min > self.k:
+            raise ValueError(f"k_min is at most k, but it is {self.k_min} and k is {self.k}")
+        if 0 < self.divide < self.k:
+            raise ValueError(f"divide is at least k, but it is {self.divide} and k is {self.k}")
+        if self.boundary and not (self.divide or self.k_min):
+            raise ValueError("boundary has no effect, because no segments are merged; set divide or k_min")
+        if self.backend == "pixels" and (self.colour or self.map_weights):
+            raise ValueError("backend pixels has the colours already, in one map; leave colour and map_weights unset")
+        joined = len(self.maps) if self.backend == "backbone" else max(1, len(self.out_features))
+        if self.map_weights and len(self.map_weights) != joined:
+            raise ValueError(f"map_weights has one weight per map, but it has {len(self.map_weights)} for {joined}")
+        return self
 
 
 class CrfSettings(Settings):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,14 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
         raise UsageError("backend auto needs weights, but none are set", "grouping.weights", fix)
     folder = local_checkpoint(str(setup.files.get("weights", settings.weights)))
     network = AutoFeatures(folder, settings, setup.device)
+    join = partial(joined, weights=settings.map_weights, colour=settings.colour)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Maps]]:
         longest = frame_side(settings.long_side)
         batches = unit.own_block.batches(settings.batch_size, network.size, image_ids, longest=longest)
-        for image_id, maps in fitting(unit, batches, lambda _, pictures: network.maps(pictures)):
-            yield image_id, joined(maps, settings.normalize)
+        batched = fitting(unit, batches, lambda _, pictures: zip(network.maps(pictures), pictures, strict=True))
+        for image_id, (maps, pixels) in batched:
+            yield image_id, join(maps, settings.normalize, pixels=pixels)
 
     return features
 

@@ -24,12 +24,14 @@ def start(settings: GroupingSettings, setup: Setup) -> Features:
     if "model" not in setup.models:
         fix = "Give it a network: inputs: {model: NODE}, or choose backend: pixels"
         raise UsageError("backend backbone needs an input 'model', but there is none", "grouping", fix)
+    join = partial(joined, weights=settings.map_weights, colour=settings.colour)
     network = Inference(setup.models["model"], setup.device, settings.long_side, settings.precision)
 
     def features(unit: Unit, image_ids: list[int]) -> Iterator[tuple[int, Maps]]:
         batches = unit.own_block.batches(settings.batch_size, network.shape, image_ids, longest=network.longest)
         look = partial(network.maps, which=settings.maps, scale=settings.input_scale)
-        for image_id, maps in fitting(unit, batches, lambda _, pictures: look(pictures)):
-            yield image_id, joined(maps, settings.normalize)
+        batched = fitting(unit, batches, lambda _, pictures: zip(look(pictures), pictures, strict=True))
+        for image_id, (maps, pixels) in batched:
+            yield image_id, join(maps, settings.normalize, pixels=pixels)
 
     return features

@@ -1,11 +1,11 @@
-"""Features for pixel grouping that need no learned weights: CIELAB colour, position and local texture."""
+"""Features for pixel grouping that need no learned weights: colour, position and local texture."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["pixel_features"]
+__all__ = ["chromaticity", "pixel_features"]
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -17,6 +17,9 @@ LIGHTNESS_SHARE = 0.5
 COLOUR_UNIT, POSITION_UNIT, TEXTURE_UNIT = 15.0, 0.15, 0.6
 """Typical standard deviations inside an object (CIELAB units, long sides, log units). Each group is divided by its
 value, so that with weights of 1 all three contribute equally to an l2 distance."""
+
+DARK = 4.0
+"""Grey levels that are added to each channel, so that the noise of dark pixels is no colour."""
 
 
 def pixel_features(
@@ -49,6 +52,18 @@ def pixel_features(
         (energy, texture / (TEXTURE_UNIT * np.sqrt(len(energy) / 2))),
     )
     return np.concatenate([_cell_means(maps, size) * np.float32(scale) for maps, scale in groups])
+
+
+def chromaticity(image: Bytes, height: int, width: int) -> Floats:
+    """The share of red, green and blue in each pixel, which light and shadow hardly change: (3, height, width) float32.
+
+    The three add up to 1. Each cell is the mean over its pixels; the cells cover the (H, W) frame exactly.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+    """
+    lit = np.moveaxis(image, 2, 0).astype(np.float32) + np.float32(DARK)
+    return _cell_means(lit / lit.sum(0), (height, width))
 
 
 def _edge_energy(lightness: Floats) -> Floats:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from stages.features.protocol import Features, Maps
 from stages.fitting import refusal
 from stages.kernels.clustering.grouping import Grouping, group_pixels
 from stages.kernels.clustering.kmeans import TooFewPoints
+from stages.kernels.clustering.merging import merge_groups
+from stages.kernels.clustering.object_maps import PLACE_CHANNELS, object_maps
 from stages.mask_columns import mask_columns
 from stages.source.frames import frame_of, frame_side
 from stages.unit import Output, Setup, Unit
@@ -106,7 +109,7 @@ def _grouped(
         masks_of = [_mask(objects, row, settings) for row, _ in waiting]
         groups = _groups([maps for _, maps in waiting], masks_of, ready, settings)
         return {
-            row: found if isinstance(found, Exception) else _parts(objects, row, found, settings)
+            row: found if isinstance(found, Exception) else _parts(objects, row, found)
             for (row, _), found in zip(waiting, groups, strict=True)
         }
     except Exception as error:
@@ -129,32 +132,66 @@ def _mask(objects: Rows, row: int, settings: GroupingSettings) -> Bools:
 def _groups(
     maps: list[Maps], masks_of: list[Bools], ready: Any, settings: GroupingSettings
 ) -> Sequence[Grouping | TooFewPoints]:
+    """The groups of each object. One with too few cells for ``divide`` groups is divided into k at once."""
     if isinstance(maps[0], np.ndarray):
-        try:
-            group = group_pixels(
-                maps[0], masks_of[0], settings.k, settings.metric, settings.seed, n_init=settings.n_init
-            )
-        except TooFewPoints as error:
-            return [error]
-        return [group]
-    from stages.kernels.clustering.torch_grouping import group_objects
+        return _divided(maps, masks_of, settings)
+    from stages.kernels.clustering.recorded import beside
 
+    with beside(maps[0].device, ready):
+        return _divided(maps, masks_of, settings)
+
+
+def _divided(maps: list[Maps], masks_of: list[Bools], settings: GroupingSettings) -> list[Grouping | TooFewPoints]:
+    shaped = partial(object_maps, blur=settings.blur, position=settings.position)
+    own: list[Maps] = [shaped(each, mask) for each, mask in zip(maps, masks_of, strict=True)]
+    fine = settings.divide or settings.k
+    groups = _kmeans(own, masks_of, fine, settings)
+    small = [n for n, found in enumerate(groups) if isinstance(found, TooFewPoints) and fine > settings.k]
+    again = _kmeans([own[n] for n in small], [masks_of[n] for n in small], settings.k, settings)
+    for number, found in zip(small, again, strict=True):
+        groups[number] = found
+    return [found if isinstance(found, TooFewPoints) else _merged(found, settings) for found in groups]
+
+
+def _merged(groups: Grouping, settings: GroupingSettings) -> Grouping:
+    """The groups that are stored: merged if they are to be, and without the place in the object among the features."""
+    if settings.divide or settings.k_min:
+        k, k_min, cost = settings.k, settings.k_min, settings.merge_cost
+        groups = merge_groups(groups, k, k_min=k_min, max_cost=cost, boundary=settings.boundary)
+    width = groups.features.shape[1] - (PLACE_CHANNELS if settings.position else 0)
+    return Grouping(groups.labels, groups.features[:, :width])
+
+
+def _kmeans(
+    maps: list[Maps], masks_of: list[Bools], k: int, settings: GroupingSettings
+) -> list[Grouping | TooFewPoints]:
     pairs = list(zip(maps, masks_of, strict=True))
-    groups: list[Grouping | TooFewPoints] = group_objects(
-        pairs, settings.k, settings.metric, settings.seed, n_init=settings.n_init, ready=ready
-    )
-    return groups
+    if pairs and not isinstance(maps[0], np.ndarray):
+        from stages.kernels.clustering.torch_grouping import group_objects
+
+        on_device: list[Grouping | TooFewPoints] = group_objects(
+            pairs, k, settings.metric, settings.seed, n_init=settings.n_init
+        )
+        return on_device
+    found: list[Grouping | TooFewPoints] = []
+    for pair in pairs:
+        try:
+            found.append(group_pixels(*pair, k, settings.metric, settings.seed, n_init=settings.n_init))
+        except TooFewPoints as error:
+            found.append(error)
+    return found
 
 
-def _parts(objects: Rows, row: int, groups: Grouping, settings: GroupingSettings) -> Rows:
-    columns = mask_columns(groups.labels == np.arange(settings.k)[:, None, None])
+def _parts(objects: Rows, row: int, groups: Grouping) -> Rows:
+    count = len(groups.features)
+    columns = mask_columns(groups.labels == np.arange(count)[:, None, None])
     areas = columns["area"]
     columns |= {name: objects[name][row] for name in ("image_id", "object_id", "category_id", "category_name", "score")}
     columns |= {
-        "part_id": np.arange(settings.k),
+        "part_id": np.arange(count),
         "part_name": "",
         "object_ratio": areas / areas.sum(),
         "changed": np.nan,
         "feature": groups.features.astype(np.float16),
     }
-    return Rows.filled(PARTS, settings.k, columns).take(areas > 0)
+    return Rows.filled(PARTS, count, columns).take(areas > 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stages.kernels.clustering.grouping import group_pixels
-from stages.kernels.pixel_features import pixel_features
+from stages.kernels.pixel_features import chromaticity, pixel_features
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,14 @@ def test_each_group_splits_what_it_sees(kind: str, weights: tuple[float, float, 
     first, second = (np.bincount(half.ravel(), minlength=2) / half.size for half in halves)
     assert first.argmax() != second.argmax()
     assert min(first.max(), second.max()) > 0.85
+
+
+def test_light_does_not_change_chromaticity() -> None:
+    """Half the light leaves the shares of a colour as they are, up to rounding; they add up to 1 in every cell."""
+    image = np.full((20, 30, 3), (120, 80, 40), np.uint8)
+    image[:, 15:] //= 2
+    shares = chromaticity(image, 10, 15)
+    assert shares.shape == (3, 10, 15) and shares.dtype == np.float32
+    np.testing.assert_allclose(shares.sum(0), 1, atol=1e-5)
+    np.testing.assert_allclose(shares[:, 3, 2], np.array([124, 84, 44]) / 252, atol=1e-5)
+    assert np.abs(shares[:, :, 0] - shares[:, :, -1]).max() < 0.02

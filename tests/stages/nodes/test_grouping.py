@@ -183,3 +183,53 @@ def test_objects_that_do_not_fit_together_are_grouped_one_by_one(
     rows = grouping.start(SMALL, bench.setup())(unit).rows
     assert np.unique(rows["image_id"]).tolist() == [0, 1, 2, 3] and set(rows["object_id"].tolist()) == {0}
     assert sorted(fault["reason"] for fault in unit.faults) == ["out_of_memory"] * 2 + ["too_few_points"] * 2
+
+
+DIVIDED = SMALL.model_copy(update={"divide": 8, "k_min": 2, "boundary": 0.5, "position": 0.5, "blur": 0.8})
+
+
+def test_divided_objects_are_the_same_from_tensors(bench, request: pytest.FixtureRequest) -> None:
+    """Blurred, with places, divided and merged: areas are equal, and features have the channels of the maps alone."""
+    arrays, unit = grouping.start(DIVIDED, bench.setup())(unit_of_many(bench, 0, 4)).rows, unit_of_many(bench, 1, 4)
+    assert arrays["feature"].shape[1] == 9 and arrays["part_id"].max() < 3
+    counts = [len(own) for own in arrays.by("image_id").values()]
+    assert min(counts) >= 2
+    request.getfixturevalue("as_tensors")
+    tensors = grouping.start(DIVIDED, bench.setup())(unit).rows
+    assert arrays["area"].tolist() == tensors["area"].tolist()
+    np.testing.assert_allclose(arrays["feature"].astype(float), tensors["feature"].astype(float), atol=2e-3)
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_an_object_of_few_cells_is_divided_into_k_at_once(bench, request: pytest.FixtureRequest, tensors: bool) -> None:
+    """Six cells are too few for eight segments, but enough for three: the object keeps its parts."""
+    if tensors:
+        request.getfixturevalue("as_tensors")
+    mask = np.zeros((64, 96), bool)
+    mask[4:12, 4:16] = True
+    images, objects = bench.images(photo(64, 96, 1)), bench.put("objects", OBJECTS, [thing(0, mask)])
+    unit = bench.unit(images=images, objects=objects)
+    rows = grouping.start(DIVIDED.model_copy(update={"k_min": 0}), bench.setup())(unit).rows
+    assert rows["area"].sum() == mask.sum() and len(rows) == 3 and unit.faults == []
+
+
+def test_two_numbers_of_segments_are_levels_of_one_tree(bench) -> None:
+    """With one ``divide``, each segment of the node with the smaller k is a union of segments of the other."""
+    settings, levels = DIVIDED.model_copy(update={"k_min": 0}), []
+    for block, k in enumerate((5, 2)):
+        level = settings.model_copy(update={"k": k})
+        rows = group(bench, level, [photo(64, 96, n) for n in range(3)], block)
+        levels.append(masks.decode(rows.ragged("rle"), 64, 96).reshape(3, k, 64, 96))
+    for fine, coarse in zip(*levels, strict=True):
+        inside = (fine[:, None] & coarse).sum((2, 3))
+        assert ((inside == 0) | (inside == fine.sum((1, 2))[:, None])).all()
+
+
+def test_a_networks_maps_are_weighted_and_joined_with_the_colours(bench, tmp_path: Path) -> None:
+    """Backend backbone: a part's feature ends with the weighted shares of red, green and blue of its pixels."""
+    small = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=4)
+    save_network(build(small, 1), tmp_path / "network")
+    settings = GroupingSettings(k=2, metric="l2", maps=(1, 2), map_weights=(1, 0.5), colour=2, long_side=SIZE)
+    rows = group(bench, settings, [photo(64, 96, 0)], models={"model": tmp_path / "network"})
+    assert rows["feature"].shape == (2, 8 + 16 + 3)
+    np.testing.assert_allclose(rows["feature"][:, -3:].astype(float).sum(1), 2, atol=1e-2)
