@@ -17,6 +17,8 @@ from schemas.training import NetworkSettings
 from stages.features import pixels as pixels_backend
 from stages.features.protocol import Features
 from stages.kernels.clustering import torch_grouping
+from stages.kernels.clustering.grouping import group_pixels
+from stages.kernels.pixel_features import pixel_features
 from stages.models.network import build
 from stages.models.network_files import save_network
 from stages.nodes import grouping
@@ -233,3 +235,14 @@ def test_a_networks_maps_are_weighted_and_joined_with_the_colours(bench, tmp_pat
     rows = group(bench, settings, [photo(64, 96, 0)], models={"model": tmp_path / "network"})
     assert rows["feature"].shape == (2, 8 + 16 + 3)
     np.testing.assert_allclose(rows["feature"][:, -3:].astype(float).sum(1), 2, atol=1e-2)
+
+
+def test_without_settings_of_its_division_an_object_has_the_groups_of_k_means(bench) -> None:
+    """Labels and features are those of the maps alone: what was stored before there were such settings."""
+    settings, picture = GroupingSettings(backend="pixels", k=3, metric="l2"), photo(64, 96, 1)
+    rows = group(bench, settings, [picture])
+    mask = np.zeros((64, 96), bool)
+    mask[4:-4, 4:-4] = True
+    expected = group_pixels(pixel_features(picture, 4), mask, 3, "l2", 0)
+    assert np.array_equal(masks.decode(rows.ragged("rle"), 64, 96), expected.labels == np.arange(3)[:, None, None])
+    assert rows["feature"].tobytes() == expected.features.astype(np.float16).tobytes()
