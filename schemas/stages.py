@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Settings, checkpoint_setting, file_setting, operational
+from schemas.base import Settings, checkpoint_setting, file_setting, later_setting, operational
 from schemas.division import DivisionSettings
 from schemas.former import OF_CANDIDATES
 from schemas.hub import HUB
@@ -205,11 +205,20 @@ class CandidatesSettings(PicturedSettings):
     unique_pixels: bool = Field(True, description="assign each pixel to its best segment before clustering")
     object_mask: ObjectMask = Field("detector", description=_OBJECT_MASK)
     min_image_ratio: float = Field(0.0, ge=0, lt=1, description=_IMAGE_RATIO)
+    place: bool = later_setting(
+        False, description="behind each feature, the segment's place and size in its object, as ranking can use them"
+    )
     split: str = Field("train", description="split of the images that are clustered; all images if empty")
 
 
 class RankingSettings(TrackedSettings):
-    """k-means over the candidates of each object class."""
+    """k-means over the candidates of each object class.
+
+    The settings in ``of_places`` need candidates with ``place=true``, and ``metric=l2``. Stage ``labels`` then follows
+    them, and its own ``metric`` and ``normalize`` have no effect.
+    """
+
+    of_places: ClassVar[tuple[str, ...]] = ("k_min", "whiten", "place", "centre", "matching", "merge")
 
     former: ClassVar[Mapping[str, str]] = dict.fromkeys(OF_CANDIDATES, "candidates")
 
@@ -218,6 +227,23 @@ class RankingSettings(TrackedSettings):
     metric: Metric = Field("dot", description="how a segment chooses its cluster")
     normalize: bool = Field(False, description="scale features to unit length")
     seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
+    k_min: int = later_setting(0, ge=0, le=10_000, description="fewest clusters, if halves of a class agree; 0: k")
+    whiten: int = later_setting(0, ge=0, le=10_000, description="principal components, whitened per class; 0: features")
+    place: float = later_setting(0.0, ge=0, le=1000, description="weight of place and size in the object; 0: left out")
+    centre: bool = later_setting(False, description="subtract the mean feature of the object's segments")
+    matching: bool = later_setting(False, description="one segment per cluster and object, unless a cluster repeats")
+    merge: float = later_setting(
+        0.0,
+        ge=0,
+        le=1,
+        description="clusters that look alike are one if they meet less than this times by chance; 0: off",
+    )
+
+    @model_validator(mode="after")
+    def _by_distance(self) -> RankingSettings:
+        if used := [name for name in self.of_places if getattr(self, name) and self.metric != "l2"]:
+            raise ValueError(f"{', '.join(used)} need metric=l2, because clusters are compared by distance")
+        return self
 
 
 class LabelsSettings(PicturedSettings):

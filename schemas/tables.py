@@ -107,7 +107,7 @@ CANDIDATES = Table(
         _SCORE,
         Column("area", "int64", "pixels of the object that the segment covers, in the frame of the image's segments"),
         _OBJECT_RATIO,
-        Column("feature", "float16", "feature of the segment", "vector"),
+        Column("feature", "float16", "feature of the segment; with the setting `place`, also its place", "vector"),
     ),
     sliced_by="category_id",
 )

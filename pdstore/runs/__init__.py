@@ -20,6 +20,7 @@ from pdstore.runs.algebra import (
 )
 from pdstore.runs.changes import from_changes, from_label_changes, from_masks
 from pdstore.runs.grids import areas_at, decode_at
+from pdstore.runs.moments import moments
 
 __all__ = [
     "Runs",
@@ -34,6 +35,7 @@ __all__ = [
     "from_masks",
     "full",
     "intersect",
+    "moments",
     "one_per_pixel",
     "read",
     "shares_inside",

@@ -15,6 +15,7 @@ from pdstore import Rows, runs
 from schemas.stages import CandidatesSettings
 from schemas.tables import CANDIDATES
 from stages.block import Block
+from stages.kernels.naming.place import joined
 from stages.segments import ObjectSegments, chosen_objects, object_parts, segment_rows, segments_by_image
 from stages.unit import Output, Setup, Unit
 
@@ -61,6 +62,6 @@ def _candidates(segments: ObjectSegments, settings: CandidatesSettings) -> Rows:
         "score": chosen.scores,
         "area": areas,
         "object_ratio": areas / max(segments.area, 1),
-        "feature": chosen.features,
+        "feature": joined(chosen.features, chosen.masks, chosen.outline) if settings.place else chosen.features,
     }
     return Rows.filled(CANDIDATES, len(areas), columns)

@@ -7,16 +7,20 @@ classes alone, as many classes at a time as fit into ``BATCH_BYTES``, at least o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from pdstore import Layer, Rows
+from pdstore.errors import UsageError
 from pdstore.slices.reader import Slices
 from schemas.stages import RankingSettings
 from schemas.tables import CLUSTERS
-from stages.kernels.ranking import TooFewPoints, cluster
+from stages.kernels.naming.fit import How, fit
+from stages.kernels.naming.scorer import SCORERS, Scorer, pack
+from stages.kernels.ranking import Clusters, TooFewPoints, cluster
 from stages.source.listing import ImageClass
 from stages.stage import BUCKET_SIZE
 from stages.unit import Output, Setup, Unit
@@ -38,31 +42,52 @@ def start(settings: RankingSettings, setup: Setup) -> Callable[[Unit], Output]:
         # Where the slices are is read once, for all buckets of this process.
         return Slices(layer.store.files, layer, "feature")
 
+    how = How(**settings.model_dump(include={field.name for field in fields(How)}))
+
     def run(unit: Unit) -> Output:
+        is_joined = _is_joined(unit.layer("candidates"), settings)
         classes = setup.classes[unit.number * BUCKET_SIZE : (unit.number + 1) * BUCKET_SIZE]
         clusters: list[Rows] = []
+        scorers: dict[int, Scorer] = {}
         for object_class, features in _features(unit, slices_of(unit.layer("candidates")), classes):
             unit.check_stop()
             try:
-                clusters.append(_clusters(object_class, features, settings))
+                if is_joined:
+                    result, scorers[object_class.class_id] = fit(features, how)
+                else:
+                    metric, normalize, seed = settings.metric, settings.normalize, settings.seed
+                    result = cluster(features, settings.k, metric, normalize, seed, n_init=settings.n_init)
+                clusters.append(_rows(object_class, result))
             except TooFewPoints as error:
                 unit.reject(-1, "too_few_points", str(error), object_class.name, of="class")
-        return Output(Rows.concat(CLUSTERS, clusters))
+        return Output(Rows.concat(CLUSTERS, clusters), {SCORERS: pack(scorers)} if scorers else {})
 
     return run
 
 
-def _clusters(object_class: ImageClass, features: Features, settings: RankingSettings) -> Rows:
-    result = cluster(features, settings.k, settings.metric, settings.normalize, settings.seed, n_init=settings.n_init)
+def _is_joined(candidates: Layer, settings: RankingSettings) -> bool:
+    """Whether the features of candidates are followed by places. Raises UsageError if they have to be, and are not."""
+    is_joined = bool(candidates.info.identity.settings.get("place"))
+    wanting = [name for name in settings.of_places if getattr(settings, name) and not is_joined]
+    if wanting:
+        problem = f"{', '.join(wanting)} of ranking: the candidates have no places"
+        raise UsageError(problem, candidates.node, f"Set {candidates.node}.place=true")
+    if is_joined and settings.metric != "l2":
+        problem = f"metric={settings.metric}: candidates with places are compared by distance"
+        raise UsageError(problem, candidates.node, f"Set metric=l2 at the ranking, or {candidates.node}.place=false")
+    return is_joined
+
+
+def _rows(object_class: ImageClass, result: Clusters) -> Rows:
     columns = {
         "category_id": object_class.class_id,
-        "cluster": np.arange(settings.k),
+        "cluster": np.arange(len(result.counts)),
         "size": result.counts,
         "mean_distance": result.within,
         "silhouette": result.silhouettes,
         "centroid": result.centroids,
     }
-    return Rows.filled(CLUSTERS, settings.k, columns)
+    return Rows.filled(CLUSTERS, len(result.counts), columns)
 
 
 def _features(unit: Unit, slices: Slices, classes: Sequence[ImageClass]) -> Iterator[tuple[ImageClass, Features]]:

@@ -26,7 +26,9 @@ from pdstore.slices.reader import Slices
 from schemas.judgements import ROW_NUMBERS
 from schemas.stages import RankingSettings
 from stages.kernels.clustering.kmeans import closeness, unit_length
+from stages.kernels.naming.scorer import SCORERS, unpack
 from stages.show.web.snapshots import Snapshot
+from stages.stage import BUCKET_SIZE
 
 __all__ = ["MAX_POINTS", "FeatureMap", "feature_nodes", "methods", "pca", "read_map"]
 
@@ -175,6 +177,10 @@ def _clusters(snapshot: Snapshot, layer: Layer, category_id: int | None, feature
         settings, made = node.settings, snapshot.layer(node.name)
         if not isinstance(settings, RankingSettings) or layer.node not in node.upstream():
             continue
+        unit = category_id // BUCKET_SIZE
+        if unit in made.units() and SCORERS in made.manifest(unit).files:
+            scorer = unpack(made.file(unit, SCORERS)).get(category_id)
+            return None if scorer is None else scorer.clusters(features.astype(np.float16))
         for rows in made.scan(["category_id", "cluster", "centroid"]):
             own = rows.take(rows["category_id"] == category_id)
             if len(own):
