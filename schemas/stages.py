@@ -136,8 +136,8 @@ class GroupingSettings(DivisionSettings):
             raise ValueError(f"divide is at least k, but it is {self.divide} and k is {self.k}")
         if self.boundary and not (self.divide or self.k_min):
             raise ValueError("boundary has no effect, because no segments are merged; set divide or k_min")
-        if self.backend == "pixels" and (self.colour or self.map_weights):
-            raise ValueError("backend pixels has the colours already, in one map; leave colour and map_weights unset")
+        if self.backend not in ("backbone", "auto") and (self.colour or self.map_weights):
+            raise ValueError(f"colour and map_weights are for backbone and auto; leave them unset for {self.backend}")
         joined = len(self.maps) if self.backend == "backbone" else max(1, len(self.out_features))
         if self.map_weights and len(self.map_weights) != joined:
             raise ValueError(f"map_weights has one weight per map, but it has {len(self.map_weights)} for {joined}")

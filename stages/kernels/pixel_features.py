@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["chromaticity", "pixel_features"]
+__all__ = ["COLOUR_CHANNELS", "chromaticity", "pixel_features"]
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -18,6 +18,7 @@ COLOUR_UNIT, POSITION_UNIT, TEXTURE_UNIT = 15.0, 0.15, 0.6
 """Typical standard deviations inside an object (CIELAB units, long sides, log units). Each group is divided by its
 value, so that with weights of 1 all three contribute equally to an l2 distance."""
 
+COLOUR_CHANNELS = 3
 DARK = 4.0
 """Grey levels that are added to each channel, so that the noise of dark pixels is no colour."""
 

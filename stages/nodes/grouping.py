@@ -25,6 +25,7 @@ from stages.kernels.clustering.grouping import Grouping, group_pixels
 from stages.kernels.clustering.kmeans import TooFewPoints
 from stages.kernels.clustering.merging import merge_groups
 from stages.kernels.clustering.object_maps import PLACE_CHANNELS, object_maps
+from stages.kernels.pixel_features import COLOUR_CHANNELS
 from stages.mask_columns import mask_columns
 from stages.source.frames import frame_of, frame_side
 from stages.unit import Output, Setup, Unit
@@ -154,12 +155,12 @@ def _divided(maps: list[Maps], masks_of: list[Bools], settings: GroupingSettings
 
 
 def _merged(groups: Grouping, settings: GroupingSettings) -> Grouping:
-    """The groups that are stored: merged if they are to be, and without the place in the object among the features."""
+    """The groups that are stored: merged if they are to be. Of their features, what only divides is left out."""
     if settings.divide or settings.k_min:
         k, k_min, cost = settings.k, settings.k_min, settings.merge_cost
         groups = merge_groups(groups, k, k_min=k_min, max_cost=cost, boundary=settings.boundary)
-    width = groups.features.shape[1] - (PLACE_CHANNELS if settings.position else 0)
-    return Grouping(groups.labels, groups.features[:, :width])
+    added = (COLOUR_CHANNELS if settings.colour else 0) + (PLACE_CHANNELS if settings.position else 0)
+    return Grouping(groups.labels, groups.features[:, : groups.features.shape[1] - added])
 
 
 def _kmeans(

@@ -227,14 +227,19 @@ def test_two_numbers_of_segments_are_levels_of_one_tree(bench) -> None:
         assert ((inside == 0) | (inside == fine.sum((1, 2))[:, None])).all()
 
 
-def test_a_networks_maps_are_weighted_and_joined_with_the_colours(bench, tmp_path: Path) -> None:
-    """Backend backbone: a part's feature ends with the weighted shares of red, green and blue of its pixels."""
+def test_colours_divide_but_are_not_stored(bench, tmp_path: Path) -> None:
+    """Backend backbone: with a large weight the parts are those of the colours; the feature has the maps alone."""
     small = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=4)
     save_network(build(small, 1), tmp_path / "network")
-    settings = GroupingSettings(k=2, metric="l2", maps=(1, 2), map_weights=(1, 0.5), colour=2, long_side=SIZE)
-    rows = group(bench, settings, [photo(64, 96, 0)], models={"model": tmp_path / "network"})
-    assert rows["feature"].shape == (2, 8 + 16 + 3)
-    np.testing.assert_allclose(rows["feature"][:, -3:].astype(float).sum(1), 2, atol=1e-2)
+    picture = np.full((64, 96, 3), (120, 60, 60), np.uint8)
+    picture[:, 48:] = (60, 60, 120)
+    picture[40:] //= 2
+    settings = GroupingSettings(k=2, metric="l2", maps=(1, 2), map_weights=(1, 0.5), colour=1000, long_side=0)
+    rows = group(bench, settings, [picture], models={"model": tmp_path / "network"})
+    assert rows["feature"].shape == (2, 8 + 16)
+    halves = masks.decode(rows.ragged("rle"), 64, 96)
+    assert sorted(halves[:, 4:-4, 4:44].mean((1, 2)).tolist()) == [0, 1]
+    assert sorted(halves[:, 4:-4, 52:-4].mean((1, 2)).tolist()) == [0, 1]
 
 
 def test_without_settings_of_its_division_an_object_has_the_groups_of_k_means(bench) -> None:
