@@ -157,6 +157,14 @@ def test_places_are_needed_where_a_setting_uses_them(bench, many) -> None:
             RankingSettings.parse({name: value}, "ranking")
 
 
+def test_at_their_defaults_the_settings_of_places_leave_layers_current(bench, many) -> None:
+    """They are not in the fingerprints of candidates and rankings, and no file is stored beside the clusters."""
+    assert "place" not in CandidatesSettings().identity()
+    assert not set(RankingSettings.of_places) & set(RankingSettings(metric="l2").identity())
+    output = ranking.start(RankingSettings(k=3, metric="l2"), bench.setup())(bench.unit(candidates=many[0]))
+    assert output.files == {} and "centre" in RankingSettings(metric="l2", centre=True).identity()
+
+
 def _placed(bench) -> Layer:
     """Candidates with places: four cats of three strips, whose features only differ between cats, and one dog."""
     images = bench.images(*[BLANK] * 4, classes=[0, 0, 0, 1])
