@@ -63,8 +63,9 @@ def merged(points: Floats, centres: Floats, member: Ints, groups: Ints, rarely: 
 
     Two clusters are one part if they look alike and rarely meet in one object: fewer times than ``rarely`` times what
     is expected of clusters that know nothing of each other. They look alike if, along the line between their centres,
-    the centres are less than ``GAP`` standard deviations of the members apart. Pairs are tried by rising distance, and parts that were merged count as
-    one from then on.
+    the centres are less than ``GAP`` standard deviations of the members apart. Pairs are tried by rising distance, and
+    parts that were merged count as one from then on. Two clusters that lie on each other are not looked for: labels
+    give each pixel one of them.
 
     Args:
         points: (P, E). centres: (K, E). member: (P,) cluster of each. groups: (P,) number of each segment's object.

@@ -90,6 +90,26 @@ def test_objects_can_be_their_parts(bench) -> None:
         candidates.start(CandidatesSettings(object_mask="parts"), bench.setup())(bench.unit(**roles))
 
 
+def test_a_place_follows_the_feature_if_it_is_asked_for(bench) -> None:
+    """Nothing else changes; the place is relative to the object, and a flag begins each object."""
+    images = bench.images(BLANK, BLANK)
+    objects = bench.put("objects", OBJECTS, [thing(0, rows_of(0, 8)), thing(1, rows_of(2, 10))])
+    masks = [(0, rows_of(0, 4)), (0, rows_of(4, 8)), (1, rows_of(2, 6)), (1, rows_of(6, 10))]
+    segments = bench.put("segments", PROPOSALS, [proposal(i, n, mask, [n, 1]) for n, (i, mask) in enumerate(masks)])
+    unit = bench.unit(images=images, objects=objects, segments=segments)
+    plain, placed = (
+        candidates.start(CandidatesSettings(place=place), bench.setup())(unit).rows for place in (False, True)
+    )
+    assert plain["feature"].tolist() == placed["feature"][:, :2].tolist() and plain["feature"].shape == (4, 2)
+    assert plain["segment_id"].tolist() == placed["segment_id"].tolist()
+    found = placed["feature"][:, 2:].astype(float)
+    assert found[:, 5].tolist() == [1, 0, 1, 0]
+    np.testing.assert_array_equal(found[:2], found[2:])
+    # Centroids are 2 pixels beside the object's; its standard deviation is that of 8 rows.
+    np.testing.assert_allclose(found[0, :2], [0, -2 / (63 / 12) ** 0.5], atol=1e-3)
+    np.testing.assert_allclose(found[0, 4], np.log(0.5), atol=1e-3)
+
+
 def test_parts_are_numbered_by_their_part_id(bench) -> None:
     """Where segments are parts, ``segment_id`` is the number within the object."""
     images = bench.images(BLANK, classes=[0])

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pdstore import Rows, Store, masks
+from pdstore import Identity, Rows, Store, masks
 from schemas.stages import CrfSettings, LabelsSettings
 from schemas.tables import CLUSTERS, OBJECTS, PARTS, PROPOSALS
 from stages.kernels.crf import smooth
+from stages.kernels.naming.scorer import SCORERS, Scorer, pack
 from stages.kernels.ranking import affinity
 from stages.nodes import labels
 from stages.source.listing import ImageClass
@@ -251,3 +252,28 @@ def painted(
         for n, (values, counts) in enumerate(zip(columns, masks.encode(found), strict=True))
         if areas[n]
     ]
+
+
+def test_segments_are_matched_with_the_scorers_of_the_ranking(bench) -> None:
+    """Scorers beside the clusters replace the centroids: places decide, and each cluster takes one segment."""
+    images = bench.images(BLANK, BLANK, classes=[0, 1])
+    objects = bench.put("objects", OBJECTS, [thing(0, rows_of(0, 9)), thing(1, rows_of(0, 9), 1)])
+    strips = [proposal(0, n, rows_of(3 * n, 3 * n + 3), [5, 5], 0.9 - n / 10) for n in range(3)]
+    segments = bench.put("segments", PROPOSALS, strips)
+    # Score c is c - 1 times the place along y; the third cluster is nobody's best, but the bias makes it tempting.
+    weights = np.zeros((3, 7), np.float32)
+    weights[:, 3] = [-1, 0, 1]
+    scorer = Scorer(
+        weights, np.array([0, 0.1, 0], np.float32), np.arange(3), np.zeros(3, np.float32), True, False, True
+    )
+    layer = bench.store.declare("clusters", Identity("ranking", 1), CLUSTERS, "test")
+    rows = Rows.from_records(CLUSTERS, [cluster(0, number, [0, 0]) for number in range(3)])
+    layer.commit(0, rows, extra={SCORERS: pack({0: scorer})})
+    unit = bench.unit(images=images, objects=objects, segments=segments, clusters=layer)
+    found = labels.start(LabelsSettings(), bench.setup())(unit).rows
+    assert found["cluster"].tolist() == [0, 1, 2] and found["image_id"].tolist() == [0] * 3
+    np.testing.assert_array_equal(
+        masks.decode(found.ragged("rle"), SIZE, SIZE), [rows_of(3 * n, 3 * n + 3) for n in range(3)]
+    )
+    assert [fault["reason"] for fault in unit.faults] == ["no_clusters"]
+    assert (found["score"] <= np.array([0.9, 0.8, 0.7], np.float32)).all() and (found["score"] > 0.4).all()

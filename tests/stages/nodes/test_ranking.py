@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_samples
 
+from pdstore import Layer
+from pdstore.errors import UsageError
 from schemas.stages import CandidatesSettings, RankingSettings
 from schemas.tables import OBJECTS, PROPOSALS
+from stages.kernels.naming.scorer import SCORERS, unpack
 from stages.kernels.ranking import cluster
 from stages.nodes import ranking
 from stages.source.listing import ImageClass
@@ -138,6 +141,62 @@ def test_the_clusters_are_those_of_one_class_after_the_other(bench, seed: int, o
     assert len(rows) > 0 and rows["centroid"].tobytes() == np.concatenate([c.centroids for c in expected]).tobytes()
     assert rows["size"].tolist() == np.concatenate([c.counts for c in expected]).tolist()
     assert rows["silhouette"].tobytes() == np.concatenate([c.silhouettes for c in expected]).tobytes()
+
+
+def test_places_are_needed_where_a_setting_uses_them(bench, many) -> None:
+    """Each of these settings is refused without places in the candidates, and with another metric than l2."""
+    on = {"k_min": 2, "whiten": 2, "place": 1.0, "centre": True, "matching": True, "merge": 0.5}
+    assert tuple(on) == RankingSettings.of_places
+    for name, value in on.items():
+        settings = RankingSettings(k=3, metric="l2", **{name: value})
+        with pytest.raises(
+            UsageError, match=rf"{name} of ranking: the candidates have no places.*candidates.place=true"
+        ):
+            ranking.start(settings, bench.setup())(bench.unit(candidates=many[0]))
+        with pytest.raises(UsageError, match=f"{name} need metric=l2"):
+            RankingSettings.parse({name: value}, "ranking")
+
+
+def test_at_their_defaults_the_settings_of_places_leave_layers_current(bench, many) -> None:
+    """They are not in the fingerprints of candidates and rankings, and no file is stored beside the clusters."""
+    assert "place" not in CandidatesSettings().identity()
+    assert not set(RankingSettings.of_places) & set(RankingSettings(metric="l2").identity())
+    output = ranking.start(RankingSettings(k=3, metric="l2"), bench.setup())(bench.unit(candidates=many[0]))
+    assert output.files == {} and "centre" in RankingSettings(metric="l2", centre=True).identity()
+
+
+def _placed(bench) -> Layer:
+    """Candidates with places: four cats of three strips, whose features only differ between cats, and one dog."""
+    images = bench.images(*[BLANK] * 4, classes=[0, 0, 0, 1])
+    objects = bench.put("objects", OBJECTS, [thing(i, rows_of(0, 9), int(i == 3)) for i in range(4)])
+    strips = [(i, n) for i in range(4) for n in range(3 if i < 3 else 1)]
+    records = [proposal(i, n, rows_of(3 * n, 3 * n + 3), [i, 10 * i + n / 100]) for i, n in strips]
+    roles = {"images": images, "objects": objects, "segments": bench.put("segments", PROPOSALS, records)}
+    return put_candidates(bench, CandidatesSettings(place=True), **roles)
+
+
+def test_clusters_can_be_places(bench) -> None:
+    """Strips of one place are one cluster, whatever the cat; a class without clusters has no scorers."""
+    layer, settings = _placed(bench), RankingSettings(k=3, metric="l2", centre=True, place=3.0, whiten=1, n_init=5)
+    unit = bench.unit(candidates=layer)
+    output = ranking.start(settings, bench.setup())(unit)
+    assert output.rows["size"].tolist() == [3, 3, 3] and output.rows["centroid"].shape == (3, 2)
+    np.testing.assert_allclose(output.rows["centroid"][:, 0], 1)
+    scorers = unpack(output.files[SCORERS])
+    assert list(scorers) == [0] and [fault["subject"] for fault in unit.faults] == ["dog"]
+    found = scorers[0].clusters(layer.read(0)["feature"][:9]).reshape(3, 3)
+    assert len(set(found[0].tolist())) == 3 and (found == found[0]).all()
+    again = ranking.start(settings, bench.setup())(bench.unit(candidates=layer))
+    assert again.files == output.files and again.rows["centroid"].tobytes() == output.rows["centroid"].tobytes()
+
+
+def test_candidates_with_places_are_compared_by_distance(bench) -> None:
+    """A dot product with a place would mean nothing; without any other setting, features alone are clustered."""
+    layer = _placed(bench)
+    with pytest.raises(UsageError, match=r"metric=dot.*Set metric=l2"):
+        ranking.start(RankingSettings(k=3), bench.setup())(bench.unit(candidates=layer))
+    rows = ranking.start(RankingSettings(k=3, metric="l2"), bench.setup())(bench.unit(candidates=layer)).rows
+    assert sorted(rows["centroid"][:, 0].tolist()) == [0, 1, 2]
 
 
 def test_the_clusters_of_a_pipeline_are_those_of_painted_masks(grouped, run_all) -> None:

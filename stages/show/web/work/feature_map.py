@@ -26,6 +26,7 @@ from pdstore.slices.reader import Slices
 from schemas.judgements import ROW_NUMBERS
 from schemas.stages import RankingSettings
 from stages.kernels.clustering.kmeans import closeness, unit_length
+from stages.kernels.naming.place import NUM_PLACES
 from stages.kernels.naming.scorer import SCORERS, unpack
 from stages.show.web.snapshots import Snapshot
 from stages.stage import BUCKET_SIZE
@@ -110,11 +111,13 @@ def _computed(snapshot: Snapshot, layer: Layer, category_id: int | None, method:
     keys, classes, features = _points(snapshot, layer, category_id)
     if len(keys) < 3:
         raise InputMissing(f"expected three segments or more, found {len(keys)}", layer.node, "Choose another class")
+    # A candidate's place in its object is no part of its feature.
+    shown = features[:, : -NUM_PLACES - 1] if layer.info.identity.settings.get("place") else features
     if method == "umap":
         reducer = importlib.import_module("umap").UMAP(random_state=0, n_jobs=1, n_neighbors=min(15, len(keys) - 1))
-        places = np.asarray(reducer.fit_transform(features), np.float32)
+        places = np.asarray(reducer.fit_transform(shown), np.float32)
     else:
-        places = pca(features)
+        places = pca(shown)
     low, high = places.min(0), places.max(0)
     clusters = _clusters(snapshot, layer, category_id, features)
     scaled = (places - low) / np.maximum(high - low, 1e-12)
