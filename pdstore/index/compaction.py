@@ -29,7 +29,7 @@ RUN_UNITS = 256
 FAN = 16
 """So many small files become one."""
 LARGE_UNITS = RUN_UNITS * FAN
-"""Units in the largest files, which are not written again."""
+"""Units in the largest files, which are written again only to leave out units that no longer count."""
 UNITS_PER_READ = 16
 """Blocks in one gathered read."""
 
@@ -59,7 +59,8 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
 
     Args:
         schema: of the layer's rows.
-        everything: also fewer units than :data:`RUN_UNITS`, and all small files become as few large ones as possible.
+        everything: also fewer units than :data:`RUN_UNITS`, and all small files become as few large ones as possible,
+            together with those that hold units that no longer count: SQL filters the rows of such a file.
 
     Cost: reads and writes the scalar rows of the units that are added; behind the work each row is written twice.
 
@@ -86,7 +87,8 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
 
 def _planned(commits: Commits, everything: bool) -> list[list[int]]:
     """The units of each file to be written."""
-    loose, small = commits.loose.column("unit"), [s for s in commits.gathered if 2 * len(s) < LARGE_UNITS]
+    loose = commits.loose.column("unit")
+    small = [s for s in commits.gathered if 2 * len(s) < LARGE_UNITS or (everything and s.live is not None)]
     if everything:
         if len(loose) + len(small) < 2 and all(source.live is None for source in small):
             return []

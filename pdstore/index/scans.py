@@ -20,11 +20,11 @@ def scans(files: Files, node: str, fingerprint: str, commits: Commits, file: str
     """The Parquet files that together hold one file (rows.parquet or errors.parquet) of every committed unit.
 
     Returns:
-        (URIs, condition) of each scan; the condition is empty, or SQL that leaves out units that no longer count.
+        (URIs, condition) of each scan; the condition is empty, or SQL that leaves out units that no longer count. No
+        two have the same condition: a query takes 1 ms to plan a scan, whatever the number of its files.
     """
     kind = "rows" if file == ROWS else "errors"
-    whole: list[str] = []
-    found: list[tuple[list[str], str]] = []
+    found: dict[str, list[str]] = {"": []}
     single = [commits.loose]
     for source in commits.gathered:
         assert source.file is not None, "what is gathered was read from a file of the index"
@@ -33,17 +33,12 @@ def scans(files: Files, node: str, fingerprint: str, commits: Commits, file: str
         if problem:
             _LOG.warning("%s is left out: %s. Remove it with: pd verify --repair", rows and rows.path, problem)
             single.append(source)
-        elif rows is not None and source.live is None:
-            whole.append(files.uri(rows.path))
         elif rows is not None:
-            found.append(([files.uri(rows.path)], _condition(source)))
-    if whole:
-        found.insert(0, (whole, ""))
+            found.setdefault(_condition(source), []).append(files.uri(rows.path))
     names = [name for source in single for name in _names(source, kind)]
     folder = layout.attempts(node, fingerprint)
-    if names:
-        found.append(([files.uri(f"{folder}/{name}/{file}") for name in names], ""))
-    return found
+    found[""] += [files.uri(f"{folder}/{name}/{file}") for name in names]
+    return [(uris, condition) for condition, uris in found.items() if uris]
 
 
 def _names(source: Source, kind: str) -> Iterable[str]:
@@ -52,6 +47,8 @@ def _names(source: Source, kind: str) -> Iterable[str]:
 
 
 def _condition(source: Source) -> str:
+    if source.live is None:
+        return ""
     live, dead = source.column("unit"), source.dead
     return f"{UNIT} NOT IN ({_listed(dead)})" if len(dead) < len(live) else f"{UNIT} IN ({_listed(live)})"
 

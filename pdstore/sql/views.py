@@ -44,9 +44,18 @@ def table_views(
         (f"{table.name}_all", writers),
     ):
         selects = [s for entry in members for s in _selects(files, entry, table, columns, arrays or {})]
-        # The declared columns come first, without rows: a layer of an earlier program may lack some of them.
-        views[name] = " UNION ALL BY NAME ".join([no_rows(columns, ("node", "layer")), *selects])
+        if selects and not arrays and all(is_errors or _has_all(entry.layer.table, columns) for entry in members):
+            views[name] = " UNION ALL ".join(selects)
+        else:
+            # The declared columns come first, without rows: a layer of an earlier program may lack some of them.
+            views[name] = " UNION ALL BY NAME ".join([no_rows(columns, ("node", "layer")), *selects])
     return views
+
+
+def _has_all(written: Table, columns: Iterable[Column]) -> bool:
+    """Whether rows of ``written`` have all these columns, with the same types."""
+    types = {column.name: column.dtype for column in written.scalars}
+    return all(types.get(column.name) == column.dtype for column in columns)
 
 
 def no_rows(columns: Iterable[Column], extra: tuple[str, ...] = ()) -> str:

@@ -93,6 +93,20 @@ def test_small_files_become_a_large_one(tmp_path: Path) -> None:
     assert layer.compact(everything=True).added == ()
 
 
+@pytest.mark.usefixtures("small")
+def test_a_large_file_is_written_again_without_the_units_that_no_longer_count(tmp_path: Path) -> None:
+    """By ``everything`` alone: then SQL need not filter its rows; files of which all units count stay."""
+    layer = filled(str(tmp_path), units=range(24))
+    layer.compact(everything=True)
+    layer.withdraw(3)
+    layer.commit(3, parts(2, seed=9))
+    assert layer.compact().added == ()
+    assert [source.live is None for source in commits_of(layer).gathered] == [True, False]
+    assert layer.compact(everything=True).units == 12
+    assert [(len(source), source.live) for source in commits_of(layer).gathered] == [(12, None), (12, None)]
+    assert gathered_rows(layer)[3] == parts(2, seed=9).to_arrow().to_pylist()
+
+
 class TestContract:
     """Gathering, wherever the store is."""
 

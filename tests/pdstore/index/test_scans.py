@@ -36,11 +36,11 @@ def by_blocks(layer: Layer) -> list[int]:
 
 
 def test_gathered_rows_are_one_file(layer: Layer) -> None:
-    """With blocks that were committed since as a second scan."""
+    """Blocks that were committed since are further files of the same scan."""
     assert scanned(layer) == (by_blocks(layer), [(1, "")])
     layer.commit(5, parts(3, seed=5))
     layer.commit(6, parts(0, seed=6))
-    assert scanned(layer) == (by_blocks(layer), [(1, ""), (2, "")])
+    assert scanned(layer) == (by_blocks(layer), [(3, "")])
 
 
 def test_units_that_do_not_count_are_left_out(layer: Layer) -> None:
@@ -51,14 +51,14 @@ def test_units_that_do_not_count_are_left_out(layer: Layer) -> None:
     layer.withdraw(3)
     assert scanned(layer) == (by_blocks(layer), [(1, "_unit IN (2)")])
     layer.commit(1, parts(2, seed=9))
-    assert scanned(layer) == (by_blocks(layer), [(1, "_unit IN (2)"), (1, "")])
+    assert scanned(layer) == (by_blocks(layer), [(1, ""), (1, "_unit IN (2)")])
 
 
 def test_errors_are_gathered_too(layer: Layer) -> None:
     """Of the units that have some."""
     assert scanned(layer, ERRORS) == ([0, 1], [(1, "")])
     layer.commit(4, parts(1), errors=errors(1))
-    assert scanned(layer, ERRORS) == ([0, 0, 1], [(1, ""), (1, "")])
+    assert scanned(layer, ERRORS) == ([0, 0, 1], [(2, "")])
 
 
 def test_damaged_gathered_rows_are_read_from_the_blocks(layer: Layer, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
-from pdstore import Catalog, Layer, masks
+from pdstore import Catalog, Column, Layer, masks
 from pdstore.errors import CorruptData
+from pdstore.inventory import LayerCommits
 from pdstore.sql.views import no_rows, table_views
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import PARTS, SIZE, TABLES, drawn, filled, new_layer, new_store, parts
@@ -147,3 +150,17 @@ def test_views_are_made_of_what_is_committed(layer: Layer) -> None:
     assert table_views(layer.store.files, PARTS, []) == dict.fromkeys(
         ("parts", "parts_all"), no_rows(PARTS.scalars, ("node", "layer"))
     )
+
+
+def test_a_view_has_the_declared_columns_whatever_a_layer_has(layer: Layer) -> None:
+    """Layers that have them all are joined as they are; where one lacks a column, it is NULL there."""
+    entry = LayerCommits(layer, layer.commits(), is_current=True)
+    body = table_views(layer.store.files, PARTS, [entry])["parts"]
+    assert "BY NAME" not in body
+    more = replace(PARTS, columns=(*PARTS.columns, Column("later", "int64", "a column of a later release")))
+    wider = table_views(layer.store.files, more, [entry])["parts"]
+    for sql, names in ((body, PARTS.scalars), (wider, more.scalars)):
+        found = duckdb.sql(sql).to_arrow_table()
+        assert found.column_names == ["node", "layer", *(column.name for column in names)]
+        assert len(found) == len(query(layer, "FROM parts"))
+    assert set(duckdb.sql(wider).to_arrow_table().column("later").to_pylist()) == {None}
