@@ -19,7 +19,7 @@ from statistics import mean
 
 from pdstore import Store
 from stages.plan.project import Project
-from stages.run.demo import StageScore, demo_scores, open_demo, run_demo
+from stages.run.demo import DemoResult, StageScore, demo_scores, open_demo, run_demo
 from stages.run.options import RunOptions
 from stages.run.runner import run_node, run_pass
 
@@ -50,16 +50,22 @@ def controls(store: Store) -> list[StageScore]:
     return longer + rough + control(store, "no CRF on predictions", ["distill.crf=null"], ["distill"])
 
 
+def computed(store: Store) -> DemoResult:
+    """The scores of a demo, after whatever it still lacks has run. Says on stderr how long that took."""
+    project = Project.open(store)
+    result = run_demo(project, partial(run_pass, project, options=RunOptions(wait=True)))
+    print(f"{store.url}: {result.seconds:.0f} s", file=sys.stderr, flush=True)
+    return result
+
+
 def main() -> None:
     """Print a table with one row per stage: mIoU / AR@20 of every seed, and their means."""
     folder = sys.argv[1] if len(sys.argv) > 1 else "pd-demo-bench"
     seeds = [int(word) for word in sys.argv[2:]] or [0, 1, 2]
     stores = {seed: open_demo(f"{folder}/seed-{seed}", seed) for seed in seeds}
     results = []
-    for seed, store in stores.items():
-        project = Project.open(store)
-        results.append(run_demo(project, partial(run_pass, project, options=RunOptions(wait=True))))
-        print(f"seed {seed}: {results[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+    for store in stores.values():
+        results.append(computed(store))
     print("| stage | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean |\n" + "|---" * (len(seeds) + 2) + "|")
     for row in zip(*(result.scores for result in results), strict=True):
         cells = [f"{_text([score.miou])} / {_text([score.ar])}" for score in row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -10,11 +11,14 @@ from pdstore import Store
 from schemas.base import Settings
 from schemas.former import with_candidates
 
-__all__ = ["NodeSpec", "PipelineSpec", "SourceSpec"]
+__all__ = ["DrawingName", "NodeSpec", "PipelineSpec", "SourceSpec", "merged_values"]
 
 
 NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 """The name of a node. It names a folder of the store, and is used in SQL and on the command line."""
+
+DrawingName = Literal["shapes", "textures"]
+"""What the demo can draw: plain shapes, or other objects with textures."""
 
 
 class NodeSpec(Settings):
@@ -41,17 +45,39 @@ class NodeSpec(Settings):
 
 
 class PipelineSpec(Settings):
-    """A whole pipeline: a preset or a user's own file."""
+    """A whole pipeline: a preset or a user's own file.
+
+    ``rounds`` stands for nodes: :func:`schemas.rounds.with_rounds` writes them out, and then it is 1.
+    """
 
     description: str = Field("", description="what the pipeline is for")
     block_size: int = Field(1024, ge=1, le=1_048_576, description="images per block; fixed when the store is made")
     seed: int = Field(0, ge=0, description="seed of the order of images; fixed when the store is made")
+    rounds: int = Field(
+        1,
+        ge=1,
+        le=9,
+        exclude=True,
+        description="how often parts are proposed, labelled and learnt; written out as nodes",
+    )
     nodes: dict[NodeName, NodeSpec] = Field(min_length=1, description="name -> node")
 
     @model_validator(mode="before")
     @classmethod
     def _of_today(cls, values: Any) -> Any:
         return with_candidates(values)
+
+
+def merged_values(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with ``changes``: mappings in both are merged, and anything else is replaced."""
+    merged = dict(values)
+    for name, change in changes.items():
+        before = merged.get(name)
+        if isinstance(before, Mapping) and isinstance(change, Mapping):
+            merged[name] = merged_values(before, change)
+        else:
+            merged[name] = change
+    return merged
 
 
 class SourceSpec(Settings):
@@ -75,6 +101,7 @@ class SourceSpec(Settings):
     num_train: int = Field(900, ge=1, description="demo: number of training images to draw")
     num_val: int = Field(180, ge=1, description="demo: number of held-out images to draw")
     seed: int = Field(0, ge=0, description="demo: seed of the drawings")
+    drawing: DrawingName = Field("shapes", description="demo: what is drawn")
 
     @classmethod
     def of(cls, store: Store) -> SourceSpec:

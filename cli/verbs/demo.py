@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import get_args
 
 import click
 
 from cli.execution import execute, interruptible
 from cli.options import Launch, Request
 from cli.output import print_json, print_table, say
+from schemas.pipeline import DrawingName
 from stages.plan.project import Project
-from stages.run.demo import IMAGES, DemoResult, open_demo, run_demo
+from stages.run.demo import IMAGES, PRESET, DemoResult, open_demo, run_demo
 from stages.run.options import RunOptions
 from stages.run.signals import StopRequest
 from stages.show.overlays import picture_of, sample_images
@@ -38,10 +40,27 @@ SHEET_IMAGES, SHEET_PX = 8, 160
     type=click.IntRange(12),
     help=f"How many images to draw. [default: {IMAGES}, or as many as an existing demo has]",
 )
+@click.option(
+    "--drawing",
+    type=click.Choice(get_args(DrawingName)),
+    help="What to draw: plain shapes, or other objects with textures. [default: shapes, or what an existing demo has]",
+)
+@click.option(
+    "--preset",
+    metavar="NAME|FILE",
+    help=f"The pipeline to run, on drawn images. [default: {PRESET}, or that of an existing demo]",
+)
 @click.option("--json", "is_json", is_flag=True, help="Print the numbers as JSON.")
 @click.pass_context
 def command(
-    ctx: click.Context, overrides: tuple[str, ...], store: str | None, seed: int, images: int | None, is_json: bool
+    ctx: click.Context,
+    overrides: tuple[str, ...],
+    store: str | None,
+    seed: int,
+    images: int | None,
+    drawing: DrawingName | None,
+    preset: str | None,
+    is_json: bool,
 ) -> None:
     """Draw images, run the whole pipeline on them, and print the scores of each stage.
 
@@ -51,15 +70,16 @@ def command(
     Examples:
       pd demo
       pd demo --store /tmp/demo --seed 1 --json
+      pd demo --store /tmp/textures --drawing textures
     """
     url = store or ctx.find_root().obj["store"] or FOLDER
-    demo = open_demo(url, seed, images, overrides)
+    demo = open_demo(url, seed, images, overrides, drawing=drawing, preset=preset)
     project = Project.open(demo, overrides)
     with interruptible() as stop:
         result = run_demo(project, lambda names: _run(project, names, overrides, stop))
     sheet = demo.files.local(SHEET)
     ids = sample_images(project, SHEET_IMAGES, seed)
-    picture_of(project, ids, SHEET_NODES, SHEET_PX).save(sheet, "PNG")
+    picture_of(project, ids, [n for n in SHEET_NODES if n in project.nodes], SHEET_PX).save(sheet, "PNG")
     if is_json:
         print_json(result.to_dict())
     else:

@@ -87,12 +87,12 @@ def finish_creation(store: Store) -> None:
 
 def _draw(source: SourceSpec) -> None:
     """Draw the demo's data set where it is not there."""
-    root, numbers = Path(source.root), (source.seed, source.num_train, source.num_val)
-    if not is_present(root, dataset_info(*numbers)):
+    root, drawn = Path(source.root), (source.seed, source.num_train, source.num_val, source.drawing)
+    if not is_present(root, dataset_info(*drawn)):
         # Imported here: every command comes by, and draws nothing.
         from stages.drawn.dataset import write_dataset
 
-        write_dataset(root, *numbers)
+        write_dataset(root, *drawn)
 
 
 def add_images(store: Store, source: SourceSpec, tell: Tell = ignore) -> int:

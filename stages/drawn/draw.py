@@ -1,9 +1,9 @@
 """Images of the demo: drawn objects whose pixels mislead in a single image, but not over many images together.
 
-Like photographs, they are hard in several ways: now and then a part has the hue of a sibling or a two-tone marking;
-light varies across the object; shadows and highlights cross the borders of parts; each image has a colour cast and an
-exposure of its own; pixels are noisy; the background is textured and holds distractors. Without these difficulties,
-clustering pixels would be enough and there would be nothing to learn.
+Like photographs, they are hard in several ways: now and then a part has the hue of a sibling, a two-tone marking or
+another texture than usual; light varies across the object; shadows and highlights cross the borders of parts; each
+image has a colour cast and an exposure of its own; pixels are noisy; the background is textured and holds distractors.
+Without these difficulties, clustering pixels would be enough and there would be nothing to learn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from pdstore.stream import generator
-from stages.drawn.shapes import CLASSES, PERSON, ObjectClass, Points
+from stages.drawn.drawings import DRAWINGS
+from stages.drawn.presence import SHAPES
+from stages.drawn.shapes import ObjectClass, Points
+from stages.drawn.textures import TEXTURES, textured
 
 __all__ = ["SIZE_PX", "Drawing", "draw"]
 
@@ -32,6 +35,7 @@ DISTRACTOR_RATIO = 0.15
 LIGHT = 0.5
 CAST = 0.18
 EXPOSURE = 0.4
+OTHER_TEXTURE_RATIO = 0.15
 HUE_JITTER = 0.06
 NOISE = 0.06
 
@@ -53,19 +57,21 @@ class Drawing:
     parts: list[tuple[str, str, Bools]]
 
 
-def draw(seed: int, index: int, wnid: str) -> Drawing:
+def draw(seed: int, index: int, wnid: str, drawing: str = SHAPES) -> Drawing:
     """Image ``index`` of the data set with ``seed``. A pure function, so any process can draw any image.
 
     Args:
-        wnid: of a class in :data:`stages.drawn.shapes.CLASSES`.
+        wnid: of a class of the drawing.
+        drawing: a name in :data:`stages.drawn.drawings.DRAWINGS`.
     """
-    rng = generator("demo", seed, index)
-    main = next(drawable for drawable in CLASSES if drawable.wnid == wnid)
+    subjects = DRAWINGS[drawing]
+    rng = generator(*subjects.stream, seed, index)
+    main = next(drawable for drawable in subjects.classes if drawable.wnid == wnid)
     canvas = _background(rng)
     for _ in range(rng.integers(0, 3)):
         _clutter(canvas, rng)
     if rng.random() < DISTRACTOR_RATIO:
-        others = [drawable for drawable in CLASSES if drawable is not main]
+        others = [drawable for drawable in subjects.classes if drawable is not main]
         corner = rng.choice([0.13, 0.87], 2) + rng.uniform(-0.03, 0.03, 2)
         _paint_object(canvas, others[rng.integers(len(others))], corner, rng.uniform(0.1, 0.14), rng)
     truth: list[tuple[str, str, Bools]] = []
@@ -73,7 +79,7 @@ def draw(seed: int, index: int, wnid: str) -> Drawing:
     side = rng.choice([-1.0, 1.0])
     if with_person:
         centre = np.array([0.5 + side * rng.uniform(0.27, 0.33), rng.uniform(0.45, 0.55)])
-        truth += _paint_object(canvas, PERSON, centre, rng.uniform(0.3, 0.38), rng)
+        truth += _paint_object(canvas, subjects.person, centre, rng.uniform(0.3, 0.38), rng)
     shift = -side * rng.uniform(0.12, 0.18) if with_person else rng.uniform(-0.06, 0.06)
     size = rng.uniform(0.3, 0.36) if with_person else rng.uniform(0.37, 0.47)
     truth += _paint_object(canvas, main, np.array([0.5 + shift, rng.uniform(0.44, 0.56)]), size, rng)
@@ -153,7 +159,7 @@ def _fill(polygons: list[Points]) -> Bools:
 
 
 def _surface(drawable: ObjectClass, name: str, rng: np.random.Generator) -> Floats:
-    """(CANVAS_PX, CANVAS_PX, 3) float32: the part's colour and marking, without light."""
+    """(CANVAS_PX, CANVAS_PX, 3) float32: the part's colour and texture or marking, without light."""
     hue, saturation, value = drawable.colours[name]
     if rng.random() < SIBLING_HUE_RATIO:
         siblings = [colour for other, colour in drawable.colours.items() if other != name]
@@ -162,6 +168,11 @@ def _surface(drawable: ObjectClass, name: str, rng: np.random.Generator) -> Floa
     saturation = np.clip(saturation + rng.normal(0, 0.1), 0.02, 0.95)
     value = np.clip(value + rng.normal(0, 0.1), 0.1, 0.95)
     colour = np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value), np.float32)
+    if drawable.textures:
+        kinds = sorted(TEXTURES)
+        is_other = rng.random() < OTHER_TEXTURE_RATIO
+        kind = kinds[rng.integers(len(kinds))] if is_other else drawable.textures[name]
+        return textured(colour, kind, CANVAS_PX, rng)
     sheet = np.broadcast_to(colour, (CANVAS_PX, CANVAS_PX, 3)).copy()
     if rng.random() < MARKING_RATIO:
         angle, period = rng.uniform(0, np.pi), rng.uniform(10, 26)

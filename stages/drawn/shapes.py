@@ -1,4 +1,4 @@
-"""The objects that the demo draws: each has a few named parts, given as polygons in a unit frame.
+"""The objects that the demo draws by default: each has a few named parts, given as polygons in a unit frame.
 
 Frame: x points right, y points down, and the object fits into about [-1, 1] on both axes. Parts come in painter's
 order: later parts hide earlier ones. Proportions depend on the random generator, so no two objects are alike.
@@ -7,12 +7,12 @@ order: later parts hide earlier ones. Proportions depend on the random generator
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CLASSES", "PERSON", "ObjectClass", "Part", "Points"]
+__all__ = ["CLASSES", "PERSON", "ObjectClass", "Part", "Points", "ellipse", "limb", "polygon"]
 
 Points = npt.NDArray[np.float64]
 
@@ -34,15 +34,18 @@ class ObjectClass:
         name: class name in lower case.
         build: makes the parts of one object, with proportions drawn from the generator.
         colours: part name -> mean hue, saturation and value, each in [0, 1].
+        textures: part name -> its kind of :data:`stages.drawn.textures.TEXTURES`; empty if parts have plain colours,
+            now and then with a marking.
     """
 
     wnid: str
     name: str
     build: Callable[[np.random.Generator], tuple[Part, ...]]
     colours: dict[str, tuple[float, float, float]]
+    textures: dict[str, str] = field(default_factory=dict)
 
 
-def _ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Points:
+def ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Points:
     turn = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     local = np.stack([rx * np.cos(turn), ry * np.sin(turn)], 1)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -50,11 +53,11 @@ def _ellipse(x: float, y: float, rx: float, ry: float, angle: float = 0.0) -> Po
     return points
 
 
-def _polygon(*points: tuple[float, float]) -> Points:
+def polygon(*points: tuple[float, float]) -> Points:
     return np.array(points, np.float64)
 
 
-def _limb(x: float, y: float, length: float, width: float, angle: float) -> Points:
+def limb(x: float, y: float, length: float, width: float, angle: float) -> Points:
     """A bar that starts at (x, y). At angle 0 it points down; the angle is in radians, positive to the right."""
     along = np.array([np.sin(angle), np.cos(angle)])
     across = np.array([along[1], -along[0]]) * width / 2
@@ -65,33 +68,33 @@ def _limb(x: float, y: float, length: float, width: float, angle: float) -> Poin
 
 def _car(rng: np.random.Generator) -> tuple[Part, ...]:
     roof, front, rear = rng.uniform(-0.62, -0.48), rng.uniform(0.4, 0.6), rng.uniform(0.5, 0.72)
-    hull = _polygon((-1, 0.3), (-0.98, -0.05), (-rear, -0.1), (-rear + 0.2, roof), (front - 0.25, roof))
-    nose = _polygon((front, -0.08), (0.95, 0.02), (1, 0.32))
+    hull = polygon((-1, 0.3), (-0.98, -0.05), (-rear, -0.1), (-rear + 0.2, roof), (front - 0.25, roof))
+    nose = polygon((front, -0.08), (0.95, 0.02), (1, 0.32))
     middle = rng.uniform(-0.12, 0.02)
     rows = -0.1, roof + 0.07
     windows = (
-        _polygon((-rear + 0.14, rows[0]), (-rear + 0.28, rows[1]), (middle - 0.05, rows[1]), (middle - 0.05, rows[0])),
-        _polygon((middle + 0.05, -0.06), (middle + 0.05, rows[1]), (front - 0.28, rows[1]), (front - 0.1, rows[0])),
+        polygon((-rear + 0.14, rows[0]), (-rear + 0.28, rows[1]), (middle - 0.05, rows[1]), (middle - 0.05, rows[0])),
+        polygon((middle + 0.05, -0.06), (middle + 0.05, rows[1]), (front - 0.28, rows[1]), (front - 0.1, rows[0])),
     )
     radius = rng.uniform(0.2, 0.26)
-    wheels = tuple(_ellipse(x + rng.uniform(-0.04, 0.04), 0.34, radius, radius) for x in (-0.56, 0.56))
+    wheels = tuple(ellipse(x + rng.uniform(-0.04, 0.04), 0.34, radius, radius) for x in (-0.56, 0.56))
     return Part("body", (np.concatenate([hull, nose]),)), Part("window", windows), Part("wheel", wheels)
 
 
 def _bird(rng: np.random.Generator) -> tuple[Part, ...]:
     rx, ry = rng.uniform(0.44, 0.54), rng.uniform(0.28, 0.36)
     lift, reach = rng.uniform(-0.2, 0.15), rng.uniform(0.85, 1.0)
-    tail = _polygon((-0.35, -0.08), (-reach, lift - 0.24), (-reach, lift + 0.2), (-0.35, 0.18))
+    tail = polygon((-0.35, -0.08), (-reach, lift - 0.24), (-reach, lift + 0.2), (-0.35, 0.18))
     head_y = rng.uniform(-0.42, -0.28)
-    head = _ellipse(0.56, head_y, rng.uniform(0.2, 0.25), rng.uniform(0.19, 0.23))
-    beak = _polygon((0.72, head_y - 0.1), (0.98, head_y + 0.03), (0.72, head_y + 0.12))
+    head = ellipse(0.56, head_y, rng.uniform(0.2, 0.25), rng.uniform(0.19, 0.23))
+    beak = polygon((0.72, head_y - 0.1), (0.98, head_y + 0.03), (0.72, head_y + 0.12))
     if rng.random() < 0.5:
-        wing = _ellipse(-0.05, 0.04, 0.32, 0.15, rng.uniform(-0.5, 0.2))
+        wing = ellipse(-0.05, 0.04, 0.32, 0.15, rng.uniform(-0.5, 0.2))
     else:
-        wing = _polygon((-0.28, 0.05), (rng.uniform(-0.5, -0.2), -0.72), (0.12, -0.62), (0.22, 0.02))
+        wing = polygon((-0.28, 0.05), (rng.uniform(-0.5, -0.2), -0.72), (0.12, -0.62), (0.22, 0.02))
     return (
         Part("tail", (tail,)),
-        Part("body", (_ellipse(0, 0.1, rx, ry),)),
+        Part("body", (ellipse(0, 0.1, rx, ry),)),
         Part("head", (head, beak)),
         Part("wing", (wing,)),
     )
@@ -100,59 +103,59 @@ def _bird(rng: np.random.Generator) -> tuple[Part, ...]:
 def _fish(rng: np.random.Generator) -> tuple[Part, ...]:
     rx, ry = rng.uniform(0.58, 0.68), rng.uniform(0.28, 0.38)
     notch, spread = rng.uniform(-0.78, -0.7), rng.uniform(0.3, 0.42)
-    tail = _polygon((-0.5, 0.0), (-1.0, -spread), (notch, 0.0), (-1.0, spread))
+    tail = polygon((-0.5, 0.0), (-1.0, -spread), (notch, 0.0), (-1.0, spread))
     lean = rng.uniform(-0.2, 0.05)
-    top = _polygon((-0.2, -ry * 0.8), (lean - 0.1, -ry - 0.3), (0.3, -ry * 0.75))
-    bottom = _polygon((-0.15, ry * 0.8), (lean - 0.05, ry + 0.28), (0.25, ry * 0.8))
-    return Part("tail", (tail,)), Part("fin", (top, bottom)), Part("body", (_ellipse(0.1, 0, rx, ry),))
+    top = polygon((-0.2, -ry * 0.8), (lean - 0.1, -ry - 0.3), (0.3, -ry * 0.75))
+    bottom = polygon((-0.15, ry * 0.8), (lean - 0.05, ry + 0.28), (0.25, ry * 0.8))
+    return Part("tail", (tail,)), Part("fin", (top, bottom)), Part("body", (ellipse(0.1, 0, rx, ry),))
 
 
 def _chair(rng: np.random.Generator) -> tuple[Part, ...]:
     top, width, lean = rng.uniform(-1.0, -0.85), rng.uniform(0.4, 0.5), rng.uniform(-0.1, 0.1)
-    back = _polygon((-width + lean, top), (width + lean, top), (width - 0.04, 0.05), (-width + 0.04, 0.05))
+    back = polygon((-width + lean, top), (width + lean, top), (width - 0.04, 0.05), (-width + 0.04, 0.05))
     deep = rng.uniform(0.2, 0.3)
-    seat = _polygon((-width, 0.0), (width, 0.0), (width + 0.14, deep), (-width - 0.14, deep))
+    seat = polygon((-width, 0.0), (width, 0.0), (width + 0.14, deep), (-width - 0.14, deep))
     bar, length = rng.uniform(0.13, 0.18), rng.uniform(0.62, 0.76)
     places = np.array([-width - 0.02, -width / 3, width / 3, width + 0.02])
-    legs = tuple(_limb(x, deep - 0.02, length, bar, x * 0.15) for x in places)
+    legs = tuple(limb(x, deep - 0.02, length, bar, x * 0.15) for x in places)
     return Part("leg", legs), Part("back", (back,)), Part("seat", (seat,))
 
 
 def _lamp(rng: np.random.Generator) -> tuple[Part, ...]:
     narrow, wide, low = rng.uniform(0.2, 0.34), rng.uniform(0.5, 0.66), rng.uniform(-0.32, -0.15)
-    shade = _polygon((-narrow, -0.95), (narrow, -0.95), (wide, low), (-wide, low))
+    shade = polygon((-narrow, -0.95), (narrow, -0.95), (wide, low), (-wide, low))
     thick = rng.uniform(0.1, 0.15)
-    stand = _polygon((-thick, low), (thick, low), (thick * 1.2, 0.8), (-thick * 1.2, 0.8))
+    stand = polygon((-thick, low), (thick, low), (thick * 1.2, 0.8), (-thick * 1.2, 0.8))
     if rng.random() < 0.5:
-        base = _ellipse(0, 0.82, rng.uniform(0.4, 0.52), 0.17)
+        base = ellipse(0, 0.82, rng.uniform(0.4, 0.52), 0.17)
     else:
         foot = rng.uniform(0.4, 0.52)
-        base = _polygon((-0.25, 0.62), (0.25, 0.62), (foot, 0.98), (-foot, 0.98))
+        base = polygon((-0.25, 0.62), (0.25, 0.62), (foot, 0.98), (-foot, 0.98))
     return Part("stand", (stand,)), Part("base", (base,)), Part("shade", (shade,))
 
 
 def _airplane(rng: np.random.Generator) -> tuple[Part, ...]:
     slim, sweep = rng.uniform(0.16, 0.21), rng.uniform(-0.55, -0.3)
-    rear, front = _ellipse(0.3, 0, 1.2, slim), _ellipse(0.3, 0, 0.68, slim)
+    rear, front = ellipse(0.3, 0, 1.2, slim), ellipse(0.3, 0, 0.68, slim)
     body = np.concatenate([rear[7:22], front[21:], front[:8]])
     wings = (
-        _polygon((0.28, 0.02), (-0.12, 0.02), (sweep, 0.8), (sweep + 0.34, 0.8)),
-        _polygon((0.2, -slim * 0.7), (-0.1, -slim * 0.7), (sweep + 0.1, -0.6), (sweep + 0.36, -0.6)),
+        polygon((0.28, 0.02), (-0.12, 0.02), (sweep, 0.8), (sweep + 0.34, 0.8)),
+        polygon((0.2, -slim * 0.7), (-0.1, -slim * 0.7), (sweep + 0.1, -0.6), (sweep + 0.36, -0.6)),
     )
-    tail = _polygon((-0.88, 0.02), (-1.02, -0.62), (-0.66, -0.62), (-0.26, -0.1))
+    tail = polygon((-0.88, 0.02), (-1.02, -0.62), (-0.66, -0.62), (-0.26, -0.1))
     size = rng.uniform(0.13, 0.16)
-    engines = tuple(_ellipse(x, y, 0.26, size) for x, y in ((0.28, 0.36), (0.02, 0.68)))
+    engines = tuple(ellipse(x, y, 0.26, size) for x, y in ((0.28, 0.36), (0.02, 0.68)))
     return Part("wing", wings), Part("tail", (tail,)), Part("body", (body,)), Part("engine", engines)
 
 
 def _person(rng: np.random.Generator) -> tuple[Part, ...]:
     broad = rng.uniform(0.24, 0.3)
-    torso = _polygon((-broad, -0.55), (broad, -0.55), (broad * 0.9, 0.12), (-broad * 0.9, 0.12))
-    head = _ellipse(rng.uniform(-0.05, 0.05), -0.76, 0.17, 0.22)
+    torso = polygon((-broad, -0.55), (broad, -0.55), (broad * 0.9, 0.12), (-broad * 0.9, 0.12))
+    head = ellipse(rng.uniform(-0.05, 0.05), -0.76, 0.17, 0.22)
     left, right = rng.uniform(0.15, 0.9, 2)
-    arms = (_limb(-broad, -0.46, 0.58, 0.17, -left), _limb(broad, -0.46, 0.58, 0.17, right))
+    arms = (limb(-broad, -0.46, 0.58, 0.17, -left), limb(broad, -0.46, 0.58, 0.17, right))
     stride = rng.uniform(0.05, 0.3, 2)
-    legs = (_limb(-0.13, 0.08, 0.9, 0.23, -stride[0]), _limb(0.13, 0.08, 0.9, 0.23, stride[1]))
+    legs = (limb(-0.13, 0.08, 0.9, 0.23, -stride[0]), limb(0.13, 0.08, 0.9, 0.23, stride[1]))
     return Part("leg", legs), Part("arm", arms), Part("torso", (torso,)), Part("head", (head,))
 
 

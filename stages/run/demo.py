@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any
 
 from pdstore import Store, layout
 from pdstore.errors import StaleSettings, UsageError
 from pdstore.files import Files
 from schemas.catalog import catalog_of
-from schemas.pipeline import SourceSpec
+from schemas.pipeline import DrawingName, NodeSpec, SourceSpec
 from stages.create.store import create_store, ensure_listing
+from stages.drawn.presence import SHAPES
 from stages.plan.changes import own_changes
 from stages.plan.passes import passes
 from stages.plan.presets import read_preset
 from stages.plan.project import Project
+from stages.registry import STAGES
 
-__all__ = ["IMAGES", "DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
+__all__ = ["IMAGES", "PRESET", "DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
 
 AR = "AR@20"
 IMAGES = 1080
 """The number of images that are drawn by default."""
+PRESET = "demo"
+"""The pipeline that runs by default."""
 ELSEWHERE = "pd demo --store DIR"
 ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     # row of the table: node of its mIoU, node of its AR, nodes whose seconds are added up
@@ -34,6 +39,8 @@ ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "labels": ("labels", "labels", ("candidates", "ranking", "labels")),
     "distill": ("distill", "distill", ("distill-train", "distill")),
 }
+REPEATED = ("proposals", "labels", "distill")
+"""The rows that a further round of the pipeline has again."""
 
 
 @dataclass(frozen=True)
@@ -65,34 +72,57 @@ class DemoResult:
         return {"nodes": rows, "one_part": one_part, "seed": self.seed, "seconds": round(self.seconds, 1)}
 
 
-def open_demo(url: str, seed: int, images: int | None = None, overrides: Sequence[str] = ()) -> Store:
+def open_demo(
+    url: str,
+    seed: int,
+    images: int | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    drawing: DrawingName | None = None,
+    preset: str | None = None,
+) -> Store:
     """The demo's store: a new one, or the store of an earlier call, which may not have finished.
 
     Args:
         images: how many images are drawn, five out of six for training. None accepts an existing demo of any number
             and otherwise means ``IMAGES``.
         overrides: as for ``pd init``. They must not change the results of an existing demo.
+        drawing: what is drawn. None accepts an existing demo of any drawing, and otherwise means ``shapes``.
+        preset: the pipeline. None accepts the one of an existing demo, and otherwise means ``PRESET``.
 
     Raises:
-        UsageError: the store at ``url`` is not a demo, or has another seed or number of images; an override is wrong.
+        UsageError: the store at ``url`` is not a demo, or has another seed, drawing or number of images; an override or
+            the preset is wrong.
         StaleSettings: the demo at ``url`` has other settings.
     """
     if not Files(url).exists(layout.STORE):
-        spec, count = read_preset("demo"), images or IMAGES
-        seeded = [f"{name}.seed={seed}" for name in ("segmenter", "proposal-train", "distill-train")]
+        spec, count = read_preset(preset or PRESET), images or IMAGES
+        seeded = [f"{name}.seed={seed}" for name, node in spec.nodes.items() if _is_training(name, node)]
         held_out = max(1, count // 6)
         source = SourceSpec(
-            kind="demo", root=str(Files(url).local("images")), seed=seed, num_train=count - held_out, num_val=held_out
+            kind="demo",
+            root=str(Files(url).local("images")),
+            seed=seed,
+            num_train=count - held_out,
+            num_val=held_out,
+            drawing=drawing or SHAPES,
         )
         return create_store(url, source, spec, [*seeded, *overrides])
     store = Store(url)
-    _check_source(store, seed, images)
+    _check_source(store, seed, images, drawing)
     ensure_listing(store)
+    if preset:
+        _check_preset(store, preset)
     _check_settings(store, overrides)
     return store
 
 
-def _check_source(store: Store, seed: int, images: int | None) -> None:
+def _is_training(name: str, node: NodeSpec) -> bool:
+    stage = STAGES.get(node.stage or name)
+    return stage is not None and stage.is_training
+
+
+def _check_source(store: Store, seed: int, images: int | None, drawing: DrawingName | None) -> None:
     source = SourceSpec.of(store)
     if source.kind != "demo":
         fix = f"Choose another folder: {ELSEWHERE}"
@@ -100,10 +130,23 @@ def _check_source(store: Store, seed: int, images: int | None) -> None:
     if source.seed != seed:
         fix = f"Use its seed: --seed {source.seed}. Or choose another folder: {ELSEWHERE}"
         raise UsageError(f"the demo here has seed {source.seed}, not {seed}", store.url, fix)
+    if drawing not in (None, source.drawing):
+        fix = f"Leave --drawing out. Or choose another folder: {ELSEWHERE}"
+        raise UsageError(f"the demo here draws {source.drawing}, not {drawing}", store.url, fix)
     drawn = source.num_train + source.num_val
     if images not in (None, drawn):
         fix = f"Leave --images out. Or choose another folder: {ELSEWHERE}"
         raise UsageError(f"the demo here has {drawn} images, not {images}", store.url, fix)
+
+
+def _check_preset(store: Store, preset: str) -> None:
+    """Raises StaleSettings if a node of the preset is another one here; the store may have further nodes."""
+    here = Project.open(store).pipeline.spec.nodes
+    other = [name for name, node in read_preset(preset).nodes.items() if here.get(name) != node]
+    if other:
+        fix = f"Leave --preset out. Or choose another folder: {ELSEWHERE}"
+        problem = f"the demo here has another pipeline than {preset}: {', '.join(other)}"
+        raise StaleSettings(problem, store.url, fix)
 
 
 def _check_settings(store: Store, overrides: Sequence[str]) -> None:
@@ -148,8 +191,19 @@ def demo_scores(store: Store) -> tuple[StageScore, ...]:
             _rounded(values.get((miou_node, "C-mIoU"))),
             round(sum(seconds.get(node, 0.0) for node in nodes), 1),
         )
-        for name, (miou_node, ar_node, nodes) in ROWS.items()
+        for name, (miou_node, ar_node, nodes) in _rows(store.current()).items()
     )
+
+
+def _rows(present: Container[str]) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    """``ROWS``, and those of each further round that is ``present``."""
+    rows = dict(ROWS)
+    for number in takewhile(lambda number: f"distill-{number}" in present, count(2)):
+        for name in REPEATED:
+            miou_node, ar_node, nodes = ROWS[name]
+            ends = [f"{node}-{number}" if node else "" for node in (miou_node, ar_node, *nodes)]
+            rows[f"{name}-{number}"] = ends[0], ends[1], tuple(ends[2:])
+    return rows
 
 
 def _rounded(value: float | None) -> float | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pdstore.errors import UsageError
-from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
+from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec, merged_values
 
 
 def test_an_input_is_one_node_or_several() -> None:
@@ -42,3 +42,13 @@ def test_a_source_names_its_folder() -> None:
     """A source without a folder is refused."""
     with pytest.raises(UsageError, match=r"source.root: field required"):
         SourceSpec.parse({}, "source")
+
+
+def test_mappings_are_merged_and_all_else_is_replaced() -> None:
+    """A list, a number or null takes the place of what was there; nothing of the original is changed."""
+    values = {"a": {"b": 1, "c": {"d": [1, 2]}}, "e": {"f": 1}}
+    assert merged_values(values, {"a": {"c": {"d": [3]}, "g": None}, "e": 2}) == {
+        "a": {"b": 1, "c": {"d": [3]}, "g": None},
+        "e": 2,
+    }
+    assert values == {"a": {"b": 1, "c": {"d": [1, 2]}}, "e": {"f": 1}}

@@ -60,5 +60,6 @@ def read_overview(project: Project, catalog: Catalog) -> Overview:
 
 def _source(source: SourceSpec) -> str:
     if source.kind == "demo":
-        return f"drawn images of the demo, seed {source.seed}"
+        what = "" if source.drawing == "shapes" else f" ({source.drawing})"
+        return f"drawn images of the demo{what}, seed {source.seed}"
     return f"{source.dataset} in {source.root}" if source.kind == "dataset" else source.root

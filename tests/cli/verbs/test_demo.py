@@ -39,6 +39,9 @@ def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:
     for code, words, message in (
         (2, ("--images", "30"), "the demo here has 12 images, not 30. Leave --images out"),
         (2, ("--seed", "1"), "the demo here has seed 0, not 1. Use its seed: --seed 0"),
+        (2, ("--drawing", "textures"), "the demo here draws shapes, not textures. Leave --drawing out"),
+        (2, ("--preset", "dmo"), "there is no preset 'dmo'"),
+        (3, ("--preset", "no_weights"), "the demo here has another pipeline than no_weights: "),
         (2, ("grouping.kk=9",), "grouping.kk: unknown setting. Did you mean 'k'?"),
         (2, ("groping.k=9",), "Did you mean 'grouping'?"),
         (3, ("grouping.k=9", "crf.gt_prob=0.7"), f"pd --store {demo} run grouping.k=9 crf.gt_prob=0.7 --new-layer"),

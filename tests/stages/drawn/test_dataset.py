@@ -8,6 +8,7 @@ from pycocotools import mask as coco
 
 from stages.drawn.dataset import demo_images, write_dataset
 from stages.drawn.draw import draw
+from stages.drawn.drawings import DRAWINGS
 from stages.drawn.shapes import CLASSES
 
 
@@ -55,3 +56,17 @@ def test_a_complete_data_set_is_not_drawn_again(folder: Path, tmp_path: Path) ->
         assert (tmp_path / path.relative_to(folder)).read_bytes() == path.read_bytes()
     write_dataset(tmp_path, seed=8, num_train=12, num_val=6)
     assert (tmp_path / "annotations.json").read_bytes() != (folder / "annotations.json").read_bytes()
+
+
+def test_another_drawing_has_its_own_classes(tmp_path: Path) -> None:
+    """Folders, names and categories are those of the drawing; the ground truth says which one it is."""
+    write_dataset(tmp_path, seed=7, num_train=6, num_val=6, drawing="textures")
+    subjects, truth = DRAWINGS["textures"], json.loads((tmp_path / "annotations.json").read_text())
+    assert truth["info"] == {"seed": 7, "num_train": 6, "num_val": 6, "drawing": "textures"}
+    assert {c["supercategory"] for c in truth["categories"]} == {d.name for d in (*subjects.classes, subjects.person)}
+    images = demo_images(6, 6, "textures")
+    assert [i["file_name"] for i in truth["images"]] == [image.key for image in images]
+    assert {image.class_name for image in images} == {drawable.name for drawable in subjects.classes}
+    for image in images:
+        with Image.open(tmp_path / image.key) as picture:
+            assert picture.size == (96, 96)

@@ -12,7 +12,7 @@ def test_only_the_same_complete_data_set_is_present(tmp_path: Path) -> None:
     assert not is_present(tmp_path / "none", info) and not is_present(tmp_path, info)
     write_dataset(tmp_path, 7, 3, 2)
     assert is_present(tmp_path, info)
-    for other in ((8, 3, 2), (7, 4, 2), (7, 3, 20)):
+    for other in ((8, 3, 2), (7, 4, 2), (7, 3, 20), (7, 3, 2, "textures")):
         assert not is_present(tmp_path, dataset_info(*other))
     content = (tmp_path / ANNOTATIONS).read_bytes()
     (tmp_path / ANNOTATIONS).write_bytes(content[:20])

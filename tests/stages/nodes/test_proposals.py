@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from pdstore import Rows, masks
+from pdstore.errors import UsageError
 from schemas.stages import ProposalsSettings
 from schemas.training import NetworkSettings
 from stages.models.inference import Found, Inference
 from stages.models.network import build
 from stages.models.network_files import save_network
 from stages.nodes import proposals
+from stages.source.listing import ImageClass
 from tests.stages.models.answers import answer, every_mask
 
 SMALL = NetworkSettings(embedding_size=8, hidden_sizes=(8, 8, 16, 16), pixel_dim=32, hidden_dim=32, num_queries=6)
@@ -29,6 +31,18 @@ def find(bench: Any, tmp_path: Path):
         process = proposals.start(ProposalsSettings(**{"long_side": 0, "min_score": 0.0, **settings}), setup)
         layers = bench.store.layers("images")
         return process(bench.unit(images=layers[0] if layers else bench.images(*pictures))).rows
+
+    return run
+
+
+@pytest.fixture
+def propose(bench: Any, tmp_path: Path):
+    """``propose(unit, num_objects)``: the proposals of a network of random weights with a class-specific head."""
+
+    def run(unit: Any, num_objects: int = 2) -> Rows:
+        save_network(build(SMALL, 3, num_objects), tmp_path / "final")
+        setup = bench.setup(models={"model": tmp_path / "final"})
+        return proposals.start(ProposalsSettings(long_side=0, min_score=0.0), setup)(unit).rows
 
     return run
 
@@ -104,3 +118,33 @@ def test_a_picture_that_does_not_fit_costs_no_other(find: Any, monkeypatch: pyte
     rows = find(batch_size=2)
     assert set(rows["image_id"].tolist()) == {0}
     assert list(rows.ragged("rle")) == list(whole.take(whole["image_id"] == 0).ragged("rle"))
+
+
+def test_the_final_model_proposes_parts_of_the_class_of_the_image(propose: Any, bench: Any, tmp_path: Path) -> None:
+    """Its scores are the chance of any part of that class: the same picture has others as another class."""
+    rows = propose(bench.unit(images=bench.images(noise(0), noise(0), classes=[0, 1])))
+    network, scores = Inference(tmp_path / "final", "cpu", 0), {}
+    for image_id in (0, 1):
+        own = rows.take(rows["image_id"] == image_id)
+        (said,) = network.queries([noise(0)], [image_id])
+        assert own["score"].tolist() == pytest.approx((1 - said.classes[own["proposal_id"], -1]).tolist())
+        assert (own["feature"] == said.features[own["proposal_id"]].astype(np.float16)).all()
+        scores[image_id] = dict(zip(own["proposal_id"].tolist(), own["score"].tolist(), strict=True))
+    assert set(scores[0]) == set(scores[1]) and scores[0] != pytest.approx(scores[1], abs=1e-4)
+
+
+def test_without_a_class_the_final_model_proposes_nothing(propose: Any, bench: Any) -> None:
+    """Such an image is left out, with the reason; the others are not."""
+    known = bench.classes
+    bench.classes = (*known, ImageClass(-1, "", ""))
+    layer = bench.images(noise(0), noise(1), classes=[1, 2])
+    bench.classes = known
+    unit = bench.unit(images=layer)
+    assert set(propose(unit)["image_id"].tolist()) == {0}
+    assert unit.errors()["image_id"].tolist() == [1] and unit.errors()["reason"].tolist() == ["no_class"]
+
+
+def test_a_head_for_other_classes_is_refused(propose: Any, bench: Any) -> None:
+    """A class-specific head fits a store with as many classes alone."""
+    with pytest.raises(UsageError, match="the model's head is for 3 classes, but the store has 2"):
+        propose(bench.unit(images=bench.images(noise(0))), 3)

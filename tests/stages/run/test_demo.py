@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from pdstore import Store, layout
 from pdstore.errors import StaleSettings, UsageError
+from schemas.catalog import catalog_of
+from stages.plan.editing import edited, pipeline_text
+from stages.plan.presets import parse_pipeline
 from stages.plan.project import Project
 from stages.run.demo import ROWS, demo_scores, open_demo, run_demo
 
@@ -29,6 +32,7 @@ def test_a_demo_draws_five_of_six_images_for_training(demo: Store) -> None:
 
 def test_an_unfinished_demo_is_opened_again(demo: Store) -> None:
     """With the same words or with fewer, nothing of it changes; a listing that is missing is made again."""
+    assert open_demo(demo.url, 3, drawing="shapes", preset="demo").url == demo.url
     recorded, listed = demo.files.read(layout.PIPELINE), list(Project.open(demo).listing.all())
     for images, overrides in ((12, ["grouping.k=3"]), (None, ["grouping.k=3"]), (None, [])):
         assert open_demo(demo.url, 3, images, overrides).files.read(layout.PIPELINE) == recorded
@@ -37,12 +41,49 @@ def test_an_unfinished_demo_is_opened_again(demo: Store) -> None:
     assert list(Project.open(open_demo(demo.url, 3)).listing.all()) == listed
 
 
+def test_a_demo_of_another_drawing_and_preset(tmp_path: Path) -> None:
+    """The images and the pipeline are those that were asked for; every training has the seed, also of a later round."""
+    path = tmp_path / "two.yaml"
+    path.write_text("extends: demo\nrounds: 2\nnodes: {grouping: {settings: {k: 5}}}\n")
+    store = open_demo(str(tmp_path / "demo"), 4, 12, drawing="textures", preset=str(path))
+    project = Project.open(store)
+    assert project.source.drawing == "textures" and {c.name for c in project.listing.classes()} >= {"house", "teapot"}
+    assert project["grouping"].settings.k == 5  # type: ignore[attr-defined]
+    trainings = {name: node for name, node in project.nodes.items() if node.stage.is_training}
+    assert set(trainings) == {"segmenter", "proposal-train", "distill-train", "distill-train-2"}
+    assert {node.settings.seed for node in trainings.values()} == {4}  # type: ignore[attr-defined]
+    assert open_demo(store.url, 4, drawing="textures", preset=str(path)).url == open_demo(store.url, 4).url
+    assert [score.name for score in demo_scores(store)][-3:] == ["proposals-2", "labels-2", "distill-2"]
+
+
+def test_a_second_round_follows_a_finished_demo(copy_store: Callable[..., Store], run_all: Callable[..., None]) -> None:
+    """rounds: 2 in its pipeline adds nodes and changes none; they run, and are scored like those of the first round."""
+    project = Project.open(copy_store())
+    second = edited(project, parse_pipeline(f"{pipeline_text(project)}rounds: 2\n", "edited"))
+    assert {name: node.fingerprint for name, node in second.nodes.items() if name in project.nodes} == (
+        project.pipeline.current()
+    )
+    second.record()
+    new = [name for name in second.nodes if name not in project.nodes]
+    run_all(second.store, new)
+    proposals = second.layer("proposals-2").scan(["image_id", "score"])
+    assert {i for rows in proposals for i in rows["image_id"].tolist()} == set(range(36))
+    by_name = {score.name: score for score in demo_scores(second.store)}
+    assert by_name["distill-2"].miou is not None and by_name["proposals-2"].seconds > 0
+    rows = catalog_of(second.store).query("SELECT evaluated FROM losses WHERE node = 'losses-2'").to_pylist()
+    assert [row["evaluated"] for row in rows][-2:] == ["distill-2", "distill-2"]
+
+
 def test_another_demo_in_the_same_folder_is_refused(demo: Store, grouped: Store) -> None:
     """Another seed, number of images or setting, or a store that is no demo: what it is, and what to do."""
     with pytest.raises(UsageError, match="the demo here has seed 3, not 4. Use its seed: --seed 3"):
         open_demo(demo.url, 4)
     with pytest.raises(UsageError, match="the demo here has 12 images, not 30. Leave --images out"):
         open_demo(demo.url, 3, 30)
+    with pytest.raises(UsageError, match="the demo here draws shapes, not textures. Leave --drawing out"):
+        open_demo(demo.url, 3, drawing="textures")
+    with pytest.raises(StaleSettings, match=r"another pipeline than no_weights: detic, .*. Leave --preset out"):
+        open_demo(demo.url, 3, preset="no_weights")
     with pytest.raises(StaleSettings, match=r"other settings: grouping.k: 3 -> 9. To .* run grouping.k=9 --new-layer"):
         open_demo(demo.url, 3, overrides=["grouping.k=9"])
     with pytest.raises(UsageError, match="the store here is not a demo: .* Choose another folder: pd demo --store DIR"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,10 +58,14 @@ def test_layers_of_other_settings_make_a_store_older(grouped: Store) -> None:
     [
         ({"kind": "dataset", "root": "/data/pim", "dataset": "part_imagenet"}, "part_imagenet in /data/pim"),
         ({"kind": "list", "root": "/data/photos", "list_file": "x.txt"}, "/data/photos"),
+        (
+            {"kind": "demo", "root": "x", "seed": 3, "drawing": "textures"},
+            "drawn images of the demo (textures), seed 3",
+        ),
     ],
 )
-def test_a_source_is_named(grouped: Store, source: dict[str, str], words: str) -> None:
-    """A data set has its name and its folder; a folder or a list has the folder alone."""
+def test_a_source_is_named(grouped: Store, source: dict[str, Any], words: str) -> None:
+    """A data set has its name and its folder, a demo its seed; a folder or a list has the folder alone."""
     project = Project.open(grouped)
     project.__dict__["source"] = SourceSpec(**source)
     assert read_overview(project, catalog_of(grouped)).source == words
