@@ -11,6 +11,7 @@ from cli.execution import adopt_changed, execute, interruptible
 from cli.losses import print_losses
 from cli.options import Request, shared_options
 from cli.output import print_json, print_table
+from cli.proxies import print_proxies
 from cli.session import open_project, split_words
 from pdstore import Store
 from pdstore.errors import UsageError
@@ -46,9 +47,16 @@ Number = dict[str, Any]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the numbers of each class and part.")
 @click.option("--losses", is_flag=True, help="Print which step costs how many points: the ledger of losses.")
+@click.option("--proxies", is_flag=True, help="Print what can be measured without ground truth in place of the losses.")
 @shared_options
 def command(
-    words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, losses: bool, **values: Any
+    words: tuple[str, ...],
+    protocol: str | None,
+    dataset: str,
+    as_json: bool,
+    losses: bool,
+    proxies: bool,
+    **values: Any,
 ) -> None:
     """Run the evaluations that are missing, and print their results, in percent.
 
@@ -61,6 +69,10 @@ def command(
     one less each time. NODE is then a node of stage losses, or one that finds parts. The results are rows of the table
     losses.
 
+    With --proxies, which needs no ground truth, a sample of the objects and segments is grouped again, from another
+    seed, on mirrored images, with another k: what changes cannot be right. NODE is then a node of stage proxies, or one
+    that finds parts. The results are rows of the table proxies.
+
     \b
     Examples:
       pd eval
@@ -68,12 +80,19 @@ def command(
       pd eval proposals --protocol both
       pd eval distill --dataset part_imagenet_val --protocol reference
       pd eval --losses
+      pd eval --proxies
     """
     names, overrides = split_words(words)
     request = Request.parse(values, wait=True)
     project = open_project()
     project = project.extended({}, [o for o in overrides if o.partition(".")[0] in project.nodes])
     evaluations = Evaluations(project.pipeline, protocol or "", dataset, project.source.dataset_name)
+    if proxies:
+        if losses or protocol or dataset:
+            problem = "--proxies needs no ground truth, so it stands alone"
+            raise UsageError(problem, "pd eval", "Leave --losses, --protocol and --dataset out")
+        _proxies(project, evaluations, names, request, overrides, as_json)
+        return
     if losses:
         _ledgers(project, evaluations, names, request, overrides, as_json)
         return
@@ -124,6 +143,21 @@ def _ledgers(
         settings = {node: project[node].settings for node in chosen}
         limits = {node: s.ar_limit for node, s in settings.items() if isinstance(s, LossesSettings)}
         print_losses(project.store, limits, as_json=as_json)
+
+
+def _proxies(
+    project: Project,
+    evaluations: Evaluations,
+    names: Sequence[str],
+    request: Request,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Measure the proxies that are missing, and print them."""
+    chosen = evaluations.proxies(names)
+    project = _run(project, chosen, request, overrides)
+    if not request.options.dry_run:
+        print_proxies(project.store, list(chosen), as_json=as_json)
 
 
 def _read(store: Store, nodes: Iterable[str]) -> list[Number]:
