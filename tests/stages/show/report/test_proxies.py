@@ -21,7 +21,8 @@ def test_one_row_per_measured_node(grouped: Store) -> None:
     assert proxy_table(catalog_of(grouped), project.pipeline).rows == ()
     rows = [ROW, replace(ROW, class_name="dogs", value=0.9), replace(ROW, proxy="seeds", value=0.75)]
     rows.append(Proxy("ranking", "naming", "halves", "", 40, 1.0))
-    project.layer("stability").commit(0, Rows.from_records(PROXIES, [asdict(row) for row in rows]))
+    layer = grouped.declare("stability", project["stability"].identity, PROXIES, "test")
+    layer.commit(0, Rows.from_records(PROXIES, [asdict(row) for row in rows]))
     table = proxy_table(catalog_of(grouped), project.pipeline)
     assert [column.title for column in table.columns] == ["node", "stands for the loss of", "seeds", "mirror", "halves"]
     assert table.rows == (("grouping", "division", "0.75", "0.65", "–"), ("ranking", "naming", "–", "–", "1.00"))

@@ -34,7 +34,7 @@ def scored(copied: Store) -> Store:
 
 def committed(store: Store) -> None:
     rows = Rows.from_records(LOSSES, [asdict(loss) for loss in reversed(LEDGER)])
-    Project.open(store).layer("ledger").commit(0, rows)
+    store.declare("ledger", Project.open(store)["ledger"].identity, LOSSES, "test").commit(0, rows)
 
 
 def test_a_ledger_is_read_in_its_order(scored: Store) -> None:
