@@ -6,8 +6,8 @@ such that are not. Of each, the proxies (``pd eval --proxies``) and the true los
 Labels are not smoothed here, which changes no name.
 
 It prints, as Markdown, what was found, and for each proxy Spearman's rank correlation with the loss that it stands for
-(1: a larger proxy always goes with a smaller loss), and how many points are lost by taking the setting with the largest
-proxy, compared with the best setting.
+(1: a larger proxy always goes with a smaller loss), how many points are lost by taking the setting with the largest
+proxy, compared with the best setting, and how often the proxy is right about unit length where k is the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from stages.plan.project import Project
 from stages.run.options import RunOptions
 from stages.run.runner import run_node
 
-__all__ = ["Tried", "correlation", "main", "regret"]
+__all__ = ["Tried", "correlation", "main", "regret", "right_at_same_k"]
 
 KS: Mapping[str, Sequence[int]] = {DIVISION: (3, 4, 5, 6, 8), NAMING: (4, 6, 8, 10)}
 IMAGES, TRUTH, OBJECTS = {"images": ("ingest",)}, {"truth": ("truth-parts",)}, {"objects": ("detic",)}
@@ -105,6 +105,16 @@ def regret(settings: Sequence[Tried], proxy: str) -> float:
     return chosen.lost - min(one.lost for one in settings)
 
 
+def right_at_same_k(settings: Sequence[Tried], proxy: str) -> tuple[int, int]:
+    """For how many k the setting with the larger proxy has the smaller loss, and how many k there are."""
+    by_k: dict[int, list[Tried]] = {}
+    for one in settings:
+        by_k.setdefault(one.k, []).append(one)
+    pairs = [pair for pair in by_k.values() if len(pair) == 2]
+    right = [(a.proxies[proxy] - b.proxies[proxy]) * (b.lost - a.lost) > 0 for a, b in pairs]
+    return sum(right), len(right)
+
+
 def _linked(source: str, target: str) -> None:
     """Committed files never change, so the copy shares them; anything else is copied."""
     if f"/{layout.LAYERS}/" in source or "/images/" in source:
@@ -121,16 +131,20 @@ def _print_found(store: Path, settings: Sequence[Tried]) -> None:
 
 
 def _print_summary(by_store: Mapping[str, Sequence[Tried]]) -> None:
-    print(f"\n| step | proxy | {' | '.join(by_store)} | mean | points lost by its choice | by any choice |")
-    print("|" + "---|" * (5 + len(by_store)))
+    print(
+        f"\n| step | proxy | {' | '.join(by_store)} | mean | lost by its choice | by any choice | right at the same k |"
+    )
+    print("|" + "---|" * (6 + len(by_store)))
     for step in KS:
         of_step = [[one for one in settings if one.step == step] for settings in by_store.values()]
         any_choice = np.mean([np.mean([one.lost for one in s]) - min(one.lost for one in s) for s in of_step])
         for proxy in (name for name in NAMES if all(name in one.proxies for one in of_step[0])):
             rhos = [correlation(settings, proxy) for settings in of_step]
             worse = np.mean([regret(settings, proxy) for settings in of_step])
+            right, pairs = np.sum([right_at_same_k(settings, proxy) for settings in of_step], axis=0)
             cells = [f"{rho:+.2f}" for rho in (*rhos, float(np.mean(rhos)))]
-            print(f"| {step} | {proxy} | {' | '.join(cells)} | {worse:.1f} | {any_choice:.1f} |")
+            cells += [f"{worse:.1f}", f"{any_choice:.1f}", f"{right} of {pairs}"]
+            print(f"| {step} | {proxy} | {' | '.join(cells)} |")
 
 
 def main() -> None:
