@@ -33,6 +33,11 @@ from stages.unit import Output, Setup, Unit
 __all__ = ["start"]
 
 BLOCKS_AT_ONCE = 256
+REPEATED = frozenset(
+    {"backend", "out_features", "k", "n_init", "metric", "normalize", "maps", "input_scale", "stride", "seed"}
+    | {"objects_per_image", "long_side", "precision"}
+)
+"""Settings of a layer with which it is made again. With others it is measured without what they change."""
 
 Floats = npt.NDArray[np.float32]
 S = TypeVar("S", bound=Settings)
@@ -88,12 +93,15 @@ def _has(unit: Unit, role: str, source: str) -> bool:
     return bool(given)
 
 
-def _settings_of(layer: Layer, stage: str, cls: type[S], **more: Any) -> S:
+def _settings_of(unit: Unit, layer: Layer, stage: str, cls: type[S], **more: Any) -> S:
     """The settings that made a layer, without the files that they named. Raises UsageError for one of another stage."""
     identity = layer.info.identity
     if identity.stage != stage:
         problem = f"this node is of stage {identity.stage}, and only the results of stage {stage} can be made again"
         raise UsageError(problem, layer.node, f"Name the node of stage {stage} that it was made from")
+    others = sorted(identity.settings.keys() - REPEATED)
+    if others:
+        unit.note(f"{layer.node} is measured as plain k-means, without its settings {', '.join(others)}")
     return cls.parse({**identity.settings, **more}, layer.node)
 
 
@@ -101,7 +109,7 @@ def _of_objects(
     unit: Unit, settings: ProxiesSettings, setup: Setup, names: Mapping[int, str]
 ) -> dict[str, list[Measured]]:
     """Object class -> what was measured of each drawn object."""
-    grouping = _settings_of(unit.layer("segments"), "grouping", GroupingSettings, weights=settings.weights)
+    grouping = _settings_of(unit, unit.layer("segments"), "grouping", GroupingSettings, weights=settings.weights)
     # A backend is the name of its module.
     features: Features = importlib.import_module(f"stages.features.{grouping.backend}").start(grouping, setup)
     method = Method(grouping.k, grouping.metric, grouping.seed, grouping.n_init)
@@ -167,7 +175,7 @@ def _mask(objects: Rows, row: int, grouping: GroupingSettings) -> npt.NDArray[np
 
 def _of_classes(unit: Unit, settings: ProxiesSettings, names: Mapping[int, str]) -> dict[str, list[Measured]]:
     """Object class -> what was measured of its candidates; a class with too few becomes a row of ``errors``."""
-    ranking = _settings_of(unit.layer("clusters"), "ranking", RankingSettings)
+    ranking = _settings_of(unit, unit.layer("clusters"), "ranking", RankingSettings)
     method = Method(ranking.k, ranking.metric, ranking.seed, ranking.n_init)
     layer, blocks = unit.layer("candidates"), unit.blocks("candidates")
     slices = Slices(layer.store.files, layer, "feature")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from schemas.stages import ProxiesSettings
 from schemas.tables import CANDIDATES, CLUSTERS, OBJECTS, PARTS
 from stages.nodes import proxies
 from stages.source.listing import ImageClass
-from stages.unit import Output, Unit
+from stages.unit import Control, Output, Unit
 from tests.stages.nodes.records import cluster, part, thing
 
 SIZE = 24
@@ -145,6 +146,17 @@ def test_a_picture_that_cannot_be_read_is_a_row_of_errors(bench, grouped) -> Non
     output, unit = measured(bench, grouped)
     assert values(output)["division", "seeds", ""][1] == 1
     assert [fault["image_id"] for fault in unit.faults] == [0]
+
+
+def test_settings_that_are_not_repeated_are_noted(bench, ranked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer that was made by more than k-means is measured without it, and the run says so."""
+    notes: list[str] = []
+    unit = replace(bench.unit(**ranked), control=Control(note=notes.append))
+    proxies.start(ProxiesSettings(), bench.setup())(unit)
+    assert notes == []
+    monkeypatch.setattr(proxies, "REPEATED", proxies.REPEATED - {"n_init"})
+    proxies.start(ProxiesSettings(), bench.setup())(unit)
+    assert notes == ["ranking is measured as plain k-means, without its settings n_init"]
 
 
 def test_what_cannot_be_measured_is_refused(bench, grouped, ranked) -> None:
