@@ -42,6 +42,7 @@ __all__ = [
     "PredictSettings",
     "ProposalTrainSettings",
     "ProposalsSettings",
+    "ProxiesSettings",
     "RankingSettings",
     "SegmenterTrainSettings",
     "WeightsSettings",
@@ -309,3 +310,13 @@ class LossesSettings(TrackedSettings):
     test_split: str = Field("val", description="split of the images that are scored")
     ar_limit: int = Field(20, ge=1, description="AR: number of masks per image")
     processes: int = operational(1, ge=1, le=1024, description="processes that share the blocks")
+
+
+class ProxiesSettings(TrackedSettings):
+    """How stable and how separate segments and clusters are, without ground truth."""
+
+    objects: int = Field(200, ge=1, description="objects whose pixels are grouped again, drawn from all")
+    classes: int = Field(100, ge=1, description="object classes whose segments are clustered again, drawn from all")
+    segments: int = Field(2000, ge=2, description="most segments of a class that are clustered again")
+    seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of what is drawn")
+    weights: str = checkpoint_setting("", description="weights of the grouping, if its backend is auto")

@@ -23,6 +23,7 @@ __all__ = [
     "PARTS",
     "PREDICTIONS",
     "PROPOSALS",
+    "PROXIES",
     "TABLES",
 ]
 
@@ -166,6 +167,18 @@ LOSSES = Table(
         Column("lost", "float64", "mIoU of `after` minus `miou`: the points that the step costs; below 0 for a gain"),
     ),
 )
+PROXIES = Table(
+    "proxies",
+    "One row per proxy for a loss, measured without ground truth: of all classes, and of each object class.",
+    (
+        Column("evaluated", "string", "node whose segments or clusters are measured"),
+        Column("step", "string", "step of the ledger of losses that it stands for: division or naming"),
+        Column("proxy", "string", "silhouette, seeds, mirror, halves or k"),
+        Column("class_name", "string", "object class; empty for the mean over all classes"),
+        Column("samples", "int64", "number of objects, or of segments, that were grouped again"),
+        Column("value", "float64", "at most 1; a silhouette, or an adjusted Rand index"),
+    ),
+)
 ERRORS = Table(
     "errors",
     "One row per image, object, part, annotation or class that a node had to leave out, with the reason.",
@@ -191,6 +204,7 @@ TABLES: Mapping[str, Table] = {
         PREDICTIONS,
         METRICS,
         LOSSES,
+        PROXIES,
         ERRORS,
     )
 }

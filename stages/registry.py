@@ -262,5 +262,22 @@ STAGES: dict[str, Stage] = {
             },
             unit="whole",
         ),
+        Stage(
+            name="proxies",
+            doc="find out how stable segments and clusters are, without ground truth",
+            settings=settings.ProxiesSettings,
+            output=tables.PROXIES,
+            entry="stages.nodes.proxies",
+            inputs={
+                "images": _IMAGES,
+                "objects": Role(("objects",), is_optional=True),
+                "segments": Role(("parts",), is_optional=True),
+                "model": _NETWORK,
+                "candidates": Role(("candidates",), is_optional=True),
+                "clusters": Role(("clusters",), is_optional=True),
+            },
+            unit="whole",
+            uses_network=True,
+        ),
     )
 }

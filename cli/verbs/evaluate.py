@@ -11,6 +11,7 @@ from cli.execution import adopt_changed, execute, interruptible
 from cli.losses import print_losses
 from cli.options import Request, shared_options
 from cli.output import print_json, print_table
+from cli.proxies import print_proxies
 from cli.session import open_project, split_words
 from pdstore import Store
 from pdstore.errors import UsageError
@@ -46,10 +47,9 @@ Number = dict[str, Any]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the numbers of each class and part.")
 @click.option("--losses", is_flag=True, help="Print which step costs how many points: the ledger of losses.")
+@click.option("--proxies", is_flag=True, help="Print what can be measured without ground truth in place of the losses.")
 @shared_options
-def command(
-    words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, losses: bool, **values: Any
-) -> None:
+def command(words: tuple[str, ...], protocol: str | None, dataset: str, as_json: bool, **values: Any) -> None:
     """Run the evaluations that are missing, and print their results, in percent.
 
     NODE is an evaluation of the pipeline, or any node that finds masks. For such a node the evaluation that reads it
@@ -57,9 +57,9 @@ def command(
     node is added, such as eval-NODE-both. Without NODE, all evaluations of the pipeline are run. The results are rows
     of the table metrics.
 
-    With --losses, it is found out which step costs how many points: the ground truth takes the place of the steps, of
-    one less each time. NODE is then a node of stage losses, or one that finds parts. The results are rows of the table
-    losses.
+    With --losses, the ground truth takes the place of the steps, of one less each time: which costs how many points?
+    With --proxies, which needs no ground truth, a sample is grouped again: what then changes is not right. NODE is
+    then a node of stage losses or proxies, or one that finds parts. The results are rows of the table of that name.
 
     \b
     Examples:
@@ -68,14 +68,19 @@ def command(
       pd eval proposals --protocol both
       pd eval distill --dataset part_imagenet_val --protocol reference
       pd eval --losses
+      pd eval --proxies
     """
+    losses, proxies = values.pop("losses"), values.pop("proxies")
     names, overrides = split_words(words)
     request = Request.parse(values, wait=True)
     project = open_project()
     project = project.extended({}, [o for o in overrides if o.partition(".")[0] in project.nodes])
     evaluations = Evaluations(project.pipeline, protocol or "", dataset, project.source.dataset_name)
-    if losses:
-        _ledgers(project, evaluations, names, request, overrides, as_json)
+    if losses or proxies:
+        if proxies:
+            _check_alone(losses, protocol, dataset)
+        step_by_step = _proxies if proxies else _ledgers
+        step_by_step(project, evaluations, names, request, overrides, as_json)
         return
     named = [(name, *evaluations.of(name)) for name in names]
     chosen = {node: spec for _, node, spec in named} or evaluations.all()
@@ -124,6 +129,28 @@ def _ledgers(
         settings = {node: project[node].settings for node in chosen}
         limits = {node: s.ar_limit for node, s in settings.items() if isinstance(s, LossesSettings)}
         print_losses(project.store, limits, as_json=as_json)
+
+
+def _check_alone(*others: object) -> None:
+    """Raises UsageError if another option than --proxies was given that says what is evaluated."""
+    if any(others):
+        problem = "--proxies needs no ground truth, so it stands alone"
+        raise UsageError(problem, "pd eval", "Leave --losses, --protocol and --dataset out")
+
+
+def _proxies(
+    project: Project,
+    evaluations: Evaluations,
+    names: Sequence[str],
+    request: Request,
+    overrides: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Measure the proxies that are missing, and print them."""
+    chosen = evaluations.proxies(names)
+    project = _run(project, chosen, request, overrides)
+    if not request.options.dry_run:
+        print_proxies(project.store, list(chosen), as_json=as_json)
 
 
 def _read(store: Store, nodes: Iterable[str]) -> list[Number]:

@@ -21,6 +21,7 @@ _FIRST = ("samples", "C-mIoU", "A-mIoU")
 """The metrics that a reader looks at first."""
 _EVAL = STAGES["eval"]
 _LOSSES = STAGES["losses"]
+_PROXIES = STAGES["proxies"]
 _RESULTS = ("predictions", "labels", "parts")
 """Tables of the masks for which a ledger of losses can be made, last first."""
 
@@ -83,9 +84,23 @@ class Evaluations:
         existing = [node for node in self.pipeline.nodes.values() if node.stage is _LOSSES]
         if not names and existing and not self.dataset:
             names = [node.name for node in existing]
-        return dict(self._ledger(name) for name in names or (self._last_result(),))
+        return dict(self._ledger(name) for name in names or (self._last_result("--losses"),))
 
-    def _last_result(self) -> str:
+    def proxies(self, names: Sequence[str] = ()) -> dict[str, NodeSpec]:
+        """Name -> specification of the proxies for losses: the named ones, or all.
+
+        Args:
+            names: nodes of stage ``proxies``, or nodes that find parts: what led to these is measured by a node of the
+                pipeline, or by a new one. Without names and without such a node, what led to the last result is.
+
+        Raises:
+            UsageError: a node finds no parts, neither a grouping nor a ranking led to it, or it is not clear which
+                result is the last.
+        """
+        existing = [node.name for node in self.pipeline.nodes.values() if node.stage is _PROXIES]
+        return dict(self._measured(name) for name in names or existing or (self._last_result("--proxies"),))
+
+    def _last_result(self, option: str) -> str:
         found = [node for node in self.pipeline.nodes.values() if not node.is_truth]
         by_table = ([node.name for node in found if node.stage.output.name == table] for table in _RESULTS)
         results = next(filter(None, by_table), [])
@@ -94,7 +109,8 @@ class Evaluations:
         if len(results) == 1:
             return results[0]
         problem = f"the pipeline has several results: {', '.join(results)}" if results else "no node finds parts"
-        raise UsageError(problem, "pd eval --losses", "Name the node whose losses are wanted: pd eval NODE --losses")
+        fix = f"Name the node whose {option.lstrip('-')} are wanted: pd eval NODE {option}"
+        raise UsageError(problem, f"pd eval {option}", fix)
 
     def _ledger(self, name: str) -> tuple[str, NodeSpec]:
         node, spec = self.pipeline[name], self.pipeline.spec.nodes
@@ -113,6 +129,37 @@ class Evaluations:
             fix = f"Give that node another name, or add a ledger of {name} to the pipeline's file yourself"
             raise UsageError(f"the pipeline has a node {new} that is no ledger of {name}", "pd eval --losses", fix)
         return new, NodeSpec(stage=_LOSSES.name, inputs=inputs)
+
+    def _measured(self, name: str) -> tuple[str, NodeSpec]:
+        node, spec = self.pipeline[name], self.pipeline.spec.nodes
+        if node.stage is _PROXIES:
+            return name, spec[name]
+        if node.stage.output.name not in _RESULTS or node.is_truth:
+            problem = f"{name!r} (stage {node.stage.name}) neither measures proxies nor finds parts"
+            raise UsageError(problem, "pd eval --proxies", "See: pd stage list")
+        steps, settings = self._steps_to(node), {}
+        groupings = [self.pipeline[n] for n in steps.get("segments", ()) if self.pipeline[n].stage.name == "grouping"]
+        inputs: dict[str, tuple[str, ...]] = {}
+        for grouping in groupings[:1]:
+            inputs |= {
+                role: grouping.inputs[role] for role in ("images", "objects", "model") if role in grouping.inputs
+            }
+            inputs["segments"] = (grouping.name,)
+            settings = grouping.settings.model_dump(mode="json", include={"weights"}, exclude_defaults=True)
+        for labels in (self.pipeline[n] for n in steps.get("labels", ()) if "clusters" in self.pipeline[n].inputs):
+            ranking = self.pipeline[labels.inputs["clusters"][0]]
+            inputs |= {"images": labels.inputs["images"], "candidates": ranking.inputs["candidates"]}
+            inputs["clusters"] = (ranking.name,)
+        if not inputs:
+            fix = "Name a node that was made from a node of stage grouping or ranking"
+            raise UsageError(f"neither a grouping nor a ranking led to {name}", "pd eval --proxies", fix)
+        for other in self.pipeline.nodes.values():
+            if other.stage is _PROXIES and other.inputs == inputs:
+                return other.name, spec[other.name]
+        if f"proxies-{name}" in spec:
+            problem = f"the pipeline has a node proxies-{name} that does not measure what led to {name}"
+            raise UsageError(problem, "pd eval --proxies", "Give that node another name")
+        return f"proxies-{name}", NodeSpec(stage=_PROXIES.name, inputs=inputs, settings=settings)
 
     def _steps_to(self, last: Node) -> dict[str, tuple[str, ...]]:
         """Role -> the nodes that led to a result: its objects, their segments in order, the labels, and the result."""

@@ -14,7 +14,9 @@ from stages.show.report.gallery import Gallery, by_chance, by_quality
 from stages.show.report.ladder import Rung, ladder, recall_metric
 from stages.show.report.losses import Ledger, read_ledgers
 from stages.show.report.overview import Overview, read_overview
+from stages.show.report.proxies import proxy_table
 from stages.show.report.scores import HONEST, DatasetScores, datasets_of, read_scores
+from stages.show.report.tables import Table
 from stages.show.report.trainings import Training, read_trainings
 from stages.show.report.watch import Monitors, read_monitors
 
@@ -44,6 +46,7 @@ class Contents:
     Attributes:
         samples: random images, if no data set has a gallery.
         collages: crops of the parts of each cluster, class by class.
+        proxies: what was measured in place of losses, without ground truth; without rows if nothing was.
         has_truth: the pipeline has ground truth, whether it was evaluated or not.
     """
 
@@ -54,6 +57,7 @@ class Contents:
     monitors: Monitors
     trainings: list[Training]
     ledgers: list[Ledger]
+    proxies: Table
     has_truth: bool
 
 
@@ -83,7 +87,8 @@ def read_contents(project: Project, dataset: str = "", num_images: int = 4, num_
     # Without the images' files there are no crops either, but the classes are listed.
     collages = read_collages(project, watch, clustered_node(project, watch, models), num_classes)
     ledgers, has_truth = read_ledgers(catalog, pipeline), bool(datasets_of(pipeline))
-    return Contents(overview, pages, samples, collages, watch, trainings, ledgers, has_truth)
+    proxies = proxy_table(catalog, pipeline)
+    return Contents(overview, pages, samples, collages, watch, trainings, ledgers, proxies, has_truth)
 
 
 def _dataset(project: Project, scores: DatasetScores, num_images: int) -> DatasetPage:

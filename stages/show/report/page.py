@@ -15,7 +15,7 @@ from stages.show.report import charts
 from stages.show.report.contents import Contents
 from stages.show.report.facts import facts_of
 from stages.show.report.ladder import TITLES, in_sentence
-from stages.show.report.losses import Ledger
+from stages.show.report.losses import loss_chart
 from stages.show.report.tables import Table, cluster_table, coverage_table, node_table, number_table, result_table
 from stages.show.report.trainings import Training
 from stages.show.report.watch import Record
@@ -55,7 +55,7 @@ def render(contents: Contents, command: str = "pd") -> str:
         "class_bar": _class_bar,
         "cluster_stack": _clusters,
         "curve": _curve,
-        "loss_chart": _losses,
+        "loss_chart": loss_chart,
         "facts": facts_of(contents),
         "max_rows": MAX_ROWS,
         "open_cards": OPEN_CARDS,
@@ -143,20 +143,6 @@ def _cluster_table(node: str, rows: Sequence[Record], clusters: Sequence[Record]
 def _curve(training: Training) -> Markup:
     every = -(-len(training.steps) // MAX_POINTS)
     return charts.curve([*training.steps[:-1:every], training.steps[-1]], ("steps", "loss"))
-
-
-def _losses(ledger: Ledger) -> Markup:
-    bars = [
-        charts.Change(
-            row.miou, row.miou + row.lost, f"{row.step} ({row.evaluated}): {row.miou:.2f}, {_change(row.lost)}"
-        )
-        for row in ledger.losses
-    ]
-    return charts.changes(bars, "mIoU, percent")
-
-
-def _change(lost: float) -> str:
-    return f"{lost:.2f} lost" if lost >= 0 else f"{-lost:.2f} gained"
 
 
 def _share(value: float | None) -> str:

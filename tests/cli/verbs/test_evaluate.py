@@ -215,3 +215,19 @@ def test_losses_of_an_earlier_step_end_there(made: Path, pd: Pd) -> None:
     refused = pd("eval", "--losses", "--protocol", "reference")
     assert refused.code == 2 and "--losses is by the honest protocol alone" in refused.err
     assert pd("eval", "ingest", "--losses").code == 2
+
+
+def test_proxies_are_measured_once_without_ground_truth(made: Path, pd: Pd) -> None:
+    """A node proxies-labels is added and run; it stands alone, beside no other kind of evaluation."""
+    result = pd("eval", "--proxies", "--json")
+    assert result.code == 0, result.err
+    ((name, rows),) = json.loads(result.out)["nodes"].items()
+    assert name == "proxies-labels"
+    overall = {(r["step"], r["proxy"]): r for r in rows if not r["class_name"]}
+    assert overall["division", "mirror"]["evaluated"] == "grouping" and overall["division", "mirror"]["samples"] == 6
+    assert overall["naming", "seeds"]["evaluated"] == "ranking"
+    assert all(-1 <= row["value"] <= 1 for row in rows)
+    again = pd("eval", "--proxies")
+    assert again.code == 0 and "proxies-labels: already done" in again.err and "mirror" in again.out
+    refused = pd("eval", "--proxies", "--losses")
+    assert refused.code == 2 and "--proxies needs no ground truth" in refused.err

@@ -165,3 +165,49 @@ def test_segments_that_were_smoothed_are_not_the_last_result() -> None:
     ((name, spec),) = Evaluations(pipeline(*without, crf=smoothed)).ledgers().items()
     assert name == "losses-crf" and "labels" not in spec.inputs
     assert spec.inputs["segments"] == ("grouping", "crf") and spec.inputs["objects"] == ("detic",)
+
+
+def test_proxies_measure_what_led_to_a_result() -> None:
+    """The grouping with the network and the objects that it read, and the ranking behind the labels."""
+    network = {"stage": "segmenter-train", "inputs": {**IMAGES, "objects": "truth-objects"}}
+    divided = {"inputs": {**IMAGES, "objects": "detic", "model": "network"}}
+    ((name, spec),) = Evaluations(pipeline(network=network, grouping=divided)).proxies().items()
+    assert (name, spec.stage, spec.settings) == ("proxies-labels", "proxies", {})
+    assert spec.inputs == {
+        "images": ("ingest",),
+        "objects": ("detic",),
+        "model": ("network",),
+        "segments": ("grouping",),
+        "candidates": ("candidates",),
+        "clusters": ("ranking",),
+    }
+    assert "clusters" not in Evaluations(pipeline()).proxies(["grouping"])["proxies-grouping"].inputs
+
+
+def test_proxies_need_no_ground_truth_and_take_over_the_weights() -> None:
+    """A backbone of one's own is the same for what is measured."""
+    auto = {"inputs": {**IMAGES, "objects": "detic"}, "settings": {"backend": "auto", "weights": "facebook/dino@1"}}
+    without = ("truth-parts", "truth-objects", "eval-labels")
+    assert Evaluations(pipeline(*without, grouping=auto)).proxies()["proxies-labels"].settings == {
+        "weights": "facebook/dino@1"
+    }
+
+
+def test_a_pipelines_own_proxies_are_used() -> None:
+    """By their name, by that of their result, or without any name."""
+    inputs = Evaluations(pipeline()).proxies()["proxies-labels"].inputs
+    evaluations = Evaluations(pipeline(mine={"stage": "proxies", "inputs": inputs}))
+    assert list(evaluations.proxies()) == list(evaluations.proxies(["labels"])) == ["mine"]
+    assert evaluations.proxies(["mine"]) == evaluations.proxies()
+
+
+def test_what_has_no_proxies_is_refused() -> None:
+    """Objects, results of neither grouping nor ranking, and a name that is taken."""
+    with pytest.raises(UsageError, match=r"'detic' \(stage detic\) neither measures proxies nor finds parts"):
+        Evaluations(pipeline()).proxies(["detic"])
+    imported = {"stage": "original-parts", "inputs": IMAGES, "settings": {"folder": "theirs"}}
+    with pytest.raises(UsageError, match="neither a grouping nor a ranking led to theirs"):
+        Evaluations(pipeline(theirs=imported)).proxies(["theirs"])
+    taken = {"stage": "crf", "inputs": {**IMAGES, "parts": "grouping"}}
+    with pytest.raises(UsageError, match="a node proxies-labels that does not measure what led to labels"):
+        Evaluations(pipeline(proxies_labels=taken)).proxies(["labels"])

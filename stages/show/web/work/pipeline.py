@@ -10,8 +10,10 @@ from starlette.responses import Response
 from stages.plan.cost import measured, node_costs
 from stages.plan.project import Project
 from stages.plan.states import NodeState, states
+from stages.show.report.losses import loss_chart
 from stages.show.web.page import Visit
 from stages.show.web.snapshots import Snapshot
+from stages.show.web.work.ledgers import has_truth, read_ledgers
 
 __all__ = ["Fault", "NodeRow", "duration", "read_faults", "read_pipeline", "show_pipeline", "show_pipeline_state"]
 
@@ -142,7 +144,9 @@ def show_pipeline(visit: Visit) -> Response:
     faults: dict[tuple[str, str], list[Fault]] = {}
     for fault in read_faults(visit.snapshot):
         faults.setdefault((fault.node, fault.reason), []).append(fault)
-    return visit.html("pipeline.html", faults=faults, **_state(visit))
+    ledgers = [(ledger, loss_chart(ledger)) for ledger in read_ledgers(visit.snapshot)]
+    truth = has_truth(visit.snapshot)
+    return visit.html("pipeline.html", faults=faults, ledgers=ledgers, has_truth=truth, **_state(visit))
 
 
 def show_pipeline_state(visit: Visit) -> Response:
