@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import click
 
 from cli.launchers.local import run_workers
-from cli.launchers.slurm import slurm_script, submit
-from cli.launchers.torchrun import run_ranks
-from cli.launchers.worker import devices_for, worker_command
+from cli.launchers.parent import stop_with_parent
+from cli.launchers.slurm.submission import script_of, submit_nodes
+from cli.launchers.torchrun import Machines, run_ranks
+from cli.launchers.worker import devices_for, num_gpus, worker_command
 from cli.main import INTERRUPTED
-from cli.options import Request
+from cli.options import Launch, Request
 from cli.output import say
 from cli.progress import WORKER, progress_for
 from pdstore import Layer
-from pdstore.errors import PartlyFailed, PdError, Preempted
+from pdstore.errors import PartlyFailed, PdError, Preempted, UsageError
 from stages.plan.failures import read_failures
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
@@ -44,6 +45,7 @@ AGAIN = "Run the same command again to continue"
 def interruptible() -> Iterator[StopRequest]:
     """Catch SIGTERM, SIGUSR1 (exit code 75) and Ctrl-C (130) while inside."""
     with stop_on_signals() as stop:
+        stop_with_parent()
         try:
             yield stop
         except Preempted as error:
@@ -78,9 +80,15 @@ def execute(
         click.exceptions.Exit: a worker failed and has already printed why.
         PdError: as in :func:`stages.run.runner.run_pass`.
     """
-    options, launch = request.options, request.launch
+    if request.launch.nodes > 1 and not project[names[0]].stage.is_training:
+        fix = "Leave --nodes out: workers on any machines share its units by themselves"
+        raise UsageError("only a training runs on several machines at once", names[0], fix)
+    options, launch = request.options, _filled(project, names[0], request.launch)
+    request = replace(request, launch=launch)
     if launch.launcher == "slurm":
         _submit(project, names, request, overrides)
+    elif launch.launcher == "ray" and not options.dry_run:
+        _run_on_ray(project, names, request, overrides, stop)
     elif (launch.workers or launch.gpus) and not options.dry_run:
         _launch(project, names, request, overrides, stop)
     else:
@@ -92,24 +100,63 @@ def execute(
                 say(text)
 
 
+def _filled(project: Project, name: str, launch: Launch) -> Launch:
+    """With ``--launcher local`` and no number: one process per GPU for networks, one per core for the rest."""
+    if launch.launcher != "local" or launch.workers or launch.gpus:
+        return launch
+    gpus = num_gpus() if project[name].stage.uses_network else 0
+    # A training on the CPU uses all cores in one process.
+    cores = 1 if project[name].stage.is_training else os.cpu_count() or 1
+    return replace(launch, gpus=gpus) if gpus else replace(launch, workers=cores)
+
+
 def _launch(
     project: Project, names: Sequence[str], request: Request, overrides: Sequence[str], stop: StopRequest
 ) -> None:
+    works = _works(project, names, request)
+    if not works:
+        return
+    command, launch = worker_command(project.store, list(works), request, overrides), request.launch
+    count = launch.gpus or launch.workers
+    if project[names[0]].stage.is_training and count * launch.nodes > 1:
+        devices_for(launch.gpus)
+        machines = Machines(launch.nodes, launch.rendezvous)
+        code = run_ranks(command, count, on_gpus=bool(launch.gpus), machines=machines)
+    else:
+        code = run_workers(command, launch, _num_ready(works), stop)
+    _leave(project, works, code)
+
+
+def _run_on_ray(
+    project: Project, names: Sequence[str], request: Request, overrides: Sequence[str], stop: StopRequest
+) -> None:
+    works = _works(project, names, request)
+    if works:
+        # Loaded only if it is asked for: the package is an extra.
+        from cli.launchers.ray_tasks import run_tasks
+
+        # Tasks have no shards: what a lost node leaves undone is taken over by the others.
+        asked = replace(request, options=replace(request.options, wait=True))
+        command, stage = worker_command(project.store, list(works), asked, overrides), project[names[0]].stage
+        _leave(project, works, run_tasks(command, request.launch, _num_ready(works), stage, stop))
+
+
+def _works(project: Project, names: Sequence[str], request: Request) -> dict[str, Work]:
+    """What there is to do for each node that is not done."""
     # Planned once, here: otherwise every worker would report the same missing input.
     works = {name: checked_work(project, name, Inputs(project, name), request.options) for name in names}
     for name in [name for name, work in works.items() if not (work.ready or work.waiting)]:
         say(f"{name}: already done")
         del works[name]
-    if not works:
-        return
-    command, launch = worker_command(project.store, list(works), request, overrides), request.launch
-    count = launch.gpus or launch.workers
-    if project[names[0]].stage.is_training and count > 1:
-        devices_for(launch.gpus)
-        code = run_ranks(command, count, on_gpus=bool(launch.gpus))
-    else:
-        ready = {unit for work in works.values() for unit in work.ready}
-        code = run_workers(command, launch, max(1, len(ready)), stop)
+    return works
+
+
+def _num_ready(works: Mapping[str, Work]) -> int:
+    return max(1, len({unit for work in works.values() for unit in work.ready}))
+
+
+def _leave(project: Project, works: Mapping[str, Work], code: int) -> None:
+    """Exit with the code of the worst worker, if it failed."""
     if code == PdError.exit_code and any(_is_partial(project.layer(name), work) for name, work in works.items()):
         # The worker failed before the others had committed anything, so it could not know that the failure is partial.
         code = PartlyFailed.exit_code
@@ -122,14 +169,14 @@ def _is_partial(layer: Layer, work: Work) -> bool:
 
 
 def _submit(project: Project, names: Sequence[str], request: Request, overrides: Sequence[str]) -> None:
-    command, name = worker_command(project.store, names, request, overrides), "+".join(names)
-    script = slurm_script(command, name, request.launch, Path.cwd())
+    name = "+".join(names)
     if request.options.dry_run:
-        print(script, end="")
+        print(script_of(project, names, request, overrides), end="")
         return
-    path = Path(f"pd-{name}.sbatch")
-    print(submit(script, path.absolute()))
-    say(f"{name}: {request.launch.jobs} tasks submitted ({path}). To follow them: pd status")
+    # Whoever names a node wants these tasks, even if others already work on it.
+    job = submit_nodes(project, names, request, overrides, is_shared=True).job
+    print(job.job)
+    say(f"{name}: {len(job.tasks)} tasks submitted (pd-{name}.sbatch). To follow them: pd status")
 
 
 def _planned(stage: Stage, outcome: Outcome) -> str:

@@ -12,28 +12,35 @@ from pdstore.errors import UsageError
 from stages.plan.shard import Shard
 from stages.run.options import RunOptions
 
-__all__ = ["Launch", "Request", "node_options", "shared_options"]
+__all__ = ["Launch", "Request", "launch_options", "node_options", "shared_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Launch:
-    """Which processes compute: this one, unless workers, GPUs or Slurm are requested.
+    """Which processes compute: this one, unless workers, GPUs or a launcher are requested.
 
     Attributes:
-        launcher: ``local`` or ``slurm``.
-        workers: number of processes on this machine; for a training, of ranks.
-        gpus: number of GPUs, each with one process (for a training, one rank); with ``slurm``, GPUs per task.
-        jobs: number of tasks in the Slurm array job.
-        slurm_args: arguments passed to ``sbatch``.
+        launcher: ``local``, ``slurm``, ``ray``, or empty if none is named: then this process computes, unless workers
+            or GPUs are requested.
+        workers: number of processes on this machine, or per task; for a training, of ranks.
+        gpus: number of GPUs, each with one process (for a training, one rank), on this machine or per task.
+        jobs: number of tasks that Slurm or Ray is given per node.
+        slurm_args: arguments passed to ``sbatch``; with ``NODE:`` before it, an argument for the jobs of this node.
+        nodes: number of machines that train together.
+        rendezvous: ``host:port`` at which these machines meet; empty on a single machine.
+        ray_address: the address of the Ray cluster.
     """
 
-    launcher: str = "local"
+    launcher: str = ""
     workers: int = 0
     gpus: int = 0
     jobs: int = 0
     slurm_args: tuple[str, ...] = ()
+    nodes: int = 1
+    rendezvous: str = ""
+    ray_address: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,16 @@ class Request:
             dry_run=values["dry_run"],
             wait=wait,
         )
+        named = [f"--{name}={values[name]}" for name in _SBATCH if values.get(name)]
         launch = Launch(
-            values.get("launcher", "local"),
+            values.get("launcher") or "",
             values["workers"] or 0,
             values["gpus"] or 0,
             values.get("jobs") or 0,
-            tuple(values.get("slurm_arg", ())),
+            (*named, *values.get("slurm_arg", ())),
+            values.get("nodes") or 1,
+            values.get("rendezvous") or "",
+            values.get("ray_address") or Launch.ray_address,
         )
         _check(options, launch)
         return cls(options, launch)
@@ -80,6 +91,13 @@ class Request:
 def shared_options(command: F) -> F:
     """Add the options that ``pd run``, ``pd stage run`` and ``pd eval`` share."""
     for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+def launch_options(command: F) -> F:
+    """Add the options that ``pd run`` and ``pd stage run`` share: by which launcher workers are started."""
+    for option in reversed(_LAUNCH):
         command = option(command)
     return command
 
@@ -107,30 +125,53 @@ _SHARED = (
     click.option("--gpus", type=click.IntRange(1), metavar="N",
                  help="Run one process (for a training, one rank) on each of N GPUs."),
 )  # fmt: skip
+_LAUNCH = (
+    click.option("--launcher", type=click.Choice(["local", "slurm", "ray"]),
+                 help="Start one process per GPU or core here, submit array jobs, or use a Ray cluster."),
+    click.option("--jobs", type=click.IntRange(1), metavar="N", help="slurm, ray: the number of tasks per node."),
+    click.option("--partition", metavar="NAME", help="slurm: the partition of the jobs."),
+    click.option("--account", metavar="NAME", help="slurm: the account of the jobs."),
+    click.option("--time", metavar="LIMIT", help="slurm: the time limit of a task, such as 4:00:00."),
+    click.option("--gres", metavar="LIST", help="slurm: generic resources, in place of gpu:N for --gpus N."),
+    click.option("--slurm-arg", multiple=True, metavar="[NODE:]ARG",
+                 help="slurm: an argument for sbatch, such as --mem=8G; with NODE: for this node's jobs only."),
+    click.option("--nodes", type=click.IntRange(1), metavar="N", help="Train on N machines together."),
+    click.option("--ray-address", metavar="ADDRESS", help="ray: the cluster.  [default: auto]"),
+)  # fmt: skip
 _NODE = (
     click.option("--shard", metavar="K/N", help="Run only part K of N, counted from 1."),
     click.option("--limit", type=click.IntRange(1), metavar="N", help="Run at most N units."),
     click.option("--wait", is_flag=True, help="Wait for units that other workers hold."),
-    click.option("--launcher", type=click.Choice(["local", "slurm"]), default="local", show_default=True,
-                 help="Start processes on this machine, or submit an array job."),
-    click.option("--jobs", type=click.IntRange(1), metavar="N", help="slurm: the number of tasks in the array job."),
-    click.option("--slurm-arg", multiple=True, metavar="ARG",
-                 help="slurm: an argument for sbatch, such as --partition=gpu."),
+    click.option("--rendezvous", metavar="HOST:PORT", help="With --nodes: where the machines of a training meet."),
 )  # fmt: skip
+_SBATCH = ("partition", "account", "time", "gres")
 
 
 def _check(options: RunOptions, launch: Launch) -> None:
-    if launch.launcher == "slurm":
-        if not launch.jobs:
-            raise UsageError("the number of tasks is missing", "--launcher slurm", "Add --jobs N")
-        if options.shard or launch.workers:
-            extra = "--shard" if options.shard else "--workers"
-            fix = f"Leave {extra} out: each of the --jobs tasks takes one shard"
-            raise UsageError(f"{extra} cannot be combined with it", "--launcher slurm", fix)
+    where = f"--launcher {launch.launcher or 'local'}"
+    if launch.launcher in ("slurm", "ray"):
+        _check_cluster(options, launch, where)
     elif launch.jobs or launch.slurm_args:
-        option = "--jobs" if launch.jobs else "--slurm-arg"
-        fix = "Add --launcher slurm, or use --workers N on this machine"
-        raise UsageError("expected --launcher slurm, found --launcher local", option, fix)
+        option = "--jobs" if launch.jobs else launch.slurm_args[0].partition("=")[0]
+        fix = f"Add --launcher {'slurm or ray' if launch.jobs else 'slurm'}, or use --workers N on this machine"
+        raise UsageError("this option has no effect on this machine", option, fix)
     elif launch.workers and launch.gpus:
         fix = "Leave one of them out; --gpus N starts one worker per GPU"
-        raise UsageError("expected --workers or --gpus, found both", "--launcher local", fix)
+        raise UsageError("expected --workers or --gpus, found both", where, fix)
+    elif launch.nodes > 1 and not (launch.rendezvous and (launch.gpus or launch.workers)):
+        fix = "Run the same command on each machine, with --rendezvous HOST:PORT and --gpus N or --workers N"
+        raise UsageError("several machines have to know where they meet and how many ranks each has", "--nodes", fix)
+    if launch.rendezvous and launch.nodes == 1:
+        raise UsageError("the number of machines is missing", "--rendezvous", "Add --nodes N")
+
+
+def _check_cluster(options: RunOptions, launch: Launch, where: str) -> None:
+    if not launch.jobs:
+        raise UsageError("the number of tasks is missing", where, "Add --jobs N")
+    if options.shard:
+        raise UsageError("--shard cannot be combined with it", where, "Leave --shard out: the tasks divide the units")
+    if launch.rendezvous:
+        raise UsageError("--rendezvous cannot be combined with it", where, "Leave it out: --nodes N is enough")
+    if launch.launcher == "ray" and (launch.slurm_args or launch.nodes > 1):
+        option = "--nodes" if launch.nodes > 1 else launch.slurm_args[0].partition("=")[0]
+        raise UsageError(f"{option} cannot be combined with it", where, f"Leave {option} out, or use --launcher slurm")

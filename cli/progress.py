@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -18,12 +19,17 @@ from pdstore.errors import printable
 from stages.plan.pipeline import Pipeline
 from stages.run.progress import Progress
 
-__all__ = ["WORKER", "Bar", "Lines", "Tally", "progress_for"]
+__all__ = ["REPORTS", "WORKER", "Bar", "Lines", "Report", "Reports", "Tally", "progress_for"]
 
 WORKER = "PD_WORKER"
 """Environment variable that holds the name of a launched worker. Each of its lines begins with that name."""
 
+REPORTS = "PD_REPORTS"
+"""Environment variable that is set if the launcher draws a table: then a worker prints reports for it, not lines."""
+
 EVERY_S = 10.0
+REPORT_S = 0.5
+_MARK = "\x1e"
 
 
 def progress_for(pipeline: Pipeline) -> Progress:
@@ -31,6 +37,8 @@ def progress_for(pipeline: Pipeline) -> Progress:
     nodes = pipeline.nodes.values()
     steps = {n.name: int(getattr(n.settings, "steps", 0)) for n in nodes if n.stage.is_training}
     worker = os.environ.get(WORKER, "")
+    if os.environ.get(REPORTS):
+        return Reports(steps, worker)
     return Lines(steps, worker) if worker or not sys.stderr.isatty() else Bar(steps)
 
 
@@ -120,10 +128,11 @@ class _Counted:
 
     def __init__(self, steps: Mapping[str, int]) -> None:
         self._steps, self._lock = steps, threading.Lock()
-        self._node, self._tally = "", Tally()
+        self._node, self._unit, self._tally = "", -1, Tally()
 
     def unit_started(self, unit: int) -> None:
         with self._lock:
+            self._unit = unit
             self._tally.start_unit()
 
     def resumed(self, steps: int) -> None:
@@ -178,6 +187,47 @@ class Lines(_Counted):
         if time.monotonic() - self._last >= self._every_s:
             self._last = time.monotonic()
             self.note(f"{self._node}: {self._tally.text()}")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a worker does, as its launcher shows it in a table.
+
+    Attributes:
+        unit: the unit that it computes. done: such as ``384/1080 images``. rate: such as ``42.1/s``.
+    """
+
+    node: str = ""
+    unit: int | None = None
+    done: str = ""
+    rate: str = ""
+
+    def line(self) -> str:
+        return _MARK + json.dumps(asdict(self))
+
+    @staticmethod
+    def parse(line: str) -> Report | None:
+        """The report that a line of stderr holds; None if it is a line for people."""
+        try:
+            return Report(**json.loads(line[1:])) if line.startswith(_MARK) else None
+        except (ValueError, TypeError):
+            return None
+
+
+class Reports(Lines):
+    """Prints reports for the launcher's table, at most one every half second, and notes as lines."""
+
+    def __init__(self, steps: Mapping[str, int], worker: str = "", every_s: float = REPORT_S) -> None:
+        super().__init__(steps, worker, every_s)
+
+    def _show(self) -> None:
+        if time.monotonic() - self._last >= self._every_s:
+            self._last = time.monotonic()
+            tally = self._tally
+            unit = self._unit if self._unit >= 0 else None
+            rate = f"{tally.rate:.3g}/s" if tally.rate else ""
+            report = Report(self._node, unit, f"{tally.done}/{tally.total} {tally.noun}", rate)
+            print(report.line(), file=sys.stderr, flush=True)
 
 
 class Bar(_Counted):

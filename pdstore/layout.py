@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CATALOG",
     "CLASSES",
+    "JOBS",
     "JUDGEMENTS",
     "LAYERS",
     "LISTINGS",
@@ -27,6 +28,8 @@ __all__ = [
     "index_file",
     "index_rows",
     "indexer",
+    "job",
+    "jobs",
     "judgement",
     "judgement_set_aside",
     "judgements_set_aside",
@@ -40,6 +43,7 @@ __all__ = [
     "reporter",
     "selection",
     "selection_inputs",
+    "submitter",
     "tracking",
     "tracking_group",
     "tracking_id",
@@ -64,6 +68,8 @@ TARS = "tars.parquet"
 LAYERS = "layers"
 # What people said of labels.
 JUDGEMENTS = "judgements"
+# Which jobs a scheduler was given.
+JOBS = "jobs"
 
 
 def listing(number: int) -> str:
@@ -150,6 +156,20 @@ def leases(node: str, fingerprint: str) -> str:
 
 def lease(node: str, fingerprint: str, unit: int, generation: int) -> str:
     return f"{leases(node, fingerprint)}/{unit:05d}.{generation}.json"
+
+
+def jobs(node: str, fingerprint: str) -> str:
+    """Jobs that a scheduler was given for the layer. They only inform: deleting them loses nothing of the results."""
+    return f"{JOBS}/{node}/{fingerprint}"
+
+
+def job(node: str, fingerprint: str, number: int) -> str:
+    return f"{jobs(node, fingerprint)}/{number:05d}.json"
+
+
+def submitter(fingerprint: str) -> str:
+    """Stands for a layer in the path of a lease: the lease of the one process that submits jobs for the layer."""
+    return f"{fingerprint}.submitter"
 
 
 def failures(node: str, fingerprint: str) -> str:

@@ -12,7 +12,7 @@ from cli.options import Request
 from pdstore import Store
 from pdstore.errors import UsageError
 
-__all__ = ["devices_for", "worker_command"]
+__all__ = ["PROGRAM", "devices_for", "num_gpus", "worker_command"]
 
 PROGRAM = Path(cli.__file__).with_name("__main__.py")
 
@@ -48,3 +48,10 @@ def devices_for(gpus: int) -> list[str]:
         fix = f"Use --gpus {available}" if available else "Use --workers N to run on the CPU"
         raise UsageError(f"expected {gpus} GPUs, found {available}", "--gpus", fix)
     return named.split(",")[:gpus] if named else [str(number) for number in range(gpus)]
+
+
+def num_gpus() -> int:
+    """How many GPUs this process may use."""
+    import torch
+
+    return int(torch.cuda.device_count())

@@ -1,4 +1,4 @@
-"""``pd stage``: list the nodes, or run one of them, or several in one pass."""
+"""``pd stage``: list the nodes, run one of them or several in one pass, or cancel the jobs that compute them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from cli.execution import adopt_changed, execute, interruptible
-from cli.options import Request, node_options, shared_options
-from cli.output import print_table
+from cli.launchers.slurm.watching import cancel_jobs
+from cli.options import Request, launch_options, node_options, shared_options
+from cli.output import print_table, say
 from cli.session import has_store, open_project, split_words
 from pdstore.errors import UsageError
 from stages.plan.passes import passes
@@ -22,7 +23,7 @@ __all__ = ["command"]
 
 @click.group("stage")
 def command() -> None:
-    """List the nodes, or run one of them."""
+    """List the nodes, run one of them, or cancel its jobs."""
 
 
 @command.command("list")
@@ -51,6 +52,7 @@ def list_nodes() -> None:
 @click.argument("words", nargs=-1, metavar="[NODE]… [NODE.KEY=VALUE]…")
 @node_options
 @shared_options
+@launch_options
 def run_stage(node: str, words: tuple[str, ...], **values: Any) -> None:
     """Run the missing units of one node, or of several nodes that can be computed in one pass.
 
@@ -63,7 +65,7 @@ def run_stage(node: str, words: tuple[str, ...], **values: Any) -> None:
       pd stage run detic detic-human
       pd stage run grouping --workers 4
       pd stage run grouping grouping.k=5 --new-layer
-      pd stage run grouping --launcher slurm --jobs 10 --gpus 1 --slurm-arg=--partition=gpu
+      pd stage run grouping --launcher slurm --jobs 10 --gpus 1 --partition gpu
     """
     further, overrides = split_words(words)
     request = Request.parse(values, wait=values["wait"])
@@ -80,6 +82,24 @@ def run_stage(node: str, words: tuple[str, ...], **values: Any) -> None:
     with interruptible() as stop:
         execute(project, names, request, overrides, stop)
     check_files_of_done(project, names)
+
+
+@command.command("cancel")
+@click.argument("nodes", nargs=-1, metavar="[NODE]…")
+def cancel(nodes: tuple[str, ...]) -> None:
+    """Cancel the Slurm jobs of these nodes, or of all nodes. Workers stop as on SIGTERM; what they committed stays.
+
+    \b
+    Examples:
+      pd stage cancel grouping
+      pd stage cancel
+    """
+    project = open_project()
+    cancelled = cancel_jobs(project, [project[name].name for name in nodes] or list(project.nodes))
+    for job in cancelled:
+        say(f"{job.title}: job {job.job} cancelled")
+    if not cancelled:
+        say("No job of the nodes waits or runs.")
 
 
 def _inputs(stage: Stage) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli.launchers.slurm.watching import JobState, job_states
 from cli.output import print_json, print_table, say
 from cli.session import open_project
 from stages.plan.file_settings import missing_files
@@ -19,6 +20,8 @@ SPARE = ("running", "failed", "stale", "error rows", "also")
 def command(as_json: bool) -> None:
     """Show what is done, running, stale or failed, node by node, and the last error of each failed unit.
 
+    Slurm jobs that compute nodes of the store are listed with their states.
+
     \b
     Examples:
       pd status
@@ -26,16 +29,26 @@ def command(as_json: bool) -> None:
     """
     project = open_project()
     listed = states(project)
+    jobs = job_states(project)
     for missing in missing_files(project.nodes.values()):
         say(str(missing))
     if as_json:
-        print_json({"store": project.store.url, "nodes": {state.node: state.to_dict() for state in listed}})
+        values = {"store": project.store.url, "nodes": {state.node: state.to_dict() for state in listed}}
+        print_json(values | ({"jobs": [_job(job) for job in jobs]} if jobs else {}))
         return
     columns = ("node", "state", "done", "units", "running", "failed", "stale", "error rows", "seconds", "layer", "also")
     print_table(columns, [_row(state) for state in listed], spare=SPARE)
     failed = [(s.node, unit, text) for s in listed for unit, text in sorted(s.failed.items())]
     if failed:
         print_table(("failed", "unit", "last error"), failed)
+    if jobs:
+        rows = [(job.job.title, job.job.job, job.text, job.job.submitted, job.job.log) for job in jobs]
+        print_table(("nodes", "job", "tasks", "submitted", "log"), rows)
+
+
+def _job(state: JobState) -> dict[str, object]:
+    job = state.job
+    return {"nodes": job.nodes, "job": job.job, "tasks": state.states, "submitted": job.submitted, "log": job.log}
 
 
 def _row(state: NodeState) -> tuple[object, ...]:

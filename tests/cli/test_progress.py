@@ -8,7 +8,7 @@ import time
 import pytest
 
 from cli.output import seconds_text
-from cli.progress import WORKER, Bar, Lines, Tally, progress_for
+from cli.progress import REPORTS, WORKER, Bar, Lines, Report, Reports, Tally, progress_for
 from stages.plan.pipeline import Pipeline
 from stages.plan.presets import read_preset
 
@@ -132,3 +132,21 @@ def test_a_bar_only_where_nobody_else_writes(
     lines.finish()
     steps = pipeline["distill-train"].settings.model_dump()["steps"]
     assert capsys.readouterr().err.startswith(f"[2/3] distill-train: 5/{steps} steps in ")
+
+
+def test_a_worker_reports_to_the_table_of_its_launcher(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report is one line that the launcher reads back: node, unit, what is done, rate; notes stay lines."""
+    monkeypatch.setenv(REPORTS, "1")
+    monkeypatch.setenv(WORKER, "2/4")
+    assert isinstance(progress_for(Pipeline(read_preset("demo"), {})), Reports)
+    reports = Reports({}, "2/4", every_s=0.0)
+    reports.start("grouping", 4, 0, 10)
+    reports.unit_started(3)
+    reports.advance(10)
+    reports.note("something")
+    report, note, _ = capsys.readouterr().err.split("\n")
+    found = Report.parse(report)
+    assert found is not None and (found.node, found.unit, found.done) == ("grouping", 3, "10/40 images")
+    assert found.rate.endswith("/s") and note == "[2/4] something"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -109,7 +111,7 @@ def test_sigterm_reaches_the_workers(store: Path) -> None:
     assert not list(store.glob("layers/ingest/*/commits/*.json"))
 
 
-def _start_patched(store: Path, row: str, *words: str) -> subprocess.Popen[str]:
+def _start_patched(store: Path, row: str, *words: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """``pd`` in a process of its own, in which ``row`` replaces ingest's function ``f``."""
     folder = store.parent / "site"
     folder.mkdir(exist_ok=True)
@@ -118,7 +120,7 @@ def _start_patched(store: Path, row: str, *words: str) -> subprocess.Popen[str]:
     (folder / "sitecustomize.py").write_text(f"try:\n{textwrap.indent(patch, '    ')}\nexcept ImportError:\n    pass\n")
     environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-m", "cli", "--store", str(store), *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stderr=stderr, text=True, env=environment)
 
 
 def _wait_for_leases(store: Path, count: int) -> None:
@@ -127,3 +129,56 @@ def _wait_for_leases(store: Path, count: int) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("no worker began")
+
+
+def test_a_worker_that_was_killed_is_started_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At most three times, each; a worker that then succeeds is a success, and what failed by itself is not tried."""
+    program = f"""import os, pathlib, uuid
+folder = pathlib.Path({str(tmp_path)!r}) / os.environ["PD_WORKER"].replace("/", " of ")
+folder.mkdir(exist_ok=True)
+(folder / uuid.uuid4().hex).touch()
+tries = len(list(folder.iterdir()))
+if folder.name == "3 of 3":
+    os._exit(1)
+os.kill(os.getpid(), 9 if tries < 3 else 15) if tries < 4 else os._exit(0)"""
+    assert run_workers([sys.executable, "-c", program], Launch(workers=3), 3, StopRequest()) == 1
+    assert {folder.name: len(list(folder.iterdir())) for folder in tmp_path.iterdir()} == {
+        "1 of 3": 4,
+        "2 of 3": 4,
+        "3 of 3": 1,
+    }
+    said = capsys.readouterr().err
+    assert "worker 1/3 killed by SIGKILL; started again (1 of 3 times)" in said
+    assert "worker 2/3 killed by SIGTERM; started again (3 of 3 times)" in said
+
+
+def test_a_worker_that_is_killed_midway_loses_nothing(store: Path) -> None:
+    """Its unit is computed by another worker or by its successor, and the run succeeds."""
+    process = _start_patched(
+        store, "row = lambda *a: (time.sleep(0.7), f(*a))[1]", "run", "ingest", "--launcher", "local", "--workers", "2"
+    )
+    _wait_for_leases(store, 2)
+    victim = json.loads(next(iter(store.glob("leases/ingest/*/*.json"))).read_text())["pid"]
+    os.kill(victim, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "killed by SIGKILL; started again (1 of 3 times)" in err
+    assert len(list(store.glob("layers/ingest/*/commits/*.json"))) == 3
+
+
+def test_on_a_terminal_a_table_shows_the_workers(store: Path) -> None:
+    """Each worker has a row with its state, unit and rate; a line of a worker is shown above the table."""
+    row = "row = lambda *a: (time.sleep(0.6), f(*a))[1]"
+    ours, theirs = os.openpty()
+    process = _start_patched(store, row, "stage", "run", "ingest", "--workers", "2", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(ours, 65536):
+            shown += data
+    os.close(ours)
+    assert process.wait(30) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert re.search(r"worker +state +node +unit +done +rate", text)
+    assert re.search(r"[12]/2 +running +ingest +[012] +\d/6 images +[\d.]+/s", text)
+    assert re.search(r"\[[12]/2\] ingest: [0-9]/6 images in ", text) and '"node"' not in text
