@@ -17,6 +17,7 @@ __all__ = [
     "attempt",
     "attempt_name",
     "attempts",
+    "beat",
     "checkpoints",
     "commit",
     "commits",
@@ -150,6 +151,11 @@ def leases(node: str, fingerprint: str) -> str:
 
 def lease(node: str, fingerprint: str, unit: int, generation: int) -> str:
     return f"{leases(node, fingerprint)}/{unit:05d}.{generation}.json"
+
+
+def beat(node: str, fingerprint: str, unit: int, generation: int, token: str) -> str:
+    """The heartbeats of one lease. Nobody else writes this file, and nobody heeds it once the lease is gone."""
+    return f"{leases(node, fingerprint)}/{unit:05d}.{generation}.{token}.beat"
 
 
 def failures(node: str, fingerprint: str) -> str:
