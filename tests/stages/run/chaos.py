@@ -35,6 +35,7 @@ __all__ = ["SPEC", "TIME_TO_LIVE_S", "Chaos", "pictures"]
 TIME_TO_LIVE_S = 1.5
 STEP_S = 0.03
 """How much longer a step takes: so there is a moment in which to kill."""
+IDLE_S = 2.0
 YEAR_S = 365 * 86400.0
 SHIFTS_S = (0.0, 600.0, -600.0, YEAR_S, -YEAR_S)
 """By how much the clocks of workers are wrong."""
@@ -74,7 +75,7 @@ def work(url: str, options: Mapping[str, Any], shift_s: float, machine: str, ste
     if machine:
         pdstore.leases.owner.machine = lambda: machine
     project = Project.open(Store(url, **options))
-    chosen = RunOptions(wait=True, max_error_rate=1.0, poll_s=0.05)
+    chosen = RunOptions(wait=True, max_error_rate=1.0, poll_s=0.2)
     for name in project.nodes:
         run_node(project, name, chosen, Watch(Reported(steps)))
 
@@ -87,10 +88,11 @@ class Worker:
     steps: Connection
 
     def has_made(self, steps: int) -> bool:
-        """Wait until it has made so many more steps. False if it has ended before."""
+        """Wait until it has made so many more steps, or makes none as it waits for others. False if it has ended."""
         try:
-            for _ in range(steps):
+            while steps and self.steps.poll(IDLE_S):
                 self.steps.recv_bytes()
+                steps -= 1
         except EOFError:
             return False
         return self.process.is_alive()
