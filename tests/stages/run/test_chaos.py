@@ -25,7 +25,7 @@ from tests.stages.run.chaos import SPEC, TIME_TO_LIVE_S, Chaos, pictures
 @pytest.mark.parametrize(
     ("kills", "stops", "images"),
     [
-        pytest.param(8, 2, 12, id="few"),
+        pytest.param(8, 2, 12, id="few", marks=pytest.mark.timeout(900)),
         pytest.param(40, 6, 60, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     ],
 )
