@@ -21,6 +21,7 @@ from pdstore import layout
 from pdstore.errors import CommitConflict, CorruptData
 from pdstore.files import Files
 from pdstore.fingerprint import digest
+from pdstore.leases.owner import clock
 
 __all__ = ["FileEntry", "Manifest", "commit_attempt", "inputs_digest", "new_attempt", "read_manifest"]
 
@@ -172,9 +173,9 @@ def commit_attempt(
         seconds=round(now - started, 3),
         created=now,
     )
-    written = {f"{manifest.folder}/{name}": data for name, data in content.items()}
+    written, begun = {f"{manifest.folder}/{name}": data for name, data in content.items()}, clock()
     files.write_many(written)
-    if time.time() - now > LONG_S:
+    if clock() - begun > LONG_S:
         # A process that was paused as long as this lost its lease, and gc may have taken what it had written.
         files.write_many(written)
     _create(files, manifest)

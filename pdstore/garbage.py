@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from pdstore import layout
 from pdstore.index import unused_index_files
+from pdstore.lease import stray_beats
 from pdstore.store import Layer, Store
 
 __all__ = ["Garbage", "delete_garbage", "find_garbage"]
@@ -24,6 +26,7 @@ class Garbage:
         path: relative to the store. size: of all its files, in bytes.
         age_s: seconds since it was last written, or, for an attempt that was withdrawn, since then.
         attempt: (node, fingerprint, unit, attempt), for the files of an attempt.
+        lease: (node, fingerprint, unit), for the files of a lease.
     """
 
     path: str
@@ -31,13 +34,15 @@ class Garbage:
     age_s: float
     reason: str
     attempt: tuple[str, str, int, str] | None = None
+    lease: tuple[str, str, int] | None = None
 
 
 def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None = None) -> list[Garbage]:
     """What nobody uses, older than ``older_than_s`` seconds: attempts that no manifest names, expired leases, temporary
     files, and index files that larger ones have replaced.
 
-    An attempt on a unit that somebody holds a live lease on is never garbage: it may be about to be committed.
+    An attempt on a unit that somebody holds a live lease on is never garbage: it may be about to be committed. The
+    lease of a process of another machine counts as live until it was seen unchanged for its time to live.
     """
     now = time.time() if now is None else now
     garbage: list[Garbage] = []
@@ -47,6 +52,7 @@ def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None =
             garbage += _loose_attempts(layer, now)
             garbage += _unused_index(layer, now)
             garbage += _dead_leases(layer, now)
+            garbage += _stray_beats(layer, now)
             folders += _folders_of(layer)
             garbage += _unfinished_checkpoints(layer, now)
     garbage += [item for folder in folders for item in _leftovers(store, folder, now)]
@@ -62,7 +68,11 @@ def delete_garbage(store: Store, garbage: Garbage) -> bool:
         node, fingerprint, unit, attempt = garbage.attempt
         layer = store.layer(node, fingerprint)
         manifest = layer.newest_manifest(unit)
-        if (manifest is not None and manifest.attempt == attempt) or unit in _live_units(layer, time.time()):
+        if (manifest is not None and manifest.attempt == attempt) or unit in _live_units(layer):
+            return False
+    if garbage.lease is not None:
+        node, fingerprint, unit = garbage.lease
+        if unit in _live_units(store.layer(node, fingerprint)):
             return False
     store.files.remove_tree(garbage.path)
     return True
@@ -72,7 +82,7 @@ def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
     files, folder = layer.store.files, layout.attempts(layer.node, layer.fingerprint)
     # Read before the manifests: an attempt that is committed in between is in them.
     names = files.names(folder)
-    live = _live_units(layer, now)
+    live = _live_units(layer)
     commits = layer.commits()
     committed = set(zip(commits.units, commits.column("attempt"), strict=True))
     withdrawals = layout.withdrawals(layer.node, layer.fingerprint)
@@ -96,17 +106,25 @@ def _unused_index(layer: Layer, now: float) -> Iterator[Garbage]:
         yield Garbage(path, sum(files.sizes(path).values()), now - used, reason)
 
 
-def _live_units(layer: Layer, now: float) -> set[int]:
-    return {unit for unit, lease in layer.leases().items() if not lease.is_expired(now)}
+def _live_units(layer: Layer) -> set[int]:
+    return {unit for unit, lease in layer.leases().items() if not lease.is_expired}
 
 
 def _dead_leases(layer: Layer, now: float) -> Iterator[Garbage]:
     for unit, lease in layer.leases().items():
-        if lease.is_expired(now):
-            prefix, folder = f"{unit:05d}.", layout.leases(layer.node, layer.fingerprint)
-            for name in layer.store.files.names(folder):
-                if name.startswith(prefix):
-                    yield Garbage(f"{folder}/{name}", 0, now - lease.beat, "lease of a worker that is gone")
+        if lease.is_expired:
+            key = layer.node, layer.fingerprint, unit
+            for path in lease.files:
+                with contextlib.suppress(FileNotFoundError):
+                    age_s = now - layer.store.files.newest(path)
+                    yield Garbage(path, 0, age_s, "lease of a worker that is gone", lease=key)
+
+
+def _stray_beats(layer: Layer, now: float) -> Iterator[Garbage]:
+    files = layer.store.files
+    for path in stray_beats(files, layer.node, layer.fingerprint):
+        with contextlib.suppress(FileNotFoundError):
+            yield Garbage(path, 0, now - files.newest(path), "heartbeat of a worker that had lost its lease")
 
 
 def _folders_of(layer: Layer) -> list[str]:

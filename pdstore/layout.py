@@ -18,6 +18,7 @@ __all__ = [
     "attempt",
     "attempt_name",
     "attempts",
+    "beat",
     "checkpoints",
     "commit",
     "commits",
@@ -170,6 +171,11 @@ def job(node: str, fingerprint: str, number: int) -> str:
 def submitter(fingerprint: str) -> str:
     """Stands for a layer in the path of a lease: the lease of the one process that submits jobs for the layer."""
     return f"{fingerprint}.submitter"
+
+
+def beat(node: str, fingerprint: str, unit: int, generation: int, token: str) -> str:
+    """The heartbeats of one lease. Nobody else writes this file, and nobody heeds it once the lease is gone."""
+    return f"{leases(node, fingerprint)}/{unit:05d}.{generation}.{token}.beat"
 
 
 def failures(node: str, fingerprint: str) -> str:

@@ -21,7 +21,7 @@ from pdstore.files import Files
 from pdstore.fingerprint import Identity
 from pdstore.index import Commits, Compacted, IndexReader, compact, read_manifests
 from pdstore.info import FORMAT, LayerInfo, StoreInfo, read_record
-from pdstore.lease import Claim, Lease, claim, current_lease
+from pdstore.lease import Claim, Lease, claim, current_lease, is_alive
 from pdstore.reading.unit import read_files, read_unit
 from pdstore.table import Rows, Table
 
@@ -271,6 +271,10 @@ class Layer:
     def claim(self, unit: int) -> Claim | None:
         """A lease on a unit, or None if a live worker holds one."""
         return claim(self._files, self.node, self.fingerprint, unit)
+
+    def is_held_alive(self, unit: int) -> bool:
+        """True if the worker that kept us from claiming the unit is known to be alive; nothing is read for it."""
+        return is_alive(self._files, self.node, self.fingerprint, unit)
 
     def leases(self) -> dict[int, Lease]:
         return current_lease(self._files, self.node, self.fingerprint)

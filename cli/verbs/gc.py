@@ -13,6 +13,8 @@ from pdstore import Layer, Store, layout
 from pdstore.errors import UsageError
 from pdstore.garbage import Garbage, delete_garbage, find_garbage
 from pdstore.inventory import shown_layer
+from pdstore.lease import SEEN
+from pdstore.leases.remembered import remembered
 from stages.training_place import TrainingPlace
 
 __all__ = ["command"]
@@ -49,8 +51,9 @@ def command(yes: bool, older_than: str, fingerprint: str | None, force: bool) ->
         fix = "Use --older-than 1h. Or, if no worker is running on any machine, add --force"
         raise UsageError("what is younger than an hour may be in use by a worker", f"--older-than {older_than}", fix)
     store = open_store()
-    layer = None if fingerprint is None else _unused_layer(store, fingerprint)
-    entries = find_garbage(store, age_s) if layer is None else _layer_garbage(store, layer)
+    with remembered(SEEN, store.files.root):
+        layer = None if fingerprint is None else _unused_layer(store, fingerprint)
+        entries = find_garbage(store, age_s) if layer is None else _layer_garbage(store, layer)
     if not entries:
         say("Nothing to delete.")
         return
@@ -84,10 +87,13 @@ def _unused_layer(store: Store, fingerprint: str) -> Layer:
         raise UsageError(problem, fingerprint, f"Change them first: pd config set {layer.node}.KEY=VALUE")
     if shown_layer(store, layer.node) == layer.fingerprint:
         say(f"Until the new layer of {layer.node} is complete, the views show this one; without it they show nothing.")
-    running = [unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())]
+    running = [unit for unit, lease in layer.leases().items() if not lease.is_expired]
     if running:
         problem = f"workers are writing units {running} of this layer"
-        raise UsageError(problem, fingerprint, "Stop them first")
+        fix = (
+            "Stop them first. Workers that were killed on another machine count as gone in two minutes: then try again"
+        )
+        raise UsageError(problem, fingerprint, fix)
     return layer
 
 

@@ -7,8 +7,10 @@ import click
 from cli.launchers.slurm.watching import JobState, job_states
 from cli.output import print_json, print_table, say
 from cli.session import open_project
+from pdstore.lease import SEEN
+from pdstore.leases.remembered import remembered
 from stages.plan.file_settings import missing_files
-from stages.plan.states import NodeState, states
+from stages.plan.states import Holder, NodeState, states
 
 __all__ = ["command"]
 
@@ -18,7 +20,8 @@ SPARE = ("running", "failed", "stale", "error rows", "also")
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """Show what is done, running, stale or failed, node by node, and the last error of each failed unit.
+    """Show what is done, running, stale or failed, node by node, who works on what, and the last error of each failed
+    unit. A worker is known by its heartbeats: the time for which this machine has seen none is shown beside it.
 
     Slurm jobs that compute nodes of the store are listed with their states.
 
@@ -28,7 +31,8 @@ def command(as_json: bool) -> None:
       pd status --json | jq '.nodes.grouping.state'
     """
     project = open_project()
-    listed = states(project)
+    with remembered(SEEN, project.store.files.root):
+        listed = states(project)
     jobs = job_states(project)
     for missing in missing_files(project.nodes.values()):
         say(str(missing))
@@ -38,6 +42,9 @@ def command(as_json: bool) -> None:
         return
     columns = ("node", "state", "done", "units", "running", "failed", "stale", "error rows", "seconds", "layer", "also")
     print_table(columns, [_row(state) for state in listed], spare=SPARE)
+    held = [(s.node, unit, *_holder(who)) for s in listed for unit, who in sorted(s.holders.items())]
+    if held:
+        print_table(("held", "unit", "by", "seen unchanged for"), held)
     failed = [(s.node, unit, text) for s in listed for unit, text in sorted(s.failed.items())]
     if failed:
         print_table(("failed", "unit", "last error"), failed)
@@ -49,6 +56,11 @@ def command(as_json: bool) -> None:
 def _job(state: JobState) -> dict[str, object]:
     job = state.job
     return {"nodes": job.nodes, "job": job.job, "tasks": state.states, "submitted": job.submitted, "log": job.log}
+
+
+def _holder(holder: Holder) -> tuple[str, str]:
+    name = f"{holder.host} process {holder.pid}" if holder.host else "damaged lease"
+    return name, f"{holder.unchanged_s:.0f} s" + ", gone" * holder.is_expired
 
 
 def _row(state: NodeState) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pdstore import Layer, layout
 
-__all__ = ["Failure", "forget_failure", "read_failure", "read_failures", "record_failure"]
+__all__ = ["Failure", "forget_failure", "read_failure", "read_failures", "record_failure", "stored_failures"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,14 @@ class Failure:
 
 def read_failures(layer: Layer) -> dict[int, str]:
     """Unit -> its last error, for each unit that failed."""
+    return {unit: failure.error for unit, failure in stored_failures(layer).items()}
+
+
+def stored_failures(layer: Layer) -> dict[int, Failure]:
+    """Unit -> its last error and when that occurred, by the clock of the machine on which it did."""
     names = layer.store.files.names(layout.failures(layer.node, layer.fingerprint))
     failures = {unit: read_failure(layer, unit) for unit in (int(name.split(".")[0]) for name in names)}
-    return {unit: failure.error for unit, failure in failures.items() if failure is not None}
+    return {unit: failure for unit, failure in failures.items() if failure is not None}
 
 
 def read_failure(layer: Layer, unit: int) -> Failure | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pdstore import Layer
@@ -18,12 +17,29 @@ from stages.plan.work import Snapshot, plan_work
 from stages.training_place import TrainingPlace
 
 __all__ = [
+    "Holder",
     "NodeState",
     "newest_layer",
     "node_state",
     "older_layers",
     "states",
 ]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lease of a unit.
+
+    Attributes:
+        host, pid: the worker; empty and 0 if the file of the lease is damaged.
+        unchanged_s: for how long the lease has been seen unchanged from this machine, in seconds of its own clock.
+        is_expired: the worker is gone, and the unit may be taken over.
+    """
+
+    host: str
+    pid: int
+    unchanged_s: float
+    is_expired: bool
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class NodeState:
         errors: images that became rows of ``errors``. seconds: time spent on the committed units.
         is_begun: a training that was stopped before its end has left a state to resume from.
         why: why there is something to run; empty if there is nothing.
+        holders: unit -> who holds its lease, for missing units.
     """
 
     node: str
@@ -56,6 +73,7 @@ class NodeState:
     seconds: float
     is_begun: bool
     why: str
+    holders: dict[int, Holder] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[int]:
@@ -101,7 +119,11 @@ def _state(project: Project, name: str, seen: Mapping[str, Committed], shown: Ma
     done = committed.content
     work = plan_work(Snapshot.read(project, name, Inputs(project, name, seen), committed))
     missing = sorted(work.ready + work.waiting)
-    leases = {unit for unit, lease in layer.leases().items() if not lease.is_expired(time.time())}
+    holders = {
+        unit: Holder(lease.host, lease.pid, round(lease.unchanged_s, 1), lease.is_expired)
+        for unit, lease in layer.leases().items()
+        if unit not in done
+    }
     older = _older_units(project, name)
     return NodeState(
         node=name,
@@ -111,7 +133,7 @@ def _state(project: Project, name: str, seen: Mapping[str, Committed], shown: Ma
         done=sorted(done),
         stale=work.stale,
         failed={unit: why for unit, why in read_failures(layer).items() if unit not in done},
-        running=sorted(leases - set(done)),
+        running=[unit for unit, holder in holders.items() if not holder.is_expired],
         waiting=work.waiting,
         shown=shown.get(name, node.fingerprint),
         other={old.fingerprint: units for old, units in older.items()},
@@ -119,6 +141,7 @@ def _state(project: Project, name: str, seen: Mapping[str, Committed], shown: Ma
         seconds=round(committed.seconds, 2),
         is_begun=node.stage.is_training and TrainingPlace(project.store, name, node.fingerprint).is_begun,
         why=_why(project, name, list(older), bool(done), len(missing)),
+        holders=holders,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from stages.plan.failures import read_failure
+from stages.plan.failures import read_failure, stored_failures
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.plan.work import Work
@@ -40,7 +40,8 @@ class Agenda:
         self._refreshed = set(self.work.stale) if options.refresh else set()
         self._done: set[int] = set()
         self._listed_at = -math.inf
-        self._started = time.time()
+        # Not by the time of a failure: that is by the clock of another machine.
+        self._failed_before = stored_failures(self.layer)
 
     def is_done(self, unit: int) -> bool:
         """True if any worker has committed the unit by now, and it is not stale and to be computed again.
@@ -54,7 +55,7 @@ class Agenda:
     def failed_meanwhile(self, unit: int) -> str:
         """The error of another worker on the unit since this run began; empty if there is none."""
         failure = read_failure(self.layer, unit)
-        return failure.error if failure is not None and failure.time > self._started else ""
+        return failure.error if failure is not None and failure != self._failed_before.get(unit) else ""
 
     def take(self, unit: int) -> bool:
         """Under a claim: is the unit still to be computed? If the unit is still stale, it is withdrawn."""

@@ -46,6 +46,11 @@ class Ledger:
         """True until the unit is committed, by this run or another, or has failed; False if it was never to be done."""
         return unit in self._open
 
+    @property
+    def doubtful(self) -> list[int]:
+        """The units whose holders may be dead: they were not seen at work, and are no processes of this machine."""
+        return [unit for unit in self.outcome.held if not self.layer.is_held_alive(unit)]
+
     def claim(self, unit: int, claims: ExitStack) -> bool:
         """Claim the unit until ``claims`` is closed. False if another worker has committed it or holds it."""
         if self.agenda.is_done(unit):

@@ -141,15 +141,25 @@ class _Run:
             self.progress.finish()
 
     def _wait(self, writer: ThreadPoolExecutor) -> None:
-        """Check the units that others hold again and again, until they are committed."""
+        """Check the units that others hold again and again, until they are committed.
+
+        Without the option ``wait`` until the others were seen to be alive, so that nobody's unit is left behind.
+        """
         pause = self.options.poll_s
         if self.options.wait and self.held:
             self.progress.note(f"{self.title}: waiting for {len(self.held)} units of other workers")
-        while self.options.wait and self.held:
+        elif doubtful := self._doubtful():
+            self.progress.note(
+                f"{self.title}: {len(doubtful)} units are held by workers that may be dead: looking whether they are"
+            )
+        while self.held and (self.options.wait or self._doubtful()):
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE * self.options.poll_s)
             self._check_stop()
             self._go_through(self.held, writer)
+
+    def _doubtful(self) -> set[int]:
+        return {unit for ledger in self.ledgers for unit in ledger.doubtful}
 
     def _go_through(self, todo: Sequence[int], writer: ThreadPoolExecutor) -> None:
         self.held = []
@@ -171,7 +181,7 @@ class _Run:
                 self.held.append(unit)
             if claimed:
                 self.progress.unit_started(unit)
-            started = time.time()
+            started = time.monotonic()
             taken = [ledger for ledger in claimed if ledger.take(unit)]
             computed = self._compute(unit, taken) if taken else []
             self._settle()
@@ -207,7 +217,7 @@ class _Run:
 
     def _commit(self, unit: int, done: Sequence[tuple[Ledger, Computed]], started: float, claims: ExitStack) -> None:
         # Nodes that share a pass divide its time, so that the seconds of all commits add up to the time that was spent.
-        seconds = (time.time() - started) / len(done)
+        seconds = (time.monotonic() - started) / len(done)
         with claims:
             try:
                 for ledger, computed in done:

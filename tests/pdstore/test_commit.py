@@ -12,6 +12,7 @@ import pytest
 from pdstore.commit import FileEntry, Manifest, commit_attempt, inputs_digest, new_attempt, read_manifest
 from pdstore.errors import CommitConflict, CorruptData, StorageFailure
 from pdstore.files import Files
+from pdstore.leases.owner import clock
 from tests.pdstore.conftest import Place
 
 
@@ -183,8 +184,8 @@ def test_a_writer_that_was_paused_for_long_writes_its_files_again(
     def paused(self: Files, written: Mapping[str, bytes]) -> None:
         real(self, written)
         monkeypatch.setattr(Files, "write_many", real)
-        resumed = time.time() + 3600
-        monkeypatch.setattr("time.time", lambda: resumed)
+        resumed = clock() + 3600
+        monkeypatch.setattr("pdstore.commit.clock", lambda: resumed)
         self.remove_tree("layers/crf/f00d/blocks")
 
     monkeypatch.setattr(Files, "write_many", paused)

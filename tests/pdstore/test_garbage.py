@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
 
 import pytest
 
+import pdstore.lease
 from pdstore import Layer, Store, layout
 from pdstore.blockfile import pack
 from pdstore.errors import CorruptData
@@ -62,17 +62,32 @@ class TestGarbage:
             os.utime(folder / name, (time.time() - age, time.time() - age))
         assert find_garbage(layer.store) == []
 
-    def test_leases_of_the_dead_are_garbage(self, layer: Layer) -> None:
-        """All their generations are; a live lease is not."""
+    def test_leases_of_the_dead_are_garbage(self, layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All their files are, once none was seen to change for the time to live; live leases are not."""
+        place, files = ("grouping", layer.fingerprint), layer.store.files
+        dead = [layout.lease(*place, 2, 0), layout.lease(*place, 2, 1), layout.beat(*place, 2, 1, "beef")]
+        stray = layout.beat(*place, 1, 0, "beef")
+        for path in (*dead, stray):
+            files.write(path, b'{"host": "elsewhere", "pid": 1, "beat": 0.0, "started": 0.0}')
+        later = time.time() + 8 * DAY_S
+        assert [g.path for g in find_garbage(layer.store, now=later)] == [stray]
+        now = time.monotonic() + pdstore.lease.TIME_TO_LIVE_S
+        monkeypatch.setattr(pdstore.lease.SEEN, "clock", lambda: now)
         claim = layer.claim(3)
         assert claim is not None
-        for generation in (0, 1):
-            dead = {"host": "elsewhere", "pid": 1, "beat": 0.0, "started": 0.0}
-            path = layout.lease("grouping", layer.fingerprint, 2, generation)
-            layer.store.files.write(path, json.dumps(dead).encode())
         with claim:
-            listed = [g.path for g in find_garbage(layer.store)]
-        assert listed == [layout.lease("grouping", layer.fingerprint, 2, generation) for generation in (0, 1)]
+            # Their age is that of the files: what the worker's clock showed does not count.
+            assert find_garbage(layer.store) == []
+            listed = find_garbage(layer.store, now=later)
+            assert sorted(g.path for g in listed) == sorted([*dead, stray])
+            # Since the list a worker was seen that holds the unit after all.
+            files.write(dead[1], b'{"host": "elsewhere", "pid": 1, "beat": 1.0, "started": 0.0}')
+            assert not any(delete_garbage(layer.store, g) for g in listed if g.path in dead)
+            deleted = {g.path for g in listed if delete_garbage(layer.store, g)}
+            assert deleted == {stray} and all(map(files.exists, dead))
+        now += pdstore.lease.TIME_TO_LIVE_S
+        assert all(delete_garbage(layer.store, g) for g in find_garbage(layer.store, now=later))
+        assert files.names(layout.leases(*place)) == []
 
     def test_temporary_files_of_killed_processes_are_garbage(self, layer: Layer, tmp_path: Path) -> None:
         """Old ones are found in every folder where files are created, and so are checkpoints that were not finished."""

@@ -1,21 +1,20 @@
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-import time
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from pdstore import layout
+import pdstore.lease
 from pdstore.errors import StorageFailure
 from pdstore.files import Files
-from pdstore.lease import Claim, Lease, claim, current_lease
+from pdstore.lease import SEEN, TIME_TO_LIVE_S, claim, current_lease, is_alive
 from tests.pdstore.conftest import Place
+from tests.pdstore.leases.observer import KEY, Observer, elsewhere, names, wait_for
 
 
 @pytest.fixture
@@ -23,69 +22,76 @@ def files(place: Place) -> Files:
     return Files(place.url, **place.options)
 
 
-def held(files: Files, unit: int = 5) -> Lease | None:
-    return current_lease(files, "crf", "f00d").get(unit)
-
-
-def taken(files: Files, **options: Any) -> Claim | None:
-    return claim(files, "crf", "f00d", 5, **options)
-
-
 def test_a_unit_is_claimed_by_one_worker(files: Files) -> None:
     """While the claim is held nobody else gets the unit; afterwards it is free and no file is left."""
-    ours = taken(files)
+    ours = claim(files, *KEY)
     assert ours is not None
     with ours:
-        assert taken(files) is None
-        lease = held(files)
-        assert lease is not None
-        assert (lease.host, lease.pid) == (socket.gethostname(), os.getpid())
-    assert held(files) is None
-    assert files.names("leases/crf/f00d") == []
+        assert claim(files, *KEY) is None
+        lease = current_lease(files, "crf", "f00d")[5]
+        assert (lease.host, lease.pid, lease.generation) == (socket.gethostname(), os.getpid(), 0)
+        assert lease.is_alive and not lease.is_expired
+    assert current_lease(files, "crf", "f00d") == {} and names(files) == []
 
 
-def test_an_expired_lease_is_taken_over(files: Files) -> None:
-    """A worker that was silent for too long loses its unit, and its late release does not free the unit."""
-    slow, now = taken(files), time.time()
-    assert slow is not None
-    assert taken(files, clock=lambda: now + 100) is None
-    quick = taken(files, clock=lambda: now + 1000)
-    assert quick is not None
-    with quick:
-        slow.__enter__()
-        slow.__exit__(None, None, None)
-        assert taken(files, clock=lambda: now + 1001) is None
+def test_the_lease_of_a_dead_process_of_this_machine_has_expired(tmp_path: Path) -> None:
+    """A process that was killed here is not waited for."""
+    files = Files(str(tmp_path))
+    program = f"""from pdstore.files import Files
+from pdstore.lease import claim
+import sys
+assert claim(Files({files.url!r}), *{KEY!r}) is not None
+print("held", flush=True)
+sys.stdin.read()"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    observer = Observer(files)
+    assert observer.claim() is None and observer.is_alive()
+    process.kill()
+    # Until it is waited for, its number exists.
+    wait_for(lambda: (lease := observer.lease()) is not None and lease.is_gone)
+    process.communicate()
+    lease = observer.lease()
+    assert lease is not None and lease.is_gone and lease.is_expired and lease.pid == process.pid
+    assert observer.claim() is not None
 
 
-def test_the_lease_of_a_dead_process_of_this_host_has_expired(files: Files) -> None:
-    """A process that was killed on this host is not waited for; one on another host is."""
-    gone = int(subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True).stdout)
-    now = time.time()
-    assert Lease(socket.gethostname(), gone, now, now).is_expired(now)
-    assert not Lease("elsewhere", gone, now, now).is_expired(now)
-    assert not Lease(socket.gethostname(), 1, now, now).is_expired(now)
-    assert Lease("elsewhere", 1, now - 121, now).is_expired(now)
-
-
-def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If it may not be signalled, it exists."""
-
-    def refuse(pid: int, signal: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", refuse)
-    assert not Lease(socket.gethostname(), 1, 0, 0).is_expired(1)
+def test_a_container_of_the_same_host_name_is_another_machine(tmp_path: Path) -> None:
+    """Its processes have other numbers: what is not among ours may be alive, and is waited for."""
+    program = f"""from pdstore.files import Files
+from pdstore.lease import claim
+import os
+assert claim(Files({str(tmp_path)!r}), *{KEY!r}) is not None
+print(os.getpid())"""
+    # Processes of their own, and nothing else: the host name is ours.
+    command = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", sys.executable, "-c", program]
+    try:
+        made = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("unshare is not installed")
+    if "unshare" in made.stderr:
+        pytest.skip(f"no namespaces here: {made.stderr.strip()}")
+    assert made.stdout == "1\n", made.stderr
+    observer = Observer(Files(str(tmp_path)))
+    assert observer.claim() is None
+    lease = observer.lease()
+    assert lease is not None and (lease.host, lease.pid) == (socket.gethostname(), 1)
+    assert not lease.is_gone and not lease.is_alive
+    observer.now += TIME_TO_LIVE_S
+    assert observer.claim() is not None
 
 
 def test_an_expired_lease_goes_to_one_of_many(files: Files) -> None:
     """Of eight threads that see the same expired lease, exactly one takes it over."""
-    stale = Lease("elsewhere", 1, 0, 0)
-    files.create(layout.lease("crf", "f00d", 5, 0), json.dumps(vars(stale)).encode())
+    elsewhere(files)
+    observer = Observer(files)
+    observer.claim()
+    observer.now += TIME_TO_LIVE_S
     barrier, won = threading.Barrier(8), []
 
     def run() -> None:
         barrier.wait()
-        won.append(taken(files))
+        won.append(observer.claim())
 
     threads = [threading.Thread(target=run) for _ in range(8)]
     for thread in threads:
@@ -93,89 +99,89 @@ def test_an_expired_lease_goes_to_one_of_many(files: Files) -> None:
     for thread in threads:
         thread.join()
     assert sum(claim is not None for claim in won) == 1
-    assert files.names("leases/crf/f00d") == ["00005.1.json"]
+    assert names(files) == ["00005.1.json"]
 
 
-def test_a_heartbeat_keeps_a_lease_young() -> None:
-    """While the lease is held, its heartbeat advances and its start does not."""
-    files = Files("memory://beat")
-    lease = Lease(socket.gethostname(), os.getpid(), 1.0, 1.0)
-    path = layout.lease("crf", "f00d", 5, 0)
-    with Claim(files, path, lease, heartbeat_s=0.01):
-        deadline = time.time() + 10
-        while not files.exists(path) and time.time() < deadline:
-            time.sleep(0.005)
-        beaten = held(files)
-    assert beaten is not None
-    assert beaten.beat > time.time() - 60
-    assert beaten.started == 1.0
-    assert held(files) is None
+def test_a_lease_that_is_released_while_one_looks_is_left(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the listing and the reading somebody else may have come: the next look finds out."""
+    theirs = elsewhere(files)
+    theirs.start()
+    read = files.read
+
+    def released(path: str) -> bytes:
+        theirs.release()
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read", released)
+        assert claim(files, *KEY) is None
+    assert not is_alive(files, *KEY)
+    assert claim(files, *KEY) is not None
+
+
+def test_a_lost_answer_is_no_lost_claim(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the lease was stored and the answer did not arrive, the unit is ours."""
+    create = files.create
+
+    def lost(path: str, data: bytes) -> bool:
+        create(path, data)
+        raise ConnectionResetError("answer lost")
+
+    monkeypatch.setattr(files, "create", lost)
+    assert claim(files, *KEY) is not None and names(files) == ["00005.0.json"]
 
 
 def test_a_full_disk_does_not_end_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a heartbeat that cannot be written the next one follows, and leaving hides no other error."""
     files = Files("memory://full")
+    files.remove_tree("leases")
     beats = threading.Semaphore(0)
 
     def refuse(path: str, data: bytes = b"") -> None:
         beats.release()
         raise StorageFailure("there is no space left")
 
+    ours = elsewhere(files, time_to_live_s=0.06)
     monkeypatch.setattr(files, "write", refuse)
     monkeypatch.setattr(files, "remove", refuse)
-    lease = Lease(socket.gethostname(), os.getpid(), 1.0, 1.0)
 
     def work() -> None:
-        with Claim(files, "x", lease, heartbeat_s=0.01):
-            assert beats.acquire(timeout=10)
-            assert beats.acquire(timeout=10)
+        with ours:
+            assert beats.acquire(timeout=120)
+            assert beats.acquire(timeout=120)
             raise KeyError
 
     with pytest.raises(KeyError):
         work()
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"half of a le"])
-def test_a_damaged_lease_holds_nothing(data: bytes) -> None:
-    """Its unit can be claimed at once."""
-    files = Files("memory://damaged")
-    files.write(layout.lease("crf", "f00d", 5, 2), data)
-    ours = taken(files)
+def test_a_unit_that_ends_soon_costs_three_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing, a create and a removal; one more request for each heartbeat after the first 40 seconds."""
+    files, asked = Files("memory://requests"), []
+    files.remove_tree("leases")
+    for name in ("names", "read", "write", "create", "remove", "exists", "read_many"):
+        method = getattr(files, name)
+        monkeypatch.setattr(files, name, lambda *a, name=name, method=method: (asked.append(name), method(*a))[1])
+    ours = claim(files, *KEY)
     assert ours is not None
     with ours:
-        assert files.names("leases/crf/f00d") == ["00005.3.json"]
-
-
-def test_a_claim_beats_from_start_to_release() -> None:
-    """Before its start a claim holds the unit without heartbeats; release ends them and frees the unit."""
-    files = Files("memory://started")
-    ours = taken(files)
-    assert ours is not None
-    before = held(files)
-    assert before is not None
-    quick = Claim(files, layout.lease("crf", "f00d", 5, 0), before, heartbeat_s=0.01)
-    quick.start()
-    deadline = time.time() + 10
-    while held(files) == before and time.time() < deadline:
-        time.sleep(0.005)
-    beating = held(files)
-    assert beating is not None and beating.beat > before.beat and beating.started == before.started
-    quick.release()
-    time.sleep(0.05)
-    assert held(files) is None and files.names("leases/crf/f00d") == []
+        pass
+    assert asked == ["names", "create", "remove"]
+    assert 2 * TIME_TO_LIVE_S / pdstore.lease.BEATS == 40
 
 
 def test_a_unit_is_free_after_release(files: Files) -> None:
     """Whoever comes next claims it; the same claim cannot be started again."""
-    ours = taken(files)
+    ours = claim(files, *KEY)
     assert ours is not None
     ours.start()
-    assert taken(files) is None
+    assert claim(files, *KEY) is None
     ours.release()
     with pytest.raises(RuntimeError):
         ours.start()
-    other = taken(files)
+    other = claim(files, *KEY)
     assert other is not None
     with other:
-        assert held(files) is not None
-    assert held(files) is None
+        assert current_lease(files, *KEY[:2])[5].is_alive
+    assert current_lease(files, *KEY[:2]) == {}
+    assert not any(key.startswith(f"{files.root}#") for key in SEEN.items())

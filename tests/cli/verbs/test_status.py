@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
-from pdstore import Store
+import pytest
+
+from pdstore import Store, layout
+from pdstore.lease import SEEN
+from pdstore.leases.owner import Owner
+from pdstore.leases.record import LeaseRecord
 from stages.plan.project import Project
 from tests.cli.conftest import Pd
 
@@ -41,6 +47,28 @@ def test_a_unit_that_a_worker_holds_is_running(pd: Pd, store: Path) -> None:
         state = json.loads(pd("status", "--json").out)["nodes"]["ingest"]
         assert (state["state"], state["running"], state["done"]) == ("running", [1], [])
     assert json.loads(pd("status", "--json").out)["nodes"]["ingest"]["state"] == "not started"
+
+
+def test_it_is_shown_who_holds_what(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And for how long this machine has seen no sign of life, which another command may have begun to count."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert pd("stage", "run", "ingest", "--limit", "1").code == 0
+    layer = Project.open(Store(str(store))).layer("detic")
+    path = layout.lease("detic", layer.fingerprint, 2, 0)
+    (store / path).parent.mkdir(parents=True)
+    (store / path).write_bytes(LeaseRecord("beef", Owner("node7", 41, "another boot", "1"), 120.0).to_json(path))
+    (store / layout.lease("detic", layer.fingerprint, 1, 0)).write_bytes(b"half of a le")
+    began = time.monotonic()
+    for after, shown, state in ((0, "0 s", "running"), (35, "35 s", "running"), (120, "120 s, gone", "not started")):
+        # As a process that has seen nothing yet, so many seconds later.
+        SEEN.keep("", set())
+        monkeypatch.setattr(SEEN, "clock", lambda now=began + after: now)
+        lines = pd("status").out.splitlines()
+        (row,) = [line for line in lines if "node7" in line]
+        assert row.split("  ")[0] == "detic" and "node7 process 41" in row and row.endswith(shown)
+        found = json.loads(pd("status", "--json").out)["nodes"]["detic"]
+        assert found["state"] == state and found["holders"]["2"]["unchanged_s"] == after
+        assert found["holders"]["1"]["host"] == "" and any("damaged lease" in line for line in lines)
 
 
 def test_an_older_layer_is_counted(pd: Pd, store: Path) -> None:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import threading
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,15 @@ import pytest
 import pdstore.files.local
 from pdstore import PdError, Store, layout
 from pdstore.errors import PartlyFailed, Preempted, StorageFailure
-from pdstore.lease import Lease
+from pdstore.leases.owner import Owner, this_process
+from pdstore.leases.record import LeaseRecord
 from schemas.tables import PARTS
 from stages.nodes import crf
 from stages.plan.project import Project
 from stages.plan.shard import Shard
+from stages.run.options import RunOptions
+from stages.run.progress import Silent, Watch
+from stages.run.runner import run_pass
 from tests.stages.run.commands import leases, run, state
 
 
@@ -82,17 +85,34 @@ def test_waiting_for_others_ends_when_their_units_are_committed(ready: Store) ->
     assert sorted(report.committed) == [0, 1, 2, 3] and report.held == []
 
 
-@pytest.mark.parametrize(("host", "beat"), [("elsewhere", 1000.0), ("", time.time() + 50)])
-def test_the_lease_of_a_dead_worker_is_taken_over(ready: Store, host: str, beat: float) -> None:
-    """A lease without a heartbeat, or of a dead process on this machine, does not block its unit."""
-    import socket
-
-    lease = Lease(host or socket.gethostname(), 2**22 + 1, beat, beat)
+@pytest.mark.parametrize("owner", [replace(this_process(), pid=2**22 + 1), Owner("elsewhere", 1, "another boot", "1")])
+def test_the_lease_of_a_dead_worker_is_taken_over(ready: Store, owner: Owner) -> None:
+    """One of this machine at once; one of another when all else is done and no heartbeat has come for so long."""
     path = layout.lease("crf", ready.current()["crf"], 0, 0)
-    assert ready.files.create(path, json.dumps(vars(lease)).encode())
-    report = run(ready, "crf")
+    assert ready.files.create(path, LeaseRecord("beef", owner, 0.3).to_json(path))
+    assert state(ready, "crf").running == ([] if owner.pid > 1 else [0])
+    report = run(ready, "crf", poll_s=0.02)
     assert sorted(report.committed) == [0, 1, 2, 3] and report.held == []
+    assert owner.pid > 1 or report.committed[-1] == 0
     assert leases(ready, "crf") == []
+
+
+def test_a_run_does_not_wait_for_a_worker_that_it_has_seen_at_work(ready: Store) -> None:
+    """Without ``wait`` it stays until it knows that the unit is in good hands: until the next heartbeat."""
+    fingerprint = ready.current()["crf"]
+    path, beat = layout.lease("crf", fingerprint, 2, 0), layout.beat("crf", fingerprint, 2, 0, "beef")
+    assert ready.files.create(path, LeaseRecord("beef", Owner("elsewhere", 1, "another boot", "1"), 3600).to_json(path))
+    progress, notes = Silent(), []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        ready.files.write(beat, b"1")
+
+    progress.note = note  # type: ignore[method-assign]
+    (report,) = run_pass(Project.open(ready), ["crf"], RunOptions(poll_s=0.02), Watch(progress))
+    assert report.held == [2] and sorted(report.committed) == [0, 1, 3]
+    assert notes == ["crf: 1 units are held by workers that may be dead: looking whether they are"]
+    assert ready.files.exists(path) and ready.files.exists(beat)
 
 
 def test_a_request_to_stop_ends_between_images(ready: Store) -> None:
