@@ -18,10 +18,11 @@ def _bad(folder: Path, count: int, seed: int) -> tuple[Counter[str], list[Verdic
     return Counter(v.word for v in verdicts), [v for v in verdicts if v.word not in ("named", "harmless")]
 
 
+@pytest.mark.timeout(1200)
 def test_no_damage_is_silent(tmp_path: Path) -> None:
     """Whatever happens to a file: every reader gives the same result or names it, and verify knows of it."""
-    words, bad = _bad(tmp_path, 12, 7)
-    assert bad == [] and words["named"] > 3
+    words, bad = _bad(tmp_path, 8, 7)
+    assert bad == [] and words["named"] > 2
 
 
 @pytest.mark.slow
