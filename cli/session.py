@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from pdstore.errors import UsageError
 if TYPE_CHECKING:
     from stages.plan.project import Project
 
-__all__ = ["has_store", "open_project", "open_store", "split_words", "store_argument"]
+__all__ = ["has_store", "open_project", "open_store", "split_words", "state_or_time", "store_argument"]
 
 
 def has_store() -> bool:
@@ -48,6 +49,21 @@ def open_project(overrides: Iterable[str] = ()) -> Project:
     store = open_store()
     finish_creation(store)
     return Project.open(store, overrides)
+
+
+def state_or_time(text: str) -> int | float:
+    """``3`` -> the state 3; a time such as ``2026-11-27T03:00`` -> seconds since 1970. Local, unless it has a zone.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text.isdecimal():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        fix = "For example: --at 3, or --at 2026-11-27T03:00"
+        raise UsageError(f"expected the number of a state or a time, found {text!r}", "--at", fix) from None
 
 
 def split_words(words: Iterable[str]) -> tuple[list[str], list[str]]:

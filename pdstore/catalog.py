@@ -19,14 +19,16 @@ import pyarrow as pa
 
 from pdstore import layout
 from pdstore.confined import confine, reading_statement
-from pdstore.errors import CorruptData, UsageError, nearest
+from pdstore.errors import CorruptData, InputMissing, PdError, UsageError, nearest
 from pdstore.fingerprint import digest
 from pdstore.inventory import COMMITS, LAYERS, LayerCommits, commit_rows, layer_row
 from pdstore.judgements import JUDGEMENTS, judgement_names, judgement_rows, read_judgements
+from pdstore.records import read_checked
 from pdstore.sql.functions import Problems
 from pdstore.sql.mask_functions import FUNCTIONS, add_functions
 from pdstore.sql.quoting import quoted, quoted_list
-from pdstore.sql.statement import Statement
+from pdstore.sql.sound_rows import SoundRows
+from pdstore.sql.statement import Statement, with_views
 from pdstore.sql.views import add_array_views, no_rows, table_views
 from pdstore.store import Store
 from pdstore.table import Table, View
@@ -47,6 +49,8 @@ class Catalog:
         self, store: Store, tables: Iterable[Table], current: Mapping[str, str], views: Iterable[View] = ()
     ) -> None:
         self._store, self._current, self._further = store, dict(current), tuple(views)
+        self._sound = SoundRows(store.files)
+        self._lost: list[PdError] = []
         self._tables = {table.name: table for table in tables}
 
     def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
@@ -63,7 +67,8 @@ class Catalog:
         try:
             statement = reading_statement(sql)
             named, functions = self._named(statement), FUNCTIONS.keys() & statement.words
-            with contextlib.closing(self._connection(named, functions, problems)) as connection:
+            words = with_views(statement.words, {view.name: view.sql for view in self._further})
+            with contextlib.closing(self._connection(named, functions, problems, words=words)) as connection:
                 for name, rows in (tables or {}).items():
                     connection.register(name, rows)
                 result = connection.sql(statement.without(named)).to_arrow_table()
@@ -76,7 +81,7 @@ class Catalog:
             if problems.first is not None:
                 raise problems.first from None
             message = str(error).strip().split("\nDid you mean")[0]
-            if f"{self._store.files.uri(layout.LAYERS)}/" in message:
+            if any(self._store.files.uri(path) in message for path in (f"{layout.LAYERS}/", layout.CLASSES)):
                 raise _unreadable(self._store, message) from None
             raise UsageError(f"the query is not valid: {message}", "pd sql", self._hint(message)) from None
 
@@ -103,8 +108,14 @@ class Catalog:
         functions: Collection[str],
         problems: Problems,
         settings: Mapping[str, str] | None = None,
+        words: Collection[str] | None = None,
     ) -> duckdb.DuckDBPyConnection:
-        layers = self._committed_layers()
+        layers = self._sound.checked(self._committed_layers(), words)
+        of_all = {COMMITS.name, LAYERS.name, *(f"{name}_all" for name in self._tables)}
+        if words is not None and self._lost and of_all & set(words):
+            raise self._lost[0]
+        with contextlib.suppress(FileNotFoundError):
+            read_checked(self._store.files, layout.CLASSES)
         try:
             connection = self._built(layers)
         except duckdb.Error as error:
@@ -135,7 +146,12 @@ class Catalog:
 
     def _built(self, layers: list[LayerCommits]) -> duckdb.DuckDBPyConnection:
         signature = self._signature(layers)
-        if self._store.files.is_local:
+        if (
+            self._store.files.is_local
+            and not any(entry.without for entry in layers)
+            and not self._lost
+            and not self._store.is_snapshot
+        ):
             # Without permission or space the cache is skipped. An error in the store itself is raised again below.
             with contextlib.suppress(OSError, duckdb.Error):
                 return self._from_file(layers, signature)
@@ -196,11 +212,22 @@ class Catalog:
             connection.execute(f"CREATE VIEW {name} AS {body}")
 
     def _committed_layers(self) -> list[LayerCommits]:
-        found = [
-            LayerCommits(layer, layer.commits(), self._current.get(node) == layer.fingerprint)
-            for node in self._store.nodes()
-            for layer in self._store.layers(node)
-        ]
+        found, self._lost = [], []
+        for layer in (layer for node in self._store.nodes() for layer in self._store.layers(node)):
+            is_current = self._current.get(layer.node, layer.fingerprint) == layer.fingerprint
+            try:
+                commits = layer.commits()
+                if not is_current and len(commits):
+                    _ = layer.info
+            except (CorruptData, InputMissing) as error:
+                if is_current:
+                    raise
+                # A former layer that cannot be read is in the way of those queries alone that ask for it, and of none
+                # once its record was set aside.
+                if not self._store.files.exists(layout.layer_set_aside(layer.node, layer.fingerprint)):
+                    self._lost.append(error)
+                continue
+            found.append(LayerCommits(layer, commits, self._current.get(layer.node) == layer.fingerprint))
         exists = self._store.files.exists
         # A layer with units but no record is kept: reading its record fails, where its rows would be missing.
         return [e for e in found if len(e.commits) or exists(layout.layer_info(e.layer.node, e.layer.fingerprint))]

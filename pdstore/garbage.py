@@ -46,7 +46,7 @@ def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None =
     """
     now = time.time() if now is None else now
     garbage: list[Garbage] = []
-    folders = ["", layout.LISTINGS, layout.SELECTIONS, layout.JUDGEMENTS]
+    folders = ["", layout.LISTINGS, layout.SELECTIONS, layout.JUDGEMENTS, layout.PIPELINES]
     for node in store.nodes():
         for layer in store.layers(node):
             garbage += _loose_attempts(layer, now)

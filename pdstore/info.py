@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,11 +9,15 @@ from typing import Any, TypeVar
 from pdstore.errors import CorruptData
 from pdstore.files import Files
 from pdstore.fingerprint import Identity
+from pdstore.records.sealed import unseal
 from pdstore.table import Table
 
 __all__ = ["FORMAT", "LayerInfo", "StoreInfo", "read_record"]
 
-FORMAT = 1
+FORMAT = 2
+"""Of new stores. In a store of format 1, nothing but commits and judgements had digests, and of the pipeline there was
+one record, ``pipeline.json``; it becomes one of format 2 with the next change of its pipeline."""
+READABLE = (1, 2)
 
 T = TypeVar("T")
 
@@ -31,7 +34,7 @@ class StoreInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StoreInfo:
-        if values["format"] != FORMAT:
+        if values["format"] not in READABLE:
             problem = f"expected a store of format {FORMAT}, found format {values['format']}"
             raise CorruptData(problem, "store.json", "Update the program")
         return cls(**values)
@@ -61,15 +64,15 @@ class LayerInfo:
 
 
 def read_record(files: Files, path: str, parse: Callable[[Any], T]) -> T:
-    """The JSON file ``path``, parsed.
+    """The sealed record ``path``, parsed.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        CorruptData: the file is not valid JSON, or not what ``parse`` expects.
+        CorruptData: the file is not valid JSON, was changed since it was written, or is not what ``parse`` expects.
     """
     data = files.read(path)
     try:
-        return parse(json.loads(data))
+        return parse(unseal(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f"the file is not a record that this program wrote ({error!r})"
         raise CorruptData(problem, files.full(path), "Restore the file from a copy") from None

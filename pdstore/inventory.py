@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 from pdstore import layout
 from pdstore.fingerprint import canonical
 from pdstore.index import Commits
-from pdstore.info import read_record
+from pdstore.records.completion import write_complete
 from pdstore.store import Layer, Store
 from pdstore.table import Column, Table
 
@@ -65,11 +64,16 @@ LAYERS = Table(
 
 @dataclass(frozen=True)
 class LayerCommits:
-    """A layer, its committed units, and whether the views show it."""
+    """A layer, its committed units, and whether the views show it.
+
+    Attributes:
+        without: gathered rows that are damaged; the files of the blocks are read instead.
+    """
 
     layer: Layer
     commits: Commits
     is_current: bool
+    without: frozenset[str] = frozenset()
 
     @property
     def signature(self) -> list[str]:
@@ -114,11 +118,10 @@ def shown_layers(store: Store) -> dict[str, str]:
     After a change of settings this is the layer that was shown before, until the new one is complete or at least holds
     every unit of it. It follows from the record of the pipeline and the commits alone, so all readers agree.
     """
-    current = store.current()
-    if not current:
+    state = store.state()
+    if state is None:
         return {}
-    before = _before(store)
-    return {node: _shown(store, node, new, before.get(node, new)) for node, new in current.items()}
+    return {node: _shown(store, node, new, state.shown.get(node, new)) for node, new in state.current.items()}
 
 
 def shown_layer(store: Store, node: str) -> str | None:
@@ -126,31 +129,24 @@ def shown_layer(store: Store, node: str) -> str | None:
 
     The commits of other nodes are not listed, unlike by :func:`shown_layers`.
     """
-    new = store.current().get(node)
-    return None if new is None else _shown(store, node, new, _before(store).get(node, new))
+    state = store.state()
+    if state is None or node not in state.current:
+        return None
+    new = state.current[node]
+    return _shown(store, node, new, state.shown.get(node, new))
 
 
 def mark_complete(layer: Layer, num_units: int) -> None:
     """If all units of the layer are committed, note it: from now on the views show it whatever is withdrawn later.
 
-    The note is written only where it is needed: where the views could still show another layer.
+    The note also tells a manifest that is lost from a unit that was not computed yet.
     """
-    path = layout.complete(layer.node, layer.fingerprint)
-    is_first = _before(layer.store).get(layer.node, layer.fingerprint) == layer.fingerprint
-    if not is_first and not layer.store.files.exists(path) and len(layer.units()) >= num_units:
-        layer.store.files.create(path, json.dumps({"units": num_units}).encode())
-
-
-def _before(store: Store) -> dict[str, str]:
-    """Node -> fingerprint of the layer that the views showed when the settings were recorded."""
-    try:
-        return read_record(store.files, layout.PIPELINE, lambda values: dict(values.get("shown", {})))
-    except FileNotFoundError:
-        return {}
+    if num_units and len(layer.listed_units()) >= num_units:
+        write_complete(layer.store.files, layer.node, layer.fingerprint, num_units)
 
 
 def _shown(store: Store, node: str, new: str, before: str) -> str:
     if new == before or store.files.exists(layout.complete(node, new)):
         return new
-    kept = set(store.layer(node, before).units())
-    return new if kept <= set(store.layer(node, new).units()) else before
+    kept = set(store.layer(node, before).listed_units())
+    return new if kept <= set(store.layer(node, new).listed_units()) else before

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 __all__ = [
     "CATALOG",
+    "CHECKED",
+    "CHECKPOINTS",
     "CLASSES",
     "JOBS",
     "JUDGEMENTS",
     "LAYERS",
     "LISTINGS",
     "PIPELINE",
+    "PIPELINES",
     "SELECTIONS",
     "STORE",
     "TARS",
@@ -23,12 +26,14 @@ __all__ = [
     "commit",
     "commits",
     "complete",
+    "digest",
     "failure",
     "failures",
     "index",
     "index_file",
     "index_rows",
     "indexer",
+    "is_growing",
     "job",
     "jobs",
     "judgement",
@@ -36,11 +41,13 @@ __all__ = [
     "judgements_set_aside",
     "layer",
     "layer_info",
+    "layer_set_aside",
     "layers",
     "lease",
     "leases",
     "listing",
     "parse_attempt",
+    "pipeline",
     "reporter",
     "selection",
     "selection_inputs",
@@ -55,8 +62,13 @@ __all__ = [
 ]
 
 STORE = "store.json"
+# The states of the pipeline, one numbered record per change.
+PIPELINES = "pipeline"
+# The newest of them, for those who read a store without this program; earlier releases had this file alone.
 PIPELINE = "pipeline.json"
 CATALOG = "catalog.duckdb"
+# Which files of rows are known to be sound: a cache, as the catalog is.
+CHECKED = "catalog.checked"
 LISTINGS = "listings"
 # The name of a file begins with this until the file is whole; listings skip such names.
 TEMPORARY = ".tmp-"
@@ -67,6 +79,7 @@ CLASSES = "classes.parquet"
 # Where images lie in tar files.
 TARS = "tars.parquet"
 LAYERS = "layers"
+CHECKPOINTS = "checkpoints"
 # What people said of labels.
 JUDGEMENTS = "judgements"
 # Which jobs a scheduler was given.
@@ -76,6 +89,16 @@ JOBS = "jobs"
 def listing(number: int) -> str:
     """The image keys of one ingest. A listing is never changed once it is written."""
     return f"{LISTINGS}/{number:05d}.parquet"
+
+
+def pipeline(number: int) -> str:
+    """One state of the pipeline. A state is never changed once it is written."""
+    return f"{PIPELINES}/{number:06d}.json"
+
+
+def digest(path: str) -> str:
+    """The record of the digest of a file that cannot carry one itself."""
+    return f"{path}.digest"
 
 
 def layers(node: str) -> str:
@@ -88,6 +111,11 @@ def layer(node: str, fingerprint: str) -> str:
 
 def layer_info(node: str, fingerprint: str) -> str:
     return f"{layer(node, fingerprint)}/layer.json"
+
+
+def layer_set_aside(node: str, fingerprint: str) -> str:
+    """A damaged record of the layer, which ``pd verify --repair`` took out of the way."""
+    return f"{layer(node, fingerprint)}/layer.damaged"
 
 
 def complete(node: str, fingerprint: str) -> str:
@@ -201,8 +229,13 @@ def training_selection(node: str, fingerprint: str, *, is_held_out: bool = False
     return f"checkpoints-{node}-{fingerprint}" + ("-held-out" if is_held_out else "")
 
 
+def is_growing(path: str) -> bool:
+    """Whether the file gets longer after its digest was written: the log of a training."""
+    return path.endswith("/log.jsonl")
+
+
 def checkpoints(node: str, fingerprint: str) -> str:
-    return f"checkpoints/{node}/{fingerprint}"
+    return f"{CHECKPOINTS}/{node}/{fingerprint}"
 
 
 def tracking(node: str, fingerprint: str) -> str:

@@ -7,14 +7,17 @@ in a local folder: inside the store if the store is local, otherwise on this mac
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pdstore import Store, layout
+from pdstore.errors import CorruptData
+from pdstore.info import read_record
+from pdstore.records import remove_with_digest, seal
 
 __all__ = ["TrainingPlace"]
 
@@ -59,14 +62,30 @@ class TrainingPlace:
         learns from the images that it began with, whatever was committed since.
         """
         files, path = self.store.files, layout.selection_inputs(self.selection)
-        if files.exists(layout.selection(self.selection)) and files.exists(path):
-            return {role: str(digest) for role, digest in json.loads(files.read(path)).items()}
-        files.write(path, json.dumps(dict(current), sort_keys=True).encode())
+        selection = layout.selection(self.selection)
+        if files.exists(selection) or files.exists(layout.digest(selection)):
+            try:
+                return read_record(files, path, self._inputs)
+            except FileNotFoundError:
+                if files.exists(layout.digest(selection)):
+                    problem = "the record is missing of the inputs that the selection was frozen from"
+                    fix = (
+                        f"Restore the file from a copy, or train from the start: pd gc --layer {self.fingerprint} --yes"
+                    )
+                    raise CorruptData(problem, files.full(path), fix) from None
+        files.write(path, seal({"selection": self.selection, "inputs": dict(current)}))
         return dict(current)
+
+    def _inputs(self, values: dict[str, Any]) -> dict[str, str]:
+        # Earlier releases wrote the inputs alone.
+        inputs = values["inputs"] if isinstance(values.get("inputs"), dict) else values
+        if values.get("selection", self.selection) != self.selection:
+            raise ValueError(f"it is that of {values['selection']}")
+        return {str(role): str(digest) for role, digest in inputs.items()}
 
     def forget(self) -> None:
         """Discard the state: the training selects its images again and starts from its first step."""
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in (self.selection, self.held_out):
-            self.store.files.remove(layout.selection(name))
+            remove_with_digest(self.store.files, layout.selection(name))
             self.store.files.remove(layout.selection_inputs(name))

@@ -12,8 +12,8 @@ import click
 from pydantic import BaseModel
 
 from cli.output import print_json, print_table, say
-from cli.recording import record_changes
-from cli.session import has_store, open_project, split_words
+from cli.recording import record_changes, recorded_states
+from cli.session import has_store, open_project, open_store, split_words
 from cli.verbs.init import PRESET
 from pdstore.errors import UsageError
 from stages.plan.editing import edited, pipeline_text
@@ -114,6 +114,24 @@ def set_values(overrides: tuple[str, ...]) -> None:
         raise UsageError(f"expected node.key=value, found {names[0]!r}", "pd config set", "For example: grouping.k=5")
     project = open_project(overrides)
     record_changes(project)
+
+
+@command.command("log")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def log(as_json: bool) -> None:
+    """List the states of the pipeline: when each was recorded, by whom, and what it changed.
+
+    \b
+    Examples:
+      pd config log
+      pd sql "SELECT count(*) FROM parts" --at 2
+    """
+    rows = list(recorded_states(open_store()))
+    if as_json:
+        print_json(rows)
+        return
+    shown = [(row["state"], row["created"] or "", row["who"], "; ".join(row["changes"])) for row in rows]
+    print_table(("state", "recorded", "by", "what changed"), shown)
 
 
 @command.command("edit")

@@ -15,6 +15,7 @@ from pdstore.garbage import Garbage, delete_garbage, find_garbage
 from pdstore.inventory import shown_layer
 from pdstore.lease import SEEN
 from pdstore.leases.remembered import remembered
+from pdstore.records.states import add_removed
 from stages.training_place import TrainingPlace
 
 __all__ = ["command"]
@@ -66,6 +67,7 @@ def command(yes: bool, older_than: str, fingerprint: str | None, force: bool) ->
     deleted = [garbage for garbage in entries if delete_garbage(store, garbage)]
     if layer is not None:
         TrainingPlace(store, layer.node, layer.fingerprint).forget()
+        add_removed(store.files, layer.node, layer.fingerprint)
     say(f"Deleted {len(deleted)} entries, {sum(g.size for g in deleted)} bytes.")
     if len(deleted) < len(entries):
         say(f"{len(entries) - len(deleted)} entries were left: they are in use by now.")
@@ -101,7 +103,7 @@ def _layer_garbage(store: Store, layer: Layer) -> list[Garbage]:
     node, name, now = layer.node, layer.fingerprint, time.time()
     # The index first, then the commits: a kill in between leaves units that count as missing, never units without their
     # files, and never an index of units that are computed again.
-    first = (layout.index(node, name), layout.commits(node, name))
+    first = (layout.index(node, name), layout.complete(node, name), layout.commits(node, name))
     rest = (layout.layer(node, name), layout.leases(node, name), layout.failures(node, name))
     entries: list[Garbage] = []
     counted: set[str] = set()

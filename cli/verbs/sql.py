@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.output import print_json, print_table, say
-from cli.session import open_store
+from cli.session import open_store, state_or_time
 from pdstore.errors import UsageError
 from schemas.catalog import catalog_of
 from schemas.judgements import JUDGED
@@ -37,7 +37,8 @@ SHOWN_CHARACTERS = 60
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table",
               show_default=True, help="table shows the first 100 rows, the other formats all rows.")  # fmt: skip
 @click.option("--with", "files", multiple=True, metavar="NAME=FILE", help="A table of your own: CSV or Parquet.")
-def command(query: str, form: str, files: tuple[str, ...]) -> None:
+@click.option("--at", metavar="TIME|N", help="As of a state of the pipeline: its number, or a time (ISO 8601).")
+def command(query: str, form: str, files: tuple[str, ...], at: str | None) -> None:
     """Query the tables of the store. QUERY is one reading statement in DuckDB's SQL; - reads it from stdin.
 
     The views images, classes, objects, parts, proposals, clusters, labels, predictions, metrics and errors all have
@@ -45,6 +46,9 @@ def command(query: str, form: str, files: tuple[str, ...]) -> None:
     dropped, cluster_collapse and others monitor the quality; judgements is what people said, and labels_kept,
     cluster_names and others apply it. docs/tables.md lists them all. Masks (rle) and vectors (feature) are read only
     if they are named; mask_area, mask_bbox, mask_iou and mask_union are functions of masks.
+
+    With --at, the views show the layers that a former state of the pipeline leads to, as long as pd gc has not deleted
+    them. pd config log lists the states.
 
     \b
     Examples:
@@ -54,8 +58,11 @@ def command(query: str, form: str, files: tuple[str, ...]) -> None:
       pd sql "SELECT image_id, mask_bbox(rle, height, width) FROM labels WHERE score > 0.8"
       pd sql "DESCRIBE labels"
       pd sql "SELECT key FROM images JOIN mine USING (key)" --with mine=my_images.csv
+      pd sql "SELECT node, count(*) FROM parts GROUP BY 1" --at 3
     """
     store = open_store()
+    if at is not None:
+        store = store.snapshot(state_or_time(at))
     if form == "parquet" and sys.stdout.isatty():
         fix = "Redirect it to a file: pd sql QUERY --format parquet > FILE"
         raise UsageError("Parquet is binary: expected a file or a pipe, found a terminal", "stdout", fix)

@@ -9,11 +9,14 @@ import click
 from cli.output import print_json, print_table, say
 from cli.session import open_project, open_store
 from pdstore.errors import CorruptData, UsageError, nearest
+from pdstore.records.check import uncovered_files
 from pdstore.verify import Damage, repair, verify
 from stages.block import CHANGED
 from stages.plan.changed_images import changed_images, image_nodes
 
 __all__ = ["command"]
+
+SHOWN_FILES = 5
 
 
 @click.command("verify")
@@ -26,7 +29,8 @@ def command(node: str | None, is_repair: bool, is_images: bool, as_json: bool) -
 
     The next pd run recomputes the units that --repair withdraws; their damaged files are kept until pd gc deletes them.
     Damaged files of an index are removed: nothing is lost, and pd compact makes them again. Damaged judgements are set
-    aside.
+    aside. The store's other files (listing, classes, pipeline, selections, checkpoints) have digests, too: what is
+    damaged there and cannot be made again is named, to be restored from a copy.
 
     With --images, the files of the image folder are read instead, and compared with the sha256 of the time of ingest;
     --repair then has the blocks of those that were replaced ingested again. Files that are gone are only listed.
@@ -49,14 +53,17 @@ def command(node: str | None, is_repair: bool, is_images: bool, as_json: bool) -
         units += item is None or bool(item.node and item.unit >= 0)
         if item is not None:
             damage.append(item)
-    if is_repair:
-        for item in damage:
-            repair(store, item)
+    left = [item for item in damage if not repair(store, item)] if is_repair else damage
+    uncovered = [] if node else uncovered_files(store.files)
     if as_json:
-        print_json({"units": units, "damage": [asdict(item) for item in damage], "repaired": is_repair})
+        values = {"damage": [asdict(item) for item in damage], "repaired": is_repair, "not_covered": uncovered}
+        print_json({"units": units, **values})
     elif damage:
         print_table(("node", "layer", "unit", "file", "problem"), [_row(item) for item in damage])
-    _conclude(units, damage, is_repair)
+    if uncovered:
+        files = f"{', '.join(uncovered[:SHOWN_FILES])}{', …' if len(uncovered) > SHOWN_FILES else ''}"
+        say(f"{len(uncovered)} files are not covered, since they were made before digests: {files}")
+    _conclude(units, damage, left, is_repair)
 
 
 def _verify_images(name: str | None, is_repair: bool, as_json: bool) -> None:
@@ -87,21 +94,29 @@ def _verify_images(name: str | None, is_repair: bool, as_json: bool) -> None:
         raise CorruptData(f"{len(damage)} of {count} images are not as they were ingested", project.source.root, fix)
 
 
-def _conclude(units: int, damage: list[Damage], is_repair: bool) -> None:
-    if not damage:
+def _conclude(units: int, found: list[Damage], left: list[Damage], is_repair: bool) -> None:
+    if not found:
         say(f"{units} units are sound.")
-    elif is_repair:
+        return
+    if is_repair:
+        damage = [item for item in found if item not in left]
         index = sum("/index/" in item.file for item in damage)
         if index:
             say(f"{index} index files were removed. Nothing is lost; make them again with: pd compact")
-        said = sum(not item.node for item in damage)
+        said = sum(not item.node and item.unit >= 0 for item in damage)
+        files = sum(not item.node and item.unit < 0 for item in damage)
         if said:
             say(f"{said} damaged judgements were set aside in the store's folder judgements/damaged. Say them again.")
-        if len(damage) > index + said:
-            say(f"{len(damage) - index - said} units or layer records were withdrawn. Recompute them with: pd run")
+        if files:
+            say(f"{files} other records were restored or removed. Nothing is lost.")
+        if withdrawn := len(damage) - index - said - files:
+            say(f"{withdrawn} units or layer records were withdrawn. Recompute them with: pd run")
+        if left:
+            names = ", ".join(item.file for item in left)
+            raise CorruptData(f"{len(left)} damaged files cannot be made again", names, "Restore them from a copy")
     else:
         fix = "Withdraw them with pd verify --repair, then recompute them with pd run"
-        raise CorruptData(f"expected every file as committed, found {len(damage)} damaged", f"{units} units", fix)
+        raise CorruptData(f"expected every file as committed, found {len(found)} damaged", f"{units} units", fix)
 
 
 def _row(item: Damage) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,10 +25,13 @@ class RangeReader:
     Args:
         folder: the group's, in the store.
         sizes: name of a file inside the group -> its size in bytes.
+        sha256: of these files; those that are read whole are compared with it.
     """
 
-    def __init__(self, files: Files, folder: str, sizes: Mapping[str, int]) -> None:
-        self._files, self._folder, self._sizes = files, folder, sizes
+    def __init__(
+        self, files: Files, folder: str, sizes: Mapping[str, int], sha256: Mapping[str, str] | None = None
+    ) -> None:
+        self._files, self._folder, self._sizes, self._sha256 = files, folder, sizes, sha256 or {}
         self._indexes: dict[str, list[tuple[int, int]]] = {}
 
     def read(self, wanted: Sequence[tuple[ArrayInfo, Spans]]) -> list[Array]:
@@ -43,6 +47,9 @@ class RangeReader:
         needed = [(info, number) for info, spans in wanted for number in _chunks_of(info, spans)]
         self._read_indexes({info.piece(number).file: info for info, number in needed if info.shard})
         data = self._files.read_ranges([self._place(info, number) for info, number in needed])
+        for (info, number), part in zip(needed, data, strict=True):
+            if not info.shard:
+                self._check(info.piece(number).file, part)
         chunks = {(info.name, number): info.decode(part) for (info, number), part in zip(needed, data, strict=True)}
         return [_joined(info, spans, chunks) for info, spans in wanted]
 
@@ -51,6 +58,11 @@ class RangeReader:
         tails = [(f"{self._folder}/{file}", max(0, size - info.index_bytes), size) for file, info, size in missing]
         for (file, info, _), index in zip(missing, self._files.read_ranges(tails), strict=True):
             self._indexes[file] = info.ranges(index)
+
+    def _check(self, file: str, data: bytes) -> None:
+        # The crc32c of a chunk would also hold in a file that belongs to another unit.
+        if self._sha256.get(file) not in {None, hashlib.sha256(data).hexdigest()}:
+            raise ValueError(f"{file} differs from what was committed (sha256)")
 
     def _place(self, info: ArrayInfo, number: int) -> tuple[str, int, int]:
         """Path of a chunk's file, and where the chunk starts and ends in it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pdstore import layout
 from pdstore.blockfile import ROWS
@@ -16,8 +16,13 @@ __all__ = ["scans"]
 _LOG = logging.getLogger(__name__)
 
 
-def scans(files: Files, node: str, fingerprint: str, commits: Commits, file: str) -> list[tuple[list[str], str]]:
+def scans(
+    files: Files, node: str, fingerprint: str, commits: Commits, file: str, without: Collection[str] = ()
+) -> list[tuple[list[str], str]]:
     """The Parquet files that together hold one file (rows.parquet or errors.parquet) of every committed unit.
+
+    Args:
+        without: gathered rows that are known to be damaged.
 
     Returns:
         (URIs, condition) of each scan; the condition is empty, or SQL that leaves out units that no longer count. No
@@ -30,6 +35,8 @@ def scans(files: Files, node: str, fingerprint: str, commits: Commits, file: str
         assert source.file is not None, "what is gathered was read from a file of the index"
         rows = source.file.rows if file == ROWS else source.file.errors
         problem = rows.problem(files) if rows is not None else ""
+        if rows is not None and rows.path in without:
+            problem = problem or "content differs from what was written (sha256)"
         if problem:
             _LOG.warning("%s is left out: %s. Remove it with: pd verify --repair", rows and rows.path, problem)
             single.append(source)

@@ -7,6 +7,7 @@ taken back by a further record that names the first.
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from pdstore.commit import new_attempt
 from pdstore.errors import CorruptData, UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import digest
+from pdstore.records import keep_digest, remove_with_digest
 from pdstore.table import Column, Table
 
 __all__ = [
@@ -191,6 +193,8 @@ def add_judgement(
         _check_undo(files, undoes)
     while not files.create_own(layout.judgement(said.number), said.to_json()):
         said = replace(said, number=said.number + 1)
+    # The record has a digest of its own. That of the file says that it was there, should it be lost.
+    keep_digest(files, layout.judgement(said.number), io.BytesIO(said.to_json()))
     return said
 
 
@@ -198,8 +202,10 @@ def read_judgements(files: Files) -> list[Judgement]:
     """All judgements, by rising number. Cost: one listing, and the records in gathered reads.
 
     Raises:
-        CorruptData: a record is damaged.
+        CorruptData: a record is damaged, or lost.
     """
+    if lost := _lost(files):
+        raise CorruptData("the record of the judgement is missing", files.full(layout.judgement(lost[0])), FIX)
     numbers, found = _numbers(judgement_names(files)), list[Judgement]()
     for first in range(0, len(numbers), RECORDS_PER_READ):
         paths = {layout.judgement(number): number for number in numbers[first : first + RECORDS_PER_READ]}
@@ -229,6 +235,7 @@ def judgement_problems(files: Files) -> Iterator[tuple[int, str]]:
     """Number and problem of each damaged record, and of each undo of a judgement that is not there."""
     numbers = _numbers(judgement_names(files))
     known = {*numbers, *_set_aside(files)}
+    yield from ((number, "missing") for number in _lost(files))
     for number in numbers:
         try:
             said = Judgement.from_json(files.read(layout.judgement(number)), number)
@@ -242,8 +249,12 @@ def judgement_problems(files: Files) -> Iterator[tuple[int, str]]:
 def set_aside(files: Files, number: int) -> None:
     """Keep a damaged record where no reader looks for judgements."""
     path = layout.judgement(number)
-    files.write(layout.judgement_set_aside(number, new_attempt()), files.read(path))
-    files.remove(path)
+    try:
+        said = files.read(path)
+    except FileNotFoundError:
+        said = b""  # what is left of it is that its number was given
+    files.write(layout.judgement_set_aside(number, new_attempt()), said)
+    remove_with_digest(files, path)
 
 
 def _check_undo(files: Files, undoes: int) -> None:
@@ -258,7 +269,14 @@ def _check_undo(files: Files, undoes: int) -> None:
 
 
 def _next_number(files: Files) -> int:
-    return max((*_numbers(judgement_names(files)), *_set_aside(files)), default=-1) + 1
+    return max((*_numbers(files.names(layout.JUDGEMENTS)), *_set_aside(files)), default=-1) + 1
+
+
+def _lost(files: Files) -> list[int]:
+    """The numbers of records of which only the digest is left."""
+    names = files.names(layout.JUDGEMENTS)
+    digests = _numbers([name for name in names if name.endswith(layout.digest(".json"))])
+    return sorted({*digests} - {*_numbers([name for name in names if name.endswith(".json")])} - {*_set_aside(files)})
 
 
 def _set_aside(files: Files) -> list[int]:

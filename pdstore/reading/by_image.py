@@ -88,8 +88,9 @@ class _Unit:
         self._offsets: dict[str, npt.NDArray[np.uint64]] = {}
         self._arrays: dict[tuple[str, ...], dict[str, ArrayInfo] | None] = {(): {}}
         inside = len(GROUP) + 1
-        sizes = {name[inside:]: entry.size for name, entry in manifest.files.items() if name.startswith(f"{GROUP}/")}
-        self.reader = RangeReader(files, f"{manifest.folder}/{GROUP}", sizes)
+        entries = {name[inside:]: entry for name, entry in manifest.files.items() if name.startswith(f"{GROUP}/")}
+        sizes, sums = ({n: getattr(e, key) for n, e in entries.items()} for key in ("size", "sha256"))
+        self.reader = RangeReader(files, f"{manifest.folder}/{GROUP}", sizes, sums)
         self._ids = self.scalar("image_id")
 
     def __len__(self) -> int:

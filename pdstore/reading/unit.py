@@ -1,8 +1,8 @@
 """Rows of a committed unit, from files whose checksums hold.
 
-Files are verified by the sha256 of the manifest; chunks of arrays and the indexes of shards by the crc32c that each of
-them has. So a read of single images (:mod:`pdstore.reading.by_image`) verifies all that it returns, as a read of all
-rows does, but sees no damage elsewhere in the files. ``pd verify`` compares the sha256 of every file.
+Files that are read whole are verified by the sha256 of the manifest. A read of single images
+(:mod:`pdstore.reading.by_image`) verifies all that it returns by the crc32c of chunks and of the indexes of shards, but
+sees no damage elsewhere in the files. ``pd verify`` compares the sha256 of every file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from pdstore.blockfile import files_of_columns, is_chunk, unpack
+from pdstore.blockfile import files_of_columns, unpack
 from pdstore.commit import Manifest
 from pdstore.files import Files
 from pdstore.table import Rows, Table
@@ -39,7 +39,7 @@ def read_unit(files: Files, manifest: Manifest, table: Table, names: Sequence[st
 
 
 def read_files(files: Files, manifest: Manifest, names: Iterable[str]) -> dict[str, bytes]:
-    """Name -> content, in one gathered read. Files without their own checksum are checked by the manifest's.
+    """Name -> content, in one gathered read, each compared with the checksum in the manifest.
 
     Raises:
         CorruptData: a file is missing, or is not what was committed.
@@ -50,8 +50,8 @@ def read_files(files: Files, manifest: Manifest, names: Iterable[str]) -> dict[s
     except FileNotFoundError as error:
         raise manifest.corrupt(f"a committed file is missing: {error}") from None
     for name, data in contents.items():
-        problem = "" if is_chunk(name) else manifest.files[name].problem(data)
-        if problem:
+        # Of chunks, too: their own crc32c would also hold in a file that belongs to another unit.
+        if problem := manifest.files[name].problem(data):
             raise manifest.corrupt(f"{name} is damaged: {problem}")
     return contents
 

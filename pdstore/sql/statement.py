@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-__all__ = ["Statement", "parse"]
+__all__ = ["Statement", "parse", "with_views"]
 
 Hidden = Mapping[str, Collection[str]]
 """Table -> columns that ``*`` does not stand for; all in lower case."""
@@ -69,6 +69,14 @@ def parse(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
     """The tree of a query, with ``error`` true if DuckDB cannot give it."""
     row = parser.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     return json.loads(row[0]) if row else {"error": True, "error_message": "no result"}
+
+
+def with_views(words: Collection[str], views: Mapping[str, str]) -> set[str]:
+    """The words of a query, and those of the views (name -> SQL) that it reads, in lower case."""
+    found, left = set(words), dict(views)
+    while named := left.keys() & found:
+        found.update(word for name in named for word in re.findall(r"\w+", left.pop(name).lower()))
+    return found
 
 
 @dataclass(frozen=True)

@@ -76,9 +76,9 @@ def finish_creation(store: Store) -> None:
     source = SourceSpec.of(store)
     if source.kind == "demo":
         _draw(source)
-    if not store.files.exists(layout.listing(0)):
+    if not any(map(store.files.exists, (layout.listing(0), layout.digest(layout.listing(0))))):
         _list(store, _scan(source, store.info.seed))
-    if not store.files.exists(layout.PIPELINE):
+    if not store.files.exists(layout.PIPELINE) and store.state() is None:
         settings: Mapping[str, Any] = store.info.source["pipeline"]
         spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
         overrides = with_moved_settings(spec.nodes, settings["overrides"])

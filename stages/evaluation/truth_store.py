@@ -16,7 +16,6 @@ import numpy.typing as npt
 from pdstore import Layer, Rows, Store, layout
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
-from pdstore.info import read_record
 from pdstore.inventory import shown_layer
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.evaluation.samples import Parts, Scored
@@ -150,11 +149,10 @@ def _node(store: Store, role: str) -> str:
 
 def _nodes(store: Store) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(name, stage, settings) of the nodes of a store's recorded pipeline."""
-    try:
-        recorded = read_record(store.files, layout.PIPELINE, lambda values: (values["spec"], values["overrides"]))
-    except FileNotFoundError:
-        raise UsageError(f"the store has no pipeline (no {layout.PIPELINE})", store.url, "Run pd init again") from None
-    spec, overrides = PipelineSpec.parse(recorded[0], f"{store.url}, pipeline"), recorded[1]
+    state = store.state()
+    if state is None or state.spec is None:
+        raise UsageError(f"the store has no pipeline (no {layout.PIPELINE})", store.url, "Run pd init again")
+    spec, overrides = PipelineSpec.parse(dict(state.spec), f"{store.url}, pipeline"), state.overrides or {}
     for name, node in spec.nodes.items():
         yield name, node.stage or name, {**node.settings, **overrides.get(name, {})}
 

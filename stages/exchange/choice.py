@@ -127,7 +127,7 @@ def named_selection(store: Store, name: str) -> Selection:
     try:
         return open_selection(store, name)
     except FileNotFoundError:
-        known = [file.rsplit(".", 1)[0] for file in store.files.names(layout.SELECTIONS)]
+        known = [file.rsplit(".", 1)[0] for file in store.files.names(layout.SELECTIONS) if file.endswith(".arrow")]
         fix = nearest(name, known) if known else "A training freezes one when it begins"
         raise UsageError(f"the store has no selection {name!r}", "--selection", fix) from None
 

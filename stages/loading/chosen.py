@@ -17,6 +17,7 @@ import pyarrow.ipc as ipc
 
 from pdstore import Rows, Store, layout
 from pdstore.errors import UsageError
+from pdstore.selection import read_selection
 
 __all__ = ["IMAGE_ID", "LABEL", "Chosen", "frozen"]
 
@@ -118,15 +119,13 @@ def frozen(store: Store, name: str, request: Mapping[str, str]) -> Chosen | None
 
     Raises:
         UsageError: another query was frozen under that name.
+        CorruptData: its file is damaged, or gone.
     """
-    path = layout.selection(name)
-    if not store.files.exists(path):
+    try:
+        record, ids = _parsed(read_selection(store, name))
+    except FileNotFoundError:
         return None
-    if store.files.is_local:
-        file = store.files.full(path)
-        record, ids = _read(pa.memory_map(file))
-    else:
-        file, (record, ids) = "", _read(pa.BufferReader(store.files.read(path)))
+    file = store.files.full(layout.selection(name)) if store.files.is_local else ""
     if record.get("request") != dict(request):
         made = f"from {record['request']['sql']!r}" if record else "by a training"
         raise UsageError(f"the selection {name!r} was frozen {made}", store.url, "Choose another name")
@@ -134,11 +133,10 @@ def frozen(store: Store, name: str, request: Mapping[str, str]) -> Chosen | None
 
 
 def _mapped(file: str) -> Chosen:
-    return _chosen(*_read(pa.memory_map(file)), file)
+    return _chosen(*_parsed(ipc.open_file(pa.memory_map(file)).read_all()), file)
 
 
-def _read(source: Any) -> tuple[dict[str, Any], pa.Table]:
-    table = ipc.open_file(source).read_all()
+def _parsed(table: pa.Table) -> tuple[dict[str, Any], pa.Table]:
     record = (table.schema.metadata or {}).get(_RECORD, b"{}")
     return json.loads(record), table
 

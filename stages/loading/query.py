@@ -14,6 +14,7 @@ from pdstore import Layer, Store, layout
 from pdstore.confined import reading_statement
 from pdstore.errors import InputMissing, UsageError
 from pdstore.inventory import shown_layers
+from pdstore.selection import create_selection
 from schemas.catalog import catalog_of
 from schemas.tables import IMAGES
 from stages.loading.chosen import IMAGE_ID, LABEL, Chosen, LayerName, frozen
@@ -52,7 +53,7 @@ def choose(store: Store, sql: str, node: str = "", label: str = "", freeze_as: s
     chosen = _Query(store, sql).chosen(node, label)
     if not freeze_as:
         return chosen
-    store.files.create(layout.selection(freeze_as), chosen.to_bytes(request))
+    create_selection(store, freeze_as, chosen.to_bytes(request))
     # Another process may have been first: what is in the store is what counts.
     kept = frozen(store, freeze_as, request)
     assert kept is not None, "it was created just now"

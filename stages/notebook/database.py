@@ -77,6 +77,22 @@ class Database:
             raise UsageError(f"the store has a table {name} of its own", "sql", "Choose another name")
         return Result(catalog_of(self.store).query(query, {name: arrow_of(rows) for name, rows in tables.items()}))
 
+    def snapshot(self, at: int | float | None = None) -> Database:
+        """The store as of one recorded state of its pipeline, whatever is recorded later.
+
+        Args:
+            at: the number of a state, as ``pd config log`` lists them; or, as a float, a time in seconds since 1970.
+                Unless set, the newest state.
+
+        Raises:
+            UsageError: there is no such state.
+            InputMissing: a layer of that state was deleted since.
+
+        >>> db.snapshot(0).sql("SELECT count(*) > 0 AS some FROM parts")[0]
+        {'some': True}
+        """
+        return Database(self.store.snapshot(at))
+
     def table(
         self,
         name: str,

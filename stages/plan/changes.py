@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pdstore import Identity, Store
-from pdstore.errors import InputMissing
+from pdstore.errors import CorruptData, InputMissing
 from pdstore.fingerprint import difference
 from stages.plan.project import Project
 
@@ -59,7 +59,7 @@ def _sources(store: Store, names: Sequence[str], fingerprints: Sequence[str]) ->
         return None
     try:
         return {n: store.layer(n, f).info.identity for n, f in zip(names, fingerprints, strict=True)}
-    except InputMissing:
+    except (CorruptData, InputMissing):
         return None
 
 

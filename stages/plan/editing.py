@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -36,7 +37,7 @@ def edited(project: Project, spec: PipelineSpec) -> Project:
         if key in spec.model_fields_set and given != fixed:
             problem = f"{key} is fixed when a store is made: it is {fixed} here, and the file has {given}"
             raise UsageError(problem, f"pipeline.{key}", f"Write {fixed}, or leave {key} out")
-    return Project(project.store, Pipeline(spec, {}, project.pipeline.root))
+    return replace(project, pipeline=Pipeline(spec, {}, project.pipeline.root))
 
 
 def with_node(
@@ -64,7 +65,7 @@ def with_node(
     spec = PipelineSpec.parse(values | {"nodes": {**values["nodes"], name: node}}, "pipeline")
     given = project.pipeline.overrides
     every = {n: {**given.get(n, {}), **merged.get(n, {})} for n in {**given, **merged}}
-    return Project(project.store, Pipeline(spec, every, project.pipeline.root))
+    return replace(project, pipeline=Pipeline(spec, every, project.pipeline.root))
 
 
 def with_reader(project: Project, reader: str, old: str, new: str) -> Project:
@@ -82,7 +83,7 @@ def with_reader(project: Project, reader: str, old: str, new: str) -> Project:
     for role, nodes in inputs.items():
         inputs[role] = [new if node == old else node for node in nodes]
     spec = PipelineSpec.parse(values, "pipeline")
-    return Project(project.store, Pipeline(spec, project.pipeline.overrides, project.pipeline.root))
+    return replace(project, pipeline=Pipeline(spec, project.pipeline.overrides, project.pipeline.root))
 
 
 def _node(spec: NodeSpec, overrides: Mapping[str, Any]) -> dict[str, Any]:

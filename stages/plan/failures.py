@@ -36,9 +36,12 @@ def read_failure(layer: Layer, unit: int) -> Failure | None:
     """The last error of a unit; None if the unit has not failed, or was committed since."""
     try:
         values = json.loads(layer.store.files.read(_path(layer, unit)))
+        return Failure(str(values["error"]), float(values["time"]))
     except FileNotFoundError:
         return None
-    return Failure(str(values["error"]), float(values["time"]))
+    except (ValueError, KeyError, TypeError):
+        # Nothing but this message depends on the record.
+        return Failure("the record of its error cannot be read", 0.0)
 
 
 def record_failure(layer: Layer, unit: int, error: str) -> None:

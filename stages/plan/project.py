@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from pdstore import Layer, Store, layout
-from pdstore.errors import InputMissing, UsageError
-from pdstore.info import read_record
+from pdstore.errors import CorruptData, InputMissing, UsageError
 from pdstore.inventory import shown_layer, shown_layers
+from pdstore.records.states import PipelineState, add_state
+from pdstore.store import FORMAT
 from schemas.former import with_moved_settings
 from schemas.pipeline import NodeSpec, PipelineSpec, SourceSpec
 from stages.plan.digest import is_known
@@ -28,6 +28,8 @@ class Project:
 
     store: Store
     pipeline: Pipeline
+    state: PipelineState | None = None
+    """The recorded state that the pipeline began as; None if none was recorded."""
 
     @classmethod
     def open(cls, store: Store, overrides: Iterable[str] = ()) -> Project:
@@ -37,18 +39,18 @@ class Project:
             UsageError: the store has no pipeline, or an override is wrong.
             CorruptData: the recorded pipeline cannot be read.
         """
-        try:
-            values = read_record(store.files, layout.PIPELINE, _Recorded.of)
-        except FileNotFoundError:
+        state = store.state()
+        if state is None:
             fix = "Run pd init again in a new folder"
-            raise UsageError(f"the store has no pipeline (no {layout.PIPELINE})", store.url, fix) from None
+            raise UsageError(f"the store has no pipeline (no {layout.PIPELINE})", store.url, fix)
+        values = _Recorded.of(state, store.files.full(layout.PIPELINE))
         spec, root = PipelineSpec.parse(values.spec, "pipeline"), SourceSpec.of(store).root
         recorded = with_moved_settings(spec.nodes, values.overrides)
         merged = merge_overrides(overrides, recorded)
         files = values.files
         if files is None:
             files = _files_of_layers(store, Pipeline(spec, recorded, root))
-        return cls(store, Pipeline(spec, merged, root, files))
+        return cls(store, Pipeline(spec, merged, root, files), state)
 
     @cached_property
     def source(self) -> SourceSpec:
@@ -93,44 +95,59 @@ class Project:
         """The project with these additional nodes and further overrides."""
         spec = self.pipeline.spec.model_copy(update={"nodes": {**self.pipeline.spec.nodes, **nodes}})
         merged = merge_overrides(overrides, self.pipeline.overrides)
-        return Project(self.store, Pipeline(spec, merged, self.pipeline.root, self.pipeline.files()))
+        return replace(self, pipeline=Pipeline(spec, merged, self.pipeline.root, self.pipeline.files()))
 
     def record(self, *, is_consent: bool = False) -> None:
         """Write the pipeline into the store. What it leads to is shown as soon as it is complete.
 
         Args:
             is_consent: a person has asked for exactly these settings, so a run may compute new layers without asking.
+
+        Raises:
+            PdError: somebody else has changed the pipeline since the project was opened.
         """
-        values = {
-            "spec": self.pipeline.spec.model_dump(mode="json"),
-            "overrides": self.pipeline.overrides,
-            "current": self.pipeline.current(),
-            "files": self.pipeline.files(),
-            "shown": {node: layer for node, layer in shown_layers(self.store).items() if node in self.nodes},
-            "accepted": self.pipeline.current() if is_consent else self._accepted(),
-        }
-        self.store.files.write(layout.PIPELINE, json.dumps(values, indent=1).encode())
+        files, current = self.store.files, self.pipeline.current()
+        new = PipelineState(
+            current=current,
+            shown={node: layer for node, layer in shown_layers(self.store).items() if node in self.nodes},
+            accepted=current if is_consent else self._accepted(),
+            removed={} if self.state is None else self.state.removed,
+            spec=self.pipeline.spec.model_dump(mode="json"),
+            overrides=self.pipeline.overrides,
+            files={n: {k: list(v) for k, v in keys.items()} for n, keys in self.pipeline.files().items()},
+        )
+        add_state(files, new, self.state)
+        if self.store.info.format != FORMAT:
+            # From now on the pipeline is not in the one file that an earlier release would change.
+            self.store.replace_info(self.store.info)
 
     def _accepted(self) -> dict[str, str]:
-        try:
-            return read_record(self.store.files, layout.PIPELINE, lambda values: dict(values.get("accepted", {})))
-        except FileNotFoundError:
-            return {}
+        state = self.store.state()
+        return {} if state is None else dict(state.accepted)
 
 
 @dataclass(frozen=True)
 class _Recorded:
-    """``pipeline.json``. ``files`` is None in a store that an earlier release wrote."""
+    """The pipeline of a state. ``files`` is None in a store that an earlier release wrote."""
 
     spec: dict[str, Any]
     overrides: dict[str, dict[str, Any]]
     files: RecordedFiles | None
 
     @classmethod
-    def of(cls, values: dict[str, Any]) -> _Recorded:
-        files = values.get("files")
-        parsed = files and {n: {k: (str(p), str(d)) for k, (p, d) in keys.items()} for n, keys in files.items()}
-        return cls(dict(values["spec"]), {n: dict(s) for n, s in values["overrides"].items()}, parsed)
+    def of(cls, state: PipelineState, where: str) -> _Recorded:
+        """Raises CorruptData if the record holds no pipeline."""
+        files = state.files
+        try:
+            parsed = files and {n: {k: (str(p), str(d)) for k, (p, d) in keys.items()} for n, keys in files.items()}
+            spec, overrides = dict(state.spec or ()), {n: dict(s) for n, s in (state.overrides or {}).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            problem = f"the file is not a record that this program wrote ({error!r})"
+            raise CorruptData(problem, where, "Restore the file from a copy") from None
+        if state.spec is None or state.overrides is None:
+            problem = "the file is not a record that this program wrote (it has no pipeline)"
+            raise CorruptData(problem, where, "Restore the file from a copy")
+        return cls(spec, overrides, parsed)
 
 
 def _files_of_layers(store: Store, pipeline: Pipeline) -> RecordedFiles:

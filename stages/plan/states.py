@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pdstore import Layer
+from pdstore.errors import CorruptData, InputMissing
 from pdstore.inventory import shown_layers
 from stages.plan.changes import changes, summary
 from stages.plan.committed import Committed, read_committed
@@ -153,7 +154,7 @@ def older_layers(project: Project, name: str) -> list[Layer]:
 def _older_units(project: Project, name: str) -> dict[Layer, int]:
     """Each of :func:`older_layers`, and how many units it holds."""
     current = project[name].fingerprint
-    counts = {old: len(old.units()) for old in project.store.layers(name) if old.fingerprint != current}
+    counts = {old: len(old.listed_units()) for old in project.store.layers(name) if old.fingerprint != current}
     return {old: units for old, units in counts.items() if units}
 
 
@@ -168,5 +169,9 @@ def _why(project: Project, name: str, older: list[Layer], is_begun: bool, missin
     if is_begun or not older:
         only = "; optional: only if it is named" if project.pipeline.spec.nodes[name].optional else ""
         return f"{missing} not computed yet{only}"
-    former = newest_layer(older).info.identity
+    try:
+        former = newest_layer(older).info.identity
+    except (CorruptData, InputMissing):
+        # What an older layer was computed under is only told to the reader: its loss must not be in the way.
+        return "settings changed: the records of the former layer cannot be read, see pd verify"
     return f"settings changed: {summary(changes(project, former, name))}"

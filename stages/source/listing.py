@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 
 from pdstore import Store, layout
 from pdstore.blockfile import parquet_bytes, parquet_table
-from pdstore.errors import UsageError
+from pdstore.errors import CorruptData, UsageError
+from pdstore.reading.unit import ARROW_DAMAGE
+from pdstore.records.digests import FileDigest, digest_of, keep_digest, open_checked, read_checked, write_with_digest
 from schemas.tables import CLASSES
 
 __all__ = ["ImageClass", "Listed", "Listing"]
@@ -44,12 +46,19 @@ class Listed:
 
 
 class Listing:
-    """The listings of a store, block by block. Their footers are kept in memory; no file stays open."""
+    """The listings of a store, block by block. Their footers are kept in memory; no file stays open.
+
+    What is read of them is compared with their digests.
+
+    Raises:
+        CorruptData: a listing is damaged, or missing while others are there.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._footers: list[pq.FileMetaData] = []
-        for number in range(len(store.files.names(layout.LISTINGS))):
+        self._digests: list[FileDigest | None] = []
+        for number in range(_count(store)):
             self._keep_footer(number)
 
     @property
@@ -94,8 +103,10 @@ class Listing:
         return keys
 
     def classes(self) -> list[ImageClass]:
-        frame = parquet_table(self._store.files.read(layout.CLASSES))
-        return [ImageClass(*row.values()) for row in frame.to_pylist()]
+        """The vocabulary. Raises CorruptData if its file is damaged."""
+        with _decoding(self._store, layout.CLASSES):
+            frame = parquet_table(read_checked(self._store.files, layout.CLASSES))
+            return [ImageClass(*row.values()) for row in frame.to_pylist()]
 
     def append(self, images: list[tuple[str, str, str]]) -> None:
         """Add images (key, split, wnid), which open new blocks. Each block is a row group, so it can be read alone.
@@ -112,21 +123,44 @@ class Listing:
         number = len(self._footers)
         if not self._store.files.create(layout.listing(number), sink.getvalue()):
             raise UsageError("another process has just added images to the store", fix="Run the command again")
+        sink.seek(0)
+        keep_digest(self._store.files, layout.listing(number), sink)
         self._keep_footer(number)
 
     def write_classes(self, classes: list[ImageClass]) -> None:
         columns = [[c.class_id for c in classes], [c.wnid for c in classes], [c.name for c in classes]]
         arrays = [pa.array(values, c.arrow) for values, c in zip(columns, CLASSES.scalars, strict=True)]
-        self._store.files.write(
-            layout.CLASSES, parquet_bytes(pa.Table.from_arrays(arrays, schema=CLASSES.arrow_schema))
+        write_with_digest(
+            self._store.files,
+            layout.CLASSES,
+            parquet_bytes(pa.Table.from_arrays(arrays, schema=CLASSES.arrow_schema)),
         )
 
     def _keep_footer(self, number: int) -> None:
-        with self._store.files.open(layout.listing(number)) as file:
+        files, path = self._store.files, layout.listing(number)
+        self._digests.append(digest_of(files, path))
+        with _decoding(self._store, path), open_checked(files, path, self._digests[number]) as file:
             self._footers.append(pq.read_metadata(file))
 
     @contextlib.contextmanager
     def _open(self, number: int) -> Iterator[pq.ParquetFile]:
-        with self._store.files.open(layout.listing(number)) as file:
+        files, path = self._store.files, layout.listing(number)
+        with _decoding(self._store, path), open_checked(files, path, self._digests[number]) as file:
             # No threads that read ahead: see pdstore.blockfile.parquet_table.
             yield pq.ParquetFile(file, metadata=self._footers[number], pre_buffer=False)
+
+
+def _count(store: Store) -> int:
+    """How many listings there are, those included of which only the digest is left."""
+    stems = {name.partition(".")[0] for name in store.files.names(layout.LISTINGS)}
+    return max((int(stem) + 1 for stem in stems if stem.isdecimal()), default=0)
+
+
+@contextlib.contextmanager
+def _decoding(store: Store, path: str) -> Iterator[None]:
+    """What reading a file raises that is damaged, or gone, becomes CorruptData."""
+    try:
+        yield
+    except ARROW_DAMAGE as error:
+        problem = "the file is missing" if isinstance(error, FileNotFoundError) else f"it cannot be read ({error!s})"
+        raise CorruptData(problem, store.files.full(path), "Restore the file from a copy") from None

@@ -21,6 +21,7 @@ from pdstore import Store, layout
 from pdstore.blockfile import parquet_bytes, parquet_table
 from pdstore.errors import CorruptData, StorageFailure, UsageError
 from pdstore.files import Files
+from pdstore.records import read_checked, write_with_digest
 
 __all__ = ["Member", "TarFiles", "is_tar", "list_members", "open_images", "write_members"]
 
@@ -130,14 +131,20 @@ def write_members(store: Store, members: Iterable[Member]) -> None:
     last = {member.key: member for member in members}
     if last:
         rows = [member._asdict() for _, member in sorted(last.items())]
-        store.files.write(layout.TARS, parquet_bytes(pa.Table.from_pylist(rows, schema=_SCHEMA)))
+        write_with_digest(store.files, layout.TARS, parquet_bytes(pa.Table.from_pylist(rows, schema=_SCHEMA)))
 
 
 def open_images(store: Store, root: str) -> Files:
-    """The image files of a store, in tar files or not."""
-    if not store.files.exists(layout.TARS):
+    """The image files of a store, in tar files or not. Raises CorruptData if it cannot be read where they lie."""
+    try:
+        data = read_checked(store.files, layout.TARS)
+    except FileNotFoundError:
         return Files(root)
-    return TarFiles(root, parquet_table(store.files.read(layout.TARS)))
+    try:
+        return TarFiles(root, parquet_table(data))
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        fix = "Restore the file from a copy"
+        raise CorruptData(f"it cannot be read ({error!s})", store.files.full(layout.TARS), fix) from None
 
 
 class TarFiles(Files):

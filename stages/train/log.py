@@ -15,13 +15,17 @@ from uuid import uuid4
 
 from PIL import Image
 
+from pdstore import layout
+from pdstore.files import Files
+from pdstore.records.digests import keep_digest, read_checked
 from schemas.training import TrainSettings
 from stages.track.tracker import RunName, open_trackers
 from stages.track.wandb_id import recorded_id
 
-__all__ = ["LOG_NAME", "TrainingLog", "read_log"]
+__all__ = ["LOG_NAME", "TrainingLog", "has_log", "read_log"]
 
 LOG_NAME = "log.jsonl"
+_FIX = f"Restore the file from a copy. Or remove it with {layout.digest(LOG_NAME)}: the losses before are then lost"
 
 
 class TrainingLog:
@@ -51,13 +55,19 @@ class TrainingLog:
         self._trackers = open_trackers(settings, folder, folder / "tensorboard", run)
 
     def cut(self, done: int) -> None:
-        """Keep only the lines of the first ``done`` steps: later lines will be written again."""
-        if not self.path.exists():
+        """Keep only the lines of the first ``done`` steps: later lines will be written again.
+
+        Raises:
+            CorruptData: the log is not what was written before the last checkpoint, or is gone.
+        """
+        if not has_log(self.folder):
             return
         kept = [json.dumps(line) + "\n" for line in read_log(self.folder) if line["step"] <= done]
         temporary = self.path.with_name(f".{LOG_NAME}.{uuid4().hex}")
         temporary.write_text("".join(kept))
+        Files(str(self.folder)).remove(layout.digest(LOG_NAME))
         os.replace(temporary, self.path)
+        self.keep_digest()
         self._trackers.restart(done + 1)
 
     def add(self, step: int, values: Mapping[str, float], skipped_images: Sequence[int] = ()) -> None:
@@ -73,6 +83,12 @@ class TrainingLog:
         if self._trackers:
             self._trackers.numbers(step, {_tracked_name(name): value for name, value in values.items()})
 
+    def keep_digest(self) -> None:
+        """Write the digest of the log as it is now, before a checkpoint: what a resumed training has to find again."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            keep_digest(Files(str(self.folder)), LOG_NAME, file)
+
     def picture(self, step: int, picture: Image.Image) -> None:
         """Write the picture to ``pictures/step_<n>.png``."""
         path = self.folder / "pictures" / f"step_{step:08d}.png"
@@ -85,12 +101,24 @@ class TrainingLog:
 
 
 def read_log(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a training's log, up to a line that a killed process left incomplete."""
-    for line in (folder / LOG_NAME).read_text().splitlines():
+    """The lines of a training's log, up to a line that a killed process left incomplete.
+
+    Raises:
+        CorruptData: the part that was written before the last checkpoint is damaged, or the log is gone.
+    """
+    for line in read_checked(Files(str(folder)), LOG_NAME, _FIX, is_growing=True).decode(errors="replace").splitlines():
         try:
-            yield json.loads(line)
+            values = json.loads(line)
         except json.JSONDecodeError:
             return
+        if not isinstance(values, dict) or not isinstance(values.get("step"), int):
+            return
+        yield values
+
+
+def has_log(folder: Path) -> bool:
+    """Whether a training has a log, or had one that is gone."""
+    return (folder / LOG_NAME).exists() or (folder / layout.digest(LOG_NAME)).exists()
 
 
 def _tracked_name(name: str) -> str:

@@ -174,6 +174,8 @@ class _Training:
                 shown = batch.part(slice(SHOWN_IMAGES)).to(self.stepper.device)
                 self.log.picture(done, draw_batch(shown, self.stepper.queries(shown)))
         is_due = stop or done % settings.checkpoint_every == 0 or done == settings.steps
+        if self.log and (is_due or score is not None):
+            self.log.keep_digest()
         if self.group.is_first and (is_due or score is not None):
             self.state.save(done, score, is_due)
         if is_due:

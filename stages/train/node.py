@@ -17,7 +17,7 @@ from stages.models.network import PartNetwork, build, copy_body
 from stages.models.network_files import load_network, load_weights, network_files
 from stages.track.wandb_id import recorded_group
 from stages.train.ground_truth import GroundTruth
-from stages.train.log import LOG_NAME, read_log
+from stages.train.log import has_log, read_log
 from stages.train.loop import Hooks, train
 from stages.train.process_group import ProcessGroup
 from stages.train.source import Choice, StoreSource, select
@@ -143,7 +143,7 @@ def _start_from(network: PartNetwork, folder: Path) -> None:
 
 def _losses(folder: Path, node: str) -> Rows:
     """Rows of ``metrics`` from the log, for about ``LOGGED`` of its steps and always for the last."""
-    lines = list(read_log(folder)) if (folder / LOG_NAME).exists() else []
+    lines = list(read_log(folder)) if has_log(folder) else []
     every = max(1, len(lines) // LOGGED)
     chosen = [line for line in lines if line["step"] % every == 0 or line is lines[-1]]
     return Rows.from_records(

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pdstore import Layer, Rows, layout
 from pdstore.errors import InputMissing
 from pdstore.reading.window import Window
+from pdstore.records import remove_with_digest
 from pdstore.selection import Selection, freeze
 from schemas.catalog import catalog_of
 from schemas.training import TrainSettings
@@ -62,7 +63,7 @@ def select(unit: Unit, settings: TrainSettings, split: str, choice: Choice, name
     selection = freeze(store, name, lambda: catalog_of(store).query(sql))
     if not len(selection):
         # An empty selection is not kept: if only part of the input was taken, the images may still come.
-        store.files.remove(layout.selection(name))
+        remove_with_digest(store.files, layout.selection(name))
         fix = "Lower min_score, min_object_ratio or min_part_ratio, or look at the input with pd sql"
         problem = f"the split {split!r} has no images to train on: none has a mask with {choice.condition}"
         raise InputMissing(problem, name, fix)

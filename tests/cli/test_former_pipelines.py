@@ -36,6 +36,9 @@ def former(pd: Pd, store: Path) -> Path:
     layer = opened.declare("ranking", identity, rows.table, "0.1.0")
     layer.commit(0, rows, inputs=dict.fromkeys(INPUTS, "digest"))
     values = json.loads((store / layout.PIPELINE).read_text())
+    shutil.rmtree(store / layout.PIPELINES)
+    for name in ("digest", "number", "created", "who", "before", "removed"):
+        del values[name]
     del values["spec"]["nodes"]["candidates"], values["current"]["candidates"]
     values["spec"]["nodes"]["ranking"] |= {
         "inputs": {role: [node] for role, node in INPUTS.items()},

@@ -208,7 +208,7 @@ class TestCache:
         assert path.stat().st_ino == made
         path.unlink()
         assert query(layer, COUNT)[0]["n"] == 9
-        assert set(os.listdir(tmp_path)) == before | {"catalog.duckdb"}
+        assert set(os.listdir(tmp_path)) == before | {"catalog.duckdb", "catalog.checked"}
 
     def test_a_damaged_one_is_made_again(self, layer: Layer, tmp_path: Path) -> None:
         """It is a cache: whatever its content, the answer is right."""

@@ -95,8 +95,8 @@ def test_a_damaged_layer_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
-    """A store of format 2 may have other keys: it is not opened, and not called damaged."""
-    (tmp_path / "store.json").write_text('{"format": 2, "blocks": 7}')
-    message = "store.json: expected a store of format 1, found format 2. Update the program"
+    """A store of format 3 may have other keys: it is not opened, and not called damaged."""
+    (tmp_path / "store.json").write_text('{"format": 3, "blocks": 7}')
+    message = "store.json: expected a store of format 2, found format 3. Update the program"
     with pytest.raises(CorruptData, match=message):
         Store(str(tmp_path))

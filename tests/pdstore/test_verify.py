@@ -56,7 +56,7 @@ class TestContract:
         assert_equal(fresh.read(1), parts(5, seed=1))
 
     @pytest.mark.parametrize(
-        ("content", "problem"), [(None, "missing"), (b"{", "JSONDecodeError"), (b"other", "the record of another")]
+        ("content", "problem"), [(None, "missing"), (b"{", "JSONDecodeError"), (b"other", "its digest differs")]
     )
     def test_a_damaged_record_of_a_layer_is_found(self, layer: Layer, content: bytes | None, problem: str) -> None:
         """It is one more item; once it is declared again the layer is sound, with its units untouched."""

@@ -10,6 +10,7 @@ from PIL import Image
 
 from pdstore import Store, layout
 from pdstore.errors import InputMissing, UsageError
+from pdstore.records import remove_with_digest
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.store import add_images, create_store, ensure_listing
 from stages.plan.project import Project
@@ -36,12 +37,13 @@ def test_a_new_store_has_its_listing_vocabulary_and_pipeline(folder: Path, class
 def test_a_killed_creation_is_completed(classical: Callable[..., Store], lost: list[str]) -> None:
     """Listing and pipeline are written from what store.json says, and are what they would have been."""
     store = classical("grouping.k=3")
-    names = (layout.PIPELINE, layout.listing(0), layout.CLASSES)
-    before = {name: store.files.read(name) for name in names}
+    names = (layout.listing(0), layout.CLASSES)
+    before, current = {name: store.files.read(name) for name in names}, store.current()
+    store.files.remove_tree(layout.PIPELINES)
     for name in lost:
-        store.files.remove(name)
+        remove_with_digest(store.files, name)
     assert ensure_listing(Store(store.url)).images == 12
-    assert {name: store.files.read(name) for name in names} == before
+    assert {name: store.files.read(name) for name in names} == before and store.current() == current
 
 
 def test_nothing_is_created_if_the_pipeline_is_wrong(folder: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def test_a_recorded_pipeline_comes_back(classical: Callable[..., Store]) -> None
 def test_a_store_without_a_pipeline_is_refused(classical: Callable[..., Store]) -> None:
     """A missing pipeline is a usage error that names the file; a broken one is CorruptData."""
     store = classical()
+    store.files.remove_tree(layout.PIPELINES)
     store.files.write(layout.PIPELINE, b'{"spec": {}}')
     with pytest.raises(CorruptData, match=r"pipeline\.json"):
         Project.open(store)
