@@ -12,8 +12,18 @@ from pdstore.errors import UsageError, nearest
 
 S = TypeVar("S", bound=BaseModel)
 
-__all__ = ["Settings", "checkpoint_setting", "file_setting", "later_setting", "operational", "parse_settings"]
+__all__ = [
+    "SEED_MAX",
+    "Settings",
+    "checkpoint_setting",
+    "file_setting",
+    "later_setting",
+    "operational",
+    "parse_settings",
+]
 
+SEED_MAX = 2**32 - 1
+"""scikit-learn takes no larger seed."""
 _NOT_IDENTITY = {"operational", "file"}
 
 
