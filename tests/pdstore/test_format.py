@@ -24,7 +24,7 @@ import json, pathlib, sys
 import duckdb, numpy, pycocotools.mask, zarr
 
 root = pathlib.Path(sys.argv[1])
-assert json.loads((root / "store.json").read_text())["format"] == 1
+assert json.loads((root / "store.json").read_text())["format"] in (1, 2)
 for layer in sorted(root.glob("layers/*/*")):
     commits = [json.loads(path.read_text()) for path in sorted(layer.glob("commits/*.json"))]
     folders = [layer / "blocks" / f"{c['unit']:05d}.{c['attempt']}" for c in commits]
