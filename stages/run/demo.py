@@ -196,8 +196,8 @@ def demo_scores(store: Store) -> tuple[StageScore, ...]:
 
 
 def _rows(present: Container[str]) -> dict[str, tuple[str, str, tuple[str, ...]]]:
-    """``ROWS``, and those of each further round that is ``present``."""
-    rows = dict(ROWS)
+    """Those of ``ROWS`` of which a node is ``present``, and those of each further round."""
+    rows = {name: row for name, row in ROWS.items() if any(node in present for node in row[2])}
     for number in takewhile(lambda number: f"distill-{number}" in present, count(2)):
         for name in REPEATED:
             miou_node, ar_node, nodes = ROWS[name]

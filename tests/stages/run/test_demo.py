@@ -56,6 +56,14 @@ def test_a_demo_of_another_drawing_and_preset(tmp_path: Path) -> None:
     assert [score.name for score in demo_scores(store)][-3:] == ["proposals-2", "labels-2", "distill-2"]
 
 
+def test_rows_of_nodes_that_a_preset_leaves_out_are_not_shown(tmp_path: Path) -> None:
+    """demo_best has no proposals: its table has no row for them, and its labels are made from segments of the CRF."""
+    store = open_demo(str(tmp_path / "demo"), 0, 12, preset="demo_best")
+    assert [score.name for score in demo_scores(store)] == [name for name in ROWS if name != "proposals"]
+    nodes = Project.open(store).pipeline.nodes
+    assert {nodes[name].inputs["segments"] for name in ("candidates", "labels", "eval-labels")} == {("crf",)}
+
+
 def test_a_second_round_follows_a_finished_demo(copy_store: Callable[..., Store], run_all: Callable[..., None]) -> None:
     """rounds: 2 in its pipeline adds nodes and changes none; they run, and are scored like those of the first round."""
     project = Project.open(copy_store())
