@@ -29,7 +29,6 @@ SUITE = {
     "peers": ("--repeats", "3", "--writes", "2"),
     "device_masks": ("--repeats", "3"),
     "overlap": ("--repeats", "3"),
-    "launches": ("--repeats", "5"),
     "loader": ("--images", "96", "--rounds", "3", "--rows"),
     "catalog": ("--repeats", "3"),
     "view": ("--repeats", "5"),

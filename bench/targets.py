@@ -46,7 +46,6 @@ TARGETS = {
         Target("grouping.kmeans", "x", "scikit-learn one by one, 64 objects, n_init 10", 4),
         Target("loader", "x", "a Dataset over JPEG and .pt files, augmented samples per CPU second", 2.5),
         Target("overlap", "x", "the sum of 40 ms of network and 40 ms of host work per image", 1.7),
-        Target("overlap.launches", "x", "the slower of a network of 3,000 calls and the host work", at_most=1.5),
         Target("runner", "x", "the kernel alone, stage crf", at_most=1.05),
         Target("status.14000", "s", "a cold process, 14,000 blocks x 12 layers", at_most=1.5),
         Target("sql.open.14000", "s", "a cold process, 14,000 blocks x 12 layers", at_most=1.5),

@@ -38,6 +38,10 @@ def check_complete(
     """
     expected = _num_units(files, node, fingerprint) if known is None else known
     lost = _lost(files, node, fingerprint, expected, units)
+    if lost and known is not None:
+        # The layer may have been deleted since, and be on the way to a new one.
+        expected = _num_units(files, node, fingerprint)
+        lost = _lost(files, node, fingerprint, expected, units)
     if lost:
         path = files.full(layout.commit(node, fingerprint, lost[0]))
         fix = f"Run: pd verify --repair, then pd stage run {node}, which computes it again"

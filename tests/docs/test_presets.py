@@ -11,7 +11,7 @@ from stages.plan.pipeline import Pipeline
 from stages.plan.presets import parse_pipeline, preset_names, read_preset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "presets.md").read_text()
-FILES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+FILES = re.findall(r"^```yaml\n(extends: .*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("text", FILES, ids=range(len(FILES)))

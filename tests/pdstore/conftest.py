@@ -29,7 +29,8 @@ def s3_options() -> Iterator[dict[str, Any]]:
     server.start()
     _, port = server.get_host_and_port()
     options = {"key": "test", "secret": "test", "client_kwargs": {"endpoint_url": f"http://127.0.0.1:{port}"}}
-    s3fs.S3FileSystem(**options).mkdir("pdstore")
+    # All servers of a process have the same buckets, and a module that imports this fixture has one of its own.
+    s3fs.S3FileSystem(**options).makedirs("pdstore", exist_ok=True)
     yield options
     server.stop()
 

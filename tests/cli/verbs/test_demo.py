@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from pdstore import Store
 from stages.plan.project import Project
 from stages.run.demo import open_demo
 from tests.cli.conftest import Pd, assert_error, committed
@@ -28,9 +30,12 @@ def test_the_same_command_continues(demo: Path) -> None:
         store = open_demo(str(demo), 0, images, overrides)
         nodes = Project.open(store, overrides).nodes.values()
         assert {node.name: node.fingerprint for node in nodes} == store.current()
+    current = Store(str(demo)).current()
     (demo / "pipeline.json").unlink()
-    open_demo(str(demo), 0, 12, OVERRIDES)
-    assert committed(demo) == before
+    shutil.rmtree(demo / "pipeline")
+    assert open_demo(str(demo), 0, 12, OVERRIDES).current() == current
+    # The record of the pipeline has another time.
+    assert {**committed(demo), "pipeline.json": ""} == {**before, "pipeline.json": ""}
 
 
 def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pdstore import Identity, Layer, Rows, Store, blockfile, store
+from pdstore import Identity, Layer, Rows, Store, blockfile
+from pdstore import layer as layers
 from pdstore.arrays import chunks
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.files import Files
@@ -154,7 +155,7 @@ def test_arrays_of_other_rows_are_damage(tmp_path: Path, monkeypatch: pytest.Mon
     """A unit whose scalars and masks are of different numbers of rows is corrupt, not read as far as it goes."""
     layer = new_layer(new_store(str(tmp_path)))
     packed = blockfile.pack(parts(6))
-    monkeypatch.setattr(store, "pack", lambda rows: {**packed, "rows.parquet": blockfile.pack(rows)["rows.parquet"]})
+    monkeypatch.setattr(layers, "pack", lambda rows: {**packed, "rows.parquet": blockfile.pack(rows)["rows.parquet"]})
     layer.commit(0, parts(9))
     with pytest.raises(CorruptData, match=r"rle_offsets has the shape \(7,\), of 9 rows"):
         layer.read_images(0, [8], ["rle"])

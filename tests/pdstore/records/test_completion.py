@@ -47,6 +47,15 @@ def test_a_layer_that_never_was_complete_may_lack_units(tmp_path: object) -> Non
     assert check_complete(made.store.files, made.node, made.fingerprint, [0, 1]) == 2
 
 
+def test_a_layer_that_was_deleted_and_begun_again_is_not_damage(tmp_path: object) -> None:
+    """A store that knew it to be complete looks for the note again before it says that units were lost."""
+    made = filled(str(tmp_path))
+    write_complete(made.store.files, made.node, made.fingerprint, 2)
+    assert check_complete(made.store.files, made.node, made.fingerprint, [0, 1]) == 2
+    made.store.files.remove(layout.complete(made.node, made.fingerprint))
+    assert check_complete(made.store.files, made.node, made.fingerprint, [0], known=2) is None
+
+
 def test_a_damaged_note_is_named_and_hinders_nobody(layer: Layer) -> None:
     """No result depends on it: verify names it, and its repair removes it. So does that of another layer."""
     files, path = layer.store.files, layout.complete(layer.node, layer.fingerprint)

@@ -116,5 +116,6 @@ def test_what_cannot_be_evaluated_on_is_refused(
     with pytest.raises(InputMissing, match=r"truth-parts has 3 of 4 blocks"):
         TruthStore.open(part.url, HONEST)
     (Path(part.url) / layout.PIPELINE).unlink()
+    shutil.rmtree(Path(part.url) / "pipeline")
     with pytest.raises(UsageError, match="the store has no pipeline"):
         TruthStore.open(part.url, HONEST)

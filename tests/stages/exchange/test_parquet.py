@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from pdstore.errors import InputMissing, UsageError
+from pdstore.records.sealed import seal, unseal
 from stages.exchange import parquet
 from stages.exchange.export import Request, export
 from tests.stages.exchange.conftest import SIZES, Masked, in_pixels
@@ -69,7 +71,8 @@ def test_segments_are_a_picture_with_the_best_mask_on_top(masked: Masked, tmp_pa
 
 def test_an_image_that_is_gone_is_an_error_that_names_it(own: Masked, tmp_path: Path) -> None:
     """A dataset with holes would fail later, on somebody else's machine."""
-    own.store.files.write("store.json", own.store.files.read("store.json").replace(b'"root": "', b'"root": "/nowhere'))
+    record = unseal(own.store.files.read("store.json"))
+    own.store.files.write("store.json", seal(json.loads(json.dumps(record).replace('"root": "', '"root": "/nowhere'))))
     with pytest.raises(InputMissing, match=r"0_0\.png.*cannot be embedded.*--images path"):
         exported(type(own)(type(own.store)(own.store.url), own.rows), "the-labels", tmp_path / "out", images="embed")
     assert not (tmp_path / "out").exists()

@@ -91,7 +91,7 @@ def test_a_killed_run_goes_on(device: str, tmp_path: Path) -> None:
     train(Squares(), settings, network(1), tmp_path / "whole", device=device)
     with pytest.raises(KeyboardInterrupt):
         train(Squares(), settings, network(1), tmp_path / "killed", Hooks(die), device=device)
-    names = sorted(path.name for path in (tmp_path / "killed" / "checkpoints").iterdir())
+    names = sorted(path.name for path in (tmp_path / "killed" / "checkpoints").glob("*.pt"))
     assert names == ["step_00000002.pt", "step_00000004.pt"]
     for name in names:
         assert structure(tmp_path / "killed/checkpoints" / name) == structure(tmp_path / "whole/checkpoints" / name)

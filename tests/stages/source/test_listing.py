@@ -52,7 +52,7 @@ def test_two_processes_that_add_at_once_lose_no_images(store: Store) -> None:
 
 def test_a_block_is_read_without_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a remote listing only the footer and the rows of the block are fetched, and the footer only once."""
-    monkeypatch.setattr("pdstore.records.digests.PIECE", 256)
+    monkeypatch.setattr("pdstore.records.digests.PIECE", 2048)
     Listing(store).append(images(BLOCKS * SIZE, "cat"))
     whole = len(store.files.read(layout.listing(0)))
     fetched: list[int] = []

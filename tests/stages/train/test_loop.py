@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_is_skipped(
 ) -> None:
     """The checkpoint before it is used, with a warning, and the end is the same; only ``keep`` files are kept."""
     train(Squares(), SETTINGS, build(SMALL, 1), tmp_path)
-    files = sorted((tmp_path / "checkpoints").iterdir())
+    files = sorted((tmp_path / "checkpoints").glob("*.pt"))
     assert [file.name for file in files] == ["step_00000004.pt", "step_00000006.pt"]
     files[-1].write_bytes(files[-1].read_bytes()[:1000])
     with caplog.at_level(logging.WARNING):
@@ -115,7 +115,7 @@ def test_held_out_images_are_scored_and_the_best_checkpoint_is_kept(tmp_path: Pa
     assert "validation_mIoU" not in lines[0], "a single class cannot be confused with another"
     best = torch.load(tmp_path / "watched" / "checkpoints" / BEST_NAME, weights_only=True)
     assert best["best"] == min(scores) and best["step"] == scores.index(min(scores)) + 1
-    assert sorted(p.name for p in (tmp_path / "watched" / "checkpoints").glob("step_*")) == ["step_00000006.pt"]
+    assert sorted(p.name for p in (tmp_path / "watched" / "checkpoints").glob("step_*.pt")) == ["step_00000006.pt"]
 
 
 def test_pictures_are_written_while_it_trains(whole: dict[str, torch.Tensor], tmp_path: Path) -> None:
