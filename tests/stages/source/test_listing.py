@@ -67,4 +67,5 @@ def test_a_block_is_read_without_the_others(store: Store, monkeypatch: pytest.Mo
     assert sum(fetched) < whole / 4
     fetched.clear()
     assert [image.image_id for image in listing.read(7)] == list(range(7 * SIZE, 8 * SIZE))
-    assert len(fetched) == 1 and fetched[0] < whole / 4
+    # Requests end where pieces with a digest of their own end.
+    assert len(fetched) <= 3 and sum(fetched) < whole / 4
