@@ -13,6 +13,7 @@ __all__ = [
     "make_folder",
     "read_local",
     "read_range",
+    "replace_file",
     "sync_folder",
     "temporary_beside",
     "write_all",
@@ -95,3 +96,14 @@ def write_beside(path: str, data: bytes) -> str:
             os.unlink(temporary)
         raise
     return temporary
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Write or replace a file, whole or not at all; what cannot be put in its place leaves no temporary file."""
+    temporary = write_beside(path, data)
+    try:
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

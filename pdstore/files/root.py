@@ -18,7 +18,15 @@ from typing import IO, Any
 
 from pdstore import layout
 from pdstore.errors import StorageFailure, UsageError
-from pdstore.files.local import read_local, read_range, sync_folder, temporary_beside, write_all, write_beside
+from pdstore.files.local import (
+    read_local,
+    read_range,
+    replace_file,
+    sync_folder,
+    temporary_beside,
+    write_all,
+    write_beside,
+)
 from pdstore.files.refusals import refusals
 
 __all__ = ["Files"]
@@ -150,8 +158,7 @@ class Files:
         """Write or replace, atomically."""
         with self._storage(path, is_writing=True):
             if self.is_local:
-                temporary = write_beside(self.full(path), data)
-                os.replace(temporary, self.full(path))
+                replace_file(self.full(path), data)
                 sync_folder(os.path.dirname(self.full(path)))
             else:
                 self.fs.pipe_file(self.full(path), data)

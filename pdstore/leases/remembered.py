@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
 
-from pdstore.files.local import write_beside
+from pdstore.files.local import replace_file
 from pdstore.leases.owner import machine
 from pdstore.leases.sightings import Sighting, Sightings
 
@@ -41,7 +41,7 @@ def remembered(sightings: Sightings, store: str) -> Iterator[None]:
         if place and after != before:
             seen = {lease: astuple(sighting) for lease, sighting in after.items() if lease.startswith(f"{store}#")}
             with contextlib.suppress(OSError):
-                os.replace(write_beside(str(path), json.dumps({"machine": place, "seen": seen}).encode()), path)
+                replace_file(str(path), json.dumps({"machine": place, "seen": seen}).encode())
 
 
 def _read(path: Path, place: str) -> dict[str, Sighting]:

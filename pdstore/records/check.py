@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pdstore import layout
 from pdstore.errors import CorruptData
 from pdstore.files import Files
-from pdstore.records.digests import digest_of
+from pdstore.records.digests import digest_of, remove_with_digest
 from pdstore.records.sealed import is_sealed, unseal
 from pdstore.records.states import restore_copy, restore_state
 
@@ -61,8 +61,7 @@ def repair_file(files: Files, path: str) -> bool:
         return restore_state(files, int(path.rsplit("/", 1)[-1].removesuffix(".json")))
     if path.startswith(f"{layout.CHECKPOINTS}/") and path.endswith(".pt"):
         # A training goes on from the one before it.
-        files.remove(layout.digest(path))
-        files.remove(path)
+        remove_with_digest(files, path)
         return True
     return False
 

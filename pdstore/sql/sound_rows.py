@@ -13,13 +13,15 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS
+from pdstore.commit import FileEntry
 from pdstore.files import Files
+from pdstore.files.local import replace_file
 from pdstore.index import Source
 from pdstore.inventory import LayerCommits
 
@@ -60,8 +62,10 @@ class SoundRows:
         """The gathered rows that are damaged. Raises CorruptData if the file of a block is."""
         singles = [entry.commits.loose]
         for source in entry.commits.gathered:
-            rows = source.file and (source.file.rows if file == ROWS else source.file.errors)
-            if rows is not None and self._problem(rows.path, lambda rows=rows: rows.problem_anywhere(self._files)):  # type: ignore[misc]
+            if source.file is None:
+                continue
+            rows = source.file.rows if file == ROWS else source.file.errors
+            if rows is not None and self._problem(rows.path, partial(rows.problem_anywhere, self._files)):
                 singles.append(source)
                 yield rows.path
         self._check_blocks(entry, file, singles)
@@ -79,9 +83,11 @@ class SoundRows:
             path = unknown[unit]
             if path != f"{manifest.folder}/{file}":
                 continue  # computed again since
-            entry_of = manifest.files[file]
-            if problem := self._problem(path, lambda p=path, e=entry_of: e.problem(self._files.read(p))):  # type: ignore[misc]
+            if problem := self._problem(path, partial(self._difference, manifest.files[file], path)):
                 raise manifest.corrupt(f"{file} is damaged: {problem}")
+
+    def _difference(self, entry: FileEntry, path: str) -> str:
+        return entry.problem(self._files.read(path))
 
     def _problem(self, path: str, compare: Callable[[], str]) -> str:
         """How a file differs from what was committed; empty if it is known not to, or does not."""
@@ -118,15 +124,10 @@ class SoundRows:
             return
         known = {path: stamp for path, stamp in self._known.items() if os.path.exists(self._files.full(path))}
         content = json.dumps(known).encode()
-        temporary = self._files.full(f"{layout.TEMPORARY}{secrets.token_hex(6)}")
-        try:
-            with open(temporary, "wb") as file:
-                file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-            os.replace(temporary, self._files.full(layout.CHECKED))
+        path, data = self._files.full(layout.CHECKED), hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+        with contextlib.suppress(OSError):
+            replace_file(path, data)
             self._has_changed = False
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
 
 
 def _files_read(entry: LayerCommits, words: Collection[str] | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,16 @@ from pdstore import Layer
 from pdstore.errors import InputMissing
 from stages.evaluation.samples import Parts
 from stages.kernels.evaluation import Scores
+from stages.source.listing import ImageClass
 from stages.unit import Setup
 
-__all__ = ["TruthNames"]
+__all__ = ["TruthNames", "unique_names"]
+
+
+def unique_names(classes: Sequence[ImageClass]) -> dict[int, str]:
+    """class_id -> name; the code where several share a name, as classes of PartImageNet do."""
+    occurrences = Counter(c.name for c in classes)
+    return {c.class_id: c.name if occurrences[c.name] == 1 else c.wnid for c in classes}
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,8 @@ class TruthNames:
             categories |= dict(zip(rows["category_id"].tolist(), rows["category_name"], strict=True))
         if not pairs:
             raise InputMissing("there are no ground-truth parts", layer.node, "Check its setting file, or folder")
-        occurrences = Counter(c.name for c in setup.classes)
-        # Classes of PartImageNet share the name of their super-category.
-        shown = {c.class_id: c.name if occurrences[c.name] == 1 else c.wnid for c in setup.classes}
-        return cls({pair: number for number, pair in enumerate(sorted(pairs))}, categories, shown)
+        parts = {pair: number for number, pair in enumerate(sorted(pairs))}
+        return cls(parts, categories, unique_names(setup.classes))
 
     def taught(self, predicted: Layer, num_clusters: int) -> dict[int, npt.NDArray[np.int64]] | None:
         """Object class -> (K,) part of each cluster, for a model that was taught part names; None if it was not.

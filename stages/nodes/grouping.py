@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks
+from pdstore import Rows
 from schemas.stages import GroupingSettings
 from schemas.tables import PARTS
 from stages.behind import behind
@@ -27,7 +27,7 @@ from stages.kernels.clustering.merging import merge_groups
 from stages.kernels.clustering.object_maps import PLACE_CHANNELS, object_maps
 from stages.kernels.pixel_features import COLOUR_CHANNELS
 from stages.mask_columns import mask_columns
-from stages.source.frames import frame_of, frame_side
+from stages.source.frames import mask_in_frame
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -107,7 +107,7 @@ def _grouped(
 ) -> dict[int, Rows | Exception]:
     """Row of ``objects`` -> its parts, or why there are none. Objects that do not fit together are tried one by one."""
     try:
-        masks_of = [_mask(objects, row, settings) for row, _ in waiting]
+        masks_of = [mask_in_frame(objects, row, settings.long_side) for row, _ in waiting]
         groups = _groups([maps for _, maps in waiting], masks_of, ready, settings)
         return {
             row: found if isinstance(found, Exception) else _parts(objects, row, found)
@@ -120,14 +120,6 @@ def _grouped(
             return {waiting[0][0]: error.with_traceback(None)}
     alone = [_grouped(objects, [one], ready, settings) for one in waiting]
     return {row: found for each in alone for row, found in each.items()}
-
-
-def _mask(objects: Rows, row: int, settings: GroupingSettings) -> Bools:
-    size = int(objects["height"][row]), int(objects["width"][row])
-    # Ground truth is in original pixels: it is brought to the frame.
-    frame = frame_of(size, frame_side(settings.long_side))
-    mask: Bools = masks.decode_to(objects.ragged("rle").take([row]), [size], *frame)[0]
-    return mask
 
 
 def _groups(

@@ -7,7 +7,6 @@ of each class is clustered again with those of its clusters: from another seed, 
 from __future__ import annotations
 
 import importlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from functools import cached_property
@@ -16,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Layer, Rows, masks
+from pdstore import Layer, Rows
 from pdstore.errors import UsageError
 from pdstore.slices.reader import Slices
 from schemas.base import Settings
@@ -24,10 +23,11 @@ from schemas.stages import GroupingSettings, ProxiesSettings, RankingSettings
 from schemas.tables import PROXIES
 from stages.block import Block
 from stages.evaluation.proxies import DIVISION, NAMING, Measured, Proxy, averaged
+from stages.evaluation.truth_names import unique_names
 from stages.features.protocol import Features, Maps
 from stages.kernels.clustering.kmeans import TooFewPoints
 from stages.kernels.clustering.stability import Method, of_class, of_object
-from stages.source.frames import frame_of, frame_side
+from stages.source.frames import mask_in_frame
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -63,9 +63,7 @@ class _MirroredUnit(Unit):
 
 def start(settings: ProxiesSettings, setup: Setup) -> Callable[[Unit], Output]:
     """An object or a class with too few points has no row. Raises UsageError if there is nothing to measure."""
-    # Classes of PartImageNet share the name of their super-category.
-    occurrences = Counter(c.name for c in setup.classes)
-    names = {c.class_id: c.name if occurrences[c.name] == 1 else c.wnid for c in setup.classes}
+    names = unique_names(setup.classes)
 
     def run(unit: Unit) -> Output:
         measured = [one for one, source in _PAIRS if _has(unit, one, source)]
@@ -122,7 +120,7 @@ def _of_objects(
             if own is None or mirrored is None:
                 continue
             for row in rows.tolist():
-                mask = _mask(objects, row, grouping)
+                mask = mask_in_frame(objects, row, grouping.long_side)
                 try:
                     values = of_object(own, mirrored, mask, method)
                 except TooFewPoints:
@@ -163,14 +161,6 @@ def _maps(
 def _array(maps: Maps) -> Floats:
     # On a GPU the maps are tensors there; a sample is small enough for the CPU.
     return maps if isinstance(maps, np.ndarray) else np.asarray(maps.cpu().numpy(), np.float32)
-
-
-def _mask(objects: Rows, row: int, grouping: GroupingSettings) -> npt.NDArray[np.bool_]:
-    """(H, W) bool: the mask of an object, in the frame in which it was grouped."""
-    size = int(objects["height"][row]), int(objects["width"][row])
-    frame = frame_of(size, frame_side(grouping.long_side))
-    mask: npt.NDArray[np.bool_] = masks.decode_to(objects.ragged("rle").take([row]), [size], *frame)[0]
-    return mask
 
 
 def _of_classes(unit: Unit, settings: ProxiesSettings, names: Mapping[int, str]) -> dict[str, list[Measured]]:

@@ -13,6 +13,7 @@ from pdstore.errors import UsageError, nearest
 from schemas.pipeline import NodeSpec
 from stages.plan.pipeline import Node, Pipeline
 from stages.registry import STAGES
+from stages.stage import Stage
 
 __all__ = ["Evaluations", "dataset_name", "is_truth_of_parts", "metric_place", "named_truth", "scored_nodes"]
 
@@ -121,9 +122,8 @@ class Evaluations:
             raise UsageError(problem, "pd eval --losses", "See: pd stage list")
         truth = self._truth()
         inputs = {"images": self.pipeline[truth].inputs["images"], "truth": (truth,), **self._steps_to(node)}
-        for other in self.pipeline.nodes.values():
-            if other.stage is _LOSSES and other.inputs == inputs:
-                return other.name, spec[other.name]
+        if existing := self._existing(_LOSSES, inputs):
+            return existing, spec[existing]
         new = f"losses-{name}" + (f"-{dataset_name(truth)}" if len(self._datasets()) > 1 else "")
         if new in spec:
             fix = f"Give that node another name, or add a ledger of {name} to the pipeline's file yourself"
@@ -153,13 +153,17 @@ class Evaluations:
         if not inputs:
             fix = "Name a node that was made from a node of stage grouping or ranking"
             raise UsageError(f"neither a grouping nor a ranking led to {name}", "pd eval --proxies", fix)
-        for other in self.pipeline.nodes.values():
-            if other.stage is _PROXIES and other.inputs == inputs:
-                return other.name, spec[other.name]
+        if existing := self._existing(_PROXIES, inputs):
+            return existing, spec[existing]
         if f"proxies-{name}" in spec:
             problem = f"the pipeline has a node proxies-{name} that does not measure what led to {name}"
             raise UsageError(problem, "pd eval --proxies", "Give that node another name")
         return f"proxies-{name}", NodeSpec(stage=_PROXIES.name, inputs=inputs, settings=settings)
+
+    def _existing(self, stage: Stage, inputs: Mapping[str, tuple[str, ...]]) -> str:
+        """The node of this stage that has these inputs; empty if there is none."""
+        found = (node.name for node in self.pipeline.nodes.values() if node.stage is stage and node.inputs == inputs)
+        return next(found, "")
 
     def _steps_to(self, last: Node) -> dict[str, tuple[str, ...]]:
         """Role -> the nodes that led to a result: its objects, their segments in order, the labels, and the result."""

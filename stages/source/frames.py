@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pdstore import Ragged, Rows, masks
 
-__all__ = ["FRAME_SIDE", "Size", "frame_of", "frame_side", "image_frames", "mask_frames", "masks_at"]
+__all__ = ["FRAME_SIDE", "Size", "frame_of", "frame_side", "image_frames", "mask_frames", "mask_in_frame", "masks_at"]
 
 Size = tuple[int, int]
 """(height, width), in pixels."""
@@ -53,3 +53,14 @@ def image_frames(rows: Rows) -> dict[int, Size]:
 def masks_at(rows: Rows, size: Size) -> Ragged:
     """The run lengths of the rows' masks, each brought from its own frame to ``size``, such as that of the image."""
     return masks.resize_each(rows.ragged("rle"), mask_frames(rows), size)
+
+
+def mask_in_frame(rows: Rows, row: int, long_side: int) -> npt.NDArray[np.bool_]:
+    """(H, W) bool: the mask of one row in the frame of a stage whose network sees pictures with this long side.
+
+    Ground truth, which is in original pixels, is brought to the frame.
+    """
+    size = int(rows["height"][row]), int(rows["width"][row])
+    frame = frame_of(size, frame_side(long_side))
+    mask: npt.NDArray[np.bool_] = masks.decode_to(rows.ragged("rle").take([row]), [size], *frame)[0]
+    return mask

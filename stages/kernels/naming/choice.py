@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GAP", "TIE", "adjusted_rand", "merged", "stable_k"]
+from stages.kernels.clustering.stability import agreement
+
+__all__ = ["GAP", "TIE", "merged", "stable_k"]
 
 TIE = 0.05
 """Agreements that differ by less are equal."""
@@ -21,30 +23,13 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
-def adjusted_rand(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """How far two clusterings of the same points agree: 1 if they are the same, 0 as by chance.
-
-    Source: Hubert and Arabie, 1985.
-    """
-    one, other = (np.unique(labels, return_inverse=True)[1].reshape(-1) for labels in (first, second))
-    table = np.zeros((int(one.max(initial=0)) + 1, int(other.max(initial=0)) + 1))
-    np.add.at(table, (one, other), 1)
-
-    def pairs(counts: npt.NDArray[np.float64]) -> float:
-        return float((counts * (counts - 1)).sum() / 2)
-
-    together, rows, columns = pairs(table), pairs(table.sum(1)), pairs(table.sum(0))
-    expected, most = rows * columns / max(pairs(np.array([len(one)], float)), 1), (rows + columns) / 2
-    return 1.0 if most == expected else (together - expected) / (most - expected)
-
-
 def stable_k(
     groups: Ints, sizes: Sequence[int], fit: Callable[[npt.NDArray[np.bool_], int], Ints], seed: int, splits: int = 4
 ) -> int:
     """The number of clusters on which two halves of the objects agree best; of those that agree about equally, most.
 
     The objects are divided into halves at random, ``splits`` times. Each half gives a clustering of all segments, and
-    the agreement is their adjusted Rand index.
+    the agreement is their adjusted Rand index (:func:`~stages.kernels.clustering.stability.agreement`).
 
     Args:
         groups: (P,) number of each segment's object. sizes: the numbers of clusters to try.
@@ -53,7 +38,7 @@ def stable_k(
     random, number = np.random.default_rng(seed), int(groups.max(initial=-1)) + 1
     halves = [random.permutation(number)[: number // 2] for _ in range(splits)]
     marked = [np.isin(groups, half) for half in halves]
-    agreed = [np.mean([adjusted_rand(fit(half, k), fit(~half, k)) for half in marked]) for k in sizes]
+    agreed = [np.mean([agreement(fit(half, k), fit(~half, k)) for half in marked]) for k in sizes]
     best = max(agreed)
     return max(k for k, value in zip(sizes, agreed, strict=True) if value > best - TIE)
 

@@ -15,7 +15,7 @@ from stages.kernels.naming.choice import merged, stable_k
 from stages.kernels.naming.matching import match_each, repeats
 from stages.kernels.naming.place import Joined, split
 from stages.kernels.naming.scorer import REPEATS, Scorer
-from stages.kernels.naming.space import fit_space, inputs
+from stages.kernels.naming.space import fit_space, inputs, means_of
 from stages.kernels.ranking import Clusters
 from stages.kernels.silhouette import silhouettes
 
@@ -89,10 +89,8 @@ def _clustered(points: Floats, groups: Ints, how: How) -> tuple[Floats, Ints, Fl
         before, member = member, match_each(closeness(points, centres, "l2"), groups, shares > REPEATS)
         if (before == member).all():
             break
-        counts = np.bincount(member, minlength=how.k)[:, None]
-        sums = np.zeros(centres.shape)
-        np.add.at(sums, member, points)
-        centres = np.where(counts > 0, sums / np.maximum(counts, 1), centres).astype(np.float32)
+        has_members = np.bincount(member, minlength=how.k)[:, None] > 0
+        centres = np.where(has_members, means_of(points, member, how.k), centres).astype(np.float32)
     return centres, member, shares
 
 
@@ -105,12 +103,9 @@ def _described(points: Floats, centres: Floats, member: Ints, own: Ints, feature
     number = int(own.max()) + 1
     counts = np.bincount(own, minlength=number)
     distances = np.linalg.norm(points - centres[member], axis=1)
-    sums = np.zeros((number, features.shape[1]))
-    np.add.at(sums, own, features)
-    filled = np.maximum(counts, 1)
     return Clusters(
-        (sums / filled[:, None]).astype(np.float32),
+        means_of(features, own, number).astype(np.float32),
         counts.astype(np.int64),
-        (np.bincount(own, distances, minlength=number) / filled).astype(np.float32),
+        (np.bincount(own, distances, minlength=number) / np.maximum(counts, 1)).astype(np.float32),
         silhouettes(points, own, number, seed),
     )

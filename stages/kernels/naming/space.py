@@ -16,7 +16,7 @@ import numpy.typing as npt
 from stages.kernels.clustering.kmeans import unit_length
 from stages.kernels.naming.place import NUM_PLACES
 
-__all__ = ["Space", "fit_space", "inputs"]
+__all__ = ["Space", "fit_space", "inputs", "means_of"]
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -59,12 +59,17 @@ def inputs(
     vectors, place, group = np.asarray(features, np.float32), np.array(places, np.float32), np.asarray(groups, np.int64)
     vectors = unit_length(vectors) if normalize else vectors
     if centre and len(vectors):
-        sums = np.zeros((int(group.max()) + 1, vectors.shape[1]))
-        np.add.at(sums, group, vectors)
-        means = sums / np.maximum(np.bincount(group), 1)[:, None]
-        vectors = np.asarray(vectors - means[group], np.float32)
+        vectors = np.asarray(vectors - means_of(vectors, group, int(group.max()) + 1)[group], np.float32)
     place[:, 0] = np.abs(place[:, 0])
     return np.concatenate([vectors, place], 1).astype(np.float32)
+
+
+def means_of(vectors: npt.ArrayLike, member: npt.ArrayLike, number: int) -> Doubles:
+    """(number, E) float64: the mean of the vectors (P, E) of each member (P,) int; 0 of one without any."""
+    points, index = np.asarray(vectors), np.asarray(member, np.int64)
+    sums = np.zeros((number, points.shape[1]))
+    np.add.at(sums, index, points)
+    return np.asarray(sums / np.maximum(np.bincount(index, minlength=number), 1)[:, None])
 
 
 def fit_space(vectors: npt.ArrayLike, *, whiten: int, place: float) -> Space:

@@ -26,6 +26,17 @@ def test_a_made_folder_names_those_that_have_to_be_synced(tmp_path: Path) -> Non
     assert local.make_folder(str(deep)) == set()
 
 
+def test_what_cannot_be_put_in_its_place_leaves_nothing(tmp_path: Path) -> None:
+    """A file takes the place of another; over a folder it cannot be put, and no temporary file is left."""
+    for data in (b"1", b"22"):
+        local.replace_file(str(tmp_path / "a"), data)
+        assert (tmp_path / "a").read_bytes() == data
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        local.replace_file(str(tmp_path / "folder"), b"1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "folder"]
+
+
 def test_every_folder_of_new_files_is_synced_after_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

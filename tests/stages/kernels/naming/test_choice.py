@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 from stages.kernels.clustering.kmeans import closeness, kmeans
-from stages.kernels.naming.choice import adjusted_rand, merged, stable_k
+from stages.kernels.clustering.stability import agreement
+from stages.kernels.naming.choice import merged, stable_k
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=30))
 def test_agreement_is_the_adjusted_rand_index(pairs: list[tuple[int, int]]) -> None:
     """As scikit-learn has it."""
     first, second = zip(*pairs, strict=True)
-    assert np.isclose(adjusted_rand(first, second), adjusted_rand_score(first, second))
+    assert np.isclose(agreement(first, second), adjusted_rand_score(first, second))
 
 
 def test_the_number_that_halves_agree_on_is_found() -> None:
