@@ -16,7 +16,7 @@ from pdstore.index import Commits, Compacted, compact, read_manifests
 from pdstore.info import LayerInfo, read_record
 from pdstore.lease import Claim, Lease, claim, current_lease, is_alive
 from pdstore.reading.unit import read_files, read_unit
-from pdstore.records.completion import check_complete
+from pdstore.records.completion import check_complete, listed_units
 from pdstore.table import Rows, Table
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class Layer:
 
     def listed_units(self) -> list[int]:
         """The units whose manifests are there, sorted. Costs one listing."""
-        names = self._files.names(layout.commits(self.node, self.fingerprint))
-        return sorted(int(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+        return listed_units(self._files, self.node, self.fingerprint)
 
     def commits(self) -> Commits:
         """What is committed now, without the lists of files.

@@ -14,7 +14,7 @@ from pdstore.errors import CorruptData
 from pdstore.files import Files
 from pdstore.records.sealed import seal, unseal
 
-__all__ = ["check_complete", "completion_problem", "lost_units", "write_complete"]
+__all__ = ["check_complete", "completion_problem", "listed_units", "lost_units", "write_complete"]
 
 
 def write_complete(files: Files, node: str, fingerprint: str, num_units: int) -> None:
@@ -49,6 +49,12 @@ def check_complete(
     return expected
 
 
+def listed_units(files: Files, node: str, fingerprint: str) -> list[int]:
+    """The units whose manifests are there, sorted. Costs one listing."""
+    names = files.names(layout.commits(node, fingerprint))
+    return sorted(int(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+
+
 def lost_units(files: Files, node: str, fingerprint: str, units: Collection[int]) -> list[int]:
     """The units whose manifests were lost: the layer was complete, and they are neither there nor withdrawn."""
     return _lost(files, node, fingerprint, _num_units(files, node, fingerprint), units)
@@ -68,6 +74,8 @@ def completion_problem(files: Files, node: str, fingerprint: str) -> str:
 def _lost(files: Files, node: str, fingerprint: str, expected: int | None, units: Collection[int]) -> list[int]:
     if expected is None or len(units) >= expected:
         return []
+    # Between the listing of ``units`` and the reading of the note another worker may have committed the last ones.
+    units = listed_units(files, node, fingerprint)
     names = files.names(layout.withdrawals(node, fingerprint))
     withdrawn = {layout.parse_attempt(name)[0] for name in names}
     return sorted(set(range(expected)) - set(units) - withdrawn)

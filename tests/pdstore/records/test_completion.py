@@ -47,12 +47,21 @@ def test_a_layer_that_never_was_complete_may_lack_units(tmp_path: object) -> Non
     assert check_complete(made.store.files, made.node, made.fingerprint, [0, 1]) == 2
 
 
+def test_a_unit_that_was_committed_since_the_listing_is_not_lost(tmp_path: object) -> None:
+    """Another worker may commit the last unit, and note that all are there, while this one still has an older list."""
+    made = filled(str(tmp_path))
+    write_complete(made.store.files, made.node, made.fingerprint, 2)
+    assert check_complete(made.store.files, made.node, made.fingerprint, [0]) == 2
+    assert lost_units(made.store.files, made.node, made.fingerprint, [0]) == []
+
+
 def test_a_layer_that_was_deleted_and_begun_again_is_not_damage(tmp_path: object) -> None:
     """A store that knew it to be complete looks for the note again before it says that units were lost."""
     made = filled(str(tmp_path))
     write_complete(made.store.files, made.node, made.fingerprint, 2)
     assert check_complete(made.store.files, made.node, made.fingerprint, [0, 1]) == 2
     made.store.files.remove(layout.complete(made.node, made.fingerprint))
+    made.store.files.remove(layout.commit(made.node, made.fingerprint, 1))
     assert check_complete(made.store.files, made.node, made.fingerprint, [0], known=2) is None
 
 
