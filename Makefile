@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 # The Python of make gpu; with another than that of .venv nothing is installed: make gpu GPU_PYTHON=python3
 GPU_PYTHON ?= $(BIN)/python
-GPU_TESTS := tests/stages/gpu tests/stages/kernels tests/stages/models/test_precision.py
+GPU_TESTS := tests/stages/gpu tests/stages/kernels tests/stages/models/test_precision.py tests/stages/device
 COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help

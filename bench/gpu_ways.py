@@ -97,11 +97,16 @@ class Scene:
 
 @dataclass(frozen=True)
 class Way:
-    """A stage. ``node`` runs it as it is, ``host`` with its other work on the host, ``network`` the network alone."""
+    """A stage. ``node`` runs it as it is, ``host`` with its other work on the host, ``network`` the network alone.
+
+    Attributes:
+        answer: of the rows of the node.
+    """
 
     network: Callable[[], object]
-    node: Callable[[], Answer]
+    node: Callable[[], Rows]
     host: Callable[[], Answer]
+    answer: Callable[[Rows], Answer]
 
 
 def make_files(folder: Path, network: NetworkSettings, images: int, height: int, width: int) -> None:
@@ -172,9 +177,10 @@ def _proposals(scene: Scene) -> Way:
                     yield from zip(keys, probabilities > 0.5, strict=True)
 
     return Way(
-        lambda: [network.queries(pictures) for _, pictures in scene.batches()],
-        lambda: _answer(process(scene.unit()).rows, "proposal_id"),
+        lambda: [network.look(pictures) for _, pictures in scene.batches()],
+        lambda: process(scene.unit()).rows,
         lambda: _encoded(on_host()),
+        lambda rows: _answer(rows, "proposal_id"),
     )
 
 
@@ -193,9 +199,10 @@ def _predict(scene: Scene) -> Way:
                 yield from (((image_id, part), labels == part) for part in range(NUM_PARTS))
 
     return Way(
-        lambda: [network.queries(pictures, [0] * len(pictures)) for _, pictures in scene.batches()],
-        lambda: _answer(process(scene.unit()).rows, "cluster"),
+        lambda: [network.look(pictures, [0] * len(pictures)) for _, pictures in scene.batches()],
+        lambda: process(scene.unit()).rows,
         lambda: _encoded(on_host()),
+        lambda rows: _answer(rows, "cluster"),
     )
 
 
@@ -237,8 +244,9 @@ def _grouping(scene: Scene) -> Way:
 
     return Way(
         lambda: [look(pictures) for _, pictures in scene.batches()],
-        lambda: whole(_answer(process(scene.unit("objects")).rows, "part_id")),
+        lambda: process(scene.unit("objects")).rows,
         lambda: whole(_encoded(on_host())),
+        lambda rows: whole(_answer(rows, "part_id")),
     )
 
 

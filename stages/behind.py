@@ -20,8 +20,8 @@ def behind(
 
     Whoever iterates takes the items, in the own thread; one thread beside it does the work. So it pays if one of both
     waits for a device, or leaves Python's lock, as loops that numba has compiled do. It is one thread only, because
-    the work shares the processor's cores with the decoding of pictures and, without a GPU, with the network; the work
-    should not call torch, which would start threads of its own for it.
+    the work shares the processor's cores with the decoding of pictures and, without a GPU, with the network; there the
+    work should not call torch, which would start threads of its own for it.
 
     The result, or the error that the work raised, comes out of the future. If the items end with an error, or nobody
     asks for the next one, the work that has begun is finished, and the rest is left out.

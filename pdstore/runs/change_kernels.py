@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pdstore.runs.compiled import compiled
 
-__all__ = ["label_segments", "mask_runs"]
+__all__ = ["closed", "label_segments", "mask_runs"]
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -28,6 +28,22 @@ def room(array: Ints, size: int) -> Ints:
     longer = np.empty(2 * size, np.int64)
     longer[: len(array)] = array
     return longer
+
+
+@compiled
+def closed(places: Ints, counts: Ints, pixels: int) -> tuple[Ints, Ints]:
+    """The places of each of N masks, and the last pixel after them."""
+    ends, offsets = np.empty(len(places) + len(counts), np.int64), np.zeros(len(counts) + 1, np.int64)
+    read = 0
+    for number in range(len(counts)):
+        at = offsets[number]
+        for _ in range(counts[number]):
+            ends[at] = places[read]
+            at += 1
+            read += 1
+        ends[at] = pixels
+        offsets[number + 1] = at + 1
+    return ends, offsets
 
 
 @compiled

@@ -39,10 +39,14 @@ def from_changes(places: npt.ArrayLike, counts: npt.ArrayLike, height: int, widt
         places: (R,) int, rising in each mask, counted column by column: pixels that differ from the one before them in
             the mask. Before the first pixel a mask is empty, so place 0 is one of them if that pixel is inside.
         counts: (N,) int, how many of the places each mask has.
+
+    Raises:
+        ValueError: there are not as many places as the masks have together.
     """
-    numbers = np.asarray(counts, np.int64)
-    ends = np.insert(np.asarray(places, np.int64), np.cumsum(numbers), height * width)
-    return Runs(ends, np.concatenate([[0], np.cumsum(numbers + 1)]).astype(np.int64), height, width)
+    numbers, given = np.array(counts, np.int64), np.array(places, np.int64)
+    if numbers.sum() != len(given) or (numbers < 0).any():
+        raise ValueError(f"the masks have {numbers.sum()} places together, got {len(given)}")
+    return Runs(*change_kernels.closed(given, numbers, height * width), height, width)
 
 
 def from_label_changes(places: npt.ArrayLike, labels: npt.ArrayLike, num_labels: int, height: int, width: int) -> Runs:

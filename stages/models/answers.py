@@ -1,13 +1,15 @@
 """What a network's queries mean: proposals, or the parts of an object class, for inference and trainings alike.
 
 Each answer is made in two steps. The first works on the network's device, and gives what its run lengths are made of;
-the second makes rows of that on the host, and needs no torch, so it can run in a thread beside the network.
+the second makes rows of that on the host, and needs no torch, so it can run in a thread behind the network. On a GPU
+the first does so too (:func:`~stages.device.streams.aside`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +20,23 @@ from pdstore import Rows, masks, runs
 from pdstore.runs import Runs
 from schemas.stages import CrfSettings, PredictSettings, ProposalsSettings
 from schemas.tables import PROPOSALS
+from stages.device.streams import aside
 from stages.kernels.crf import smooth
 from stages.mask_columns import run_columns
-from stages.models.inference import Found, Inference
+from stages.models.inference import Found, Inference, Looked
 from stages.models.mask_changes import label_changes
 
-__all__ = ["BestQueries", "Parts", "best_queries", "chances", "part_answers", "parts_of", "proposal_rows", "smoothed"]
+__all__ = [
+    "BestQueries",
+    "Parts",
+    "best_queries",
+    "chances",
+    "part_answers",
+    "parts_of",
+    "proposal_rows",
+    "query_answers",
+    "smoothed",
+]
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -53,6 +66,19 @@ def best_queries(found: Found, settings: ProposalsSettings) -> BestQueries:
     best = np.argsort(-scores, kind="stable")
     best = best[scores[best] > settings.min_score]
     return BestQueries(best, scores[best], found.features[best].astype(np.float16), found.runs(best))
+
+
+def query_answers(
+    network: Inference, pictures: Sequence[Pixels], settings: ProposalsSettings, classes: Sequence[int] | None = None
+) -> Iterator[Callable[[], BestQueries]]:
+    """What finds :func:`best_queries` of each picture of a batch, for the thread behind the network."""
+    looked = network.look(pictures, classes)
+    for number in range(len(pictures)):
+        yield aside(network.device, partial(_best, looked, number, settings))
+
+
+def _best(looked: Looked, number: int, settings: ProposalsSettings) -> BestQueries:
+    return best_queries(looked.found(number), settings)
 
 
 def proposal_rows(image_id: int, best: BestQueries, settings: ProposalsSettings) -> Rows:
@@ -121,8 +147,10 @@ def parts_of(chance: Tensor, settings: PredictSettings, *, keep_chances: bool = 
     return Parts(numbers, totals / runs.areas(masks), masks, kept)
 
 
-def part_answers(network: Inference, jobs: Sequence[tuple[Pixels, int]], settings: PredictSettings) -> Iterator[Parts]:
-    """The parts in each picture; a batch at a time is in the network.
+def part_answers(
+    network: Inference, jobs: Sequence[tuple[Pixels, int]], settings: PredictSettings
+) -> Iterator[Callable[[], Parts]]:
+    """What finds the parts in each picture, for the thread behind the network; a batch at a time is in the network.
 
     Args:
         jobs: (picture (H, W, 3) uint8 RGB, slot of its object class in a class-specific head; 0 for a plain head).
@@ -130,11 +158,14 @@ def part_answers(network: Inference, jobs: Sequence[tuple[Pixels, int]], setting
     """
     for first in range(0, len(jobs), settings.batch_size):
         pictures, slots = zip(*jobs[first : first + settings.batch_size], strict=True)
-        looks = [network.queries(pictures, slots)]
-        if settings.flip:
-            looks.append(network.queries(pictures, slots, flip=True))
-        for found in zip(*looks, strict=True):
-            yield parts_of(chances(found), settings, keep_chances=settings.crf is not None)
+        looks = [network.look(pictures, slots, flip=flip) for flip in ((False, True) if settings.flip else (False,))]
+        for number in range(len(pictures)):
+            yield aside(network.device, partial(_parts, looks, number, settings))
+
+
+def _parts(looks: Sequence[Looked], number: int, settings: PredictSettings) -> Parts:
+    found = [looked.found(number) for looked in looks]
+    return parts_of(chances(found), settings, keep_chances=settings.crf is not None)
 
 
 def smoothed(parts: Parts, pixels: Pixels, crf: CrfSettings) -> Parts:

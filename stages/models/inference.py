@@ -16,13 +16,14 @@ from pdstore import runs
 from pdstore.errors import PdError
 from pdstore.runs import Runs
 from schemas.stages import Precision
+from stages.device.passes import Passes
 from stages.models.mask_changes import mask_changes
 from stages.models.network import PartNetwork
 from stages.models.network_files import load_network
 from stages.models.precision import autocast, lower_weights
 from stages.source.frames import frame_side
 
-__all__ = ["Found", "Inference", "network_size"]
+__all__ = ["Found", "Inference", "Looked", "network_size"]
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -88,6 +89,37 @@ class Found:
         return runs.from_changes(places, counts, *self.size)
 
 
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """The predictions of the network for a batch of B pictures, on its device, which may be computing them still.
+
+    Attributes:
+        chances: (B, Q, C + 1) float32. features: (B, Q, D) float32. logits: (B, Q, h, w) float32.
+        sizes: (H, W) of each picture.
+        precision: in which they were computed.
+    """
+
+    chances: Tensor
+    features: Tensor
+    logits: Tensor
+    sizes: Sequence[tuple[int, int]]
+    precision: Precision
+
+    def found(self, number: int) -> Found:
+        """The predictions for one picture, when they are computed.
+
+        Raises:
+            PdError: the network returns numbers that are not finite.
+        """
+        chances = self.chances[number].cpu().numpy()
+        if not np.isfinite(chances).all():
+            fix = "Its weights are damaged, or its training diverged"
+            if self.precision == "float16":
+                fix = "Set precision=bfloat16 or float32, which have a larger range"
+            raise PdError(f"the network returns numbers that are not finite (precision {self.precision})", fix=fix)
+        return Found(chances, self.features[number].cpu().numpy(), self.logits[number], self.sizes[number])
+
+
 class Inference:
     """A network that is ready to use.
 
@@ -98,6 +130,7 @@ class Inference:
         precision: numbers that the network computes with; what it returns is float32.
 
     Attributes:
+        device: that of the network.
         longest: longer side of the frames in which it is to be given pictures; 0 is without a limit.
     """
 
@@ -109,15 +142,15 @@ class Inference:
             lower_weights(self.network, precision)
         else:
             self.network = folder
-        self._device, self._long_side, self._precision = torch.device(device), long_side, precision
+        self.device, self._long_side, self._precision = torch.device(device), long_side, precision
+        # The weights of a network that is in training may be other tensors the next time.
+        self._passes = Passes(self.device, record=isinstance(folder, Path))
         self.longest = frame_side(long_side)
 
     def shape(self, pixels: Pixels) -> tuple[int, int]:
         """(height, width) in the network; pictures of equal shape can share a batch."""
         return network_size(pixels.shape[0], pixels.shape[1], self._long_side)
 
-    # Not inference_mode: tensors that transformers keeps for later calls could not be used in a training any more.
-    @torch.no_grad()
     def queries(
         self, pictures: Sequence[Pixels], object_class: Sequence[int] | None = None, *, flip: bool = False
     ) -> list[Found]:
@@ -131,31 +164,52 @@ class Inference:
         Raises:
             PdError: the network returns numbers that are not finite.
         """
-        batch = self._batch(pictures)
-        classes = None if object_class is None else torch.tensor(list(object_class), device=self._device)
-        with self._autocast():
-            output = self.network(batch.flip(-1) if flip else batch, classes)
-        logits = output.mask_logits.float().flip(-1) if flip else output.mask_logits.float()
-        chances = output.class_logits.float().softmax(-1).cpu().numpy()
-        self._check(chances)
-        features = output.features.float().cpu().numpy()
-        return [Found(chances[i], features[i], logits[i], picture.shape[:2]) for i, picture in enumerate(pictures)]
+        looked = self.look(pictures, object_class, flip=flip)
+        return [looked.found(number) for number in range(len(pictures))]
+
+    # Not inference_mode: tensors that transformers keeps for later calls could not be used in a training any more.
+    @torch.no_grad()
+    def look(
+        self, pictures: Sequence[Pixels], object_class: Sequence[int] | None = None, *, flip: bool = False
+    ) -> Looked:
+        """The same on the network's device, which is not waited for."""
+        with self._passes.uploading():
+            given = [self._batch(pictures)]
+            if object_class is not None:
+                given.append(torch.tensor(list(object_class), device=self.device))
+        chances, features, logits = self._passes(flip, self._flipped if flip else self._queries, *given)
+        sizes = [picture.shape[:2] for picture in pictures]
+        return Looked(chances, features, logits, sizes, self._precision)
 
     @torch.no_grad()
     def maps(self, pictures: Sequence[Pixels], which: Sequence[int], scale: float) -> list[list[Tensor]]:
         """The feature maps ``which`` of each picture: (C, h, w) float32 over the whole picture, on the device."""
-        batch = self._batch(pictures)
-        with self._autocast():
-            every = self.network.feature_maps(batch, scale)
-        chosen = [every[i].float() for i in which]
+
+        def encoded(batch: Tensor) -> tuple[Tensor, ...]:
+            with self._autocast():
+                every = self.network.feature_maps(batch, scale)
+            return tuple(every[i].float() for i in which)
+
+        with self._passes.uploading():
+            batch = self._batch(pictures)
+        chosen = self._passes((*which, scale), encoded, batch)
         return [[maps[i] for maps in chosen] for i in range(len(pictures))]
+
+    def _queries(self, batch: Tensor, classes: Tensor | None = None) -> tuple[Tensor, ...]:
+        with self._autocast():
+            output = self.network(batch, classes)
+        return output.class_logits.float().softmax(-1), output.features.float(), output.mask_logits.float()
+
+    def _flipped(self, batch: Tensor, classes: Tensor | None = None) -> tuple[Tensor, ...]:
+        chances, features, logits = self._queries(batch.flip(-1), classes)
+        return chances, features, logits.flip(-1)
 
     def _batch(self, pictures: Sequence[Pixels]) -> Tensor:
         size = self.shape(pictures[0])
         tensors = []
         for pixels in pictures:
             # On the device, because resizing takes longer there than copying.
-            tensor = torch.from_numpy(np.array(pixels)).to(self._device).permute(2, 0, 1)
+            tensor = torch.from_numpy(np.array(pixels)).to(self.device).permute(2, 0, 1)
             if tensor.shape[1:] != size:
                 resized = functional.interpolate(tensor[None].float(), size, mode="bilinear", antialias=True)
                 tensor = resized[0].round().clamp(0, 255).to(torch.uint8)
@@ -163,15 +217,7 @@ class Inference:
         return torch.stack(tensors)
 
     def _autocast(self) -> torch.autocast:
-        return autocast(self._device, self._precision)
-
-    def _check(self, chances: Floats) -> None:
-        if np.isfinite(chances).all():
-            return
-        fix = "Its weights are damaged, or its training diverged"
-        if self._precision == "float16":
-            fix = "Set precision=bfloat16 or float32, which have a larger range"
-        raise PdError(f"the network returns numbers that are not finite (precision {self._precision})", fix=fix)
+        return autocast(self.device, self._precision)
 
 
 @torch.inference_mode()

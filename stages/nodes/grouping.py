@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows
+from pdstore import Rows, runs
 from schemas.stages import GroupingSettings
 from schemas.tables import PARTS
 from stages.behind import behind
@@ -26,7 +26,7 @@ from stages.kernels.clustering.kmeans import TooFewPoints
 from stages.kernels.clustering.merging import merge_groups
 from stages.kernels.clustering.object_maps import PLACE_CHANNELS, object_maps
 from stages.kernels.pixel_features import COLOUR_CHANNELS
-from stages.mask_columns import mask_columns
+from stages.mask_columns import run_columns
 from stages.source.frames import mask_in_frame
 from stages.unit import Output, Setup, Unit
 
@@ -88,7 +88,7 @@ def _together(features: Iterator[tuple[int, Maps]], by_image: Mapping[int, npt.N
 def _ready(maps: Maps) -> Any:
     if isinstance(maps, np.ndarray):
         return None
-    from stages.kernels.clustering.recorded import moment
+    from stages.device.streams import moment
 
     return moment(maps.device)
 
@@ -128,7 +128,7 @@ def _groups(
     """The groups of each object. One with too few cells for ``divide`` groups is divided into k at once."""
     if isinstance(maps[0], np.ndarray):
         return _divided(maps, masks_of, settings)
-    from stages.kernels.clustering.recorded import beside
+    from stages.device.streams import beside
 
     with beside(maps[0].device, ready):
         return _divided(maps, masks_of, settings)
@@ -177,7 +177,7 @@ def _kmeans(
 
 def _parts(objects: Rows, row: int, groups: Grouping) -> Rows:
     count = len(groups.features)
-    columns = mask_columns(groups.labels == np.arange(count)[:, None, None])
+    columns = run_columns(runs.from_labels(groups.labels, count))
     areas = columns["area"]
     columns |= {name: objects[name][row] for name in ("image_id", "object_id", "category_id", "category_name", "score")}
     columns |= {

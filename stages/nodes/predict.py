@@ -52,11 +52,11 @@ class _Seen:
     """What the network says of one picture.
 
     Attributes:
-        answers: for each object class that it was asked about; of a plain head, one for all.
+        answers: what finds the parts of each object class that it was asked about; of a plain head, one for all.
         pixels: of the picture, for the CRF.
     """
 
-    answers: list[Parts]
+    answers: list[Callable[[], Parts]]
     pixels: Pixels | None
 
 
@@ -88,7 +88,8 @@ def start(settings: PredictSettings, setup: Setup) -> Callable[[Unit], Output]:
                 yield _Seen(list(islice(answers, len(asked))), None if settings.crf is None else pixels)
 
         def finish(image_id: int, seen: _Seen) -> list[Rows]:
-            answers = seen.answers if slots else seen.answers * len(targets[image_id])
+            found = [answer() for answer in seen.answers]
+            answers = found if slots else found * len(targets[image_id])
             pairs = zip(targets[image_id], answers, strict=True)
             return [_rows(image_id, target, seen.pixels, parts, settings, taught) for target, parts in pairs]
 

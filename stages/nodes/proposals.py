@@ -16,7 +16,7 @@ from pdstore.errors import UsageError
 from schemas.stages import ProposalsSettings
 from schemas.tables import PROPOSALS
 from stages.fitting import finished, fitting
-from stages.models.answers import BestQueries, best_queries, proposal_rows
+from stages.models.answers import BestQueries, proposal_rows, query_answers
 from stages.models.inference import Inference
 from stages.unit import Output, Setup, Unit
 
@@ -40,15 +40,15 @@ def start(settings: ProposalsSettings, setup: Setup) -> Callable[[Unit], Output]
         problem = f"the model's head is for {num_objects} classes, but the store has {len(setup.classes)}"
         raise UsageError(problem, "input model", "Take a model that was trained in this store, or a proposal model")
 
-    def finish(image_id: int, best: BestQueries) -> Rows:
-        return proposal_rows(image_id, best, settings)
+    def finish(image_id: int, best: Callable[[], BestQueries]) -> Rows:
+        return proposal_rows(image_id, best(), settings)
 
     def run(unit: Unit) -> Output:
         classes = _classes(unit) if num_objects else None
 
-        def compute(ids: list[int], pictures: list[Pixels]) -> Iterator[BestQueries]:
-            of = () if classes is None else ([classes[image_id] for image_id in ids],)
-            return (best_queries(found, settings) for found in network.queries(pictures, *of))
+        def compute(ids: list[int], pictures: list[Pixels]) -> Iterator[Callable[[], BestQueries]]:
+            of = None if classes is None else [classes[image_id] for image_id in ids]
+            return query_answers(network, pictures, settings, of)
 
         batches = unit.own_block.batches(settings.batch_size, network.shape, classes, longest=network.longest)
         found = finished(unit, fitting(unit, batches, compute), finish, ahead=settings.batch_size)

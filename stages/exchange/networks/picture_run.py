@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from schemas.stages import PredictSettings, ProposalsSettings
 from stages.block import batched
 from stages.exchange.networks.picture_list import PictureFile
 from stages.fitting import finished, fitting
-from stages.models.answers import BestQueries, Parts, best_queries, part_answers, proposal_rows, smoothed
+from stages.models.answers import BestQueries, Parts, part_answers, proposal_rows, query_answers, smoothed
 from stages.models.inference import Inference
 from stages.models.part_model import PartModel
 from stages.source.frames import Size, frame_of
@@ -127,13 +127,14 @@ class PictureRun:
     def _parts(self, slots: Sequence[int]) -> tuple[Any, Any]:
         settings, num_parts = self.settings, self.model.network.num_classes
 
-        def compute(numbers: list[int], pictures: list[Pixels]) -> Iterator[tuple[Parts, Pixels | None]]:
+        def compute(numbers: list[int], pictures: list[Pixels]) -> Iterator[tuple[Callable[[], Parts], Pixels | None]]:
             jobs = [(pixels, slots[n] if slots else 0) for n, pixels in zip(numbers, pictures, strict=True)]
             for parts, pixels in zip(part_answers(self._network, jobs, settings), pictures, strict=True):
                 yield parts, None if settings.crf is None else pixels
 
-        def finish(number: int, found: tuple[Parts, Pixels | None]) -> Answer:
-            parts, pixels = found
+        def finish(number: int, found: tuple[Callable[[], Parts], Pixels | None]) -> Answer:
+            answer, pixels = found
+            parts = answer()
             if pixels is not None:
                 parts = smoothed(parts, pixels, settings.crf)
             parts = parts.take(np.flatnonzero(runs.areas(parts.masks)))
@@ -144,10 +145,11 @@ class PictureRun:
         return compute, finish
 
     def _proposals(self) -> tuple[Any, Any]:
-        def compute(numbers: list[int], pictures: list[Pixels]) -> Iterable[BestQueries]:
-            return (best_queries(found, self.settings) for found in self._network.queries(pictures))
+        def compute(numbers: list[int], pictures: list[Pixels]) -> Iterator[Callable[[], BestQueries]]:
+            return query_answers(self._network, pictures, self.settings)
 
-        def finish(number: int, best: BestQueries) -> Answer:
+        def finish(number: int, later: Callable[[], BestQueries]) -> Answer:
+            best = later()
             rows = proposal_rows(number, best, self.settings)
             frame = (best.masks.height, best.masks.width)
             return self._answer(number, np.zeros(len(rows), np.int64), rows["score"], rows.ragged("rle"), frame)

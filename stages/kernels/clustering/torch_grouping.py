@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from pdstore.masks import resize_nearest
+from stages.device.streams import beside
 from stages.kernels.clustering.grouping import Grouping
 from stages.kernels.clustering.kmeans import Metric, TooFewPoints, check_points
 from stages.kernels.clustering.kmeans_starts import CENTROIDS_AT_ONCE, checked_best
-from stages.kernels.clustering.recorded import beside
 from stages.kernels.clustering.torch_kmeans import best_starts
 from stages.kernels.resize import interpolation
 
@@ -66,7 +66,7 @@ def group_objects(
 
     Args:
         objects: for each its feature maps (C, h, w) float32, all on one device, and its mask (H, W) bool.
-        ready: when the maps are computed, as :func:`~stages.kernels.clustering.recorded.moment` says it; by default,
+        ready: when the maps are computed, as :func:`~stages.device.streams.moment` says it; by default,
             when all is that the device has been given until now.
 
     Returns:

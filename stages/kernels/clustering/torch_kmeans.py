@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from stages.device.recorded import Recorded
 from stages.kernels.clustering.kmeans_starts import TOLERANCE, Start, best_of, first_seeds, random_numbers
-from stages.kernels.clustering.recorded import Recorded
 
 __all__ = ["best_starts"]
 

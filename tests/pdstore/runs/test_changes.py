@@ -56,6 +56,13 @@ def test_masks_of_changes(drawn: tuple[Bools, Bools]) -> None:
     assert runs.areas(found).tolist() == stack.sum((1, 2)).tolist()
 
 
+@pytest.mark.parametrize("counts", [[2], [4], [1, 1], [4, -1]])
+def test_places_that_no_mask_has_are_refused(counts: list[int]) -> None:
+    """The loop over them is compiled, and would read past their end."""
+    with pytest.raises(ValueError, match="places together, got 3"):
+        runs.from_changes([1, 2, 3], counts, 4, 5)
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 4), st.integers(0, 2**32 - 1))
 def test_masks_of_the_changes_of_a_label_map(height: int, width: int, num_labels: int, seed: int) -> None:
     """They are those of the map itself; values that are no label are in no mask."""

@@ -11,7 +11,7 @@ from pdstore import Rows, masks
 from pdstore.errors import UsageError
 from schemas.stages import ProposalsSettings
 from schemas.training import NetworkSettings
-from stages.models.inference import Found, Inference
+from stages.models.inference import Inference, Looked
 from stages.models.network import build
 from stages.models.network_files import save_network
 from stages.nodes import proposals
@@ -58,7 +58,14 @@ def queries(monkeypatch: pytest.MonkeyPatch, *found: tuple[float, float]) -> Non
         stack[number, :8, :8] = probability
     classes = np.array([(score, 1 - score) for score, _ in found], np.float32)
     said = answer(classes, stack, np.arange(len(found), dtype=np.float32)[:, None])
-    monkeypatch.setattr(Inference, "queries", lambda self, pictures: [said] * len(pictures))
+    given = torch.from_numpy(said.classes), torch.from_numpy(said.features), said.logits
+
+    def look(self: Inference, pictures: list[np.ndarray], classes: None) -> Looked:
+        return Looked(
+            *(part.expand(len(pictures), *part.shape) for part in given), [said.size] * len(pictures), "float32"
+        )
+
+    monkeypatch.setattr(Inference, "look", look)
 
 
 def test_proposals_are_the_networks_queries(find: Any, tmp_path: Path) -> None:
@@ -107,14 +114,14 @@ def test_masks_of_a_large_picture_are_in_its_frame(find: Any) -> None:
 
 def test_a_picture_that_does_not_fit_costs_no_other(find: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that runs out of memory on one picture: the other's proposals are those that it has alone."""
-    whole, queries = find(noise(0), noise(1)), Inference.queries
+    whole, look = find(noise(0), noise(1)), Inference.look
 
-    def short_of_memory(self: Inference, pictures: list[np.ndarray]) -> list[Found]:
+    def short_of_memory(self: Inference, pictures: list[np.ndarray], classes: None) -> Looked:
         if any(np.array_equal(pixels, noise(1)) for pixels in pictures):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 90 GiB")
-        return queries(self, pictures)
+        return look(self, pictures, classes)
 
-    monkeypatch.setattr(Inference, "queries", short_of_memory)
+    monkeypatch.setattr(Inference, "look", short_of_memory)
     rows = find(batch_size=2)
     assert set(rows["image_id"].tolist()) == {0}
     assert list(rows.ragged("rle")) == list(whole.take(whole["image_id"] == 0).ragged("rle"))

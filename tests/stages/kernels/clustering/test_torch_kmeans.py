@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from stages.device.streams import beside
 from stages.kernels.clustering import torch_kmeans
 from stages.kernels.clustering.kmeans_starts import TOLERANCE, _lloyd, _means
-from stages.kernels.clustering.recorded import beside
 
 
 def test_empty_clusters_get_the_points_that_numpy_chooses() -> None:
