@@ -10,6 +10,7 @@ what the steps are.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,11 @@ from schemas.catalog import catalog_of
 from schemas.pipeline import DrawingName
 from stages.drawn.presence import SHAPES
 from stages.evaluation.losses import Loss, read_losses
+from stages.plan.presets import read_preset
 from stages.plan.project import Project
-from stages.run.demo import PRESET, open_demo
+from stages.run.demo import PRESET, open_demo, preset_differences
 
-__all__ = ["Ledger", "ledger_of", "main", "table"]
+__all__ = ["Ledger", "ledger_of", "main", "table", "url_of"]
 
 SCORING = ("eval", "losses")
 """Stages that are no part of the method."""
@@ -84,6 +86,12 @@ def _points(losses: Sequence[Loss | None]) -> str:
     return f"{mean(loss.lost for loss in known):.1f} ({mean(loss.miou for loss in known):.1f})"
 
 
+def url_of(folder: Path, seed: int, drawing: str = SHAPES, preset: str = PRESET) -> str:
+    """The store of a demo: what differs from ``pd demo`` is in its name."""
+    words = ([drawing] if drawing != SHAPES else []) + ([Path(preset).stem] if preset != PRESET else [])
+    return str(folder / "-".join([*words, "seed", str(seed)]))
+
+
 def main() -> None:
     """Print the table of the stores that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,12 +103,12 @@ def main() -> None:
     options = parser.parse_args()
     ledgers: list[dict[int, Ledger]] = []
     for preset in (PRESET, options.preset):
-        words = [] if options.drawing == SHAPES else [options.drawing]
-        words += [] if preset == PRESET else [Path(preset).stem]
         ledgers.append({})
         for seed in options.seeds:
-            url = str(options.folder / "-".join([*words, "seed", str(seed)]))
+            url = url_of(options.folder, seed, options.drawing, preset)
             store = open_demo(url, seed, options.images, drawing=options.drawing, preset=preset)
+            for line in preset_differences(store, read_preset(preset)):
+                print(f"{url}: the pipeline was changed ({preset} -> here): {line}", file=sys.stderr)
             computed(store)
             ledgers[-1][seed] = ledger_of(store)
     print(table(*ledgers))

@@ -32,7 +32,7 @@ from stages.plan.project import Project
 from stages.run.options import RunOptions
 from stages.run.runner import run_node
 
-__all__ = ["Tried", "correlation", "main", "regret", "right_at_same_k"]
+__all__ = ["Tried", "correlation", "linked", "main", "regret", "right_at_same_k"]
 
 KS: Mapping[str, Sequence[int]] = {DIVISION: (3, 4, 5, 6, 8), NAMING: (4, 6, 8, 10)}
 IMAGES, TRUTH, OBJECTS = {"images": ("ingest",)}, {"truth": ("truth-parts",)}, {"objects": ("detic",)}
@@ -51,7 +51,7 @@ class Tried:
 
 def tried(source: Path, folder: Path, objects: int) -> Iterator[Tried]:
     """Every setting, computed in a copy of ``source``."""
-    shutil.copytree(source, folder, copy_function=_linked)
+    shutil.copytree(source, folder, copy_function=linked)
     store = Store(str(folder))
     for step, ks in KS.items():
         for k in ks:
@@ -115,7 +115,7 @@ def right_at_same_k(settings: Sequence[Tried], proxy: str) -> tuple[int, int]:
     return sum(right), len(right)
 
 
-def _linked(source: str, target: str) -> None:
+def linked(source: str, target: str) -> None:
     """Committed files never change, so the copy shares them; anything else is copied."""
     if f"/{layout.LAYERS}/" in source or "/images/" in source:
         os.link(source, target)

@@ -13,16 +13,17 @@ from pdstore import Store, layout
 from pdstore.errors import StaleSettings, UsageError
 from pdstore.files import Files
 from schemas.catalog import catalog_of
-from schemas.pipeline import DrawingName, NodeSpec, SourceSpec
+from schemas.pipeline import DrawingName, NodeSpec, PipelineSpec, SourceSpec
 from stages.create.store import create_store, ensure_listing
 from stages.drawn.presence import SHAPES
 from stages.plan.changes import own_changes
 from stages.plan.passes import passes
+from stages.plan.pipeline import Pipeline
 from stages.plan.presets import read_preset
 from stages.plan.project import Project
 from stages.registry import STAGES
 
-__all__ = ["IMAGES", "PRESET", "DemoResult", "StageScore", "demo_scores", "open_demo", "run_demo"]
+__all__ = ["IMAGES", "PRESET", "DemoResult", "StageScore", "demo_scores", "open_demo", "preset_differences", "run_demo"]
 
 AR = "AR@20"
 IMAGES = 1080
@@ -30,6 +31,8 @@ IMAGES = 1080
 PRESET = "demo"
 """The pipeline that runs by default."""
 ELSEWHERE = "pd demo --store DIR"
+LISTED = 4
+"""The differences that an error lists."""
 ROWS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     # row of the table: node of its mIoU, node of its AR, nodes whose seconds are added up
     "one_part": ("detic", "detic", ("segmenter", "detic", "detic-human")),
@@ -140,13 +143,60 @@ def _check_source(store: Store, seed: int, images: int | None, drawing: DrawingN
 
 
 def _check_preset(store: Store, preset: str) -> None:
-    """Raises StaleSettings if a node of the preset is another one here; the store may have further nodes."""
-    here = Project.open(store).pipeline.spec.nodes
-    other = [name for name, node in read_preset(preset).nodes.items() if here.get(name) != node]
-    if other:
-        fix = f"Leave --preset out. Or choose another folder: {ELSEWHERE}"
-        problem = f"the demo here has another pipeline than {preset}: {', '.join(other)}"
-        raise StaleSettings(problem, store.url, fix)
+    """Raises StaleSettings if the demo was made with another preset, and does not have this one's settings now.
+
+    What is changed later, by pd config, is the user's own: the command that made the demo goes on with it.
+    """
+    wanted = read_preset(preset)
+    other = preset_differences(store, wanted)
+    if other and _made_with(store) != wanted.nodes:
+        more = f"; and {len(other) - LISTED} more" if len(other) > LISTED else ""
+        seed = SourceSpec.of(store).seed
+        seeds = [f"{name}.seed={seed}" for name, node in wanted.nodes.items() if _is_training(name, node)]
+        config = ["pd", "--store", store.url, "config"]
+        commands = [shlex.join([*config, "apply", preset])] + ([shlex.join([*config, "set", *seeds])] if seeds else [])
+        fix = (
+            f"To run it as it is, leave --preset out. To give it this pipeline: {' && '.join(commands)}. "
+            f"For a demo of its own: {ELSEWHERE}"
+        )
+        problem = f"the demo here has another pipeline than {preset} ({preset} -> here): "
+        raise StaleSettings(problem + "; ".join(other[:LISTED]) + more, store.url, fix)
+
+
+def _made_with(store: Store) -> Mapping[str, NodeSpec] | None:
+    """The nodes of the preset that the demo was made with; None if the store does not say."""
+    values = store.info.source.get("pipeline")
+    return PipelineSpec.parse(values["spec"], "store.json, pipeline").nodes if values else None
+
+
+def preset_differences(store: Store, spec: PipelineSpec) -> list[str]:
+    """What in the pipeline of a demo is not as in a new demo with this preset, such as ``grouping.k: 4 -> 5``.
+
+    Settings that are recorded as overrides (``pd demo NODE.KEY=VALUE``, ``pd config set``) do not count, and neither do
+    nodes that the preset does not have.
+    """
+    project = Project.open(store)
+    here, recorded = project.pipeline.nodes, project.pipeline.overrides
+    seeds = {name: {"seed": project.source.seed} for name, node in spec.nodes.items() if _is_training(name, node)}
+    same = {name for name, node in spec.nodes.items() if name in here and here[name].stage.name == (node.stage or name)}
+    overrides = {name: {**seeds.get(name, {}), **recorded.get(name, {})} for name in spec.nodes if name in same}
+    wanted = Pipeline(spec, overrides, project.pipeline.root, project.pipeline.files()).nodes
+    lines = [f"it has no {name}" for name in wanted if name not in here]
+    for name, node in wanted.items():
+        if name not in same:
+            lines += [f"{name}: stage {node.stage.name} -> {here[name].stage.name}"] if name in here else []
+            continue
+        lines += own_changes(name, node.identity, here[name].identity)
+        lines += [
+            f"{name} reads {role}: {_names(node.inputs.get(role))} -> {_names(here[name].inputs.get(role))}"
+            for role in sorted(node.inputs.keys() | here[name].inputs.keys())
+            if node.inputs.get(role) != here[name].inputs.get(role)
+        ]
+    return lines
+
+
+def _names(nodes: Sequence[str] | None) -> str:
+    return ", ".join(nodes or ()) or "none"
 
 
 def _check_settings(store: Store, overrides: Sequence[str]) -> None:

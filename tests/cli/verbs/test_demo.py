@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
 from pdstore import Store
+from stages.plan.presets import read_preset
 from stages.plan.project import Project
-from stages.run.demo import open_demo
+from stages.run.demo import open_demo, preset_differences
 from tests.cli.conftest import Pd, assert_error, committed
 
 OVERRIDES = ["grouping.k=3", "segmenter.steps=2"]
@@ -46,7 +48,7 @@ def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:
         (2, ("--seed", "1"), "the demo here has seed 0, not 1. Use its seed: --seed 0"),
         (2, ("--drawing", "textures"), "the demo here draws shapes, not textures. Leave --drawing out"),
         (2, ("--preset", "dmo"), "there is no preset 'dmo'"),
-        (3, ("--preset", "no_weights"), "the demo here has another pipeline than no_weights: "),
+        (3, ("--preset", "no_weights"), "the demo here has another pipeline than no_weights (no_weights -> here): "),
         (2, ("grouping.kk=9",), "grouping.kk: unknown setting. Did you mean 'k'?"),
         (2, ("groping.k=9",), "Did you mean 'grouping'?"),
         (3, ("grouping.k=9", "crf.gt_prob=0.7"), f"pd --store {demo} run grouping.k=9 crf.gt_prob=0.7 --new-layer"),
@@ -54,6 +56,17 @@ def test_another_demo_is_refused(pd: Pd, demo: Path) -> None:
     ):
         assert_error(pd("demo", "--store", demo, *words), code, message)
     assert committed(demo) == before
+
+
+def test_the_error_of_another_preset_says_how_to_get_it(pd: Pd, demo: Path, tmp_path: Path) -> None:
+    """The commands that it names give the demo this preset's pipeline, with the demo's own seed."""
+    copy = shutil.copytree(demo, tmp_path / "demo")
+    refused = pd("demo", "--store", copy, "--preset", "demo_best")
+    commands = refused.err.partition("To give it this pipeline: ")[2].partition(". For a demo of its own")[0]
+    assert len(commands.split(" && ")) == 2
+    for command in commands.split(" && "):
+        assert pd(*shlex.split(command)[1:]).code == 0
+    assert preset_differences(Store(str(copy)), read_preset("demo_best")) == []
 
 
 def test_the_store_is_that_of_the_demo_or_of_pd(

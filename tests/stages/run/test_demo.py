@@ -9,9 +9,9 @@ from pdstore import Store, layout
 from pdstore.errors import StaleSettings, UsageError
 from schemas.catalog import catalog_of
 from stages.plan.editing import edited, pipeline_text
-from stages.plan.presets import parse_pipeline
+from stages.plan.presets import parse_pipeline, read_preset
 from stages.plan.project import Project
-from stages.run.demo import ROWS, demo_scores, open_demo, run_demo
+from stages.run.demo import ROWS, demo_scores, open_demo, preset_differences, run_demo
 
 
 @pytest.fixture
@@ -90,12 +90,42 @@ def test_another_demo_in_the_same_folder_is_refused(demo: Store, grouped: Store)
         open_demo(demo.url, 3, 30)
     with pytest.raises(UsageError, match="the demo here draws shapes, not textures. Leave --drawing out"):
         open_demo(demo.url, 3, drawing="textures")
-    with pytest.raises(StaleSettings, match=r"another pipeline than no_weights: detic, .*. Leave --preset out"):
+    with pytest.raises(StaleSettings, match=r"no_weights -> here.: detic.backend: saliency -> tiny; .*; and \d+ more"):
         open_demo(demo.url, 3, preset="no_weights")
     with pytest.raises(StaleSettings, match=r"other settings: grouping.k: 3 -> 9. To .* run grouping.k=9 --new-layer"):
         open_demo(demo.url, 3, overrides=["grouping.k=9"])
     with pytest.raises(UsageError, match="the store here is not a demo: .* Choose another folder: pd demo --store DIR"):
         open_demo(grouped.url, 0)
+
+
+def test_a_demo_whose_pipeline_was_changed_goes_on_with_its_preset(demo: Store) -> None:
+    """Its settings written out as a file are the preset's, with those of pd demo; a change by the user is kept."""
+    edited(project := Project.open(demo), parse_pipeline(pipeline_text(project), "edited")).record()
+    assert preset_differences(demo, read_preset("demo")) == ["grouping.k: 4 -> 3"]
+    text = pipeline_text(Project.open(demo)).replace("gt_prob: 0.6", "gt_prob: 0.7")
+    edited(Project.open(demo), parse_pipeline(text, "edited")).record()
+    recorded = demo.files.read(layout.PIPELINE)
+    assert open_demo(demo.url, 3, preset="demo").files.read(layout.PIPELINE) == recorded
+    assert preset_differences(demo, read_preset("demo"))[:2] == ["grouping.k: 4 -> 3", "crf.gt_prob: 0.6 -> 0.7"]
+
+
+def test_a_demo_is_compared_with_another_preset(demo: Store) -> None:
+    """What counts is what a new demo would have: settings, inputs, missing nodes, and the seeds of the trainings."""
+    best = read_preset("demo_best")
+    differences = preset_differences(demo, best)
+    assert "candidates reads segments: crf -> proposals" in differences
+    assert "grouping.k: 8 -> 3" not in differences, "a setting of pd demo itself"
+    with pytest.raises(StaleSettings, match=r"another pipeline than demo_best"):
+        open_demo(demo.url, 3, preset="demo_best")
+    fewer = {name: node for name, node in best.nodes.items() if name != "losses"}
+    edited(Project.open(demo), best.model_copy(update={"nodes": fewer})).record()
+    seeds = ["segmenter.seed: 3 -> 0", "distill-train.seed: 3 -> 0"]
+    assert preset_differences(demo, best) == ["it has no losses", *seeds]
+    edited(Project.open(demo), best).record()
+    assert preset_differences(demo, best) == seeds
+    Project.open(demo, ["segmenter.seed=3", "distill-train.seed=3"]).record()
+    assert preset_differences(demo, best) == []
+    assert open_demo(demo.url, 3, preset="demo_best").url == demo.url
 
 
 def test_every_node_is_run_in_order(finished: Store) -> None:
