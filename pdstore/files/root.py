@@ -235,10 +235,14 @@ class Files:
 
         Names that begin with a dot are left out: temporary files, and what a desktop or NFS leaves behind.
         """
-        listed = self._listed(folder)
+        listed = sorted(self._listed(folder))
         # They lie together, as the names are sorted: to look at every name takes longer than to list a large folder.
         first, last = bisect_left(listed, "."), bisect_left(listed, "/")
         return listed if first == last else [*listed[:first], *listed[last:]]
+
+    def listed(self, folder: str) -> list[str]:
+        """The same in any order and with names that begin with a dot: where many names are put into a set."""
+        return self._listed(folder)
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Path relative to the root -> size in bytes, for every file below ``folder``."""
@@ -256,7 +260,11 @@ class Files:
 
     def leftovers(self, folder: str) -> list[str]:
         """Names of the temporary files directly in ``folder`` that a killed process left in a local store."""
-        return [name for name in self._listed(folder) if name.startswith(layout.TEMPORARY)] if self.is_local else []
+        return (
+            [name for name in sorted(self._listed(folder)) if name.startswith(layout.TEMPORARY)]
+            if self.is_local
+            else []
+        )
 
     def remove(self, path: str) -> None:
         """Remove a file, if it exists."""
@@ -273,12 +281,12 @@ class Files:
         self._forget(folder)
         try:
             if self.is_local:
-                return sorted(os.listdir(path))
+                return os.listdir(path)
             entries = self.fs.ls(path, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
         # An object store lists a file as its own only child.
-        return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.rstrip("/") != path})
+        return list({entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.rstrip("/") != path})
 
     def _forget(self, path: str) -> None:
         """Make the next look at ``path`` ask the storage: some file systems remember listings."""
