@@ -260,11 +260,9 @@ class Files:
 
     def leftovers(self, folder: str) -> list[str]:
         """Names of the temporary files directly in ``folder`` that a killed process left in a local store."""
-        return (
-            [name for name in sorted(self._listed(folder)) if name.startswith(layout.TEMPORARY)]
-            if self.is_local
-            else []
-        )
+        if not self.is_local:
+            return []
+        return sorted(name for name in self._listed(folder) if name.startswith(layout.TEMPORARY))
 
     def remove(self, path: str) -> None:
         """Remove a file, if it exists."""
