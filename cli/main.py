@@ -160,6 +160,10 @@ def _failed(error: Exception, is_debug: bool) -> int:
 
     if is_debug:
         print(printable("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+    if isinstance(error, OSError) and not isinstance(error, PdError) and error.errno is not None:
+        from pdstore.files.refusals import read_failure
+
+        error = read_failure(error)
     if isinstance(error, PdError):
         # Every rank of a training runs into these errors; only the first rank prints them.
         is_repeated = type(error) in (PdError, Preempted, UsageError) and int(os.environ.get("RANK", "0")) > 0

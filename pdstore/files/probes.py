@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pdstore import layout
 from pdstore.errors import PdError
+from pdstore.files.links import ways_to_create
 from pdstore.files.root import Files
 
 __all__ = ["CLOCK_S", "Probe", "probe_storage"]
@@ -103,7 +104,7 @@ def _create(files: Files, folder: str) -> str:
     if files.create(path, b"second") or files.read(path) != b"first":
         fix = "Keep the store elsewhere: here two workers could both commit a unit"
         raise _Broken("the second writer of a name replaces the file of the first", fix=fix)
-    return "hard link" if files.is_local else "put if absent"
+    return ways_to_create(files.full(f"{folder}/create"))[0] if files.is_local else "put if absent"
 
 
 def _replace(files: Files, folder: str) -> str:

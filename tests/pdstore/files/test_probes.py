@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib.util
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pdstore.files import Files
+from pdstore.files import Files, links
 from pdstore.files.probes import Probe, probe_storage
+from tests.faults.small_disk import can_mount, mount_small_disk
+from tests.forks import in_process
 from tests.pdstore.conftest import Place
 
 
@@ -20,15 +20,26 @@ def unsound(probes: list[Probe]) -> list[Probe]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 256 KB of space."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"file systems cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+def mounts() -> None:
+    """Not a mark: the processes of these tests import this module, too."""
+    if not can_mount():
+        pytest.skip("file systems cannot be mounted here")
+
+
+def probed_on_read_only_disk(folder: str) -> list[Probe]:
+    """In a process of its own."""
+    mount_small_disk(folder, 1 << 18)
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    return probe_storage(Files(folder))
+
+
+def probed_on_full_disk(folder: str) -> tuple[list[Probe], list[str]]:
+    """The same, and what lies on the disk afterwards."""
+    mount_small_disk(folder, 1 << 18)
+    with Path(folder, "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return probe_storage(Files(folder)), os.listdir(folder)
 
 
 def test_what_a_store_needs_is_there_and_nothing_is_left(place: Place) -> None:
@@ -45,21 +56,20 @@ def test_what_a_store_needs_is_there_and_nothing_is_left(place: Place) -> None:
         assert os.listdir(place.url) == ["store.json"]
 
 
-def test_a_folder_that_cannot_be_written_to(small_disk: Path) -> None:
+@pytest.mark.usefixtures("mounts")
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     """One probe says so; what would follow from it is not said again."""
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    [probe] = probe_storage(Files(str(small_disk)))
-    assert not probe.is_sound and probe.is_needed and "Read-only file system" in probe.found
+    [probe] = in_process(probed_on_read_only_disk, str(tmp_path))
+    assert not probe.is_sound and probe.is_needed and "the file system is read-only" in probe.found
+    assert probe.fix.startswith("Mount it for writing")
 
 
-def test_a_full_disk(small_disk: Path) -> None:
+@pytest.mark.usefixtures("mounts")
+def test_a_full_disk(tmp_path: Path) -> None:
     """The error of a commit that finds no space, and its remedy; nothing is left in the way."""
-    with (small_disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    [probe] = probe_storage(Files(str(small_disk)))
+    [probe], left = in_process(probed_on_full_disk, str(tmp_path))
     assert not probe.is_sound and "the disk is full" in probe.found and probe.fix.startswith("Free some space")
-    assert os.listdir(small_disk) == ["filler"]
+    assert left == ["filler"]
 
 
 def test_a_file_system_on_which_no_name_can_be_taken_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,9 +78,7 @@ def test_a_file_system_on_which_no_name_can_be_taken_once(tmp_path: Path, monkey
     def refused(*paths: str) -> None:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
-    monkeypatch.setattr(os, "link", refused)
-    if importlib.util.find_spec("pdstore.files.links"):
-        monkeypatch.setattr("pdstore.files.links._renameat2", lambda: None)
+    monkeypatch.setattr("pdstore.files.links._WAYS", {"hard link": refused})
     [probe] = unsound(probe_storage(Files(str(tmp_path))))
     assert probe.property == "a name that only one writer gets" and probe.is_needed
     assert os.listdir(tmp_path) == []
@@ -121,6 +129,15 @@ def test_a_storage_that_breaks_its_word(
     [probe] = unsound(probe_storage(kind(str(tmp_path))))
     assert probe.property == name and found in probe.found and probe.is_needed == is_needed
     assert probe.fix or is_needed
+
+
+def test_renames_take_the_place_of_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where links are refused, as on exFAT, the probe says by which way names are taken once."""
+    ways = dict(links._WAYS)
+    monkeypatch.setattr(links, "_WAYS", {"rename that replaces nothing": ways["rename that replaces nothing"]})
+    probes = {probe.property: probe for probe in probe_storage(Files(str(tmp_path)))}
+    assert probes["a name that only one writer gets"].found == "rename that replaces nothing"
+    assert unsound(list(probes.values())) == []
 
 
 def test_a_bucket_that_is_not_there(s3_options: dict[str, object]) -> None:
