@@ -9,7 +9,6 @@ Zarr itself is only needed for arrays that are stored in another way than :mod:`
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -130,6 +129,8 @@ def _unpack_arrays(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str
 
 def _read_by_zarr(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays as Zarr reads them, whatever their codecs and chunks."""
+    import asyncio
+
     import zarr
     from zarr.api.asynchronous import open_group
     from zarr.core.buffer import default_buffer_prototype

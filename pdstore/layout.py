@@ -47,6 +47,7 @@ __all__ = [
     "leases",
     "listing",
     "parse_attempt",
+    "parse_training_selection",
     "pipeline",
     "reporter",
     "selection",
@@ -227,6 +228,12 @@ def selection_inputs(name: str) -> str:
 def training_selection(node: str, fingerprint: str, *, is_held_out: bool = False) -> str:
     """Name of the selection that a training learns from, or that it is validated on."""
     return f"checkpoints-{node}-{fingerprint}" + ("-held-out" if is_held_out else "")
+
+
+def parse_training_selection(path: str) -> str:
+    """The name of the selection that a training learns from, of its path without the ending; "" for any other."""
+    name = path.removeprefix(f"{SELECTIONS}/")
+    return name if name.startswith("checkpoints-") and not name.endswith("-held-out") else ""
 
 
 def is_growing(path: str) -> bool:

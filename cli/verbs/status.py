@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from cli.launchers.slurm.watching import JobState, job_states
+from cli.launchers.jobs import nodes_with_jobs
 from cli.output import print_json, print_table, say
 from cli.session import open_project
 from pdstore.lease import SEEN
 from pdstore.leases.remembered import remembered
 from stages.plan.file_settings import missing_files
 from stages.plan.states import Holder, NodeState, states
+
+if TYPE_CHECKING:
+    from cli.launchers.slurm.watching import JobState
+    from stages.plan.project import Project
 
 __all__ = ["command"]
 
@@ -33,7 +39,7 @@ def command(as_json: bool) -> None:
     project = open_project()
     with remembered(SEEN, project.store.files.root):
         listed = states(project)
-    jobs = job_states(project)
+    jobs = _jobs(project)
     for missing in missing_files(project.nodes.values()):
         say(str(missing))
     if as_json:
@@ -51,6 +57,15 @@ def command(as_json: bool) -> None:
     if jobs:
         rows = [(job.job.title, job.job.job, job.text, job.job.submitted, job.job.log) for job in jobs]
         print_table(("nodes", "job", "tasks", "submitted", "log"), rows)
+
+
+def _jobs(project: Project) -> list[JobState]:
+    if not nodes_with_jobs(project):
+        return []
+    # Imported here: most stores know no scheduler.
+    from cli.launchers.slurm.watching import job_states
+
+    return job_states(project)
 
 
 def _job(state: JobState) -> dict[str, object]:

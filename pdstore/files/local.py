@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Mapping
@@ -10,16 +11,48 @@ from collections.abc import Mapping
 from pdstore import layout
 
 __all__ = [
+    "exists_local",
     "make_folder",
     "read_local",
     "read_range",
     "replace_file",
+    "sizes_below",
     "sync_folder",
     "temporary_beside",
     "write_all",
     "write_beside",
     "write_synced",
 ]
+
+_NO_SYNC = {errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+"""What file systems answer that keep no names back, and so have nothing to sync in a folder."""
+
+
+def exists_local(path: str) -> bool:
+    """Whether a file exists. Raises OSError if that cannot be known, as in a folder that may not be entered."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def sizes_below(folder: str) -> dict[str, int]:
+    """Path -> size in bytes, for every file below a folder. Raises OSError if a folder cannot be listed."""
+    found: dict[str, int] = {}
+    for place, _, names in os.walk(folder, onerror=_raise_unless_gone):
+        for name in names:
+            path = os.path.join(place, name)
+            with contextlib.suppress(FileNotFoundError):
+                found[path] = os.stat(path).st_size
+    if not found and os.path.isfile(folder):
+        found[folder] = os.stat(folder).st_size
+    return found
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def read_local(path: str) -> bytes:
@@ -64,6 +97,9 @@ def sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
@@ -92,7 +128,7 @@ def write_beside(path: str, data: bytes) -> str:
     try:
         write_synced(temporary, data)
     except OSError:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
     return temporary

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 
 from pdstore.errors import StorageFailure
 
-__all__ = ["refusals"]
+__all__ = ["read_failure", "refusals"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -37,7 +38,22 @@ def refusals(path: str, *, is_writing: bool = False) -> Iterator[None]:
         if isinstance(error, PermissionError):
             fix = "Check the permissions of the folder"
             raise StorageFailure("permission to read and write is missing", path, fix) from error
+        if error.errno == errno.EROFS:
+            fix = "Mount it for writing, or use a copy of the store elsewhere"
+            raise StorageFailure("the file system is read-only", path, fix) from error
         if is_writing:
             fix = "Run the same command again when the storage answers; what was committed is safe"
-            raise StorageFailure(f"the storage cannot be written to: {error!s}", path, fix) from error
+            raise StorageFailure(f"the storage cannot be written to: {_reason(error)}", path, fix) from error
         raise error
+
+
+def read_failure(error: OSError) -> StorageFailure:
+    """What a person is told of a read that failed, once nobody tries it again."""
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    fix = "Look whether the disk or the network is well, and run the same command again; what was committed is safe"
+    return StorageFailure(f"the storage cannot be read: {_reason(error)}", where, fix)
+
+
+def _reason(error: OSError) -> str:
+    """The error without its number and its path, which is named anyway."""
+    return error.strerror or str(error) or type(error).__name__

@@ -1,7 +1,7 @@
 """The files of a store at any fsspec URL: whole-file reads and writes, create-only writes, listings.
 
-Local folders are written with fsync and ``os.link``; object stores with a create-only put. Paths are relative to
-the root.
+Local folders are written with fsync and a step that names a file only if nobody has the name; object stores with a
+create-only put. Paths are relative to the root.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from typing import IO, Any
 
 from pdstore import layout
 from pdstore.errors import StorageFailure, UsageError
+from pdstore.files.links import create_file
 from pdstore.files.local import (
+    exists_local,
     read_local,
     read_range,
     replace_file,
+    sizes_below,
     sync_folder,
     temporary_beside,
     write_all,
-    write_beside,
 )
 from pdstore.files.refusals import refusals
 
@@ -91,10 +93,11 @@ class Files:
         return Path(self.full(path))
 
     def exists(self, path: str) -> bool:
-        if self.is_local:
-            return os.path.exists(self.full(path))
-        self._forget(path)
-        return bool(self.fs.exists(self.full(path)))
+        with self._storage(path):
+            if self.is_local:
+                return exists_local(self.full(path))
+            self._forget(path)
+            return bool(self.fs.exists(self.full(path)))
 
     def read(self, path: str) -> bytes:
         """Raises FileNotFoundError if the file does not exist."""
@@ -177,15 +180,7 @@ class Files:
         """Write a file that does not exist yet. False if it exists; it then stays as it is."""
         with self._storage(path, is_writing=True):
             if self.is_local:
-                temporary = write_beside(self.full(path), data)
-                try:
-                    os.link(temporary, self.full(path))
-                except FileExistsError:
-                    return False
-                finally:
-                    os.unlink(temporary)
-                sync_folder(os.path.dirname(self.full(path)))
-                return True
+                return create_file(self.full(path), data)
             try:
                 self.fs.pipe_file(self.full(path), data, mode="create")
             except FileExistsError:
@@ -204,11 +199,15 @@ class Files:
         except (OSError, StorageFailure) as error:
             cause = error
         try:
-            return self.read(path) == data
+            is_ours = self.read(path) == data
         except FileNotFoundError:
             if cause is not None:
                 raise cause from None
             return False
+        if cause is not None and self.is_local:
+            with self._storage(path, is_writing=True):
+                sync_folder(os.path.dirname(self.full(path)))
+        return is_ours
 
     @contextlib.contextmanager
     def writing(self, path: str) -> Iterator[IO[bytes]]:
@@ -235,16 +234,21 @@ class Files:
 
         Names that begin with a dot are left out: temporary files, and what a desktop or NFS leaves behind.
         """
-        listed = self._listed(folder)
+        listed = sorted(self.listed(folder))
         # They lie together, as the names are sorted: to look at every name takes longer than to list a large folder.
         first, last = bisect_left(listed, "."), bisect_left(listed, "/")
         return listed if first == last else [*listed[:first], *listed[last:]]
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Path relative to the root -> size in bytes, for every file below ``folder``."""
-        self._forget(folder)
-        details = self.fs.find(self.full(folder), detail=True)
-        return {name[len(self.root) + 1 :]: int(info["size"]) for name, info in details.items()}
+        with self._storage(folder):
+            if self.is_local:
+                found = sizes_below(self.full(folder))
+            else:
+                self._forget(folder)
+                details = self.fs.find(self.full(folder), detail=True)
+                found = {name: int(info["size"]) for name, info in details.items()}
+        return {name[len(self.root) + 1 :]: size for name, size in found.items()}
 
     def newest(self, folder: str) -> float:
         """When the newest file below ``folder``, or the folder itself if empty, was written, in seconds since 1970."""
@@ -256,29 +260,33 @@ class Files:
 
     def leftovers(self, folder: str) -> list[str]:
         """Names of the temporary files directly in ``folder`` that a killed process left in a local store."""
-        return [name for name in self._listed(folder) if name.startswith(layout.TEMPORARY)] if self.is_local else []
+        if not self.is_local:
+            return []
+        return sorted(name for name in self.listed(folder) if name.startswith(layout.TEMPORARY))
 
     def remove(self, path: str) -> None:
         """Remove a file, if it exists."""
-        with contextlib.suppress(FileNotFoundError):
+        with self._storage(path, is_writing=True), contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(self.full(path))
 
     def remove_tree(self, folder: str) -> None:
         """Remove a folder and everything below it, if it exists."""
-        with contextlib.suppress(FileNotFoundError):
+        with self._storage(folder, is_writing=True), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(folder), recursive=True)
 
-    def _listed(self, folder: str) -> list[str]:
+    def listed(self, folder: str) -> list[str]:
+        """What :meth:`names` gives, in any order and with names that begin with a dot: to put many into a set."""
         path = self.full(folder)
         self._forget(folder)
         try:
-            if self.is_local:
-                return sorted(os.listdir(path))
-            entries = self.fs.ls(path, detail=False)
+            with self._storage(folder):
+                if self.is_local:
+                    return os.listdir(path)
+                entries = self.fs.ls(path, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
         # An object store lists a file as its own only child.
-        return sorted({entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.rstrip("/") != path})
+        return list({entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.rstrip("/") != path})
 
     def _forget(self, path: str) -> None:
         """Make the next look at ``path`` ask the storage: some file systems remember listings."""

@@ -134,16 +134,17 @@ class IndexReader:
             CorruptData: a manifest that has to be read is damaged.
         """
         # The commits first: what is withdrawn and replaced after that is seen in the listings that follow.
-        names = [name for name in self._files.names(layout.commits(*self._place)) if name.endswith(".json")]
-        units = set(map(int, " ".join(names).replace(".json", "").split()))
+        names = self._files.listed(layout.commits(*self._place))
+        units = set(map(int, [name[:-5] for name in names if name[-5:] == ".json" and name[0] != "."]))
         if not units:
             return Commits()
         withdrawn = {name.removesuffix(".json") for name in self._files.names(layout.withdrawals(*self._place))}
-        attempts = set(self._files.names(layout.attempts(*self._place))) - withdrawn
+        attempts = set(self._files.listed(layout.attempts(*self._place)))
+        attempts -= withdrawn
         files = self.index_files()
         # The attempts that no index file knows: their units were committed since, or computed again.
         fresh = attempts.difference(*(file.names for file in files))
-        counts = Counter(int(name.partition(".")[0]) for name in fresh)
+        counts = Counter(int(name.partition(".")[0]) for name in fresh if not name.startswith("."))
         gathered = []
         for file in files:
             source = _chosen(file, units, attempts, counts)

@@ -19,6 +19,8 @@ _END = layout.digest("")
 def file_problems(files: Files) -> Iterator[tuple[str, str]]:
     """Path and problem of each file that is not what was written. Cost: reads all of them, piece by piece."""
     names = _names(files)
+    for path in _lost_inputs(names):
+        yield path, "missing"
     for path in names:
         if path.endswith(_END):
             try:
@@ -73,6 +75,13 @@ def _names(files: Files) -> list[str]:
         found += [f"{folder}/{name}" for name in files.names(folder)]
     inside = files.sizes(layout.CHECKPOINTS) if files.names(layout.CHECKPOINTS) else {}
     return found + sorted(path for path in inside if _is_state(path))
+
+
+def _lost_inputs(names: list[str]) -> list[str]:
+    """The records that are gone of the inputs that a training's selection was frozen from; they were written first."""
+    known, end = set(names), layout.digest(layout.selection("")).rsplit("/", 1)[-1]
+    frozen = [layout.parse_training_selection(path.removesuffix(end)) for path in names if path.endswith(end)]
+    return [path for name in frozen if name and (path := layout.selection_inputs(name)) not in known]
 
 
 def _is_state(path: str) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pdstore import Store, StoreInfo, layout
-from pdstore.errors import UsageError
+from pdstore.errors import StorageFailure, UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import digest
+from pdstore.records.states import restore_copy
 from schemas.former import with_moved_settings
 from schemas.pipeline import PipelineSpec, SourceSpec
 from stages.create.names import a_few
@@ -47,8 +50,7 @@ def create_store(
     """
     merged = merge_overrides(overrides)
     if Files(url, **options).exists(layout.STORE):
-        fix = "Choose another folder, or add new images to this store with: pd init STORE --images DIR --add"
-        raise UsageError("a store already exists here", url, fix)
+        return _begun(Store(url, **options), source, spec, merged)
     scanned = None if source.kind == "demo" else _scan(source, spec.seed, tell)
     if source.kind == "dataset":
         # Imported here: a folder of images needs none of the readers of data sets.
@@ -61,6 +63,17 @@ def create_store(
     store = Store.create(url, info, **options)
     if scanned:
         _list(store, scanned)
+    ensure_listing(store)
+    return store
+
+
+def _begun(store: Store, source: SourceSpec, spec: PipelineSpec, overrides: Mapping[str, Any]) -> Store:
+    """The store that the same request began to make, and could not finish. Raises UsageError if it is any other."""
+    is_whole = store.files.exists(layout.PIPELINE) or store.state() is not None
+    asked = {"source": source.model_dump(), "spec": spec.model_dump(mode="json"), "overrides": overrides}
+    if is_whole or json.loads(json.dumps(asked)) != store.info.source.get("pipeline"):
+        fix = "Choose another folder, or add new images to this store with: pd init STORE --images DIR --add"
+        raise UsageError("a store already exists here", store.url, fix)
     ensure_listing(store)
     return store
 
@@ -78,11 +91,17 @@ def finish_creation(store: Store) -> None:
         _draw(source)
     if not any(map(store.files.exists, (layout.listing(0), layout.digest(layout.listing(0))))):
         _list(store, _scan(source, store.info.seed))
-    if not store.files.exists(layout.PIPELINE) and store.state() is None:
+    if store.files.exists(layout.PIPELINE):
+        return
+    if store.state() is None:
         settings: Mapping[str, Any] = store.info.source["pipeline"]
         spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
         overrides = with_moved_settings(spec.nodes, settings["overrides"])
         Project(store, Pipeline(spec, overrides, source.root)).record()
+        return
+    # Only the copy of the state is missing, and whoever may not write needs none.
+    with contextlib.suppress(StorageFailure):
+        restore_copy(store.files)
 
 
 def _draw(source: SourceSpec) -> None:

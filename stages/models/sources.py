@@ -8,7 +8,7 @@ from pathlib import Path
 from pdstore.errors import InputMissing
 from stages.models.not_weights import refuse_not_weights
 
-__all__ = ["is_hub_name", "local_checkpoint"]
+__all__ = ["is_fetched", "is_hub_name", "local_checkpoint"]
 
 _HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w.][\w./-]*))?")
 """``org/name`` or ``org/name@revision``, where a revision is a commit, a tag or a branch."""
@@ -47,15 +47,28 @@ def local_checkpoint(text: str) -> Path:
         raise InputMissing(
             f"expected a folder with a checkpoint, found {'a file' if Path(text).exists() else 'nothing'}", text, fix
         )
-    # Imported here: most checkpoints are folders, and the hub's client is slow to load.
-    from huggingface_hub import snapshot_download
-
-    match = _HUB_NAME.fullmatch(text)
-    assert match is not None
     try:
-        return Path(snapshot_download(match[1], revision=match[2], ignore_patterns=_NOT_SAFE))
+        return Path(_snapshot(text))
     except Exception as error:  # the client raises requests', httpx', its own and OS errors; each means "not there"
         why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         fix = "Check name and revision; without a network here, copy its folder from another machine and give its path"
         problem = f"not available from the Hugging Face hub ({type(error).__name__}: {why})"
         raise InputMissing(problem, text, fix) from error
+
+
+def is_fetched(text: str) -> bool:
+    """Whether a hub name is in the hub's cache on this machine; no network is asked."""
+    try:
+        _snapshot(text, is_local=True)
+    except OSError:  # the client's error for an entry that is not there is a FileNotFoundError
+        return False
+    return True
+
+
+def _snapshot(text: str, *, is_local: bool = False) -> str:
+    # Imported here: most checkpoints are folders, and the hub's client is slow to load.
+    from huggingface_hub import snapshot_download
+
+    match = _HUB_NAME.fullmatch(text)
+    assert match is not None
+    return snapshot_download(match[1], revision=match[2], ignore_patterns=_NOT_SAFE, local_files_only=is_local)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from pdstore.errors import UsageError
 
 __all__ = ["merge_overrides", "parse_override", "parse_value", "place"]
@@ -31,6 +29,9 @@ def parse_value(value: str, where: str) -> Any:
     Raises:
         UsageError: the value is not valid YAML.
     """
+    # Imported here: every verb comes by, and most have no override.
+    import yaml
+
     try:
         return yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:

@@ -160,6 +160,8 @@ def _older_units(project: Project, name: str) -> dict[Layer, int]:
 
 def newest_layer(layers: Sequence[Layer]) -> Layer:
     """The layer with the latest commit; all of ``layers`` must hold committed units."""
+    if len(layers) == 1:
+        return layers[0]  # as almost always: its commits need not be read
     return max(layers, key=lambda layer: max(layer.commits().column("created")))
 
 

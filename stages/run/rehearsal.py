@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -33,8 +34,19 @@ WARM_UP, TIMED = 0, 1
 """The two units of the temporary store: one image, and all images."""
 
 
+Watch = Callable[[Sequence[str]], AbstractContextManager[None]]
+
+
+def _unwatched(names: Sequence[str]) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def rehearse(
-    project: Project, names: Iterable[str], control: Control | None = None, images: int = IMAGES
+    project: Project,
+    names: Iterable[str],
+    control: Control | None = None,
+    images: int = IMAGES,
+    watch: Watch = _unwatched,
 ) -> dict[str, Rate]:
     """The rates of the named nodes on ``images`` images of one block.
 
@@ -42,12 +54,13 @@ def rehearse(
 
     Args:
         control: stops between two images; notes say what is rehearsed.
+        watch: is entered with the names of a pass before its nodes are made ready, and left when they are done.
 
     Raises:
         Preempted: a stop was requested.
     """
     with tempfile.TemporaryDirectory(prefix="pd-rehearsal-") as folder:
-        rehearsal = _Rehearsal(project, folder, control or Control(), images)
+        rehearsal = _Rehearsal(project, folder, control or Control(), images, watch)
         wanted = set(names)
         rates: dict[str, Rate] = {}
         for of_pass in passes(project.pipeline, [name for name in project.nodes if name in wanted]):
@@ -58,8 +71,8 @@ def rehearse(
 class _Rehearsal:
     """A temporary store with the layers that nodes read and write."""
 
-    def __init__(self, project: Project, folder: str, control: Control, images: int) -> None:
-        self.project, self.control = project, control
+    def __init__(self, project: Project, folder: str, control: Control, images: int, watch: Watch) -> None:
+        self.project, self.control, self.watch = project, control, watch
         info = project.store.info
         self.store = Store.create(folder, StoreInfo(info.block_size, info.seed, info.source, info.vocabulary))
         self.block = _best_block(project)
@@ -73,7 +86,8 @@ class _Rehearsal:
         if not why:
             self.control.note(f"Rehearsing {' + '.join(names)} on {len(self.listed)} images …")
             try:
-                return self._timed(names)
+                with self.watch(names):
+                    return self._timed(names)
             except Preempted:
                 raise
             except PdError as error:

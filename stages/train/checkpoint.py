@@ -5,11 +5,12 @@ Each has a digest beside it, which is compared before anything in the file is lo
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import torch
@@ -17,6 +18,8 @@ import torch
 from pdstore import layout
 from pdstore.errors import CorruptData
 from pdstore.files import Files
+from pdstore.files.links import link_or_copy
+from pdstore.files.refusals import refusals
 from pdstore.records.digests import digest_of, keep_digest, remove_with_digest
 
 __all__ = ["BEST_NAME", "last_good", "newest", "write"]
@@ -34,21 +37,25 @@ def write(folder: Path, step: int, state: dict[str, Any], keep: int, is_best: bo
 
     The newest ``keep`` checkpoints and the best one are kept; older ones are deleted.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step_{step:08d}.pt"
     temporary = folder / f".{target.name}.{uuid4().hex}"
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    _place(folder, temporary, target.name)
-    if is_best:
-        # Under another name first, so that a best checkpoint exists at any moment.
-        link = folder / f".step_best.{uuid4().hex}"
-        os.link(target, link)
-        _place(folder, link, BEST_NAME)
-    for old in _listed(folder)[:-keep]:
-        remove_with_digest(Files(str(folder)), old.name)
+    with refusals(str(target), is_writing=True):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _save(state, temporary)
+            _place(folder, temporary, target.name)
+        except BaseException:
+            # On a full disk, half a checkpoint would take the space that is needed to go on.
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        if is_best:
+            # Under another name first, so that a best checkpoint exists at any moment.
+            link = folder / f".step_best.{uuid4().hex}"
+            link_or_copy(str(target), str(link))
+            _place(folder, link, BEST_NAME)
+        for old in _listed(folder)[:-keep]:
+            remove_with_digest(Files(str(folder)), old.name)
     for leftover in folder.glob(".step_*"):  # of writers that were killed
         leftover.unlink(missing_ok=True)
     return target
@@ -73,6 +80,38 @@ def last_good(folder: Path) -> str:
     """The path of the newest checkpoint, or "none yet"; for messages."""
     paths = _listed(folder)
     return str(paths[-1]) if paths else "none yet"
+
+
+class _Sink:
+    """A file for torch, which makes an error of its own of whatever a write raises: the first one is kept instead."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        if self.error is None:
+            rest = memoryview(data)
+            try:
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    """Write a state, and have it on the disk. Raises OSError."""
+    # Unbuffered: a buffer that cannot be written fails once more when the file is closed.
+    with path.open("wb", buffering=0) as file:
+        sink = _Sink(file)
+        torch.save(state, sink)
+        if sink.error is not None:
+            raise sink.error
+        os.fsync(file.fileno())
 
 
 def _place(folder: Path, written: Path, name: str) -> None:

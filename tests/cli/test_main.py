@@ -58,6 +58,20 @@ def test_a_verb_loads_no_library_that_it_does_not_need(store: Path, words: tuple
     assert loaded(store, *words) & set(UNUSED) == also
 
 
+def test_status_loads_no_event_loop_and_no_scheduler(store: Path) -> None:
+    """What shows the state of a store without jobs and overrides needs neither asyncio, nor YAML, nor Slurm's code."""
+    assert not loaded(store, "status", "--json") & {"asyncio", "yaml", "cli.launchers.slurm.watching"}
+
+
+def test_garbage_is_collected_once_a_verb_is_loaded(store: Path) -> None:
+    """Collections are off while modules are loaded, and on again when the verb runs."""
+    code = "import atexit, gc, cli.main as m; atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0))"
+    command = [sys.executable, "-c", f"{code}; m.main()", "status", "--json"]
+    environment = {**os.environ, "PD_STORE": str(store)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "True True"
+
+
 def test_sql_loads_no_settings(store: Path) -> None:
     """A query needs neither the pipeline nor pydantic, with which settings are checked."""
     assert not loaded(store, "sql", "SELECT 1 AS one", "--format", "csv") & {"pydantic", "yaml", "stages.registry"}

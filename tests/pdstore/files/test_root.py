@@ -35,6 +35,13 @@ class TestContract:
         assert not files.create("c/1.json", b"second")
         assert files.read("c/1.json") == b"first"
 
+    def test_names_are_listed_in_any_order(self, files: Files) -> None:
+        """``listed`` gives what ``names`` gives, each name once, unsorted; nothing for a folder that is not there."""
+        for name in ("b", "a", "c/d", "c/e"):
+            files.write(f"f/{name}", b"1")
+        assert sorted(files.listed("f")) == files.names("f") == ["a", "b", "c"]
+        assert files.listed("g") == []
+
     def test_what_is_stored_decides_whether_a_create_of_ones_own_arrived(
         self, files: Files, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -134,6 +134,17 @@ def test_nothing_is_read_twice(tmp_path: Path) -> None:
     assert names() == ["00000.arrow", "00003.json", "00004.json"]
 
 
+def test_names_with_a_dot_in_front_are_nobodys(tmp_path: Path) -> None:
+    """What NFS, a desktop or a killed process leaves in the folders of a layer is no commit and no attempt."""
+    layer = filled(str(tmp_path), units=range(3))
+    for folder in (layout.commits(layer.node, layer.fingerprint), layout.attempts(layer.node, layer.fingerprint)):
+        for name in (".nfs0000017", "._00001.json", ".tmp-00ab", ".DS_Store"):
+            (tmp_path / folder / name).write_bytes(b"")
+    assert attempts(reader(layer).commits()) == by_manifests(layer)
+    layer.compact(everything=True)
+    assert loose(layer) == [] and attempts(reader(layer).commits()) == by_manifests(layer)
+
+
 def test_a_unit_with_two_attempts_is_read_from_its_manifest(tmp_path: Path) -> None:
     """A killed worker has left another attempt: only the manifest says which of them counts."""
     layer = filled(str(tmp_path))

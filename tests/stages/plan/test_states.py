@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from pdstore import Store
+from pdstore import Store, StoreInfo
 from stages.plan.project import Project
 from stages.plan.states import newest_layer, node_state, older_layers, states
 from stages.training_place import TrainingPlace
@@ -49,6 +50,12 @@ def test_other_settings_leave_older_layers(grouped: Store) -> None:
     assert node_state(project, "crf").other == {first: 2, second: 1}
     assert newest_layer(older_layers(project, "crf")).fingerprint == second
     assert older_layers(project, "grouping") == []
+
+
+def test_the_only_older_layer_is_the_newest_and_not_read(tmp_path: Path) -> None:
+    """Its commits say nothing that is needed: it may be any layer, even one without a folder."""
+    only = Store.create(str(tmp_path), StoreInfo(4, 0, {})).layer("crf", "0123456789abcdef")
+    assert newest_layer([only]) is only
 
 
 def test_a_training_with_a_checkpoint_has_begun(copy_store: Callable[..., Store]) -> None:

@@ -5,7 +5,6 @@ Every worker is a process of its own. It is forked from one that has loaded what
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -28,6 +27,7 @@ from stages.plan.project import Project
 from stages.run.options import RunOptions
 from stages.run.progress import Silent, Watch
 from stages.run.runner import run_node
+from tests.forks import FORKS
 from tests.stages.conftest import _CLASSICAL, picture
 
 __all__ = ["SPEC", "TIME_TO_LIVE_S", "Chaos", "pictures"]
@@ -36,14 +36,12 @@ TIME_TO_LIVE_S = 1.5
 STEP_S = 0.03
 """How much longer a step takes: so there is a moment in which to kill."""
 IDLE_S = 2.0
+PATIENCE_S = 1500
 YEAR_S = 365 * 86400.0
 SHIFTS_S = (0.0, 600.0, -600.0, YEAR_S, -YEAR_S)
 """By how much the clocks of workers are wrong."""
 
 SPEC = _CLASSICAL
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.stages.run.warm"])
 
 
 def pictures(folder: Path, count: int) -> SourceSpec:
@@ -101,11 +99,11 @@ class Worker:
         os.kill(self.process.pid, number)
 
     def end(self) -> int:
-        """Its exit code, once it has ended."""
-        self.process.join(300)
+        """Its exit code, once it has ended; on a busy machine and a slow server that takes long."""
+        self.process.join(PATIENCE_S)
         self.steps.close()
         code = self.process.exitcode
-        assert code is not None
+        assert code is not None, f"a worker has not ended after {PATIENCE_S} s"
         return int(code)
 
 
@@ -163,9 +161,9 @@ class Chaos:
         """The clock of each worker is wrong by another time, and every second one is in a container of its own."""
         number, self._lives = self._lives, self._lives + 1
         machine = f"container {number}" if number % 2 else ""
-        steps, theirs = _FORKS.Pipe(duplex=False)
+        steps, theirs = FORKS.Pipe(duplex=False)
         shift_s = SHIFTS_S[number % len(SHIFTS_S)]
-        process = _FORKS.Process(target=work, args=(self.url, self.options, shift_s, machine, theirs))
+        process = FORKS.Process(target=work, args=(self.url, self.options, shift_s, machine, theirs))
         process.start()
         theirs.close()
         return Worker(process, steps)

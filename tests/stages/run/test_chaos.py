@@ -26,7 +26,7 @@ from tests.stages.run.chaos import SPEC, TIME_TO_LIVE_S, Chaos, pictures
     ("kills", "stops", "images"),
     [
         pytest.param(8, 2, 12, id="few", marks=pytest.mark.timeout(900)),
-        pytest.param(40, 6, 300, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        pytest.param(40, 6, 120, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     ],
 )
 def test_workers_that_die_and_sleep_end_like_one_that_does_not(
