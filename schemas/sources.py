@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from schemas.base import checkpoint_setting, file_setting
+from schemas.base import checkpoint_setting, file_setting, later_setting
 from schemas.tracking import PicturedSettings, TrackedSettings
 from schemas.training import NetworkSettings
 
@@ -22,6 +22,11 @@ class IngestSettings(PicturedSettings):
 
     copy_files: bool = Field(False, alias="copy", description="copy the image files into the store")
     max_pixels: int = Field(178_956_970, ge=1, description="an image with more pixels becomes an error row")
+    max_decoded_mb: int = later_setting(
+        1024,
+        ge=1,
+        description="an image that takes more memory than this while it is decoded, in MiB, becomes an error row",
+    )
 
 
 class WeightsSettings(TrackedSettings):

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from pdstore import Layer, Rows, Table
 from pdstore.errors import StorageFailure
 from pdstore.files import Files
+from stages.source.decoded_size import MAX_DECODED_MB
 from stages.source.frames import Size, frame_of
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
 
-__all__ = ["CHANGED", "MISSING_FILE", "Block", "batched", "check_unchanged", "is_packed", "read_image"]
+__all__ = ["CHANGED", "MISSING_FILE", "Block", "batched", "check_unchanged", "decoded_mb", "is_packed", "read_image"]
 
 CHANGED = "changed"
 """Reason in ``errors`` for an image whose file was replaced after it was ingested."""
@@ -126,10 +127,11 @@ class Block:
         """
         files, position, rows = self.files(), {image_id: row for row, image_id in enumerate(self.keys)}, self.image_rows
         heights, widths = (rows[name].tolist() for name in ("height", "width"))
+        max_mb = decoded_mb(self._owner.layers["images"][0])
 
         def load(image_id: int) -> Picture:
             row, frame = position[image_id], frames[image_id]
-            picture = decode(files(image_id), frame=lambda size: frame)
+            picture = decode(files(image_id), frame=lambda size: frame, max_mb=max_mb)
             if picture.size != (heights[row], widths[row]):
                 found = f"{picture.size[1]}x{picture.size[0]}"
                 raise ImageFault(CHANGED, f"the image had {widths[row]}x{heights[row]} pixels at ingest, now {found}")
@@ -175,6 +177,11 @@ def batched(
 def is_packed(images: Layer) -> bool:
     """Whether a layer of images holds their files."""
     return bool(images.info.identity.settings.get("copy", False))
+
+
+def decoded_mb(images: Layer) -> int:
+    """The most MiB that a picture of a layer of images may take while it is decoded: the setting of its ingest."""
+    return int(images.info.identity.settings.get("max_decoded_mb", MAX_DECODED_MB))
 
 
 def check_unchanged(data: bytes, sha256: str) -> None:

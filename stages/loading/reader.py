@@ -14,7 +14,7 @@ from pdstore import Layer, Ragged, Rows, Store, runs
 from pdstore.reading.by_image import ImageReader
 from pdstore.runs import Runs
 from schemas.pipeline import SourceSpec
-from stages.block import check_unchanged, is_packed, read_image
+from stages.block import check_unchanged, decoded_mb, is_packed, read_image
 from stages.loading.chosen import Chosen
 from stages.source.frames import Size, frame_of, masks_at
 from stages.source.images import ImageFault
@@ -95,7 +95,7 @@ class SampleReader:
         self.images = self.store.layer(*self.chosen.images)
         self.masks = self.store.layer(*self.chosen.masks) if self.chosen.masks else None
         self.files = open_images(self.store, SourceSpec.of(self.store).root)
-        self.is_packed = is_packed(self.images)
+        self.is_packed, self.max_mb = is_packed(self.images), decoded_mb(self.images)
 
     def block(self, number: int) -> LoadedImages:
         """All chosen images of a block: one read of its images and one of its masks, without packed files.
@@ -178,7 +178,7 @@ class LoadedImages:
             data = self._bytes(image_id, row, key)
         except ImageFault as fault:
             raise changed_since_ingest(key, str(fault)) from None
-        photo = EncodedPhoto(data, key, stored, frame_of(stored, self._reader.long_side))
+        photo = EncodedPhoto(data, key, stored, frame_of(stored, self._reader.long_side), self._reader.max_mb)
         return self._joined(image_id, photo, photo.size)
 
     def _bytes(self, image_id: int, row: int, key: str) -> bytes:

@@ -45,7 +45,7 @@ def start(settings: IngestSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _row(listed: Listed, data: bytes, classes: dict[str, ImageClass], settings: IngestSettings) -> dict[str, Any]:
     # Completely, but not at full size: a JPEG file of many megapixels never is in memory as a whole.
-    picture = decode(data, settings.max_pixels, partial(frame_of, longest=FRAME_SIDE))
+    picture = decode(data, settings.max_pixels, partial(frame_of, longest=FRAME_SIDE), settings.max_decoded_mb)
     image_class = classes[listed.wnid]
     return {
         "image_id": listed.image_id,

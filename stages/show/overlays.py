@@ -12,12 +12,12 @@ from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
 from pdstore.sql.quoting import quoted
 from schemas.catalog import catalog_of
-from stages.block import check_unchanged
+from stages.block import check_unchanged, decoded_mb
 from stages.kernels.pictures import Cell, Overlay, Row, draw_sheet
 from stages.mask_names import mask_colours, without_vectors
 from stages.plan.project import Project
 from stages.source.frames import frame_of, image_frames, mask_frames
-from stages.source.images import ImageFault, decode
+from stages.source.images import TOO_LARGE, ImageFault, decode
 from stages.source.tars import open_images
 
 __all__ = ["drawable", "find_image", "image_of", "images_layer", "overlay_of", "picture_of", "sample_images"]
@@ -115,9 +115,11 @@ def image_of(project: Project, image_id: int, longest: int = LONGEST) -> tuple[n
     try:
         if not packed:
             check_unchanged(data, str(rows["sha256"][0]))
-        pixels = decode(data, frame=partial(frame_of, longest=longest)).pixels
+        pixels = decode(data, frame=partial(frame_of, longest=longest), max_mb=decoded_mb(layer)).pixels
         return pixels, f"{image_id} · {name}" if name else f"{image_id} · {key}"
     except ImageFault as fault:
+        if fault.reason == TOO_LARGE:
+            raise UsageError(fault.detail, key) from None
         problem = f"the image is no longer as it was ingested: {fault!s}"
         raise InputMissing(problem, key, "Bring the file back") from None
 

@@ -16,12 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from stages.source.decoded_size import MAX_DECODED_MB, NESTED, decoded_bytes, num_scans, webp_size
 from stages.source.frames import Size
 from stages.source.png_chunks import is_png, without_pixels, without_text
 from stages.source.png_rows import can_stream, scaled
 from stages.source.sample_range import UnknownRange, describe_tiff, grey, is_deep, refuse_dark
 
-__all__ = ["ImageFault", "Picture", "decode", "decode_ahead"]
+__all__ = ["TOO_LARGE", "ImageFault", "Picture", "decode", "decode_ahead"]
+
+TOO_LARGE = "too_large"
+"""Reason in ``errors`` for an image that has more pixels, or takes more memory, than the settings allow."""
 
 Pixels = npt.NDArray[np.uint8]
 # The limit on image size is a setting of ours. Pillow's is switched off, because its warning cannot be silenced here:
@@ -32,6 +36,8 @@ _TEXT_LIMIT = re.compile("MAX_TEXT_|text chunks")
 """In Pillow's errors about comments or a colour profile that are longer than it accepts; the picture is sound."""
 _LARGE = 1 << 23
 """Pixels of a picture beyond which it is decoded alone: a few such pictures at once would fill the memory."""
+_MOST_SCANS = 200
+"""Of a JPEG. Programs write ten or twenty; thousands cost hours, and hardly any bytes."""
 _ALONE = threading.RLock()
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -73,12 +79,18 @@ class Picture:
     size: Size
 
 
-def decode(data: bytes, max_pixels: int | None = None, frame: Callable[[Size], Size] | None = None) -> Picture:
+def decode(
+    data: bytes,
+    max_pixels: int | None = None,
+    frame: Callable[[Size], Size] | None = None,
+    max_mb: int = MAX_DECODED_MB,
+) -> Picture:
     """Decode a file's bytes; the format is detected from the content, never from the name.
 
     Args:
         data: the whole file.
         max_pixels: the largest height × width that is accepted; None accepts any.
+        max_mb: the most MiB that may be in memory while it is decoded.
         frame: (H, W) of the upright picture -> the size to bring it to, with antialiasing; None keeps its size. A JPEG
             file is decoded at a fraction of its size if that is at least twice the frame, and a large PNG file a few
             rows at a time, so neither is in memory as a whole.
@@ -91,11 +103,11 @@ def decode(data: bytes, max_pixels: int | None = None, frame: Callable[[Size], S
         raise ImageFault("empty_file", "expected an image, found 0 bytes")
     try:
         try:
-            return _decoded(data, max_pixels, frame)
+            return _decoded(data, max_pixels, frame, max_mb)
         except ValueError as error:
             if not (is_png(data) and _TEXT_LIMIT.search(str(error))):
                 raise
-            return _decoded(without_text(data), max_pixels, frame)
+            return _decoded(without_text(data), max_pixels, frame, max_mb)
     except (ImageFault, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -112,10 +124,18 @@ def decode(data: bytes, max_pixels: int | None = None, frame: Callable[[Size], S
         raise ImageFault("truncated" if "truncat" in detail.lower() else "damaged", detail) from None
 
 
-def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] | None) -> Picture:
+def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] | None, max_mb: int) -> Picture:
+    if (canvas := webp_size(data)) is not None:
+        # Opening it makes room for all its pixels.
+        _check_pixels(canvas, max_pixels)
+        _check_memory(16 * canvas[0] * canvas[1], max_mb, canvas, "WEBP")
     image = Image.open(io.BytesIO(data))
-    if max_pixels is not None and image.width * image.height > max_pixels:
-        raise ImageFault("too_large", f"expected at most {max_pixels} pixels, found {image.width}x{image.height}")
+    full = image.size
+    _check_pixels(full, max_pixels)
+    if image.format in NESTED:
+        raise ImageFault("unsupported", f"a file of type {image.format} may hold anything; convert it to PNG or JPEG")
+    if image.format in ("JPEG", "MPO") and num_scans(data) > _MOST_SCANS:
+        raise ImageFault("damaged", f"expected a JPEG of at most {_MOST_SCANS} scans, found {num_scans(data)}")
     mode, orientation = f"{image.format}/{image.mode}", _orientation(image, data)
     # Pillow turns a TIFF upright while it loads it, and says its upright size before.
     turn = _UPRIGHT.get(orientation) if image.format != "TIFF" else None
@@ -126,7 +146,10 @@ def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] 
     if target != size:
         image.draft(None, (2 * width, 2 * height))
     wanted = (width, height) if target != size else None
-    if wanted is not None and image.width * image.height > _LARGE and can_stream(image, data):
+    is_streamed = wanted is not None and image.width * image.height > _LARGE and can_stream(image, data)
+    needed = decoded_bytes(image, wanted, is_streamed, full)
+    _check_memory(needed, max_mb, full, mode)
+    if wanted is not None and is_streamed:
         pixels = np.asarray(scaled(image, data, wanted, _to_scale).convert("RGB"))
     else:
         with _ALONE if image.width * image.height > _LARGE else nullcontext():
@@ -135,6 +158,19 @@ def _decoded(data: bytes, max_pixels: int | None, frame: Callable[[Size], Size] 
         # Not exif_transpose: it rewrites the metadata, so it fails if they are damaged.
         pixels = np.asarray(Image.fromarray(pixels).transpose(turn))
     return Picture(pixels, mode, orientation, size)
+
+
+def _check_pixels(size: tuple[int, int], most: int | None) -> None:
+    if most is not None and size[0] * size[1] > most:
+        raise ImageFault(TOO_LARGE, f"expected at most {most} pixels, found {size[0]}x{size[1]}")
+
+
+def _check_memory(needed: int, max_mb: int, size: tuple[int, int], kind: str) -> None:
+    """Raises ImageFault before a small file takes the memory of the machine."""
+    if needed > max_mb << 20:
+        found = f"{size[0]}x{size[1]} ({kind}), which takes {-(-needed >> 20)} MiB"
+        fix = "scale it down, or raise ingest.max_decoded_mb"
+        raise ImageFault(TOO_LARGE, f"expected a picture of at most {max_mb} MiB when decoded, found {found}; {fix}")
 
 
 def decode_ahead(

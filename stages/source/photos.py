@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pdstore.errors import CorruptData
+from pdstore.errors import CorruptData, UsageError
+from stages.source.decoded_size import MAX_DECODED_MB
 from stages.source.frames import Size
-from stages.source.images import ImageFault, decode
+from stages.source.images import TOO_LARGE, ImageFault, decode
 from stages.source.reduced_jpeg import decode_plain_jpeg
 
 __all__ = ["DecodedPhoto", "EncodedPhoto", "Photo", "changed_since_ingest"]
@@ -69,22 +70,27 @@ class EncodedPhoto:
         key: names the file in errors.
         stored: (height, width) of the upright picture when it was ingested.
         size: (height, width) of the frame.
+        max_mb: the most MiB that may be in memory while it is decoded.
     """
 
     data: bytes
     key: str
     stored: Size
     size: Size
+    max_mb: int = MAX_DECODED_MB
 
     def pixels(self) -> Pixels:
         """The picture, brought to its frame.
 
         Raises:
             CorruptData: the file is no longer the picture that was ingested.
+            UsageError: at this size, it takes more memory than ``max_mb``.
         """
         try:
-            picture = decode(self.data, frame=lambda size: self.size)
+            picture = decode(self.data, frame=lambda size: self.size, max_mb=self.max_mb)
         except ImageFault as fault:
+            if fault.reason == TOO_LARGE:
+                raise UsageError(fault.detail, self.key) from None
             raise changed_since_ingest(self.key, str(fault)) from None
         if picture.size != self.stored:
             found, before = (f"{width}x{height}" for height, width in (picture.size, self.stored))

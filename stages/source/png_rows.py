@@ -69,7 +69,8 @@ def _strips(image: Image.Image, data: bytes) -> Iterator[Image.Image]:
     width, height, depth, colour, _ = header(data)
     step = max(1, _SAMPLES[colour] * depth // 8)
     length = -(-width * _SAMPLES[colour] * depth // 8)
-    rows = max(1, _STRIP_BYTES // (length + 1))
+    # Of few bits per pixel, too: each becomes a byte, or four.
+    rows = max(1, _STRIP_BYTES // max(length + 1, width))
     rawmode = image.tile[0].args  # type: ignore[attr-defined]
     above = bytes(length)
     inflated = _inflated(data, rows * (length + 1))

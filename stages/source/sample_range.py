@@ -28,6 +28,8 @@ _FULL = 65535.0
 _DARK = 4096
 """A 16-bit picture without a brighter sample has 12 bits at most, or shows nothing: it would come out black."""
 _DARK_BYTE = _DARK // 256
+_STRIP = 1 << 20
+"""Samples that are scaled at a time."""
 
 
 class UnknownRange(ValueError):
@@ -56,9 +58,13 @@ def grey(image: Image.Image, data: bytes) -> Pixels:
         raise UnknownRange(f"{image.format} does not declare the range of its {image.mode} samples")
     if not high > low:
         raise UnknownRange(f"the file declares a range from {low:g} to {high:g}")
-    share = np.nan_to_num((values.astype(np.float64) - low) / (high - low), nan=0.0)
-    scaled = (np.clip(share, 0, 1) * 255).astype(np.uint8)
-    return np.asarray(255 - scaled if is_inverted else scaled, np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    # A few rows at a time: as numbers of 64 bits a large picture would take many times its bytes.
+    rows = max(1, _STRIP // max(1, values.shape[1]))
+    for top in range(0, len(values), rows):
+        share = np.nan_to_num((values[top : top + rows].astype(np.float64) - low) / (high - low), nan=0.0)
+        scaled[top : top + rows] = (np.clip(share, 0, 1) * 255).astype(np.uint8)
+    return np.subtract(255, scaled, out=scaled) if is_inverted else scaled
 
 
 def refuse_dark(image: Image.Image, data: bytes) -> None:

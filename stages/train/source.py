@@ -19,6 +19,7 @@ from pdstore.records import remove_with_digest
 from pdstore.selection import Selection, freeze
 from schemas.catalog import catalog_of
 from schemas.training import TrainSettings
+from stages.block import decoded_mb
 from stages.source.frames import mask_frames
 from stages.source.images import ImageFault
 from stages.source.photos import EncodedPhoto, changed_since_ingest
@@ -118,6 +119,7 @@ class _BlockSamples:
         rows, self._objects = rows.take(chosen), objects[chosen]
         self._rle, self._labels, self._spans = rows.ragged("rle"), choice.label(rows), rows.spans("image_id")
         self._frames = mask_frames(rows)
+        self._max_mb = decoded_mb(unit.layers["images"][0])
 
     def sample(self, image_id: int) -> Sample:
         key = self._keys[image_id]
@@ -125,7 +127,7 @@ class _BlockSamples:
             data = self._files(image_id)
         except ImageFault as fault:
             raise changed_since_ingest(key, str(fault)) from None
-        photo = EncodedPhoto(data, key, self._stored[image_id], self._frames_of[image_id])
+        photo = EncodedPhoto(data, key, self._stored[image_id], self._frames_of[image_id], self._max_mb)
         own = self._spans[image_id]
         stored = StoredMasks(self._rle.take(own), self._frames[own], photo.size)
         object_class = self._classes[image_id][0] if self._choice.has_object_class else 0

@@ -19,7 +19,7 @@ from PIL import Image
 from pdstore import Layer, Rows, masks
 from pdstore.errors import InputMissing, UsageError
 from pdstore.fingerprint import digest
-from stages.block import check_unchanged
+from stages.block import check_unchanged, decoded_mb
 from stages.kernels.transparent import owners, paint_areas, paint_outlines
 from stages.mask_names import mask_colours, without_vectors
 from stages.show.overlays import MAX_MASKS, drawable
@@ -156,7 +156,8 @@ class Drawings:
             data = packed or open_images(snapshot.project.store, snapshot.project.source.root).read(key)
             if not packed:
                 check_unchanged(data, str(row["sha256"][0]))
-            return Image.fromarray(decode(data, frame=partial(frame_of, longest=side)).pixels)
+            frame = partial(frame_of, longest=side)
+            return Image.fromarray(decode(data, frame=frame, max_mb=decoded_mb(layer)).pixels)
         except (ImageFault, OSError) as error:
             raise InputMissing(f"the file of the image cannot be read: {error!s}", key) from None
 
