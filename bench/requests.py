@@ -121,6 +121,7 @@ class CountingServer:
 
     def close(self) -> None:
         self._server.shutdown()
+        self._server.server_close()
 
 
 def pd(server: CountingServer, url: str, *words: str, home: Path) -> Counter[str]:

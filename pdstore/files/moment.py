@@ -104,7 +104,7 @@ class RememberedObjects(Objects):
             answers[question] = found
         known = answers[question]
         if isinstance(known, FileNotFoundError):
-            raise FileNotFoundError(*known.args)
+            raise FileNotFoundError(*known.args) from known.__cause__
         return known  # type: ignore[no-any-return]
 
     @property

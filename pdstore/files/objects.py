@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pdstore.errors import UsageError
+from pdstore.files.remote_errors import check_url
 
 __all__ = ["Objects", "Stamp", "open_url"]
 
+KEYS_PER_PAGE = 1000
+"""Keys that S3 lists in one request."""
 KEYS_PER_DELETE = 1000
 """Keys that S3 deletes in one request."""
 _STAMPS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "updated", "created", "mtime")
 # With more, s3fs asks for the size of every object before it reads the object.
-_OPTIONS = {"s3": {"max_concurrency": 1}, "s3a": {"max_concurrency": 1}}
+_OF_S3 = {"max_concurrency": 1}
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
@@ -39,9 +42,15 @@ def open_url(url: str, options: Mapping[str, object]) -> tuple[Any, str]:
     """
     import fsspec
 
+    check_url(url)
     try:
-        own = _OPTIONS.get(url.partition("://")[0], {})
-        file_system, root = fsspec.core.url_to_fs(url, **{**own, **options})
+        if url.startswith(("s3://", "s3a://")) and "::" not in url:
+            from pdstore.files.patience import PatientS3
+
+            own: dict[str, Any] = {**_OF_S3, **options}
+            patient = PatientS3(**own)
+            return patient, str(patient._strip_protocol(url))
+        file_system, root = fsspec.core.url_to_fs(url, **options)
         return file_system, str(root)
     except (ImportError, ValueError) as error:
         fix = "For s3:// install: pip install 'pdstore[s3]'"
@@ -59,8 +68,8 @@ class Objects:
         """Raises FileNotFoundError if there is no such object."""
         try:
             return bytes(self.fs.cat_file(path))
-        except FileNotFoundError:
-            raise FileNotFoundError(path) from None
+        except FileNotFoundError as error:
+            raise FileNotFoundError(path) from error
 
     def read_many(self, paths: Sequence[str]) -> list[bytes]:
         """The content of each, in one gathered read."""
@@ -70,7 +79,7 @@ class Objects:
         try:
             return [bytes(data) for data in self.fs.cat_ranges(list(paths), none, none, on_error="raise")]
         except FileNotFoundError as error:
-            raise FileNotFoundError(next((path for path in paths if not self.exists(path)), str(error))) from None
+            raise FileNotFoundError(next((path for path in paths if not self.exists(path)), str(error))) from error
 
     def tail(self, path: str, length: int) -> tuple[int, bytes]:
         """The size of an object, and its last bytes."""
@@ -176,7 +185,7 @@ class Objects:
         token: dict[str, str] = {}
         while True:
             prefix = f"{key}/" if key else ""
-            page = self._call("list_objects_v2", Bucket=bucket, Prefix=prefix, **more, **token)
+            page = self._call("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=KEYS_PER_PAGE, **more, **token)
             yield page
             if not page.get("IsTruncated"):
                 return

@@ -7,6 +7,7 @@ import errno
 from collections.abc import Iterator
 
 from pdstore.errors import StorageFailure
+from pdstore.files.remote_errors import code_of, remote_failure
 
 __all__ = ["refusals"]
 
@@ -22,9 +23,15 @@ def refusals(path: str, *, is_writing: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, FileExistsError):
+    except (FileNotFoundError, FileExistsError) as error:
+        if code_of(error) == "NoSuchBucket" and (failure := remote_failure(error, path)):
+            raise failure from error
         raise
     except Exception as error:
+        if isinstance(error, StorageFailure):
+            raise
+        if _is_remote(path) and (failure := remote_failure(error, path, is_writing=is_writing)):
+            raise failure from error
         if not isinstance(error, OSError):
             # s3fs passes on connection errors as botocore raises them, and those are not OSErrors.
             if type(error).__module__.startswith(("botocore.", "aiobotocore.")):
@@ -41,3 +48,7 @@ def refusals(path: str, *, is_writing: bool = False) -> Iterator[None]:
             fix = "Run the same command again when the storage answers; what was committed is safe"
             raise StorageFailure(f"the storage cannot be written to: {error!s}", path, fix) from error
         raise error
+
+
+def _is_remote(path: str) -> bool:
+    return "://" in path and not path.startswith("memory://")

@@ -297,4 +297,4 @@ class Files:
             self._objects.forget(self.full(path))
 
     def _storage(self, path: str, *, is_writing: bool = False) -> AbstractContextManager[None]:
-        return refusals(self.full(path), is_writing=is_writing)
+        return refusals(self.full(path) if self.is_local else self.uri(path), is_writing=is_writing)

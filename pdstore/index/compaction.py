@@ -138,7 +138,7 @@ class _Making:
                 return self._again(units, number, found)
             table = _entries_of(self._commits, units)
             file = IndexFile(*self._place, number, table, found[ROWS], found[ERRORS])
-            if len(table) and self._files.create(file.path, file.to_bytes()):
+            if len(table) and self._files.create_own(file.path, file.to_bytes()):
                 return file
         except BaseException:
             self._remove(found)
