@@ -22,7 +22,9 @@ from PIL import Image
 from pdstore import Layer, Ragged, Rows, Store, Table, layout
 from pdstore.blockfile import ROWS, pack, parquet_bytes
 from pdstore.commit import FileEntry, inputs_digest
+from pdstore.files import Files
 from pdstore.fingerprint import digest
+from pdstore.records import keep_digest, write_with_digest
 from schemas.pipeline import PipelineSpec, SourceSpec
 from schemas.tables import CLASSES
 from stages.create.store import create_store
@@ -190,4 +192,7 @@ def _write_listing(root: Path, blocks: int, block_size: int) -> None:
             writer.write_table(pa.table([keys, ["train"] * block_size, wnids], schema), block_size)
     names = [f"n{number:08d}" for number in range(NUM_CLASSES)]
     frame = pa.table([pa.array(range(NUM_CLASSES), pa.int32()), names, names], CLASSES.arrow_schema.names)
-    (root / layout.CLASSES).write_bytes(parquet_bytes(frame.cast(CLASSES.arrow_schema)))
+    files = Files(str(root))
+    write_with_digest(files, layout.CLASSES, parquet_bytes(frame.cast(CLASSES.arrow_schema)))
+    with files.open(layout.listing(0)) as listing:
+        keep_digest(files, layout.listing(0), listing)

@@ -14,11 +14,15 @@ import pyarrow as pa
 
 from pdstore import Store, layout
 from pdstore.errors import UsageError
+from pdstore.index import fetch_bundle
 
 if TYPE_CHECKING:
     from stages.plan.project import Project
 
 __all__ = ["has_store", "open_project", "open_store", "split_words", "state_or_time", "store_argument"]
+
+_TREES = (layout.RECENT, "leases", "failures", layout.JOBS, layout.JUDGEMENTS, layout.PIPELINES)
+"""Folders that a command that only reads lists as a whole: they hold few files."""
 
 
 def has_store() -> bool:
@@ -26,8 +30,11 @@ def has_store() -> bool:
     return bool(_named()) or Path(layout.STORE).is_file()
 
 
-def open_store() -> Store:
+def open_store(*, only_reads: bool = False) -> Store:
     """The store that ``--store`` or PD_STORE names, else the current folder.
+
+    Args:
+        only_reads: the command writes nothing to the store, so an object store is asked for everything once.
 
     Raises:
         UsageError: no store is named and the current folder is not one, or the named place holds no store.
@@ -37,16 +44,20 @@ def open_store() -> Store:
         problem = f"expected a store, found neither --store nor PD_STORE, and no {layout.STORE} in the current folder"
         raise UsageError(problem, os.getcwd(), fix)
     _leave_pandas_out()
-    return Store(_named() or ".")
+    store = Store(_named() or ".")
+    if only_reads:
+        click.get_current_context().with_resource(store.files.moment(_TREES))
+        fetch_bundle(store.files)
+    return store
 
 
-def open_project(overrides: Iterable[str] = ()) -> Project:
+def open_project(overrides: Iterable[str] = (), *, only_reads: bool = False) -> Project:
     """The store and its pipeline with further overrides. Work that a killed ``init`` left unfinished is done first."""
     # Imported here: SQL needs a store, but neither its pipeline nor the settings.
     from stages.create.store import finish_creation
     from stages.plan.project import Project
 
-    store = open_store()
+    store = open_store(only_reads=only_reads)
     finish_creation(store)
     return Project.open(store, overrides)
 

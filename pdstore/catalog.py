@@ -21,9 +21,11 @@ from pdstore import layout
 from pdstore.confined import confine, reading_statement
 from pdstore.errors import CorruptData, InputMissing, PdError, UsageError, nearest
 from pdstore.fingerprint import digest
+from pdstore.index import fetch_bundle, kept_of
 from pdstore.inventory import COMMITS, LAYERS, LayerCommits, commit_rows, layer_row
 from pdstore.judgements import JUDGEMENTS, judgement_names, judgement_rows, read_judgements
 from pdstore.records import read_checked
+from pdstore.sql.catalog_file import has_signature, open_file
 from pdstore.sql.functions import Problems
 from pdstore.sql.mask_functions import FUNCTIONS, add_functions
 from pdstore.sql.quoting import quoted, quoted_list
@@ -34,6 +36,8 @@ from pdstore.store import Store
 from pdstore.table import Table, View
 
 __all__ = ["Catalog"]
+
+_TREES = (layout.RECENT, layout.JUDGEMENTS)
 
 
 class Catalog:
@@ -51,6 +55,8 @@ class Catalog:
         self._store, self._current, self._further = store, dict(current), tuple(views)
         self._sound = SoundRows(store.files)
         self._lost: list[PdError] = []
+        # The names in the query, if only the views that they name have to be there.
+        self._words: Collection[str] | None = None
         self._tables = {table.name: table for table in tables}
 
     def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
@@ -87,7 +93,8 @@ class Catalog:
 
     def signature(self) -> str:
         """Changes with the set of commits and with what the views show. Costs listings, and opens nothing."""
-        return self._signature(self._committed_layers())
+        with self._store.files.moment(_TREES):
+            return self._signature(self._committed_layers())
 
     def connect(self, settings: Mapping[str, str] | None = None) -> duckdb.DuckDBPyConnection:
         """A connection that can read every view, and no file but the store's own. Close it after use.
@@ -110,12 +117,26 @@ class Catalog:
         settings: Mapping[str, str] | None = None,
         words: Collection[str] | None = None,
     ) -> duckdb.DuckDBPyConnection:
+        with self._store.files.moment(_TREES):
+            fetch_bundle(self._store.files)
+            return self._connected(named, functions, problems, settings, words)
+
+    def _connected(
+        self,
+        named: Mapping[str, Collection[str]],
+        functions: Collection[str],
+        problems: Problems,
+        settings: Mapping[str, str] | None,
+        words: Collection[str] | None,
+    ) -> duckdb.DuckDBPyConnection:
         layers = self._sound.checked(self._committed_layers(), words)
+        self._words = None if self._store.files.is_local else words
         of_all = {COMMITS.name, LAYERS.name, *(f"{name}_all" for name in self._tables)}
         if words is not None and self._lost and of_all & set(words):
             raise self._lost[0]
-        with contextlib.suppress(FileNotFoundError):
-            read_checked(self._store.files, layout.CLASSES)
+        if self._is_named("classes"):
+            with contextlib.suppress(FileNotFoundError):
+                read_checked(self._store.files, layout.CLASSES)
         try:
             connection = self._built(layers)
         except duckdb.Error as error:
@@ -128,7 +149,10 @@ class Catalog:
             # Functions of Python run one at a time in any case, and so a layer is read unit by unit.
             connection.execute("SET threads = 1")
         uri = self._store.files.uri
-        confine(connection, [uri(layout.CLASSES)], [f"{uri(layout.LAYERS)}/"])
+        folders = [f"{uri(layout.LAYERS)}/"]
+        if not self._store.files.is_local and (kept := kept_of(self._store.files).folder) is not None:
+            folders.append(f"{kept}/")
+        confine(connection, [uri(layout.CLASSES)], folders)
         for name in self._tables.keys() & named.keys():
             add_array_views(connection, self._store.files, self._tables[name], layers, named[name], problems)
         add_functions(connection, functions, problems)
@@ -146,12 +170,8 @@ class Catalog:
 
     def _built(self, layers: list[LayerCommits]) -> duckdb.DuckDBPyConnection:
         signature = self._signature(layers)
-        if (
-            self._store.files.is_local
-            and not any(entry.without for entry in layers)
-            and not self._lost
-            and not self._store.is_snapshot
-        ):
+        is_partial = self._lost or self._store.is_snapshot or any(entry.without for entry in layers)
+        if self._store.files.is_local and not is_partial:
             # Without permission or space the cache is skipped. An error in the store itself is raised again below.
             with contextlib.suppress(OSError, duckdb.Error):
                 return self._from_file(layers, signature)
@@ -159,9 +179,9 @@ class Catalog:
 
     def _from_file(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
         path = self._store.files.full(layout.CATALOG)
-        if not _has_signature(path, signature):
+        if not has_signature(path, signature):
             self._rebuild(path, layers, signature)
-        return _open(path)
+        return open_file(path)
 
     def _in_memory(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(":memory:")
@@ -191,7 +211,9 @@ class Catalog:
         for table in self._tables.values():
             self._views(connection, table, layers)
         _load(
-            connection, COMMITS, pa.concat_tables([_no_commits(), *(commit_rows(e.layer, e.commits) for e in layers)])
+            connection,
+            COMMITS,
+            pa.concat_tables([COMMITS.arrow_schema.empty_table(), *(commit_rows(e.layer, e.commits) for e in layers)]),
         )
         described = [layer_row(e.layer, len(e.commits), e.is_current) for e in layers]
         _load(connection, LAYERS, pa.Table.from_pylist(described, schema=LAYERS.arrow_schema))
@@ -201,9 +223,15 @@ class Catalog:
         connection.execute("CREATE SCHEMA internal")
         connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
+    def _is_named(self, *names: str) -> bool:
+        """Whether the query may read one of these tables. In an object store the others are there without rows."""
+        return self._words is None or not set(self._words).isdisjoint(names)
+
     def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, layers: list[LayerCommits]) -> None:
+        if not self._is_named(table.name, f"{table.name}_all"):
+            layers = []
         if table.name == "classes":
-            exists = self._store.files.exists(layout.CLASSES)
+            exists = self._is_named("classes") and self._store.files.exists(layout.CLASSES)
             paths = [self._store.files.uri(layout.CLASSES)] if exists else []
             body = f"SELECT * FROM read_parquet({quoted_list(paths)})" if paths else no_rows(table.scalars)
             connection.execute(f"CREATE VIEW classes AS {body}")
@@ -229,6 +257,8 @@ class Catalog:
                 continue
             found.append(LayerCommits(layer, commits, self._current.get(layer.node) == layer.fingerprint))
         exists = self._store.files.exists
+        if self._store.files.is_asked_once:
+            return found
         # A layer with units but no record is kept: reading its record fails, where its rows would be missing.
         return [e for e in found if len(e.commits) or exists(layout.layer_info(e.layer.node, e.layer.fingerprint))]
 
@@ -247,10 +277,6 @@ class Catalog:
         return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
 
 
-def _no_commits() -> pa.Table:
-    return COMMITS.arrow_schema.empty_table()
-
-
 def _load(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:
     connection.register("_rows", rows)
     connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM _rows")
@@ -266,33 +292,9 @@ def _unique(names: list[str]) -> list[str]:
     return unique
 
 
-def _open(path: str) -> duckdb.DuckDBPyConnection:
-    """A read-only connection. The file is attached, since DuckDB shares a file opened by path even after a rename."""
-    connection = duckdb.connect(":memory:")
-    try:
-        connection.execute(f"ATTACH {quoted(path)} AS store (READ_ONLY)")
-        connection.execute("USE store")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _unreadable(store: Store, message: str) -> CorruptData:
     return CorruptData(
         f"a committed file cannot be read: {message}",
         store.url,
         "Run: pd verify, then pd verify --repair",
     )
-
-
-def _has_signature(path: str, signature: str) -> bool:
-    if not os.path.exists(path):
-        return False
-    try:
-        with contextlib.closing(_open(path)) as connection:
-            row = connection.execute("SELECT value FROM internal.signature").fetchone()
-    except duckdb.Error:
-        # The file is damaged or of another version of DuckDB. It is a cache, so it is rebuilt.
-        return False
-    return row is not None and row[0] == signature

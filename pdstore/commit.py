@@ -22,6 +22,7 @@ from pdstore.errors import CommitConflict, CorruptData
 from pdstore.files import Files
 from pdstore.fingerprint import digest
 from pdstore.leases.owner import clock
+from pdstore.records.announced import announcement
 
 __all__ = ["FileEntry", "Manifest", "commit_attempt", "inputs_digest", "new_attempt", "read_manifest"]
 
@@ -174,6 +175,7 @@ def commit_attempt(
         created=now,
     )
     written, begun = {f"{manifest.folder}/{name}": data for name, data in content.items()}, clock()
+    written |= announcement(files, node, fingerprint, unit, attempt)
     files.write_many(written)
     if clock() - begun > LONG_S:
         # A process that was paused as long as this lost its lease, and gc may have taken what it had written.

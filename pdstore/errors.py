@@ -19,6 +19,7 @@ __all__ = [
     "Preempted",
     "StaleSettings",
     "StorageFailure",
+    "StoreUnreachable",
     "UsageError",
     "nearest",
     "printable",
@@ -109,6 +110,13 @@ class StorageFailure(PdError):
     """The file system refused: the disk is full, a permission is missing, or the connection was lost.
 
     Remove the cause and run the same command again. What was committed is safe.
+    """
+
+
+class StoreUnreachable(StorageFailure, OSError):
+    """An object store did not answer, or went on answering that it is busy, for as long as requests are tried again.
+
+    Run the same command again when it answers. What was committed is safe.
     """
 
 

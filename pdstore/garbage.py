@@ -83,7 +83,7 @@ def _loose_attempts(layer: Layer, now: float) -> Iterator[Garbage]:
     # Read before the manifests: an attempt that is committed in between is in them.
     names = files.names(folder)
     live = _live_units(layer)
-    commits = layer.commits()
+    commits = layer.listed_commits()
     committed = set(zip(commits.units, commits.column("attempt"), strict=True))
     withdrawals = layout.withdrawals(layer.node, layer.fingerprint)
     withdrawn = {name.removesuffix(".json") for name in files.names(withdrawals)}

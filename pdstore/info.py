@@ -63,14 +63,17 @@ class LayerInfo:
         return cls(values["node"], identity, table, values["program"])
 
 
-def read_record(files: Files, path: str, parse: Callable[[Any], T]) -> T:
+def read_record(files: Files, path: str, parse: Callable[[Any], T], data: bytes | None = None) -> T:
     """The sealed record ``path``, parsed.
+
+    Args:
+        data: its content, if that was read already.
 
     Raises:
         FileNotFoundError: the file does not exist.
         CorruptData: the file is not valid JSON, was changed since it was written, or is not what ``parse`` expects.
     """
-    data = files.read(path)
+    data = files.read(path) if data is None else data
     try:
         return parse(unseal(data))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -68,12 +69,18 @@ class LayerCommits:
 
     Attributes:
         without: gathered rows that are damaged; the files of the blocks are read instead.
+        places: path of a file of rows in an object store -> where it lies on this machine.
     """
 
     layer: Layer
     commits: Commits
     is_current: bool
     without: frozenset[str] = frozenset()
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def uri(self, path: str) -> str:
+        """The file of rows in the form that DuckDB reads."""
+        return self.places.get(path) or self.layer.store.files.uri(path)
 
     @property
     def signature(self) -> list[str]:

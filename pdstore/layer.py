@@ -16,6 +16,7 @@ from pdstore.index import Commits, Compacted, compact, read_manifests
 from pdstore.info import LayerInfo, read_record
 from pdstore.lease import Claim, Lease, claim, current_lease, is_alive
 from pdstore.reading.unit import read_files, read_unit
+from pdstore.records.announced import announce
 from pdstore.records.completion import check_complete, listed_units
 from pdstore.table import Rows, Table
 
@@ -46,8 +47,9 @@ class Layer:
         """
         if self._info is None:
             path = layout.layer_info(self.node, self.fingerprint)
+            recent = self.store.recent_reader(self.node, self.fingerprint) if self._files.is_asked_once else None
             try:
-                self._info = read_record(self._files, path, LayerInfo.from_dict)
+                self._info = read_record(self._files, path, LayerInfo.from_dict, recent.record() if recent else None)
             except FileNotFoundError:
                 problem = f"there is no output of {self.node} yet"
                 raise InputMissing(problem, self.node, f"Run: pd stage run {self.node}") from None
@@ -68,6 +70,8 @@ class Layer:
         Raises:
             CorruptData: a manifest is missing of a layer that was complete.
         """
+        if self._files.is_asked_once:
+            return sorted(self.commits().units)
         found = self.listed_units()
         self._check_complete(found)
         return found
@@ -79,11 +83,20 @@ class Layer:
     def commits(self) -> Commits:
         """What is committed now, without the lists of files.
 
-        Cost: four listings, and one read per file that is new; one more unless the layer has been complete.
+        Cost: four listings, and one read per file that is new; one more unless the layer has been complete. In an
+        object store: one listing, and one read per announced unit.
 
         Raises:
             CorruptData: a manifest that has to be read is damaged, or one of a layer that was complete is gone.
         """
+        recent = None if self._files.is_local else self.store.recent_reader(self.node, self.fingerprint).commits()
+        if recent is not None:
+            self._manifests.update(self.store.recent_reader(self.node, self.fingerprint).manifests)
+            return recent
+        return self.listed_commits()
+
+    def listed_commits(self) -> Commits:
+        """The same, from every commit, attempt and withdrawal that is listed, and from no announcement."""
         found = self.store.index_reader(self.node, self.fingerprint).commits()
         self._check_complete(found.units)
         return found
@@ -210,6 +223,7 @@ class Layer:
             InputMissing: the unit is not committed.
         """
         manifest = self._newest(unit)
+        announce(self._files, self.node, self.fingerprint, unit, manifest.attempt)
         kept = layout.withdrawn(self.node, self.fingerprint, unit, manifest.attempt)
         self._files.create(kept, manifest.to_json())
         self._files.remove(layout.commit(self.node, self.fingerprint, unit))

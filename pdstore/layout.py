@@ -13,6 +13,9 @@ __all__ = [
     "LISTINGS",
     "PIPELINE",
     "PIPELINES",
+    "RECENT",
+    "RECENT_BUNDLE",
+    "RECENT_WHOLE",
     "SELECTIONS",
     "STORE",
     "TARS",
@@ -49,6 +52,9 @@ __all__ = [
     "parse_attempt",
     "parse_training_selection",
     "pipeline",
+    "recent",
+    "recent_file",
+    "recent_layer",
     "reporter",
     "selection",
     "selection_inputs",
@@ -71,6 +77,9 @@ CATALOG = "catalog.duckdb"
 # Which files of rows are known to be sound: a cache, as the catalog is.
 CHECKED = "catalog.checked"
 LISTINGS = "listings"
+RECENT = "recent"  # what readers of an object store look at
+RECENT_WHOLE = f"{RECENT}/whole"
+RECENT_BUNDLE = f"{RECENT}/bundle.zip"
 # The name of a file begins with this until the file is whole; listings skip such names.
 TEMPORARY = ".tmp-"
 # What a checkpoint of a training is called until it is whole.
@@ -173,6 +182,20 @@ def index_file(node: str, fingerprint: str, number: int) -> str:
 def index_rows(node: str, fingerprint: str, token: str, file: str) -> str:
     """The ``file`` (rows.parquet or errors.parquet) of all units that one index file holds, under a name of its own."""
     return f"{index(node, fingerprint)}/{token}.{file}"
+
+
+def recent(node: str, fingerprint: str) -> str:
+    return f"{RECENT}/{node}/{fingerprint}"
+
+
+def recent_file(node: str, fingerprint: str, number: int, what: str = "") -> str:
+    """What is about to happen to a unit, or the index file of this number."""
+    return f"{recent(node, fingerprint)}/" + (f"{number:05d}.{what}" if what else f"index-{number:05d}.arrow")
+
+
+def recent_layer(node: str, fingerprint: str) -> str:
+    """The record of the layer, once more: every change of the layer is announced."""
+    return f"{recent(node, fingerprint)}/layer.json"
 
 
 def indexer(fingerprint: str) -> str:

@@ -12,7 +12,7 @@ from pdstore import layout
 from pdstore.errors import InputMissing, UsageError
 from pdstore.files import Files
 from pdstore.fingerprint import Identity
-from pdstore.index import IndexReader
+from pdstore.index import IndexReader, RecentReader, recent_layers
 from pdstore.info import FORMAT, LayerInfo, StoreInfo, read_record
 from pdstore.layer import Layer
 from pdstore.records.sealed import seal
@@ -39,6 +39,7 @@ class Store:
         self.url, self._options = url, options
         self._snapshot: PipelineState | None = None
         self._readers: dict[tuple[str, str], IndexReader] = {}
+        self._recent: dict[tuple[str, str], RecentReader] = {}
         # (node, fingerprint) -> how many units the layer had when it was complete, of layers that were.
         self.complete: dict[tuple[str, str], int | None] = {}
         try:
@@ -57,7 +58,11 @@ class Store:
         if not Files(url, **options).create(layout.STORE, seal(vars(info))):
             fix = "Choose another folder, or add new images to this one with: pd init STORE --images DIR --add"
             raise UsageError("a store already exists here", where=url, fix=fix)
-        return cls(url, **options)
+        store = cls(url, **options)
+        if not store.files.is_local:
+            # From the first of its layers on, all are announced.
+            store.files.write(layout.RECENT_WHOLE, b"")
+        return store
 
     def replace_info(self, info: StoreInfo) -> None:
         """Write another ``store.json``, of the format of today."""
@@ -106,11 +111,14 @@ class Store:
         return other
 
     def nodes(self) -> list[str]:
-        return self.files.names(layout.LAYERS)
+        known = recent_layers(self.files) if self.files.is_asked_once else None
+        return self.files.names(layout.LAYERS) if known is None else list(known)
 
     def layers(self, node: str) -> list[Layer]:
         """Every declared layer of a node, in whatever state."""
-        return [Layer(self, node, name) for name in self.files.names(layout.layers(node))]
+        known = recent_layers(self.files) if self.files.is_asked_once else None
+        names = self.files.names(layout.layers(node)) if known is None else known.get(node, [])
+        return [Layer(self, node, name) for name in names]
 
     def layer(self, node: str, fingerprint: str) -> Layer:
         return Layer(self, node, fingerprint)
@@ -119,12 +127,20 @@ class Store:
         """The one reader of a layer's commits in this process, which keeps what it has read."""
         return self._readers.setdefault((node, fingerprint), IndexReader(self.files, node, fingerprint))
 
+    def recent_reader(self, node: str, fingerprint: str) -> RecentReader:
+        """The one reader of a layer in an object store in this process, which keeps what it has read."""
+        return self._recent.setdefault((node, fingerprint), RecentReader(self.files, node, fingerprint))
+
     def declare(self, node: str, identity: Identity, table: Table, program: str) -> Layer:
         """The layer of ``node`` with this identity. It is made if it does not exist."""
         layer = Layer(self, node, identity.fingerprint)
         path = layout.layer_info(node, layer.fingerprint)
         # Checked first, so that a run with nothing to do also works where it may not write.
         if not self.files.exists(path):
-            info = LayerInfo(node, identity, table, program)
-            self.files.create(path, seal(info.to_dict()))
+            record = seal(LayerInfo(node, identity, table, program).to_dict())
+            is_new = not self.files.names(layout.commits(node, layer.fingerprint))
+            if is_new and (not self.files.is_local or self.files.exists(layout.RECENT_WHOLE)):
+                # First of all: of a layer that is there, it says that no commit was made without an announcement.
+                self.files.write(layout.recent_layer(node, layer.fingerprint), record)
+            self.files.create(path, record)
         return layer

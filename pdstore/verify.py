@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pdstore import layout
 from pdstore.commit import FileEntry, new_attempt
 from pdstore.errors import CorruptData, InputMissing
-from pdstore.index import index_problems
+from pdstore.index import index_problems, recent_problems
 from pdstore.judgements.records import judgement_problems, set_aside
+from pdstore.records.announced import announce
 from pdstore.records.check import file_problems, repair_file
 from pdstore.records.completion import completion_problem, lost_units
 from pdstore.records.states import state_problems
@@ -65,6 +66,8 @@ def verify(store: Store, node: str | None = None) -> Iterator[Damage | None]:
                 yield damage or (None if problem else _decode(layer, unit))
             for path, problem in index_problems(store.files, name, layer.fingerprint):
                 yield Damage(name, layer.fingerprint, -1, path, problem)
+            for path, problem in () if store.files.is_local else recent_problems(store.files, name, layer.fingerprint):
+                yield Damage(name, layer.fingerprint, -1, path, problem)
 
 
 def repair(store: Store, damage: Damage) -> bool:
@@ -87,7 +90,9 @@ def repair(store: Store, damage: Damage) -> bool:
     elif damage.unit < 0:
         store.files.remove(damage.file)
     elif damage.file == layout.commit(*place, damage.unit):
-        _move(store, damage.file, layout.withdrawn(*place, damage.unit, new_attempt()))
+        attempt = new_attempt()
+        announce(store.files, *place, damage.unit, attempt)
+        _move(store, damage.file, layout.withdrawn(*place, damage.unit, attempt))
     else:
         store.layer(*place).withdraw(damage.unit)
     return True

@@ -27,9 +27,10 @@ os.environ["WANDB_MODE"] = "disabled"
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store of whoever runs the tests is never touched."""
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The store and the cache of whoever runs the tests are never touched."""
     monkeypatch.delenv("PD_STORE", raising=False)
+    monkeypatch.setenv("PD_CACHE", str(tmp_path_factory.getbasetemp() / "pd-cache"))
 
 
 @pytest.fixture(scope="session")

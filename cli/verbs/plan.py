@@ -52,7 +52,7 @@ def command(overrides: tuple[str, ...], cost: bool, rehearse: bool, as_json: boo
             "pd plan",
             "To see what one node would run: pd stage run NODE --dry-run",
         )
-    project = open_project(overrides)
+    project = open_project(overrides, only_reads=not rehearse)
     found = states(project)
     costs, sums = _costs(project, found, rehearse) if cost else ([], {})
     planned = [_entry(state) for state in found]

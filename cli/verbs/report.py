@@ -36,7 +36,7 @@ def command(out: Path, dataset: str, images: int, classes: int) -> None:
       pd report --dataset part_imagenet_val
     """
     check_place(out)
-    project = open_project()
+    project = open_project(only_reads=True)
     page = render(read_contents(project, dataset, images, classes), shlex.join(["pd", *store_argument(project.store)]))
     write_whole(out, page.encode())
     say(f"{len(page.encode()) / 1e6:.1f} MB")

@@ -60,7 +60,7 @@ def command(query: str, form: str, files: tuple[str, ...], at: str | None) -> No
       pd sql "SELECT key FROM images JOIN mine USING (key)" --with mine=my_images.csv
       pd sql "SELECT node, count(*) FROM parts GROUP BY 1" --at 3
     """
-    store = open_store()
+    store = open_store(only_reads=True)
     if at is not None:
         store = store.snapshot(state_or_time(at))
     if form == "parquet" and sys.stdout.isatty():

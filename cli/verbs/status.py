@@ -36,7 +36,7 @@ def command(as_json: bool) -> None:
       pd status
       pd status --json | jq '.nodes.grouping.state'
     """
-    project = open_project()
+    project = open_project(only_reads=True)
     with remembered(SEEN, project.store.files.root):
         listed = states(project)
     jobs = _jobs(project)

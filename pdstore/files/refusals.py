@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 from pdstore.errors import StorageFailure
+from pdstore.files.remote_errors import code_of, remote_failure
 
 __all__ = ["read_failure", "refusals"]
 
@@ -23,9 +24,15 @@ def refusals(path: str, *, is_writing: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, FileExistsError):
+    except (FileNotFoundError, FileExistsError) as error:
+        if code_of(error) == "NoSuchBucket" and (failure := remote_failure(error, path)):
+            raise failure from error
         raise
     except Exception as error:
+        if isinstance(error, StorageFailure):
+            raise
+        if _is_remote(path) and (failure := remote_failure(error, path, is_writing=is_writing)):
+            raise failure from error
         if not isinstance(error, OSError):
             # s3fs passes on connection errors as botocore raises them, and those are not OSErrors.
             if type(error).__module__.startswith(("botocore.", "aiobotocore.")):
@@ -57,3 +64,7 @@ def read_failure(error: OSError) -> StorageFailure:
 def _reason(error: OSError) -> str:
     """The error without its number and its path, which is named anyway."""
     return error.strerror or str(error) or type(error).__name__
+
+
+def _is_remote(path: str) -> bool:
+    return "://" in path and not path.startswith("memory://")

@@ -1,7 +1,6 @@
 """The files of a store at any fsspec URL: whole-file reads and writes, create-only writes, listings.
 
-Local folders are written with fsync and a step that names a file only if nobody has the name; object stores with a
-create-only put. Paths are relative to the root.
+Local folders are written with fsync and names that nobody has, object stores with create-only puts. Paths are relative.
 """
 
 from __future__ import annotations
@@ -29,6 +28,8 @@ from pdstore.files.local import (
     temporary_beside,
     write_all,
 )
+from pdstore.files.moment import RememberedObjects
+from pdstore.files.objects import Stamp, open_url
 from pdstore.files.refusals import refusals
 
 __all__ = ["Files"]
@@ -64,15 +65,26 @@ class Files:
 
     @cached_property
     def _opened(self) -> tuple[Any, str]:
-        """The file system of fsspec, and the root as it names it."""
-        import fsspec
+        return open_url(self.url, self._options)
 
-        try:
-            file_system, root = fsspec.core.url_to_fs(self.url, **self._options)
-            return file_system, str(root)
-        except (ImportError, ValueError) as error:
-            fix = "For s3:// install: pip install 'pdstore[s3]'"
-            raise UsageError(f"expected a local path or an fsspec URL: {error!s}", self.url, fix) from None
+    @cached_property
+    def _objects(self) -> RememberedObjects:
+        return RememberedObjects(self.fs)
+
+    @property
+    def is_asked_once(self) -> bool:
+        """Whether a :meth:`moment` of an object store lasts."""
+        return not self.is_local and self._objects.is_remembering
+
+    def moment(self, trees: Sequence[str] = ()) -> AbstractContextManager[None]:
+        """While a command only reads, ask an object store for everything once. ``trees`` are listed as a whole."""
+        return contextlib.nullcontext() if self.is_local else self._objects.moment([self.full(tree) for tree in trees])
+
+    def tree(self, folder: str) -> dict[str, Stamp]:
+        """Path -> stamp of every file below ``folder``, sorted by path, of a store that is not local."""
+        with self._storage(folder):
+            found = self._objects.below(self.full(folder))
+        return {path[len(self.root) + 1 :]: stamp for path, stamp in found.items()}
 
     def full(self, path: str) -> str:
         """The path in the form that the file system uses."""
@@ -94,16 +106,13 @@ class Files:
 
     def exists(self, path: str) -> bool:
         with self._storage(path):
-            if self.is_local:
-                return exists_local(self.full(path))
-            self._forget(path)
-            return bool(self.fs.exists(self.full(path)))
+            return exists_local(self.full(path)) if self.is_local else self._objects.exists(self.full(path))
 
     def read(self, path: str) -> bytes:
         """Raises FileNotFoundError if the file does not exist."""
         with self._storage(path):
             try:
-                return read_local(self.full(path)) if self.is_local else bytes(self.fs.cat_file(self.full(path)))
+                return read_local(self.full(path)) if self.is_local else self._objects.read(self.full(path))
             except NotADirectoryError as error:
                 raise FileNotFoundError(self.full(path)) from error
 
@@ -131,17 +140,14 @@ class Files:
                     size = os.fstat(file.fileno()).st_size
                     file.seek(max(0, size - length))
                     return size, file.read()
-            self._forget(path)
-            size = int(self.fs.size(self.full(path)))
-            return size, bytes(self.fs.cat_file(self.full(path), start=max(0, size - length), end=size))
+            return self._objects.tail(self.full(path), length)
 
     def read_many(self, paths: list[str]) -> dict[str, bytes]:
         """Path -> content, in one gathered read. Raises FileNotFoundError if a file does not exist."""
         if self.is_local:
             return {path: self.read(path) for path in paths}
         with self._storage(paths[0] if paths else ""):
-            contents = self.fs.cat([self.full(p) for p in paths], on_error="raise") if paths else {}
-        return {path: bytes(contents[self.fs._strip_protocol(self.full(path))]) for path in paths}
+            return dict(zip(paths, self._objects.read_many([*map(self.full, paths)]) if paths else [], strict=True))
 
     def read_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
         """The bytes of each (path, start, stop), in one gathered read; fewer if the file ends before.
@@ -154,17 +160,17 @@ class Files:
         with self._storage(paths[0]):
             if self.is_local:
                 return [read_range(self.full(path), start, stop) for path, start, stop in ranges]
-            full = [self.full(path) for path in paths]
-            return [bytes(data) for data in self.fs.cat_ranges(full, list(starts), list(stops), on_error="raise")]
+            found = self.fs.cat_ranges([*map(self.full, paths)], list(starts), list(stops), on_error="raise")
+            return [bytes(data) for data in found]
 
     def write(self, path: str, data: bytes) -> None:
         """Write or replace, atomically."""
         with self._storage(path, is_writing=True):
-            if self.is_local:
-                replace_file(self.full(path), data)
-                sync_folder(os.path.dirname(self.full(path)))
-            else:
-                self.fs.pipe_file(self.full(path), data)
+            if not self.is_local:
+                self._objects.write(self.full(path), data)
+                return
+            replace_file(self.full(path), data)
+            sync_folder(os.path.dirname(self.full(path)))
 
     def write_many(self, files: Mapping[str, bytes]) -> None:
         """Write files that nobody reads until a later commit names them."""
@@ -172,20 +178,16 @@ class Files:
             full = {self.full(path): data for path, data in files.items()}
             if self.is_local:
                 write_all(full)
-                return
-            with ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda item: self.fs.pipe_file(*item), full.items()))
+            else:
+                with ThreadPoolExecutor(8) as pool:
+                    list(pool.map(lambda item: self._objects.write(*item), full.items()))
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file that does not exist yet. False if it exists; it then stays as it is."""
         with self._storage(path, is_writing=True):
             if self.is_local:
                 return create_file(self.full(path), data)
-            try:
-                self.fs.pipe_file(self.full(path), data, mode="create")
-            except FileExistsError:
-                return False
-            return True
+            return self._objects.create(self.full(path), data)
 
     def create_own(self, path: str, data: bytes) -> bool:
         """The same for ``data`` that nobody else writes. An error counts only if the file is not there afterwards.
@@ -253,47 +255,46 @@ class Files:
     def newest(self, folder: str) -> float:
         """When the newest file below ``folder``, or the folder itself if empty, was written, in seconds since 1970."""
         self._forget(folder)
-        details = self.fs.find(self.full(folder), detail=True) or {self.full(folder): {}}
+        found = self.fs.find(self.full(folder), detail=True) or {self.full(folder): {}}
         # S3 lists the times with the files; other file systems are asked file by file.
-        stamps = [info.get("LastModified") or self.fs.modified(path) for path, info in details.items()]
+        stamps = [info.get("LastModified") or self.fs.modified(path) for path, info in found.items()]
         return float(max(stamps).timestamp())
 
     def leftovers(self, folder: str) -> list[str]:
         """Names of the temporary files directly in ``folder`` that a killed process left in a local store."""
-        if not self.is_local:
-            return []
-        return sorted(name for name in self.listed(folder) if name.startswith(layout.TEMPORARY))
+        return sorted(n for n in self.listed(folder) if n.startswith(layout.TEMPORARY)) if self.is_local else []
 
     def remove(self, path: str) -> None:
         """Remove a file, if it exists."""
-        with self._storage(path, is_writing=True), contextlib.suppress(FileNotFoundError):
-            self.fs.rm_file(self.full(path))
+        self.remove_many([path])
+
+    def remove_many(self, paths: Sequence[str]) -> None:
+        """Remove files, if they exist. In S3 that is one request per 1,000 of them."""
+        with self._storage(paths[0] if paths else "", is_writing=True):
+            if not self.is_local:
+                self._objects.remove(list(map(self.full, paths)))
+            for path in paths if self.is_local else ():
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.full(path))
 
     def remove_tree(self, folder: str) -> None:
         """Remove a folder and everything below it, if it exists."""
         with self._storage(folder, is_writing=True), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.full(folder), recursive=True)
+            self._forget(folder)
 
     def listed(self, folder: str) -> list[str]:
         """What :meth:`names` gives, in any order and with names that begin with a dot: to put many into a set."""
         path = self.full(folder)
-        self._forget(folder)
         try:
             with self._storage(folder):
-                if self.is_local:
-                    return os.listdir(path)
-                entries = self.fs.ls(path, detail=False)
+                return os.listdir(path) if self.is_local else list(set(self._objects.children(path)))
         except (FileNotFoundError, NotADirectoryError):
             return []
-        # An object store lists a file as its own only child.
-        return list({entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.rstrip("/") != path})
 
     def _forget(self, path: str) -> None:
-        """Make the next look at ``path`` ask the storage: some file systems remember listings."""
-        if self.is_local:
-            return
-        self.fs.invalidate_cache(self.fs._parent(self.full(path)))
-        self.fs.invalidate_cache(self.full(path))
+        if not self.is_local:
+            self._objects.forget(self.full(path))
 
     def _storage(self, path: str, *, is_writing: bool = False) -> AbstractContextManager[None]:
-        return refusals(self.full(path), is_writing=is_writing)
+        return refusals(self.full(path) if self.is_local else self.uri(path), is_writing=is_writing)

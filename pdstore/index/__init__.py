@@ -9,6 +9,15 @@ from pdstore.index.compaction import RUN_UNITS, Compacted, compact
 from pdstore.index.entries import Entry
 from pdstore.index.indexfile import IndexFile, RowFile
 from pdstore.index.reader import Commits, IndexReader, Source, read_manifests
+from pdstore.index.recent import (
+    RecentReader,
+    adopt,
+    fetch_bundle,
+    kept_of,
+    recent_layers,
+    recent_problems,
+    write_bundle,
+)
 from pdstore.index.scans import scans
 
 __all__ = [
@@ -18,11 +27,18 @@ __all__ = [
     "Entry",
     "IndexFile",
     "IndexReader",
+    "RecentReader",
     "RowFile",
     "Source",
+    "adopt",
     "compact",
+    "fetch_bundle",
     "index_problems",
+    "kept_of",
     "read_manifests",
+    "recent_layers",
+    "recent_problems",
     "scans",
     "unused_index_files",
+    "write_bundle",
 ]

@@ -18,8 +18,10 @@ from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS, parquet_table
 from pdstore.commit import new_attempt
 from pdstore.files import Files
+from pdstore.files.objects import Stamp
 from pdstore.index.indexfile import IndexFile, RowFile
 from pdstore.index.reader import Commits, IndexReader, Source, read_manifests
+from pdstore.index.recent import settle
 from pdstore.index.rowfiles import GatheredRows, write_rows
 
 __all__ = ["FAN", "LARGE_UNITS", "RUN_UNITS", "Compacted", "compact"]
@@ -68,7 +70,8 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
         CorruptData: a manifest is damaged.
         StorageFailure: no space, or no permission.
     """
-    reader = IndexReader(files, node, fingerprint)
+    reader, is_remote = IndexReader(files, node, fingerprint), not files.is_local
+    before = files.tree(layout.recent(node, fingerprint)) if is_remote else {}
     commits = reader.commits()
     added: list[int] = []
     written, left_out = 0, list[int]()
@@ -81,8 +84,18 @@ def compact(files: Files, node: str, fingerprint: str, schema: pa.Schema, *, eve
             break
         added.append(file.number)
         written += len(file.table)
-    held = len(reader.commits().gathered)
-    return Compacted(written, tuple(added), held, tuple(sorted(left_out)))
+    commits = reader.commits() if added else commits
+    if is_remote:
+        _settle(files, node, fingerprint, before, commits)
+    return Compacted(written, tuple(added), len(commits.gathered), tuple(sorted(left_out)))
+
+
+def _settle(files: Files, node: str, fingerprint: str, before: Mapping[str, Stamp], commits: Commits) -> None:
+    record = b""
+    if layout.recent_layer(node, fingerprint) not in before:
+        with contextlib.suppress(FileNotFoundError):
+            record = files.read(layout.layer_info(node, fingerprint))
+    settle(files, node, fingerprint, before, commits, record=record)
 
 
 def _planned(commits: Commits, everything: bool) -> list[list[int]]:
@@ -125,7 +138,7 @@ class _Making:
                 return self._again(units, number, found)
             table = _entries_of(self._commits, units)
             file = IndexFile(*self._place, number, table, found[ROWS], found[ERRORS])
-            if len(table) and self._files.create(file.path, file.to_bytes()):
+            if len(table) and self._files.create_own(file.path, file.to_bytes()):
                 return file
         except BaseException:
             self._remove(found)

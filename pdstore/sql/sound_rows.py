@@ -3,8 +3,8 @@
 Each file is read once and compared with its sha256. That it is sound is noted in ``catalog.checked``, with its size and
 the times of its last change, so that a later query only looks at these. The note is a cache: deleting it loses nothing.
 
-Only for local stores. An object store checks its objects itself, and to read each of them twice would double the time
-of a query; ``pd verify`` compares them anywhere.
+Of a store in an object store the files are fetched into the user's cache folder, where they are compared, and the query
+reads them there; those that are too large for that are compared by their size and their end, and read where they are.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pdstore.files import Files
 from pdstore.files.local import replace_file
 from pdstore.index import Source
 from pdstore.inventory import LayerCommits
+from pdstore.sql.fetched_rows import fetched
 
 __all__ = ["SoundRows"]
 
@@ -49,7 +50,7 @@ class SoundRows:
             CorruptData: the rows of a block that the query may read are damaged.
         """
         if not self._files.is_local:
-            return list(layers)
+            return [fetched(entry, list(_files_read(entry, words))) for entry in layers]
         self._load()
         found = []
         for entry in layers:

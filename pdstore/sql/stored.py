@@ -29,18 +29,18 @@ class StoredColumn:
 
     def __init__(self, entry: LayerCommits, column: Column) -> None:
         self._layer, self._column = entry.layer, column
-        files, folder = entry.layer.store.files, layout.attempts(entry.layer.node, entry.layer.fingerprint)
+        folder = layout.attempts(entry.layer.node, entry.layer.fingerprint)
         self._attempts: dict[int, str] = dict(zip(entry.commits.units, entry.commits.column("name"), strict=True))
         # Parquet file -> (the row at which each of its units begins, the units).
         self._places: dict[str, tuple[Ints, Ints]] = {
-            files.uri(f"{folder}/{name}/rows.parquet"): (np.zeros(1, np.int64), np.array([unit]))
+            entry.uri(f"{folder}/{name}/rows.parquet"): (np.zeros(1, np.int64), np.array([unit]))
             for unit, name in self._attempts.items()
         }
         for source in entry.commits.gathered:
             if source.file is not None and source.file.rows is not None:
                 counts = source.table.column("rows").to_numpy()
                 starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
-                self._places[files.uri(source.file.rows.path)] = (starts, source.table.column("unit").to_numpy())
+                self._places[entry.uri(source.file.rows.path)] = (starts, source.table.column("unit").to_numpy())
         self._units: Window[Rows] = Window(self._load, KEPT_UNITS)
 
     def values(self, filename: pa.ChunkedArray, row: pa.ChunkedArray) -> pa.Array:

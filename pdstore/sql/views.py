@@ -95,7 +95,7 @@ def _selects(
 ) -> list[str]:
     node, layer = entry.layer.node, entry.layer.fingerprint
     file = ERRORS if table.name == "errors" else ROWS
-    found = scans(files, node, layer, entry.commits, file, entry.without)
+    found = scans(files, node, layer, entry.commits, file, entry.without, entry.uri)
     if not found:
         return []
     written = {c.name for c in (table if file == ERRORS else entry.layer.table).scalars}

@@ -41,6 +41,7 @@ class Agenda:
         self._done: set[int] = set()
         self._listed_at = -math.inf
         # Not by the time of a failure: that is by the clock of another machine.
+        self._failed_since: set[int] = set()
         self._failed_before = stored_failures(self.layer)
 
     def is_done(self, unit: int) -> bool:
@@ -55,7 +56,13 @@ class Agenda:
     def failed_meanwhile(self, unit: int) -> str:
         """The error of another worker on the unit since this run began; empty if there is none."""
         failure = read_failure(self.layer, unit)
+        if failure is not None:
+            self._failed_since.add(unit)
         return failure.error if failure is not None and failure != self._failed_before.get(unit) else ""
+
+    def may_have_failed(self, unit: int) -> bool:
+        """Whether there may be a record of an error of the unit. In an object store it costs a request to remove it."""
+        return self.layer.store.files.is_local or unit in self._failed_before or unit in self._failed_since
 
     def take(self, unit: int) -> bool:
         """Under a claim: is the unit still to be computed? If the unit is still stale, it is withdrawn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pdstore import Layer, PdError, layout
-from pdstore.index import RUN_UNITS
+from pdstore.index import RUN_UNITS, write_bundle
 from pdstore.lease import claim
 
 __all__ = ["CHECK_EVERY", "Indexing"]
@@ -34,8 +34,11 @@ class Indexing:
             self._guarded(self._check)
 
     def finish(self, num_units: int) -> None:
-        """At the end of a run that has committed something: if a large layer is complete, gather all of it."""
-        if self._own and num_units >= RUN_UNITS:
+        """At the end of a run that has committed something: if a large layer is complete, gather all of it.
+
+        In an object store a small one, too: there a reader would ask for each of its blocks.
+        """
+        if self._own and (num_units >= RUN_UNITS or not self._layer.store.files.is_local):
             self._guarded(lambda: self._gather(everything=len(self._layer.units()) == num_units))
 
     def _check(self) -> None:
@@ -50,6 +53,8 @@ class Indexing:
             with held:
                 layer.compact(everything=everything)
                 self._held = sum(map(len, layer.commits().gathered))
+                if not layer.store.files.is_local:
+                    write_bundle(layer.store.files)
 
     def _guarded(self, act: Callable[[], object]) -> None:
         try:

@@ -95,7 +95,8 @@ class Ledger:
         except CommitConflict:
             pass
         else:
-            forget_failure(self.layer, unit.number)
+            if self.agenda.may_have_failed(unit.number):
+                forget_failure(self.layer, unit.number)
             outcome.committed.append(unit.number)
             outcome.images += computed.images
             outcome.rejected += computed.rejected

@@ -61,7 +61,9 @@ def sample_images(project: Project, count: int, seed: int) -> list[int]:
     Raises:
         InputMissing: no image has been ingested.
     """
-    ids = np.concatenate([rows["image_id"] for rows in images_layer(project).scan(["image_id"])])
+    node = quoted(images_layer(project).node)
+    found = catalog_of(project.store).query(f"SELECT image_id FROM images WHERE node = {node} ORDER BY image_id")
+    ids = found.column("image_id").to_numpy()
     chosen = np.random.default_rng(seed).permutation(ids)[:count]
     return [int(i) for i in chosen]
 

@@ -7,6 +7,7 @@ import click
 from cli.output import print_json, print_table, say
 from cli.session import open_store
 from pdstore.errors import UsageError, nearest
+from pdstore.index import adopt
 
 __all__ = ["command"]
 
@@ -34,9 +35,11 @@ def command(nodes: tuple[str, ...], as_json: bool) -> None:
     done = []
     for node in nodes or known:
         for layer in store.layers(node):
-            if layer.units():
+            if layer.units() or not store.files.is_local:
                 found = layer.compact(everything=True)
                 done.append({"node": node, "layer": layer.fingerprint, **vars(found)})
+    if not store.files.is_local and not nodes:
+        adopt(store.files)
     if as_json:
         print_json(done)
         return

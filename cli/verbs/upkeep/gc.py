@@ -103,11 +103,11 @@ def _layer_garbage(store: Store, layer: Layer) -> list[Garbage]:
     node, name, now = layer.node, layer.fingerprint, time.time()
     # The index first, then the commits: a kill in between leaves units that count as missing, never units without their
     # files, and never an index of units that are computed again.
-    first = (layout.index(node, name), layout.complete(node, name), layout.commits(node, name))
-    rest = (layout.layer(node, name), layout.leases(node, name), layout.failures(node, name))
+    first = (layout.recent_layer, layout.recent, layout.index, layout.complete, layout.commits)
+    rest = (layout.layer, layout.leases, layout.failures, layout.checkpoints, layout.tracking)
     entries: list[Garbage] = []
     counted: set[str] = set()
-    for folder in (*first, *rest, layout.checkpoints(node, name), layout.tracking(node, name)):
+    for folder in (place(node, name) for place in (*first, *rest)):
         sizes = {path: size for path, size in store.files.sizes(folder).items() if path not in counted}
         counted |= sizes.keys()
         if sizes:

@@ -251,15 +251,17 @@ class TestConnection:
         with pytest.raises(OSError, match="reset"):
             files.read("a")
 
-    def test_an_unreachable_server_is_a_storage_failure(self, s3_options: dict[str, Any]) -> None:
+    def test_an_unreachable_server_is_a_storage_failure(
+        self, s3_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Writing to it is an error that names the path; reading from it is an OSError."""
+        monkeypatch.setenv("PD_REMOTE_PATIENCE", "0")
         unreachable = {
             **s3_options,
             "client_kwargs": {"endpoint_url": "http://127.0.0.1:9"},
             "config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 1},
         }
         files = Files("s3://pdstore/x", **unreachable)
-        files.fs.retries = 1
         with pytest.raises(StorageFailure, match="pdstore/x/a"):
             files.create("a", b"1")
         with pytest.raises(OSError, match="connect"):
