@@ -10,6 +10,7 @@ Zarr itself is only needed for arrays that are stored in another way than :mod:`
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pdstore.arrays.claims import check_claim
 from pdstore.ragged import Ragged
 from pdstore.table import Column, Rows, Table
 
@@ -103,7 +105,11 @@ def parquet_bytes(frame: pa.Table) -> bytes:
 def parquet_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
     # Arrow's threads stay off, those that read ahead included: a short program that ends while they start is aborted,
     # and one block is too small to gain from them.
-    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns, use_threads=False)
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+    cells = file.metadata.num_rows * file.metadata.num_columns
+    declared = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
+    check_claim("the table", max(8 * cells, declared), len(data))
+    return file.read(columns, use_threads=False)
 
 
 def _arrays(rows: Rows) -> dict[str, np.ndarray[Any, Any]]:
@@ -148,6 +154,11 @@ def _read_by_zarr(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str,
             assert isinstance(array, zarr.AsyncArray)
             # A file holds a chunk, or a shard of several.
             in_file = array.shards or array.chunks
+            own = [len(data) for file, data in files.items() if file.startswith(f"{name}/")]
+            check_claim(name, math.prod(array.shape) * array.dtype.itemsize, sum(own))
+            check_claim(name, math.prod(in_file) * array.dtype.itemsize, sum(own))
+            if math.prod(-(-n // size) for n, size in zip(array.shape, in_file, strict=True)) > len(own):
+                raise KeyError(f"fewer files than {name} has chunks")
             for chunk in np.ndindex(*(-(-n // size) for n, size in zip(array.shape, in_file, strict=True))):
                 # Zarr would read a chunk that is missing as the fill value.
                 if f"{name}/{array.metadata.encode_chunk_key(chunk)}" not in memory:
@@ -158,8 +169,13 @@ def _read_by_zarr(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str,
         return await asyncio.gather(*map(read_array, names), return_exceptions=True)
 
     # One call into Zarr's event loop for all arrays: each call costs as much as decoding a small array.
-    results = sync(read_all())
+    try:
+        results = sync(read_all())
+    except (AttributeError, TypeError, LookupError, ArithmeticError, AssertionError) as error:
+        raise ValueError(f"the arrays' metadata are not those of Zarr ({error!r})") from error
     for result in results:
+        if isinstance(result, AttributeError | TypeError | LookupError | ArithmeticError | AssertionError):
+            raise ValueError(f"the arrays' metadata are not those of Zarr ({result!r})") from result
         if isinstance(result, BaseException):
             raise result
     return {name: array for name, array in zip(names, results, strict=True) if not isinstance(array, BaseException)}

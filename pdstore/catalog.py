@@ -83,6 +83,9 @@ class Catalog:
             fix = "To join a table of your own: pd sql QUERY --with NAME=FILE, or in Python db.sql(QUERY, NAME=rows)"
             problem = f"a query may read no file but the store's own: {str(error).strip()}"
             raise UsageError(problem, "pd sql", fix) from None
+        except UnicodeDecodeError as error:
+            # DuckDB's message repeats bytes of a damaged file.
+            raise _unreadable(self._store, f"a text in it is not UTF-8 ({error.reason})") from None
         except duckdb.Error as error:
             if problems.first is not None:
                 raise problems.first from None
@@ -293,8 +296,5 @@ def _unique(names: list[str]) -> list[str]:
 
 
 def _unreadable(store: Store, message: str) -> CorruptData:
-    return CorruptData(
-        f"a committed file cannot be read: {message}",
-        store.url,
-        "Run: pd verify, then pd verify --repair",
-    )
+    fix = "Run: pd verify, then pd verify --repair"
+    return CorruptData(f"a committed file cannot be read: {message}", store.url, fix)

@@ -111,7 +111,7 @@ class Manifest:
             values = json.loads(data)
             is_known = values["format"] == FORMAT
             manifest = _parsed(values) if is_known else None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptData(f"the file is not a manifest ({error!r})", where, REPAIR) from None
         if manifest is None:
             problem = f"expected a manifest of format {FORMAT}, found format {values['format']}"

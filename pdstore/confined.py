@@ -42,9 +42,14 @@ def reading_statement(sql: str) -> Statement:
     """The one statement of ``sql``, which only reads.
 
     Raises:
-        UsageError: there is none or more than one, or it does anything but read.
+        UsageError: there is none or more than one, or it does anything but read, or it is no text.
         duckdb.Error: it is not valid SQL.
     """
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        found = f"{sql[error.start]!r} at character {error.start + 1}"
+        raise UsageError(f"expected text in UTF-8, found {found}", WHERE, "Send the query as UTF-8") from None
     # A connection of its own: to parse a text, nothing of the store is needed.
     with contextlib.closing(duckdb.connect(":memory:")) as parser:
         statements = parser.extract_statements(sql)

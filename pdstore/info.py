@@ -76,6 +76,6 @@ def read_record(files: Files, path: str, parse: Callable[[Any], T], data: bytes 
     data = files.read(path) if data is None else data
     try:
         return parse(unseal(data))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = f"the file is not a record that this program wrote ({error!r})"
         raise CorruptData(problem, files.full(path), "Restore the file from a copy") from None

@@ -14,6 +14,7 @@ Source: the Zarr v3 core specification, and its codecs ``bytes``, ``zstd``, ``cr
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 from numcodecs.zstd import Zstd, decompress
+
+from pdstore.arrays.claims import check_claim, content_bytes
 
 __all__ = ["CRC_BYTES", "ArrayInfo", "Piece", "encode", "encode_whole", "group_files", "read_array", "stored_arrays"]
 
@@ -111,7 +114,7 @@ class ArrayInfo:
     @property
     def files(self) -> list[str]:
         """Names of the files of values, inside the group."""
-        return list(dict.fromkeys(self.piece(number).file for number in range(self.num_chunks)))
+        return [self.piece(number).file for number in range(0, self.num_chunks, max(1, self.shard))]
 
     def piece(self, number: int) -> Piece:
         """Where chunk ``number`` is."""
@@ -146,12 +149,14 @@ class ArrayInfo:
 
     def decode(self, data: bytes) -> Array:
         """A chunk, (chunk, …) rows, from its bytes. Raises ValueError or RuntimeError if they are damaged."""
-        packed = _checked(data, self.name)
-        values = np.frombuffer(decompress(packed) if self.is_compressed else packed, self.dtype)
-        shape = (self.chunk, *self.shape[1:])
-        if values.size != np.prod(shape):
-            raise ValueError(f"a chunk of {self.name} holds {values.size} values instead of {np.prod(shape)}")
-        return values.reshape(shape)
+        packed, shape = _checked(data, self.name), (self.chunk, *self.shape[1:])
+        expected = math.prod(shape) * self.dtype.itemsize
+        # Asked before: a few bytes can decompress to any number of them.
+        held = content_bytes(packed) if self.is_compressed else len(packed)
+        if held != expected:
+            raise ValueError(f"a chunk of {self.name} holds {held} bytes instead of {expected}")
+        check_claim(self.name, expected, len(packed))
+        return np.frombuffer(decompress(packed) if self.is_compressed else packed, self.dtype).reshape(shape)
 
     def ranges(self, index: bytes) -> list[tuple[int, int]]:
         """Start and end of each chunk in its shard, from the bytes of the index; of one that is not there, 0 and 0.
@@ -223,9 +228,11 @@ def read_array(info: ArrayInfo, files: Mapping[str, bytes]) -> Array:
         KeyError: a file is missing.
         ValueError, RuntimeError: a chunk is damaged.
     """
-    missing = [file for file in info.files if file not in files]
-    if missing:
-        raise KeyError(f"no chunk {missing[0]}")
+    check_claim(info.name, math.prod(info.shape) * info.dtype.itemsize, sum(map(len, files.values())))
+    # Metadata can claim any number of files, so no more are looked for than there are.
+    for number in range(0, info.num_chunks, max(1, info.shard))[: len(files) + 1]:
+        if (file := info.piece(number).file) not in files:
+            raise KeyError(f"no chunk {file}")
     ranges = {file: info.ranges(files[file][-info.index_bytes :]) for file in info.files} if info.shard else {}
     # Chunks are decoded one by one into their place, so that the memory of one stays in the cache and is used again.
     values = np.zeros(info.shape, info.dtype)

@@ -130,7 +130,8 @@ class IndexFile:
             if (header["node"], header["layer"], header["number"]) != (node, fingerprint, number):
                 raise ValueError(f"it is number {header['number']} of {header['node']}, layer {header['layer']}")
             rows, errors = _row_file(header["rows"]), _row_file(header["errors"])
-        except (pa.ArrowException, KeyError, TypeError) as error:
+        except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            # Nothing is read from a disk here: Arrow has its OSError for streams that are cut off or damaged.
             raise ValueError(f"it is no index file ({error!r})") from None
         return cls(node, fingerprint, number, table.replace_schema_metadata(None), rows, errors)
 

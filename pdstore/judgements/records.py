@@ -166,7 +166,7 @@ class Judgement:
                 raise ValueError(f"it is the record of judgement {values['number']}")
             values["subjects"] = tuple(Subject(**subject) for subject in values["subjects"])
             return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             problem = f"the file is not a judgement as it was written ({error!s})"
             raise CorruptData(problem, layout.judgement(number), FIX) from None
 

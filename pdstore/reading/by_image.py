@@ -52,7 +52,8 @@ class ImageReader:
         breaks = np.flatnonzero(np.diff(picked) != 1)
         firsts, lasts = np.append(picked[:1], picked[breaks + 1]), np.append(picked[breaks], picked[-1:])
         wanted = [c for c in wanted if c.layout != "scalar"]
-        ends = {c.name: unit.offsets(stored[f"{c.name}_offsets"]) for c in wanted if c.layout == "ragged"}
+        ragged = [c.name for c in wanted if c.layout == "ragged"]
+        ends = {name: unit.offsets(stored[f"{name}_offsets"], stored[name].shape[0]) for name in ragged}
         # Strings lie where their offsets say; a vector is a row of its array.
         bounds = [
             (ends[c.name][firsts], ends[c.name][lasts + 1]) if c.layout == "ragged" else (firsts, lasts + 1)
@@ -63,7 +64,7 @@ class ImageReader:
             found = unit.reader.read([(stored[c.name], of) for c, of in zip(wanted, spans, strict=True)])
             for c, values in zip(wanted, found, strict=True):
                 columns[c.name] = _strings(values, ends[c.name], picked) if c.layout == "ragged" else values
-        return Rows(table, columns, partial=True)
+            return Rows(table, columns, partial=True)
 
     def _unit(self, manifest: Manifest, table: Table) -> _Unit:
         with self._lock:
@@ -106,13 +107,17 @@ class _Unit:
         """Numbers of the images' rows, in rising order."""
         return np.flatnonzero(self._ids == image_ids[0] if len(image_ids) == 1 else np.isin(self._ids, image_ids))
 
-    def offsets(self, info: ArrayInfo) -> npt.NDArray[np.uint64]:
+    def offsets(self, info: ArrayInfo, num_bytes: int) -> npt.NDArray[np.uint64]:
         """Where the strings of a column begin and end, for all rows: about as many bytes as a scalar."""
         if info.name not in self._offsets:
             with decoding(self._manifest):
                 if info.shape != (len(self) + 1,):
                     raise ValueError(f"{info.name} has the shape {info.shape}, of {len(self)} rows")
-                self._offsets[info.name] = self.reader.read([(info, [(0, info.shape[0])])])[0]
+                ends = self.reader.read([(info, [(0, info.shape[0])])])[0]
+                # A range of rows is read from here to there, whatever these numbers are.
+                if int(ends[-1]) != num_bytes or (ends[1:] < ends[:-1]).any():
+                    raise ValueError(f"{info.name} do not run from 0 to {num_bytes}")
+                self._offsets[info.name] = ends
         return self._offsets[info.name]
 
     def arrays(self, names: Sequence[str]) -> dict[str, ArrayInfo] | None:

@@ -66,7 +66,7 @@ def completion_problem(files: Files, node: str, fingerprint: str) -> str:
         _parse(files.read(layout.complete(node, fingerprint)), node, fingerprint)
     except FileNotFoundError:
         return ""
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         return f"the file is not a record that this program wrote ({error!s})"
     return ""
 

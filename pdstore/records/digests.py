@@ -116,7 +116,7 @@ def digest_of(files: Files, path: str) -> FileDigest | None:
         return FileDigest.parse(files.read(kept), path)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         problem = f"the record of the digest of a file is damaged ({error!s})"
         raise CorruptData(
             problem, files.full(kept), "Restore it from a copy, or remove it, and check the file"

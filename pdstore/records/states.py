@@ -238,7 +238,7 @@ def _read(files: Files, number: int) -> PipelineState:
         state = PipelineState.parse(data)
         if state.number != number:
             raise ValueError(f"it is that of state {state.number}")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(files, path, error) from None
     return state
 
@@ -249,7 +249,7 @@ def _copy(files: Files, *, is_needed: bool) -> PipelineState | None:
         return PipelineState.parse(files.read(layout.PIPELINE))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if is_needed:
             raise _damaged(files, layout.PIPELINE, error) from None
         return None

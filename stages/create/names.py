@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pdstore.errors import CorruptData, UsageError
 from stages.create.shape import WORDNET
+from stages.source.matlab_files import check_mat
 from stages.source.text_files import read_lines
 
 __all__ = ["ClassFiles", "a_few", "listed_splits"]
@@ -203,7 +204,9 @@ def _read_synsets(path: Path) -> dict[int, tuple[str, str]]:
     from scipy.io import loadmat
 
     try:
-        synsets = loadmat(io.BytesIO(path.read_bytes()), squeeze_me=True)["synsets"]
+        data = path.read_bytes()
+        check_mat(data)
+        synsets = loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
         return {
             int(row["ILSVRC2012_ID"]): (str(row["WNID"]), str(row["words"]).split(",")[0].strip())
             for row in synsets.ravel()

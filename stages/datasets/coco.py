@@ -20,13 +20,15 @@ from pdstore.errors import CorruptData, InputMissing
 from pdstore.runlength import check_run_lengths, compress
 from stages.datasets.file_names import match_names, nothing_in_common
 from stages.datasets.part_names import split_name
-from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
+from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth, is_frame
 from stages.source.images import ImageFault
 from stages.source.listing import Listed
 from stages.unit import Coverage
 
 __all__ = ["CocoReader", "by_id", "encode_segmentation", "read_content"]
 
+_LONGEST = 4_000_000
+"""Pixels of the outlines of one mask: as many as if every other pixel of a large picture were one."""
 _NOT_CROWD = (None, False, 0, "0", "")
 
 
@@ -110,6 +112,8 @@ class CocoReader:
         if not images:
             return None
         height, width = images[0].height, images[0].width
+        if not is_frame(height, width):
+            raise ImageFault("wrong_size", f"the image is listed with {width} x {height} pixels")
         for size in [other for i in images for other in ((i.height, i.width), i.other_size) if other is not None]:
             if size != (height, width):
                 sizes = f"(height, width) {(height, width)} and {size}"
@@ -229,7 +233,7 @@ def _part(annotation: _Annotation, height: int, width: int) -> tuple[str, TruePa
 
 def _polygons(polygons: list[Any], height: int, width: int) -> bytes:
     """The union of the polygons; one that encloses no area, such as a polygon of two points, adds no pixel."""
-    drawn = []
+    drawn, length = [], 0.0
     for polygon in polygons:
         points = np.asarray(polygon, np.float64)
         if points.ndim != 1 or len(points) % 2:
@@ -239,6 +243,11 @@ def _polygons(polygons: list[Any], height: int, width: int) -> bytes:
             raise ValueError(f"a polygon that leaves the image of size {[height, width]}")
         if len(points) >= 6:
             drawn.append(points.tolist())
+            corners = points.reshape(-1, 2)
+            length += float(np.abs(corners - np.roll(corners, 1, 0)).max(1).sum())
+    # Memory grows with the length of the outlines.
+    if length > _LONGEST:
+        raise ValueError(f"outlines of {length:.0f} pixels in all, and not of {_LONGEST} at most")
     encoded = coco.frPyObjects(drawn, height, width) if drawn else []
     return masks.union([rle["counts"] for rle in encoded], height, width)
 

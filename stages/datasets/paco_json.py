@@ -17,14 +17,13 @@ from pdstore import masks
 from pdstore.errors import CorruptData, InputMissing
 from stages.datasets.coco import encode_segmentation, read_content
 from stages.datasets.file_names import nothing_in_common
-from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
+from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth, is_frame
 from stages.source.images import ImageFault
 from stages.source.listing import Listed
 from stages.unit import Coverage
 
 __all__ = ["PacoReader", "by_id", "not_paco", "short_name", "split_category", "suffixes"]
 
-_MAX_PIXELS = 2**31 - 1
 """pycocotools counts pixels in 32 bits."""
 
 
@@ -135,7 +134,7 @@ class PacoReader:
             if (image.height, image.width) != (height, width):
                 sizes = f"{image.width}x{image.height} and {width}x{height}"
                 image.fault = f"{path.name}: the image is listed in two sizes, {sizes} pixels"
-            elif min(height, width) < 1 or height * width > _MAX_PIXELS:
+            elif not is_frame(height, width):
                 image.fault = f"{path.name}: the image is listed with {width}x{height} pixels"
         for number, annotation in enumerate(annotations):
             where = f"{path.name}, annotation {number}"

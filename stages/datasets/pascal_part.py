@@ -20,6 +20,7 @@ from pdstore import masks
 from pdstore.errors import UsageError
 from stages.datasets.truth import MALFORMED, Stray, TrueObject, TruePart, Truth
 from stages.source.images import ImageFault
+from stages.source.matlab_files import check_mat
 from stages.source.text_files import read_lines
 
 __all__ = ["CLASSES", "PART_NAMES", "PascalPartReader", "classes", "images", "part_name", "settings"]
@@ -214,6 +215,7 @@ def _parse(data: bytes) -> list[tuple[str, Any, list[tuple[str, Any]]]]:
     from scipy.io.matlab import MatReadError
 
     try:
+        check_mat(data)
         listed = loadmat(io.BytesIO(data), variable_names=["anno"])["anno"]["objects"][0, 0].ravel()
         return [(_word(thing["class"]), thing["mask"], _parts(thing["parts"])) for thing in listed]
     except (*MALFORMED, MatReadError) as error:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pdstore import masks
 
-__all__ = ["MALFORMED", "Reader", "Stray", "TrueObject", "TruePart", "Truth", "merged"]
+__all__ = ["MALFORMED", "Reader", "Stray", "TrueObject", "TruePart", "Truth", "is_frame", "merged"]
 
 MALFORMED = (
     ArithmeticError,
@@ -30,6 +30,14 @@ MALFORMED = (
     zlib.error,
 )
 """Errors that libraries raise when an annotation file is cut off, damaged, or of another version."""
+
+
+_MOST_PIXELS, _LONGEST_SIDE = 2**31 - 1, 1 << 20
+
+
+def is_frame(height: int, width: int) -> bool:
+    """Whether a picture can have this size: pycocotools has 32 bits for the pixels, and a side takes memory."""
+    return min(height, width) >= 1 and max(height, width) <= _LONGEST_SIDE and height * width <= _MOST_PIXELS
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,10 @@ def read_embeddings(path: Path, count: int) -> Tensor:
     where = f"detic.embeddings = {path}"
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if not isinstance(values, np.ndarray):
+            raise ValueError("it is an archive of arrays")
+    except Exception as error:
+        # NumPy reads archives and headers with the parsers of Python, each of which has errors of its own.
         problem = f"the file cannot be read as a .npy file of numbers: {error!s}"
         raise UsageError(problem, where, "Write it with numpy.save") from None
     if values.ndim != 2 or len(values) != count or not np.issubdtype(values.dtype, np.floating):

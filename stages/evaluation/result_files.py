@@ -22,6 +22,11 @@ from stages.source.json_records import Record, read_json
 __all__ = ["ResultFiles", "read_results"]
 
 
+_MOST_PIXELS = 2**31
+_MOST_NUMBERS, _MOST_PAIRS = 1_000_000, 100_000_000
+"""Of parts or clusters, and of pairs of them: there is a table with a number for each pair."""
+
+
 @dataclass(frozen=True, eq=False)
 class ResultFiles:
     """The contents of the two files.
@@ -78,6 +83,9 @@ def read_results(predictions: Path, truth: Path) -> ResultFiles:
         for image_id, image in images.items()
     ]
     num_parts = _count(truth_file, "ground_truth", "part_class", "part_classes")
+    if num_parts * num_clusters > _MOST_PAIRS:
+        fix = "Number parts and clusters from 0 on, without gaps"
+        raise truth_file.fault(f"at most {_MOST_PAIRS} pairs of a part and a cluster", num_parts * num_clusters, fix)
     return ResultFiles(str(truth), results, num_parts, num_clusters)
 
 
@@ -89,10 +97,9 @@ def _images(truth_file: Record) -> dict[int, Record]:
         image_id = image.get("id", int)
         if image_id in images:
             raise image.fault("a unique id", f"{image_id}, which {images[image_id].where} already has")
-        if not (image.index("height") and image.index("width")):
-            raise image.fault(
-                "a height and a width of at least 1", f"{image.values['height']} x {image.values['width']}"
-            )
+        height, width = image.index("height"), image.index("width")
+        if not 0 < height * width < _MOST_PIXELS:
+            raise image.fault("a height and a width of at least 1, of a picture that can be", f"{height} x {width}")
         image.index("object_class", num_classes)
         images[image_id] = image
     return images
@@ -138,7 +145,10 @@ def _count(file: Record, records: str, key: str, declared: str) -> int:
     if stop is not None:
         stop = len(file.get(declared, list)) if isinstance(stop, list) else file.index(declared)
     numbers = [record.index(key, stop) for record in file.records(records)]
-    return stop or 1 + max(numbers, default=0)
+    found: int = stop or 1 + max(numbers, default=0)
+    if found > _MOST_NUMBERS:
+        raise file.fault(f"numbers of {key} below {_MOST_NUMBERS}", found, "Number them from 0 on, without gaps")
+    return found
 
 
 def _result(image: Record, parts: list[Record], segments: list[Record], has_clusters: bool, votes: bool) -> ImageResult:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pdstore.errors import CorruptData, InputMissing
 from stages.models.beside_model import BESIDE, GETATTR, passed_over
-from stages.models.not_weights import refuse_not_weights
+from stages.models.not_weights import check_pickle, checked_tensor, refuse_not_weights
 
 __all__ = ["read_content", "read_tensors"]
 
@@ -61,7 +61,7 @@ def read_content(path: Path) -> Any:
     """
     fix = "Write the file again where it came from, or leave it out"
     with _refusing(path, "a file that holds only arrays, text and containers", fix):
-        return _with_arrays(_read(path))
+        return _with_arrays(_read(path), {})
 
 
 @contextlib.contextmanager
@@ -78,19 +78,24 @@ def _refusing(path: Path, expected: str, fix: str) -> Iterator[None]:
         raise CorruptData(f"expected {expected}, found {found}", str(path), fix) from None
 
 
-def _with_arrays(content: Any) -> Any:
+def _with_arrays(content: Any, done: dict[int, Any]) -> Any:
+    """The content with arrays for what stands for them; what is referred to more than once is looked at once."""
     if isinstance(content, _Array):
         return content.array
-    if isinstance(content, dict):
-        return {key: _with_arrays(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_with_arrays(value) for value in content]
-    return content
+    if isinstance(content, Tensor):
+        return checked_tensor(content)
+    if id(content) not in done and isinstance(content, dict):
+        done[id(content)] = {key: _with_arrays(value, done) for key, value in content.items()}
+    elif id(content) not in done and isinstance(content, list | tuple):
+        done[id(content)] = [_with_arrays(value, done) for value in content]
+    return done.get(id(content), content)
 
 
 def _read(path: Path) -> Any:
     with path.open("rb") as file:
         is_torch = zipfile.is_zipfile(file) or _first_bytes(file) == _TORCH
+        file.seek(0)
+        check_pickle(file, is_torch)
         file.seek(0)
         if not is_torch:
             return _Unpickler(file).load()
@@ -111,8 +116,8 @@ def _first_bytes(file: BinaryIO) -> bytes:
 
 def _tensors(content: Any) -> dict[str, Tensor]:
     model = content
-    for _ in range(_WRAPPINGS):
-        inner = next((model[k] for k in _WRAPPERS if isinstance(model.get(k), dict)), None) if _is_dict(model) else None
+    for _ in range(_WRAPPINGS if isinstance(model, dict) else 0):
+        inner = next((model[k] for k in _WRAPPERS if isinstance(model.get(k), dict)), None)
         model = model if inner is None else inner
     if not isinstance(model, dict) or not model:
         raise _Refused(f"{type(model).__name__} instead of a mapping from names to arrays")
@@ -124,12 +129,8 @@ def _tensors(content: Any) -> dict[str, Tensor]:
             value = torch.from_numpy(value)
         if not isinstance(value, Tensor):
             raise _Refused(f"{name}, which is not an array but {type(value).__name__}")
-        tensors[str(name)] = value.detach()
+        tensors[str(name)] = checked_tensor(value.detach())
     return tensors
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 class _Refused(pickle.UnpicklingError):
@@ -236,7 +237,7 @@ def _rebuilt(flat: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> Tens
     if len(size) != len(stride) or not all(type(number) is int and number >= 0 for number in numbers):
         raise _Refused("a tensor without a shape")
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
-    if 0 not in size and last >= flat.numel():
+    if 0 not in size and (last >= flat.numel() or math.prod(size) > flat.numel()):
         raise _Refused("a tensor larger than its storage")
     return torch.as_strided(flat, size, stride, offset).clone()
 

@@ -39,7 +39,7 @@ def read_failure(layer: Layer, unit: int) -> Failure | None:
         return Failure(str(values["error"]), float(values["time"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         # Nothing but this message depends on the record.
         return Failure("the record of its error cannot be read", 0.0)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pdstore.errors import UsageError
+from stages.source.yaml_text import read_yaml
 
 __all__ = ["merge_overrides", "parse_override", "parse_value", "place"]
 
@@ -33,11 +34,11 @@ def parse_value(value: str, where: str) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:
-        why = " ".join(str(getattr(error, "problem", None) or error).split())
+        return read_yaml(value, is_line=True)
+    except ValueError as error:
         fix = "Write it like these: 5, true, [1, 2] or 'a: b'"
-        raise UsageError(f"the value {value!r} is not valid YAML ({why})", where, fix) from None
+        shown = value if len(value) < 200 else f"{value[:200]}…"
+        raise UsageError(f"the value {shown!r} is not valid YAML ({error})", where, fix) from None
 
 
 def merge_overrides(

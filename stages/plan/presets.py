@@ -7,12 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pdstore.errors import UsageError, nearest
 from schemas.pipeline import PipelineSpec, merged_values
 from schemas.rounds import with_rounds
 from stages.source.text_files import read_text
+from stages.source.yaml_text import read_yaml
 
 __all__ = ["parse_pipeline", "preset_names", "read_preset"]
 
@@ -56,9 +55,9 @@ def parse_pipeline(text: str, where: str) -> PipelineSpec:
 
 def _mapping(text: str, where: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = f"this file is not valid YAML: {' '.join(str(error).split())}"
+        values = read_yaml(text)
+    except ValueError as error:
+        problem = f"this file is not valid YAML: {error}"
         raise UsageError(problem, where, "Fix the file") from None
     if not isinstance(values, dict):
         problem = f"expected a mapping with 'nodes', found {type(values).__name__}"

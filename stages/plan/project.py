@@ -141,7 +141,7 @@ class _Recorded:
         try:
             parsed = files and {n: {k: (str(p), str(d)) for k, (p, d) in keys.items()} for n, keys in files.items()}
             spec, overrides = dict(state.spec or ()), {n: dict(s) for n, s in (state.overrides or {}).items()}
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             problem = f"the file is not a record that this program wrote ({error!r})"
             raise CorruptData(problem, where, "Restore the file from a copy") from None
         if state.spec is None or state.overrides is None:

@@ -6,7 +6,6 @@ P segments, D feature size, K clusters, R >= K centres, U = D + 5.
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +112,7 @@ def unpack(data: bytes) -> dict[int, Scorer]:
             shares = np.zeros(int(parts.max()) + 1, np.float32)
             shares[parts] = read["share"][own]
             found[class_id] = Scorer(read["weights"][own], read["bias"][own], parts, shares, *flags)
-    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:
+        # NumPy reads archives and headers with the parsers of Python, each of which has errors of its own.
         raise ValueError(f"not a file of scorers: {error}") from error
     return found

@@ -54,7 +54,7 @@ def read_confusions(store: Store, evaluation: Node, evaluated: str, protocol: st
         listed = json.loads(layer.file(0, CONFUSION))
         wanted = [record for record in listed if (record["evaluated"], record["protocol"]) == (evaluated, protocol)]
         return [_read(record) for record in wanted]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         where = f"{evaluation.name}, {CONFUSION}"
         problem = f"these are not confusions as the stage eval writes them ({type(error).__name__}: {error!s})"
         raise CorruptData(problem, where, "Run: pd verify") from error

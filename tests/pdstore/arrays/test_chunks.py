@@ -158,7 +158,7 @@ def test_a_chunk_that_a_shard_leaves_out_is_not_read_as_zeros() -> None:
 def test_a_chunk_of_another_length_is_refused() -> None:
     """Its checksum holds, but it has not the rows that the metadata promise."""
     (info, _), files = encode("x", drawn((40,), "uint8")), encode("x", drawn((30,), "uint8"))[1]
-    with pytest.raises(ValueError, match="30 values instead of 40"):
+    with pytest.raises(ValueError, match="30 bytes instead of 40"):
         read_array(info, files)
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import pickle
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from pdstore.errors import CorruptData, PdError
 from stages.models.checkpoints import read_checkpoint
 from stages.models.not_weights import refuse_not_weights
+from stages.models.pickles import read_content, read_tensors
 from stages.models.sources import local_checkpoint
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 866132400\n"
@@ -45,3 +50,44 @@ def test_weights_pass(tmp_path: Path) -> None:
     """Any other content is left to the reader of its format."""
     (tmp_path / "a").write_bytes(b"\x80\x04 version https://git-lfs")
     refuse_not_weights(tmp_path / "a")
+
+
+def test_a_pickle_that_asks_for_more_memory_than_it_has_bytes_is_refused(tmp_path: Path) -> None:
+    """Ten bytes would make the unpickler take 32 GiB; a number that a sound pickle has is no reason."""
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"\x80\x02]r\xff\xff\xff\x7f.")
+    with pytest.raises(CorruptData, match="a pickle of 9 bytes that keeps 2147483647 values"):
+        read_tensors(path)
+    path.write_bytes(pickle.dumps({"a": [np.full(1, n) for n in range(400)], "b": np.ones(3)}, 2))
+    assert len(read_content(path)["a"]) == 400
+
+
+def test_an_archive_of_what_compresses_too_well_is_refused(tmp_path: Path) -> None:
+    """torch stores weights as they are; a gigabyte of zeros in a megabyte is none of its files."""
+    path = tmp_path / "a.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a/data.pkl", "w") as file:
+        for _ in range(300):
+            file.write(bytes(1 << 20))
+    with pytest.raises(CorruptData, match=r"an archive of \d+ bytes that would become 314572800"):
+        read_tensors(path)
+
+
+def test_a_tensor_that_repeats_one_number_is_refused(tmp_path: Path) -> None:
+    """By its strides, it would become terabytes as soon as somebody copies it."""
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.ones(1).expand(10**12)}, path)
+    for read in (read_tensors, read_content):
+        with pytest.raises(CorruptData, match="a tensor of the shape .* that is larger than what is stored"):
+            read(path)
+    torch.save({"a": torch.ones(2, 3).T, "b": torch.arange(6)[2:]}, path)
+    assert read_tensors(path)["a"].shape == (3, 2)
+
+
+def test_a_value_that_is_referred_to_many_times_is_looked_at_once(tmp_path: Path) -> None:
+    """Forty lists that each hold the one before twice stand for a trillion values."""
+    path = tmp_path / "a.pkl"
+    value: list[object] = [np.ones(2)]
+    for _ in range(40):
+        value = [value, value]
+    path.write_bytes(pickle.dumps({"a": value}))
+    assert len(read_content(path)["a"]) == 2
