@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pdstore import Layer
+from pdstore.commit import inputs_digest
 from stages.plan.project import Project
 
 __all__ = ["Committed", "read_committed"]
@@ -26,6 +28,11 @@ class Committed:
     inputs: Mapping[str, Mapping[int, str]]
     errors: int
     seconds: float
+
+    @cached_property
+    def digest(self) -> str:
+        """One digest of all units, for the nodes that read the whole layer."""
+        return inputs_digest(self.content)
 
     @classmethod
     def of(cls, layer: Layer) -> Committed:

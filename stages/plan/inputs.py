@@ -34,6 +34,7 @@ class Inputs:
         inputs = [layer for members in self.layers.values() for layer in members]
         self._contents: dict[str, Mapping[int, str]] = {m.node: seen[m.node].content for m in inputs} if seen else {}
         self.committed = {m.node: frozenset(self._contents[m.node] if seen else m.units()) for m in inputs}
+        self._seen = seen or {}
         self._digests: dict[str, str] = {}
 
     def content_of(self, unit: int) -> dict[str, str] | None:
@@ -57,6 +58,8 @@ class Inputs:
         Args:
             recorded: the units, and what they were computed from.
         """
+        if not recorded.content:
+            return []
         units = set(recorded.content)
         known = {role: recorded.inputs.get(role, {}) for role in self.layers}
         # A unit that read a role that the node no longer has was computed from something else.
@@ -87,7 +90,9 @@ class Inputs:
         if not committed:
             return None
         if layer.node not in self._digests:
-            self._digests[layer.node] = inputs_digest(self._all(layer))
+            seen = self._seen.get(layer.node)
+            # The digest of what was seen is shared by all nodes that read the whole layer.
+            self._digests[layer.node] = seen.digest if seen else inputs_digest(self._all(layer))
         return self._digests[layer.node]
 
     def _all(self, layer: Layer) -> Mapping[int, str]:

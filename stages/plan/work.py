@@ -111,7 +111,9 @@ def plan_work(snapshot: Snapshot, options: WorkOptions = WorkOptions()) -> Work:
     done = [unit for unit in chosen if unit in snapshot.committed]
     stale = [unit for unit in done if unit in snapshot.stale]
     todo = sorted(set(chosen) - set(done) | (set(stale) if options.refresh else set()))
-    lacking = tuple(source for source in snapshot.sources if todo and _is_lacking(source, options.allow_partial))
+    if not todo:
+        return Work(done, stale, [], [])
+    lacking = tuple(source for source in snapshot.sources if _is_lacking(source, options.allow_partial))
     ready = set() if lacking else set(todo)
     for source in snapshot.sources:
         if not source.is_whole:
