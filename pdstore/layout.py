@@ -69,31 +69,23 @@ __all__ = [
 ]
 
 STORE = "store.json"
-# The states of the pipeline, one numbered record per change.
-PIPELINES = "pipeline"
-# The newest of them, for those who read a store without this program; earlier releases had this file alone.
-PIPELINE = "pipeline.json"
+PIPELINES = "pipeline"  # the states of the pipeline, one numbered record per change
+PIPELINE = "pipeline.json"  # the newest of them, for those who read a store without this program; earlier releases had this file alone
 CATALOG = "catalog.duckdb"
-# Which files of rows are known to be sound: a cache, as the catalog is.
-CHECKED = "catalog.checked"
+CHECKED = "catalog.checked"  # which files of rows are known to be sound: a cache, as the catalog is
 LISTINGS = "listings"
 RECENT = "recent"  # what readers of an object store look at
 RECENT_WHOLE = f"{RECENT}/whole"
 RECENT_BUNDLE = f"{RECENT}/bundle.zip"
-# The name of a file begins with this until the file is whole; listings skip such names.
-TEMPORARY = ".tmp-"
-# What a checkpoint of a training is called until it is whole.
-UNFINISHED_CHECKPOINT = ".step_"
+TEMPORARY = ".tmp-"  # the name of a file begins with this until the file is whole; listings skip such names
+UNFINISHED_CHECKPOINT = ".step_"  # what a checkpoint of a training is called until it is whole
 SELECTIONS = "selections"
 CLASSES = "classes.parquet"
-# Where images lie in tar files.
-TARS = "tars.parquet"
+TARS = "tars.parquet"  # where images lie in tar files
 LAYERS = "layers"
 CHECKPOINTS = "checkpoints"
-# What people said of labels.
-JUDGEMENTS = "judgements"
-# Which jobs a scheduler was given.
-JOBS = "jobs"
+JUDGEMENTS = "judgements"  # what people said of labels
+JOBS = "jobs"  # which jobs a scheduler was given
 
 
 def listing(number: int) -> str:
