@@ -70,7 +70,7 @@ __all__ = [
 
 STORE = "store.json"
 PIPELINES = "pipeline"  # the states of the pipeline, one numbered record per change
-PIPELINE = "pipeline.json"  # the newest of them, for those who read a store without this program; earlier releases had this file alone
+PIPELINE = "pipeline.json"  # the newest of them, for readers without this program; in earlier releases the only one
 CATALOG = "catalog.duckdb"
 CHECKED = "catalog.checked"  # which files of rows are known to be sound: a cache, as the catalog is
 LISTINGS = "listings"
