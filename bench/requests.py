@@ -5,8 +5,8 @@ asked for, so that nothing that a client sends is left out: retries and each pag
 new process. Stores have thirteen layers, in the real layout, whose blocks are gathered in the index but
 for ``--loose`` of them.
 
-``a block of crf`` is measured on a store of drawn pictures, all of whose files are real: the requests of a run of ten
-blocks more, divided by ten.
+``report`` and blocks of ``crf`` are measured on stores of pictures with parts: those blocks as the requests of a run of
+eleven blocks less those of a run of one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from stages.plan.shard import Shard
 from stages.run.options import RunOptions
 from stages.run.runner import run_node
 
-__all__ = ["CountingServer", "main", "run_cost", "table_of"]
+__all__ = ["CountingServer", "commands", "main", "on_pictures", "table_of"]
 
 HERE = Path(__file__).resolve().parents[1]
 BUCKET = "bench"
@@ -62,7 +62,6 @@ COMMANDS = {
     "plan": ("plan",),
     "sql, first": ("sql", COUNT),
     "sql": ("sql", COUNT),
-    "report": ("report", "--out", "report.html"),
     "verify": ("verify",),
 }
 
@@ -174,30 +173,30 @@ def _hide(store: Store, node: str, count: int) -> dict[Path, bytes]:
     return held
 
 
-def run_cost(server: CountingServer) -> Counter[str]:
-    """The requests of ten blocks of ``crf`` more, on pictures with parts; one run is of one block, one of eleven."""
-    url = f"s3://{BUCKET}/pictures"
+def on_pictures(server: CountingServer, blocks: int) -> dict[str, Counter[str]]:
+    """``pd report``, and ten blocks of ``crf`` more than one, on a store of pictures with parts; all files are real."""
+    url = f"s3://{BUCKET}/pictures-{blocks}"
     with tempfile.TemporaryDirectory() as folder:
-        _draw_pictures(Path(folder) / "all", 12 * PICTURES)
-        store = create_store(url, SourceSpec(kind="folder", root=folder), SPEC)
-        project = Project.open(store)
+        home = Path(folder) / "home"
+        home.mkdir()
+        _draw_pictures(Path(folder) / "images" / "all", blocks * PICTURES)
+        store = create_store(url, SourceSpec(kind="folder", root=f"{folder}/images"), SPEC)
         for name in ("ingest", "detic", "grouping"):
-            run_node(project, name)
+            run_node(Project.open(store), name)
         found = []
         for limit in (1, 1 + MORE_BLOCKS):
             server.reset()
             run_node(Project.open(Store(url)), "crf", RunOptions(limit=limit, shard=Shard(1, 1)))
             found.append(server.counts.copy())
-            shown = server.seen
-        if os.environ.get("SHOW"):
-            print("\n".join(shown))
-    return found[1] - found[0]
+        run_node(Project.open(Store(url)), "crf")
+        report = pd(server, url, "report", "--out", f"{folder}/report.html", home=home)
+    return {"report": report, f"{MORE_BLOCKS} blocks of crf": found[1] - found[0]}
 
 
 def _draw_pictures(folder: Path, count: int) -> None:
     """Two discs of two colours each on noise, so that there is something to find and to divide."""
     rng = np.random.default_rng(0)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     y, x = np.mgrid[:64, :64]
     for number in range(count):
         picture = rng.integers(0, 40, (64, 64, 3), np.uint8)
@@ -229,14 +228,13 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("blocks", nargs="*", type=int, default=[10, 100, 1000])
     parser.add_argument("--loose", type=int, default=0, help="blocks per layer that the index does not hold")
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
-    parser.add_argument("--run", action="store_true", help="also the requests of a block of crf")
+    parser.add_argument("--pictures", nargs="*", type=int, default=[12, 48], help="blocks of the stores of pictures")
     options = parser.parse_args(words)
     server = CountingServer()
     os.environ.update(server.environment)
     found = {f"{n} blocks": commands(server, n, options.loose, options.only) for n in options.blocks}
     print(table_of(found))
-    if not options.only or options.run:
-        print(f"a block of crf: {_cell(run_cost(server))} for {MORE_BLOCKS} blocks")
+    print(table_of({f"{n} blocks of pictures": on_pictures(server, n) for n in options.pictures}))
     server.close()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["has_store", "open_project", "open_store", "split_words", "state_or_time", "store_argument"]
 
-_TREES = (layout.RECENT, "leases", "failures", layout.JOBS, layout.JUDGEMENTS, layout.PIPELINES)
+_TREES = (layout.RECENT, "leases", "failures", layout.JOBS, layout.JUDGEMENTS, layout.PIPELINES, layout.CHECKPOINTS)
 """Folders that a command that only reads lists as a whole: they hold few files."""
 
 

@@ -1,7 +1,7 @@
 """Where a training keeps the state that it resumes from, and how to discard that state.
 
 Its selections are in the store, next to a record of the inputs that they were frozen from. Its checkpoints are files
-in a local folder: inside the store if the store is local, otherwise on this machine.
+in a local folder: inside the store if the store is local, otherwise on this machine, and a copy of them in the store.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pdstore import Store, layout
 from pdstore.errors import CorruptData
 from pdstore.info import read_record
 from pdstore.records import remove_with_digest, seal
+from stages.training_mirror import fetch_state, send_state
 
 __all__ = ["TrainingPlace"]
 
@@ -46,14 +47,27 @@ class TrainingPlace:
         path = layout.checkpoints(self.node, self.fingerprint)
         if self.store.files.is_local:
             return self.store.files.local(path)
-        # Checkpoints are rewritten in place, which is slow on an object store: they stay on this machine to the end.
+        # The log grows line by line, which no object can: what is sent to the store is a copy.
         name = hashlib.sha256(f"{self.store.url}/{path}".encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"pd-checkpoints-{name}"
 
     @property
     def is_begun(self) -> bool:
         """True if a training that was stopped before its end has left a state to resume from."""
-        return self.folder.exists()
+        return self.folder.exists() or (not self.store.files.is_local and bool(self.store.files.names(self._remote)))
+
+    @property
+    def _remote(self) -> str:
+        return layout.checkpoints(self.node, self.fingerprint)
+
+    def fetch(self) -> str:
+        """Bring the folder to what an object store has of the training. Returns the checkpoint that was fetched."""
+        return "" if self.store.files.is_local else fetch_state(self.store.files, self._remote, self.folder)
+
+    def send(self, note: Callable[[str], None]) -> None:
+        """Send the state that was just written to an object store. ``note`` prints a line if that fails."""
+        if not self.store.files.is_local:
+            send_state(self.store.files, self._remote, self.folder, note)
 
     def frozen_inputs(self, current: Mapping[str, str]) -> dict[str, str]:
         """Input role -> digest of the input that the selection was frozen from.
@@ -85,6 +99,8 @@ class TrainingPlace:
 
     def forget(self) -> None:
         """Discard the state: the training selects its images again and starts from its first step."""
+        if not self.store.files.is_local:
+            self.store.files.remove_tree(self._remote)
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in (self.selection, self.held_out):
             remove_with_digest(self.store.files, layout.selection(name))

@@ -44,6 +44,7 @@ class Hooks:
         name: name of the training, for its log.
         config: settings that the log shows. group, stage: the store and the stage, as W&B shows them.
         on_resume: called before the first step with the number of steps that an earlier run has done, if there are any.
+        on_checkpoint: called by the first rank after it has written a checkpoint.
     """
 
     on_step: Callable[[int, dict[str, float]], None] = lambda step, values: None
@@ -52,6 +53,7 @@ class Hooks:
     name: str = "training"
     config: Mapping[str, Any] | None = None
     on_resume: Callable[[int], None] = lambda step: None
+    on_checkpoint: Callable[[], None] = lambda: None
     group: str = ""
     stage: str = ""
 
@@ -178,6 +180,7 @@ class _Training:
             self.log.keep_digest()
         if self.group.is_first and (is_due or score is not None):
             self.state.save(done, score, is_due)
+            self.hooks.on_checkpoint()
         if is_due:
             self._report(done, values)
         self.hooks.on_step(done, values)

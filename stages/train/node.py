@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -89,6 +90,10 @@ def run_training(
     network = build(settings.network, num_classes, num_objects, settings.seed)
     if "model" in setup.models:
         _start_from(network, setup.models["model"])
+    # Once per machine: its ranks share the folder.
+    if int(os.environ.get("LOCAL_RANK", group.rank)) == 0 and (fetched := place.fetch()):
+        unit.note(f"{unit.node}: {fetched} was fetched from the store")
+    group.gathered(None)
     network = train(
         StoreSource(unit, selection, choice, settings.window, _longest(settings)),
         settings,
@@ -110,6 +115,7 @@ def _hooks(unit: Unit, settings: TrainSettings, place: TrainingPlace) -> Hooks:
         stage = place.store.layer(place.node, place.fingerprint).info.identity.stage
     return Hooks(
         on_resume=unit.control.resumed,
+        on_checkpoint=lambda: place.send(unit.note),
         on_step=lambda step, values: unit.advance(1),
         note=lambda text: unit.note(f"{unit.node}: {text}"),
         should_stop=unit.control.should_stop,
