@@ -18,6 +18,7 @@ __all__ = [
     "TARS",
     "TEMPORARY",
     "UNFINISHED_CHECKPOINT",
+    "UNFINISHED_LOG",
     "attempt",
     "attempt_name",
     "attempts",
@@ -75,6 +76,7 @@ LISTINGS = "listings"
 TEMPORARY = ".tmp-"
 # What a checkpoint of a training is called until it is whole.
 UNFINISHED_CHECKPOINT = ".step_"
+UNFINISHED_LOG = ".log.jsonl."
 SELECTIONS = "selections"
 CLASSES = "classes.parquet"
 # Where images lie in tar files.

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS, parquet_table
 from pdstore.commit import new_attempt
+from pdstore.errors import StorageFailure
 from pdstore.files import Files
 from pdstore.index.indexfile import IndexFile, RowFile
 from pdstore.index.reader import Commits, IndexReader, Source, read_manifests
@@ -125,13 +126,21 @@ class _Making:
                 return self._again(units, number, found)
             table = _entries_of(self._commits, units)
             file = IndexFile(*self._place, number, table, found[ROWS], found[ERRORS])
-            if len(table) and self._files.create(file.path, file.to_bytes()):
+            if len(table) and self._files.create_own(file.path, file.to_bytes()):
                 return file
         except BaseException:
-            self._remove(found)
+            # A call that failed may have created the file, which names these rows; if none does, gc removes them.
+            if not self._may_exist(layout.index_file(*self._place, number)):
+                self._remove(found)
             raise
         self._remove(found)
         return None
+
+    def _may_exist(self, path: str) -> bool:
+        try:
+            return self._files.exists(path)
+        except (OSError, StorageFailure):
+            return True
 
     def _again(self, units: Sequence[int], number: int, found: Mapping[str, RowFile | None]) -> IndexFile | None:
         self._remove(found)
