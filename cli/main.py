@@ -160,6 +160,9 @@ def _failed(error: Exception, is_debug: bool) -> int:
 
     if is_debug:
         print(printable("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+    from stages.run.no_memory import no_memory
+
+    error = no_memory(error) or error
     if isinstance(error, OSError) and not isinstance(error, PdError) and error.errno is not None:
         from pdstore.files.refusals import read_failure
 

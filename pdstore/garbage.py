@@ -142,12 +142,13 @@ def _leftovers(store: Store, folder: str, now: float) -> Iterator[Garbage]:
 
 
 def _unfinished_checkpoints(layer: Layer, now: float) -> Iterator[Garbage]:
-    """Checkpoints that a killed training had begun to write; the next one of the same training clears them away too."""
+    """What a killed training had begun to write: the next one of the same training clears checkpoints away too."""
     files = layer.store.files
     if not files.is_local:
         return
     root, folder = Path(files.root), files.local(layout.checkpoints(layer.node, layer.fingerprint))
-    for path in sorted(folder.glob(f"**/{layout.UNFINISHED_CHECKPOINT}*")):
+    beginnings = (layout.UNFINISHED_CHECKPOINT, layout.TEMPORARY, layout.UNFINISHED_LOG)
+    for path in sorted(path for beginning in beginnings for path in folder.glob(f"**/{beginning}*")):
         status = path.stat()
         yield Garbage(
             path.relative_to(root).as_posix(), status.st_size, now - status.st_mtime, "checkpoint that was not finished"

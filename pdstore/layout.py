@@ -21,6 +21,7 @@ __all__ = [
     "TARS",
     "TEMPORARY",
     "UNFINISHED_CHECKPOINT",
+    "UNFINISHED_LOG",
     "attempt",
     "attempt_name",
     "attempts",
@@ -79,6 +80,7 @@ RECENT_WHOLE = f"{RECENT}/whole"
 RECENT_BUNDLE = f"{RECENT}/bundle.zip"
 TEMPORARY = ".tmp-"  # the name of a file begins with this until the file is whole; listings skip such names
 UNFINISHED_CHECKPOINT = ".step_"  # what a checkpoint of a training is called until it is whole
+UNFINISHED_LOG = ".log.jsonl."
 SELECTIONS = "selections"
 CLASSES = "classes.parquet"
 TARS = "tars.parquet"  # where images lie in tar files

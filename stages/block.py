@@ -18,12 +18,24 @@ from stages.source.decoded_size import MAX_DECODED_MB
 from stages.source.frames import Size, frame_of
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
 
-__all__ = ["CHANGED", "MISSING_FILE", "Block", "batched", "check_unchanged", "decoded_mb", "is_packed", "read_image"]
+__all__ = [
+    "CHANGED",
+    "MISSING_FILE",
+    "UNREADABLE",
+    "Block",
+    "batched",
+    "check_unchanged",
+    "decoded_mb",
+    "is_packed",
+    "read_image",
+]
 
 CHANGED = "changed"
 """Reason in ``errors`` for an image whose file was replaced after it was ingested."""
 MISSING_FILE = "missing_file"
 """Reason in ``errors`` for an image whose file does not exist."""
+UNREADABLE = "unreadable"
+"""Reason in ``errors`` for an image whose file may not be read."""
 
 Pixels = npt.NDArray[np.uint8]
 _ABOUT_THE_PATH = {errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -202,8 +214,8 @@ def read_image(images: Files, key: str) -> bytes:
     except FileNotFoundError:
         raise ImageFault(MISSING_FILE, f"there is no file {images.full(key)}") from None
     except StorageFailure as error:
-        raise ImageFault("unreadable", str(error)) from None
+        raise ImageFault(UNREADABLE, str(error)) from None
     except OSError as error:
         if error.errno in _ABOUT_THE_PATH:
-            raise ImageFault("unreadable", str(error)) from None
+            raise ImageFault(UNREADABLE, str(error)) from None
         raise

@@ -104,6 +104,10 @@ def link_or_copy(source: str, target: str) -> None:
             os.fsync(file.fileno())
 
 
+def _link(source: str, target: str) -> None:
+    os.link(source, target)
+
+
 def _rename(source: str, target: str) -> None:
     call = _renameat2()
     if call is None:
@@ -122,4 +126,4 @@ def _renameat2() -> Any:
     return call
 
 
-_WAYS: dict[str, Callable[[str, str], None]] = {LINK: os.link, RENAME: _rename}
+_WAYS: dict[str, Callable[[str, str], None]] = {LINK: _link, RENAME: _rename}

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pdstore import layout
 from pdstore.blockfile import ERRORS, ROWS, parquet_table
 from pdstore.commit import new_attempt
+from pdstore.errors import StorageFailure
 from pdstore.files import Files
 from pdstore.files.objects import Stamp
 from pdstore.index.indexfile import IndexFile, RowFile
@@ -141,10 +142,18 @@ class _Making:
             if len(table) and self._files.create_own(file.path, file.to_bytes()):
                 return file
         except BaseException:
-            self._remove(found)
+            # A call that failed may have created the file, which names these rows; if none does, gc removes them.
+            if not self._may_exist(layout.index_file(*self._place, number)):
+                self._remove(found)
             raise
         self._remove(found)
         return None
+
+    def _may_exist(self, path: str) -> bool:
+        try:
+            return self._files.exists(path)
+        except (OSError, StorageFailure):
+            return True
 
     def _again(self, units: Sequence[int], number: int, found: Mapping[str, RowFile | None]) -> IndexFile | None:
         self._remove(found)

@@ -69,9 +69,9 @@ def create_store(
 
 def _begun(store: Store, source: SourceSpec, spec: PipelineSpec, overrides: Mapping[str, Any]) -> Store:
     """The store that the same request began to make, and could not finish. Raises UsageError if it is any other."""
-    is_whole = store.files.exists(layout.PIPELINE) or store.state() is not None
     asked = {"source": source.model_dump(), "spec": spec.model_dump(mode="json"), "overrides": overrides}
-    if is_whole or json.loads(json.dumps(asked)) != store.info.source.get("pipeline"):
+    # The pipeline is recorded last.
+    if store.files.exists(layout.PIPELINE) or json.loads(json.dumps(asked)) != store.info.source.get("pipeline"):
         fix = "Choose another folder, or add new images to this store with: pd init STORE --images DIR --add"
         raise UsageError("a store already exists here", store.url, fix)
     ensure_listing(store)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pdstore.errors import InputMissing
-from stages.block import MISSING_FILE
+from pdstore.errors import InputMissing, StorageFailure
+from stages.block import MISSING_FILE, UNREADABLE
 from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.run.preflight import prepare_together
@@ -103,8 +103,29 @@ class Computation:
 
     def _check_files(self, computed: Computed) -> None:
         """Many missing files in a block mean an absent disk; they say nothing about the images."""
-        missing = computed.unit.num_rejected(MISSING_FILE)
-        if missing and missing > self._max_error_rate * computed.images:
+        unit, root = computed.unit, self._project.source.root
+        missing, closed = unit.num_rejected(MISSING_FILE), unit.num_rejected(UNREADABLE)
+        if not missing and not closed:
+            return
+        what = "are missing or cannot be read" if closed else "are missing"
+        problem = f"the files of {missing + closed} of {computed.images} images {what}"
+        if self._is_away(unit):
+            fix = "Mount the disk and run the same command again; nothing was recorded of these images"
+            raise StorageFailure(f"{problem}, and the image folder cannot be read any more", root, fix)
+        if missing + closed > self._max_error_rate * computed.images:
             fix = "Restore them (is the disk mounted?) and run again. Or do without them: --max-error-rate 1"
-            problem = f"the files of {missing} of {computed.images} images are missing"
-            raise InputMissing(problem, self._project.source.root, fix)
+            raise InputMissing(problem, root, fix)
+
+    def _is_away(self, unit: Unit) -> bool:
+        """Whether the disk was lost on the way: a file that was read a moment ago cannot be read again."""
+        keys = [listed.key for listed in unit.listed] or list(unit.own_block.keys.values())
+        left_out = {fault["subject"] for fault in unit.faults}
+        sound = next((key for key in keys if key not in left_out), None)
+        try:
+            if sound is not None:
+                unit.images.read(sound)
+            elif self._max_error_rate < 1 and unit.images.is_local:
+                return not unit.images.names("")
+        except (OSError, StorageFailure):
+            return True
+        return False

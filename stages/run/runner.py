@@ -20,6 +20,7 @@ from stages.plan.inputs import Inputs
 from stages.plan.project import Project
 from stages.run.computation import Computation, Computed
 from stages.run.ledger import Ledger
+from stages.run.no_memory import no_memory
 from stages.run.options import RunOptions
 from stages.run.outcome import Outcome, raise_failures, raise_waiting
 from stages.run.process_group import NodeGroup
@@ -204,11 +205,13 @@ class _Run:
                 self.progress.attempt_failed(unit, is_last=True)
                 raise
             except Exception as error:
-                if left and not isinstance(error, PdError):
+                failure = no_memory(error) or error
+                if left and not isinstance(failure, PdError):
                     self.progress.attempt_failed(unit, is_last=False)
                     self.progress.note(f"{self.title} unit {unit}: {error!r}; trying again")
                     continue
-                text = str(error) if isinstance(error, PdError) else f"{type(error).__name__}: {error}".rstrip(": ")
+                is_ours = isinstance(failure, PdError)
+                text = str(failure) if is_ours else f"{type(failure).__name__}: {failure}".rstrip(": ")
                 for ledger in ledgers:
                     ledger.fail(unit, text)
                 self.progress.note(f"{self.title} unit {unit} failed: {text}")

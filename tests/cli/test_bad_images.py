@@ -97,7 +97,7 @@ def test_images_that_disappeared(pd: Pd, store: Path, photos: Path) -> None:
     shutil.move(photos, photos.with_name("unmounted"))
     result = pd("stage", "run", "detic")
     assert result.code == 1
-    assert f"{photos}: the files of 2 of 2 images are missing. Restore them" in result.err
+    assert f"{photos}: the files of 2 of 2 images are missing, and the image folder cannot be read" in result.err
     assert_error(pd("show", "0"), 1, "the file of the image is missing", photos, ".png", "Bring the file back")
     assert pd("stage", "run", "detic", "--max-error-rate", "1", "--limit", "1").code == 0
     shutil.move(photos.with_name("unmounted"), photos)

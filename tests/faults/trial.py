@@ -25,6 +25,7 @@ from tests.forks import in_process
 
 __all__ = ["Trial", "found", "trials"]
 
+_STEP = re.compile(r"/step_\d+\.pt$")
 _RANDOM = re.compile(r"(?<=[./])[0-9a-f]{12,32}(?=[./]|$)")
 
 
@@ -127,6 +128,9 @@ def _found(path: str) -> Found:
         assert delete_garbage(store, garbage), garbage
     names = [file.relative_to(path).as_posix() for file in Path(path).rglob("*") if file.is_file()]
     # A process that ends between a file and its digest leaves a file that is not covered, and verify says so.
+    # One checkpoint more than are kept is cleared away by the next one.
+    steps = sorted(name for name in names if _STEP.search(name))
+    names = [name for name in names if name not in steps[:-1]]
     files = Counter(_RANDOM.sub("N", name) for name in names if not name.endswith(layout.digest("")))
     damage = [f"{d.file}: {d.problem}" for d in verify(store) if d]
     return Found(contents(store), dict(files), damage)
