@@ -96,7 +96,6 @@ def listing(number: int) -> str:
 
 
 def pipeline(number: int) -> str:
-    """One state of the pipeline. A state is never changed once it is written."""
     return f"{PIPELINES}/{number:06d}.json"
 
 

@@ -31,7 +31,6 @@ def parse_value(value: str, where: str) -> Any:
         UsageError: the value is not valid YAML.
     """
     # Imported here: every verb comes by, and most have no override.
-    import yaml
 
     try:
         return read_yaml(value, is_line=True)
