@@ -30,8 +30,6 @@ def parse_value(value: str, where: str) -> Any:
     Raises:
         UsageError: the value is not valid YAML.
     """
-    # Imported here: every verb comes by, and most have no override.
-
     try:
         return read_yaml(value, is_line=True)
     except ValueError as error:
