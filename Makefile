@@ -13,7 +13,7 @@ GPU_TESTS := tests/stages/gpu tests/stages/kernels tests/stages/models/test_prec
 COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=95
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test nightly lint format check bench gpu clean
+.PHONY: help install demo test nightly fuzz lint format check bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: $(INSTALLED) ## run the static checks: ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(INSTALLED) ## feed 20,000 mutated inputs to everything that reads other people's files (ARGS="COUNT SEED DOOR")
+	$(BIN)/python -m tests.fuzz.campaign $(ARGS)
 
 nightly: $(INSTALLED) ## run the tests that take minutes: kills at many moments, Slurm, memory
 	$(BIN)/python -m pytest -m "slow and not gpu and not network" $(ARGS)

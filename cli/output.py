@@ -14,7 +14,7 @@ from pdstore.errors import printable
 
 __all__ = ["print_json", "print_table", "say", "seconds_text"]
 
-_UNESCAPED = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
+_UNESCAPED = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], spare: Iterable[str] = ()) -> None:

@@ -34,9 +34,11 @@ class Ragged:
     def __post_init__(self) -> None:
         offsets = self.offsets
         if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or int(offsets[-1]) != len(self.data):
-            raise ValueError(f"offsets must run from 0 to {len(self.data)}, the number of bytes, got {offsets!r}")
+            found = f"{offsets[0]} to {offsets[-1]}" if offsets.ndim == 1 and len(offsets) else f"shape {offsets.shape}"
+            raise ValueError(f"offsets must run from 0 to {len(self.data)}, the number of bytes, got {found}")
         if np.any(offsets[1:] < offsets[:-1]):
-            raise ValueError(f"offsets must never decrease, got {offsets!r}")
+            at = int(np.argmax(offsets[1:] < offsets[:-1]))
+            raise ValueError(f"offsets must never decrease, got {offsets[at]} before {offsets[at + 1]}")
 
     @classmethod
     def from_list(cls, strings: Iterable[bytes]) -> Ragged:

@@ -17,6 +17,7 @@ from pdstore.files import Files
 from stages.source.decoded_size import MAX_DECODED_MB
 from stages.source.frames import Size, frame_of
 from stages.source.images import ImageFault, Picture, decode, decode_ahead
+from stages.source.key_paths import leads_out
 
 __all__ = [
     "CHANGED",
@@ -206,9 +207,11 @@ def read_image(images: Files, key: str) -> bytes:
     """An image file's bytes.
 
     Raises:
-        ImageFault: the file does not exist or cannot be read.
+        ImageFault: the file does not exist or cannot be read, or is not in the image folder.
         OSError: the read failed on the way. This says nothing about the image, so another try may succeed.
     """
+    if leads_out(key):
+        raise ImageFault("outside", f"the key {key!r} leads out of the image folder")
     try:
         return images.read(key)
     except FileNotFoundError:

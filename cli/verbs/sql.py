@@ -16,7 +16,7 @@ import click
 
 from cli.output import print_json, print_table, say
 from cli.session import open_store, state_or_time
-from pdstore.errors import UsageError
+from pdstore.errors import UsageError, printable
 from schemas.catalog import catalog_of
 from schemas.judgements import JUDGED
 from schemas.monitors import MONITORS
@@ -88,10 +88,14 @@ def _as_table(result: pa.Table) -> None:
 
 
 def _as_csv(result: pa.Table) -> None:
+    # For programs: a text is what it is, also if a spreadsheet would take it for a formula. A terminal would obey it.
+    is_shown = sys.stdout.isatty()
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(result.column_names)
+    writer.writerow(map(printable, result.column_names) if is_shown else result.column_names)
     for batch in result.to_batches(max_chunksize=10_000):
         columns = [[_as_text(value) for value in column.to_pylist()] for column in batch.columns]
+        if is_shown:
+            columns = [[printable(v) if isinstance(v, str) else v for v in values] for values in columns]
         writer.writerows(zip(*columns, strict=True))
 
 

@@ -16,6 +16,7 @@ from schemas.pipeline import SourceSpec
 from stages.create.names import ClassFiles, a_few, listed_splits
 from stages.create.shape import OUTSIDE, WORDNET, Place, arrange
 from stages.create.walk import SUFFIXES, Tell, check_links, find_images, ignore
+from stages.source.key_paths import check_inside
 from stages.source.listing import ImageClass
 from stages.source.tars import Member, is_tar
 from stages.source.text_files import read_lines
@@ -103,6 +104,7 @@ def _chosen(source: SourceSpec, tell: Tell, members: list[Member] | None) -> lis
         from stages.datasets.published import dataset_images
 
         images = list(dataset_images(source.dataset, _existing(source.root)))
+        check_inside((key for key, *_ in images), f"the data set {source.dataset} in {source.root}")
     else:
         images = _with_truth(source, list(_walk(source, tell, members)), tell)
         if not any(wnid for _, _, wnid in images):

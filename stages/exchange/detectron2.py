@@ -24,6 +24,7 @@ from schemas.pipeline import SourceSpec
 from stages.block import is_packed
 from stages.exchange.choice import Choice, categories_of, image_layer, mask_layer
 from stages.exchange.images import ImageMasks, block_images
+from stages.source.key_paths import check_inside
 
 __all__ = ["register", "thing_classes"]
 
@@ -139,6 +140,7 @@ def _files(images: Layer, block: int, wanted: set[int], root: Path) -> Mapping[i
     """image_id -> path of its file. Packed images are written to their files first, unless those exist."""
     rows = images.read(block, ["image_id", "key", *(["encoded"] if is_packed(images) else [])])
     paths = {}
+    check_inside(rows["key"].tolist(), f"{images.node} block {block}")
     for number, (image_id, key) in enumerate(zip(rows["image_id"].tolist(), rows["key"].tolist(), strict=True)):
         if image_id not in wanted:
             continue

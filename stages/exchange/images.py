@@ -14,6 +14,7 @@ from pdstore import Layer, Ragged, Rows, runs
 from stages.exchange.choice import OfBlock
 from stages.mask_names import without_vectors
 from stages.source.frames import masks_at
+from stages.source.key_paths import check_inside
 
 __all__ = ["ImageMasks", "block_images"]
 
@@ -79,6 +80,9 @@ def block_images(
     positions, picked = _positions(rows["image_id"]), rows.take(chosen)
     of_image = picked.by("image_id")
     columns = {name: image_rows[name].tolist() for name in image_rows.columns}
+    for name in ("key", "split", "wnid"):
+        # They become paths of files that are written.
+        check_inside(filter(None, columns[name]), f"{images.node} block {block}, {name}")
     for index, image_id in enumerate(columns["image_id"]):
         own = of_image.get(image_id, np.zeros(0, np.int64))
         if not len(own) and (not with_empty or (only is not None and image_id not in only)):

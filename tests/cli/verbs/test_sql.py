@@ -90,6 +90,15 @@ def test_parquet_to_a_terminal(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPa
     assert_error(pd("sql", "SELECT 1", "--format", "parquet"), 2, "found a terminal", "> FILE")
 
 
+def test_csv_is_made_harmless_on_a_terminal_alone(pd: Pd, pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal would obey an escape character; a program gets the text as it is, a formula or not."""
+    query = "SELECT chr(27) || '[2J' AS a, '=1+1' AS b"
+    assert pd("sql", query, "--format", "csv").out == "a,b\n\x1b[2J,=1+1\n"
+    assert pd("sql", "SELECT chr(8238) AS a", "--format", "json").out.count("\\u202e") == 1
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert pd("sql", query, "--format", "csv").out == "a,b\n\\x1b[2J,=1+1\n"
+
+
 def test_a_table_of_ones_own_joins_the_stores(pd: Pd, store: Path, tmp_path: Path) -> None:
     """`--with NAME=FILE` reads CSV or Parquet; the query itself opens no file."""
     pd("run", "ingest")
