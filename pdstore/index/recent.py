@@ -113,8 +113,8 @@ class RecentReader:
                 known[unit] = Manifest.from_json(data, *self._place, unit)
         read = {m.unit: m for m in read_manifests(self._files, *self._place, sorted(announced.keys() - known.keys()))}
         for unit, manifest in read.items():
-            # That nothing is committed may change; that the announced attempt is, only after another announcement.
-            if announced[unit] == frozenset([manifest.attempt]):
+            # That nothing is committed may change; that an announced attempt is, only after another announcement.
+            if manifest.attempt in announced[unit] and f"{manifest.attempt}{WITHDRAWN}" not in announced[unit]:
                 self._kept.put(self._manifest_key(unit, announced[unit]), manifest.to_json())
                 known[unit] = manifest
         self._known = {(unit, announced[unit]): manifest for unit, manifest in known.items()}
