@@ -46,7 +46,7 @@ def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None =
     """
     now = time.time() if now is None else now
     garbage: list[Garbage] = []
-    folders = ["", layout.LISTINGS, layout.SELECTIONS, layout.JUDGEMENTS, layout.PIPELINES]
+    folders = ["", layout.LISTINGS, layout.SELECTIONS, layout.JUDGEMENTS, layout.PIPELINES, layout.JOBS]
     for node in store.nodes():
         for layer in store.layers(node):
             garbage += _loose_attempts(layer, now)
@@ -54,6 +54,7 @@ def find_garbage(store: Store, older_than_s: float = WEEK_S, now: float | None =
             garbage += _dead_leases(layer, now)
             garbage += _stray_beats(layer, now)
             folders += _folders_of(layer)
+            folders.append(layout.leases(node, layout.indexer(layer.fingerprint)))
             garbage += _unfinished_checkpoints(layer, now)
     garbage += [item for folder in folders for item in _leftovers(store, folder, now)]
     return [item for item in garbage if item.age_s > older_than_s]

@@ -6,12 +6,15 @@ nobody would see otherwise: its rows would only be missing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from typing import Any
 
 from pdstore import layout
 from pdstore.errors import CorruptData
 from pdstore.files import Files
+from pdstore.files.local import sync_folder
+from pdstore.files.refusals import refusals
 from pdstore.records.sealed import seal, unseal
 
 __all__ = ["check_complete", "completion_problem", "listed_units", "lost_units", "write_complete"]
@@ -21,6 +24,10 @@ def write_complete(files: Files, node: str, fingerprint: str, num_units: int) ->
     """Note that the layer is complete, unless it is noted already."""
     path = layout.complete(node, fingerprint)
     if not files.exists(path):
+        if files.is_local:
+            # A worker that was killed may have left the name of its last commit in memory; the note relies on it.
+            with refusals(path, is_writing=True), contextlib.suppress(FileNotFoundError):
+                sync_folder(files.full(layout.commits(node, fingerprint)))
         files.create(path, seal({"node": node, "layer": fingerprint, "units": num_units}))
 
 

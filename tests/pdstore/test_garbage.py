@@ -95,6 +95,8 @@ class TestGarbage:
         folders = ["", "listings", "selections", *(f(*place) for f in WRITTEN)]
         names = [f"{folder}/.tmp-{number}".lstrip("/") for number, folder in enumerate(folders)]
         names.append(f"{layout.checkpoints(*place)}/checkpoints/.step_00000004.pt.0123")
+        names += [f"{layout.checkpoints(*place)}/{name}" for name in (".log.jsonl.0123", "checkpoints/.tmp-1")]
+        names += ["jobs/.tmp-1", f"leases/grouping/{layout.indexer(layer.fingerprint)}/.tmp-1"]
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(b"half")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -52,3 +53,47 @@ def test_every_folder_of_new_files_is_synced_after_they_are_written(
     local.write_all(files)
     assert synced == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
     assert [Path(path).read_bytes() for path in files] == [b"1", b"22"]
+
+
+def test_what_cannot_be_known_is_not_taken_for_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is not there, or below a file, does not exist; a server that does not answer says nothing of it."""
+    (tmp_path / "a").write_bytes(b"123")
+    assert local.exists_local(str(tmp_path / "a")) and local.exists_local(str(tmp_path))
+    assert not local.exists_local(str(tmp_path / "b")) and not local.exists_local(str(tmp_path / "a" / "b"))
+
+    def stale(path: str, **options: object) -> os.stat_result:
+        raise OSError(errno.ESTALE, "stale file handle", path)
+
+    monkeypatch.setattr(os, "stat", stale)
+    with pytest.raises(OSError, match="stale"):
+        local.exists_local(str(tmp_path / "a"))
+
+
+def test_sizes_are_those_of_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below a folder, or of a file alone; there is nothing in a folder that is gone, and a closed one is named."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for path in ("a/1", "a/b/22"):
+        (tmp_path / path).write_bytes(b"x" * len(path))
+    assert local.sizes_below(str(tmp_path)) == {str(tmp_path / "a/1"): 3, str(tmp_path / "a/b/22"): 6}
+    assert local.sizes_below(str(tmp_path / "a/1")) == {str(tmp_path / "a/1"): 3}
+    assert local.sizes_below(str(tmp_path / "gone")) == {}
+
+    def closed(path: str) -> object:
+        raise PermissionError(errno.EACCES, "closed", path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(PermissionError, match="closed"):
+        local.sizes_below(str(tmp_path))
+
+
+def test_a_file_system_that_syncs_no_folders_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers that the call means nothing to it; any other answer is an error."""
+    answers = iter([errno.EINVAL, errno.EIO])
+
+    def answer(descriptor: int) -> None:
+        raise OSError(next(answers), "no")
+
+    monkeypatch.setattr(os, "fsync", answer)
+    local.sync_folder(str(tmp_path))
+    with pytest.raises(OSError, match="no"):
+        local.sync_folder(str(tmp_path))

@@ -13,6 +13,7 @@ from pdstore.files import Files
 from pdstore.index import compaction
 from pdstore.index.reader import Commits, IndexReader
 from pdstore.index.rowfiles import UNIT
+from pdstore.verify import verify
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import errors, filled, new_layer, new_store, parts
 
@@ -150,6 +151,22 @@ class TestContract:
                 layer.compact(everything=True)
         assert index_files(layer) == []
         assert layer.compact(everything=True).units == 4
+
+    def test_a_file_that_a_failed_call_created_keeps_its_rows(
+        self, layer: Layer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The call fails once the file has its name: it counts, so its rows stay."""
+        create = Files.create
+
+        def lose_answer(files: Files, path: str, data: bytes) -> bool:
+            create(files, path, data)
+            raise StorageFailure("no answer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Files, "create_own", lose_answer)
+            with pytest.raises(StorageFailure, match="no answer"):
+                layer.compact(everything=True)
+        assert len(commits_of(layer).gathered) == 1 and [item for item in verify(layer.store) if item] == []
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "errors.parquet"])

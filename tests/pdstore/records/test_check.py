@@ -52,6 +52,18 @@ def test_a_damaged_record_is_named(files: Files) -> None:
     assert sorted(name for name, _ in file_problems(files)) == sorted(records)
 
 
+def test_the_lost_inputs_of_a_training_are_named(files: Files) -> None:
+    """They are written before its selection; what it is validated on, and what a person froze, has none."""
+    name = layout.training_selection("train", "0123")
+    for selection in (name, layout.training_selection("train", "0123", is_held_out=True)):
+        write_with_digest(files, layout.selection(selection), b"ids")
+    files.write(layout.selection_inputs(name), seal({"a": 1}))
+    files.remove(layout.selection_inputs("mine"))
+    assert list(file_problems(files)) == []
+    files.remove(layout.selection_inputs(name))
+    assert list(file_problems(files)) == [(layout.selection_inputs(name), "missing")]
+
+
 def test_files_of_an_earlier_release_are_listed(files: Files) -> None:
     """They have no digest, so nothing can be said of them."""
     for path in [*PLAIN, LOG]:

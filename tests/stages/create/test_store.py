@@ -62,6 +62,24 @@ def test_a_store_that_exists_is_left_alone(folder: Path, classical: Callable[...
     assert store.files.read(layout.PIPELINE) == before
 
 
+@pytest.mark.parametrize("lost", [[layout.PIPELINE, layout.listing(0)], [layout.PIPELINE]])
+def test_the_same_request_completes_a_creation(folder: Path, tmp_path: Path, lost: list[str]) -> None:
+    """A request that was stopped half-way is given again; any other one finds a store that exists."""
+    url, source = str(tmp_path / "store"), SourceSpec(root=str(folder))
+    store = create_store(url, source, INGEST)
+    before = {name: store.files.read(name) for name in (layout.listing(0), layout.pipeline(0))}
+    for name in lost:
+        remove_with_digest(store.files, name)
+    if len(lost) > 1:
+        store.files.remove_tree(layout.PIPELINES)
+    with pytest.raises(UsageError, match="already exists"):
+        create_store(url, source, INGEST, ["ingest.max_pixels=9"])
+    assert create_store(url, source, INGEST).current() == store.current()
+    assert store.files.exists(layout.PIPELINE) and store.files.read(layout.listing(0)) == before[layout.listing(0)]
+    with pytest.raises(UsageError, match="already exists"):
+        create_store(url, source, INGEST)
+
+
 def test_added_images_open_new_blocks(
     folder: Path, classical: Callable[..., Store], run_all: Callable[..., None], contents: Callable
 ) -> None:
