@@ -11,6 +11,7 @@ from PIL import Image
 
 from pdstore import PdError, Rows, Store
 from schemas.pipeline import PipelineSpec, SourceSpec
+from schemas.stages import IngestSettings
 from stages.plan.project import Project
 from stages.plan.states import states
 from stages.run.options import RunOptions
@@ -100,6 +101,18 @@ def test_bad_files_become_error_rows_and_the_block_commits(mixed: Store) -> None
     assert {name: reason for name, (reason, _) in faults.items()} == {name: reason for name, (_, reason) in BAD.items()}
     assert "found 0 bytes" in faults["empty.jpg"][1] and "found 40x40" in faults["huge.png"][1]
     assert all(detail for _, detail in faults.values())
+
+
+def test_a_picture_that_takes_too_much_memory_is_an_error_row(folder: Path, classical: Callable[..., Store]) -> None:
+    """Its row says what it would take and how to raise the limit; at the default the fingerprint is as it was."""
+    Image.new("RGB", (1000, 1000)).save(folder / "cats" / "bomb.webp", lossless=True)
+    store = classical("ingest.max_decoded_mb=8", spec=INGEST)
+    ingest(store)
+    reason, detail = errors(store)["cats/bomb.webp"]
+    assert reason == "too_large" and "at most 8 MiB when decoded, found 1000x1000" in detail
+    assert "raise ingest.max_decoded_mb" in detail and len(read(store)) == 12
+    assert "max_decoded_mb" not in IngestSettings().identity()
+    assert IngestSettings(max_decoded_mb=8).identity()["max_decoded_mb"] == 8
 
 
 def test_a_file_that_went_away_is_an_error_row(folder: Path, classical: Callable[..., Store]) -> None:
