@@ -129,6 +129,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         if signal.getsignal(number) != signal.SIG_IGN:  # as in `nohup pd run &`
             signal.signal(number, _stopped_while_loading)
+    # No plugin of pydantic is meant for our settings, and to look for some takes as long as to check them.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Modules are loaded without collections, which find nothing in them and take a tenth of our start.
     gc.disable()
     sys.exit(run_command())

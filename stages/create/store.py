@@ -16,8 +16,6 @@ from pdstore.fingerprint import digest
 from pdstore.records.states import restore_copy
 from schemas.former import with_moved_settings
 from schemas.pipeline import PipelineSpec, SourceSpec
-from stages.create.names import a_few
-from stages.create.scan import scan, scan_classes
 from stages.create.walk import Tell, ignore
 from stages.drawn.presence import dataset_info, is_present
 from stages.plan.overrides import merge_overrides
@@ -130,6 +128,9 @@ def add_images(store: Store, source: SourceSpec, tell: Tell = ignore) -> int:
     listing = ensure_listing(store)
     known = {c.wnid for c in listing.classes()}
     members: list[Member] = []
+    from stages.create.names import a_few
+    from stages.create.scan import scan
+
     fresh = scan(source, listing.keys(), store.info.seed, tell, members)
     unknown = sorted({wnid for _, _, wnid in fresh if wnid} - known)
     if unknown:
@@ -157,6 +158,9 @@ class _Scanned(NamedTuple):
 
 def _scan(source: SourceSpec, seed: int, tell: Tell = ignore) -> _Scanned:
     members: list[Member] = []
+    # Imported here: every command comes by, and scans nothing.
+    from stages.create.scan import scan, scan_classes
+
     images = scan(source, set(), seed, tell, members)
     return _Scanned(scan_classes(source, images), images, members)
 

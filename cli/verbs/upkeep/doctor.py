@@ -47,7 +47,7 @@ def command(rehearse: bool, as_json: bool) -> None:
     with interruptible() as stop:
         findings = examine(store, is_rehearsed=rehearse, control=Control(should_stop=stop, note=say))
     if unopened is not None:
-        findings.append(Finding("storage", "store", str(unopened), "fails", unopened.fix))
+        findings.append(Finding("storage", "store", f"{unopened.where}: {unopened.problem}", "fails", unopened.fix))
     failed = [finding for finding in findings if finding.verdict == "fails"]
     if as_json:
         counted = {v: sum(f.verdict == v for f in findings) for v in ("ok", "warning", "fails")}
