@@ -59,10 +59,7 @@ class LazyGroup(click.Group):
         if name not in VERBS:
             return None
         module = importlib.import_module(VERBS[name][0])
-        if not gc.isenabled():
-            # Modules stay to the end: no collection has to look at them again.
-            gc.freeze()
-            gc.enable()
+        gc.enable()
         if signal.getsignal(signal.SIGINT) is _stopped_while_loading:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         command: click.Command = module.command
