@@ -75,6 +75,7 @@ class CountingServer:
 
     def __init__(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        from moto.s3.models import s3_backends
         from werkzeug.serving import make_server
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -82,6 +83,9 @@ class CountingServer:
         self.seen: list[str] = []
         self._lock = threading.Lock()
         self._app = DomainDispatcherApplication(create_backend_app)
+        backend = s3_backends["123456789012"]["aws"]
+        if BUCKET not in backend.buckets:
+            backend.create_bucket(BUCKET, "us-east-1")
         self._server = make_server("127.0.0.1", 0, self._counted, threaded=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -112,8 +116,6 @@ class CountingServer:
         from moto.s3.models import s3_backends
 
         backend = s3_backends["123456789012"]["aws"]
-        if BUCKET not in backend.buckets:
-            backend.create_bucket(BUCKET, "us-east-1")
         for path in folder.rglob("*"):
             if path.is_file():
                 backend.put_object(BUCKET, f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
@@ -228,7 +230,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("blocks", nargs="*", type=int, default=[10, 100, 1000])
     parser.add_argument("--loose", type=int, default=0, help="blocks per layer that the index does not hold")
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS))
-    parser.add_argument("--pictures", nargs="*", type=int, default=[12, 48], help="blocks of the stores of pictures")
+    parser.add_argument("--pictures", nargs="*", type=int, default=[16, 48], help="blocks of the stores of pictures")
     options = parser.parse_args(words)
     server = CountingServer()
     os.environ.update(server.environment)

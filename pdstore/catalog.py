@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from pdstore import layout
+from pdstore.blockfile import parquet_table
 from pdstore.confined import confine, reading_statement
 from pdstore.errors import CorruptData, InputMissing, PdError, UsageError, nearest
 from pdstore.fingerprint import digest
@@ -28,7 +29,7 @@ from pdstore.records import read_checked
 from pdstore.sql.catalog_file import has_signature, open_file
 from pdstore.sql.functions import Problems
 from pdstore.sql.mask_functions import FUNCTIONS, add_functions
-from pdstore.sql.quoting import quoted, quoted_list
+from pdstore.sql.quoting import quoted
 from pdstore.sql.sound_rows import SoundRows
 from pdstore.sql.statement import Statement, with_views
 from pdstore.sql.views import add_array_views, no_rows, table_views
@@ -36,7 +37,6 @@ from pdstore.store import Store
 from pdstore.table import Table, View
 
 __all__ = ["Catalog"]
-
 _TREES = (layout.RECENT, layout.JUDGEMENTS)
 
 
@@ -55,8 +55,7 @@ class Catalog:
         self._store, self._current, self._further = store, dict(current), tuple(views)
         self._sound = SoundRows(store.files)
         self._lost: list[PdError] = []
-        # The names in the query, if only the views that they name have to be there.
-        self._words: Collection[str] | None = None
+        self._words: Collection[str] | None = None  # in an object store, other tables have no rows
         self._tables = {table.name: table for table in tables}
 
     def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
@@ -227,7 +226,6 @@ class Catalog:
         connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
     def _is_named(self, *names: str) -> bool:
-        """Whether the query may read one of these tables. In an object store the others are there without rows."""
         return self._words is None or not set(self._words).isdisjoint(names)
 
     def _views(self, connection: duckdb.DuckDBPyConnection, table: Table, layers: list[LayerCommits]) -> None:
@@ -235,8 +233,10 @@ class Catalog:
             layers = []
         if table.name == "classes":
             exists = self._is_named("classes") and self._store.files.exists(layout.CLASSES)
-            paths = [self._store.files.uri(layout.CLASSES)] if exists else []
-            body = f"SELECT * FROM read_parquet({quoted_list(paths)})" if paths else no_rows(table.scalars)
+            if exists and not self._store.files.is_local:
+                return _load(connection, table, parquet_table(self._store.files.read(layout.CLASSES)))
+            path = self._store.files.uri(layout.CLASSES)
+            body = f"SELECT * FROM read_parquet({quoted(path)})" if exists else no_rows(table.scalars)
             connection.execute(f"CREATE VIEW classes AS {body}")
             return
         for name, body in table_views(self._store.files, table, layers).items():

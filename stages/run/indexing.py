@@ -38,8 +38,10 @@ class Indexing:
 
         In an object store a small one, too: there a reader would ask for each of its blocks.
         """
-        if self._own and (num_units >= RUN_UNITS or not self._layer.store.files.is_local):
+        if self._own and num_units >= RUN_UNITS:
             self._guarded(lambda: self._gather(everything=len(self._layer.units()) == num_units))
+        elif self._own and not self._layer.store.files.is_local and len(self._layer.listed_units()) == num_units > 1:
+            self._guarded(lambda: self._gather(everything=True))
 
     def _check(self) -> None:
         if len(self._layer.units()) - self._held >= RUN_UNITS:
