@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import gc
 import importlib
 import os
@@ -172,6 +173,12 @@ def _failed(error: Exception, is_debug: bool) -> int:
         if not is_repeated:
             _say(str(error))
         return error.exit_code
+    if isinstance(error, UnicodeEncodeError):
+        _say(f"expected text in UTF-8, found {error.object[error.start : error.end]!r}. Write it in UTF-8.")
+        return UsageError.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        _say(f"the name of a file is too long: {str(error.filename)[:80]}…. Give a shorter one.")
+        return UsageError.exit_code
     text = str(error).strip() or "no message"
     _say(f"{type(error).__name__}: {text} (unexpected; pd --debug VERB … shows the traceback)")
     return 1

@@ -124,6 +124,7 @@ class IndexFile:
         try:
             options = ipc.IpcReadOptions(use_threads=False)
             table = ipc.open_stream(pa.py_buffer(content), options=options).read_all()
+            table.select(["unit", "name"]).validate(full=True)
             header = json.loads(table.schema.metadata[_HEADER])
             if header["format"] != FORMAT:
                 raise ValueError(f"expected format {FORMAT}, found format {header['format']}")

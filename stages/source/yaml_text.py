@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 __all__ = ["read_yaml"]
 
 MOST_VALUES = 100_000
@@ -22,6 +20,9 @@ def read_yaml(text: str, *, is_line: bool = False) -> Any:
     Raises:
         ValueError: it is not valid YAML, names a Python object, is nested too deeply, or stands for too many values.
     """
+    # Imported here: every verb comes by, and most have nothing to read.
+    import yaml
+
     try:
         value = yaml.safe_load(text)
     except RecursionError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import VERBS
+from cli.main import VERBS, _failed
 from tests.cli.conftest import Pd, assert_error
 
 ROOT = Path(__file__).parents[2]
@@ -145,3 +146,12 @@ def test_an_error_of_every_rank_is_printed_once(pd: Pd, store: Path, monkeypatch
 def test_a_verb_that_resembles_none_lists_all(pd: Pd) -> None:
     """Where no verb is near, the error lists every verb."""
     assert_error(pd("xyzzy"), 2, "expected a verb, found 'xyzzy'. The verbs are: ", *VERBS)
+
+
+def test_a_word_that_is_no_text_or_too_long_is_a_wrong_request(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 reach the program as lone surrogates; the system takes no name of 5,000 characters."""
+    for error in (
+        UnicodeEncodeError("utf-8", "a\udcff", 1, 2, "surrogates not allowed"),
+        OSError(errno.ENAMETOOLONG, "File name too long", "a" * 5000),
+    ):
+        assert _failed(error, is_debug=False) == 2
