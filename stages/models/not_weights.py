@@ -9,11 +9,12 @@ import pickle
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
-
-from torch import Tensor
+from typing import TYPE_CHECKING, BinaryIO
 
 from pdstore.errors import CorruptData
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["check_pickle", "checked_tensor", "refuse_not_weights"]
 
