@@ -163,6 +163,9 @@ def _failed(error: Exception, is_debug: bool) -> int:
     from stages.run.no_memory import no_memory
 
     error = no_memory(error) or error
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        _say(f"the name of a file is too long: {str(error.filename)[:80]}…. Give a shorter one.")
+        return UsageError.exit_code
     if isinstance(error, OSError) and not isinstance(error, PdError) and error.errno is not None:
         from pdstore.files.refusals import read_failure
 
@@ -175,9 +178,6 @@ def _failed(error: Exception, is_debug: bool) -> int:
         return error.exit_code
     if isinstance(error, UnicodeEncodeError):
         _say(f"expected text in UTF-8, found {error.object[error.start : error.end]!r}. Write it in UTF-8.")
-        return UsageError.exit_code
-    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        _say(f"the name of a file is too long: {str(error.filename)[:80]}…. Give a shorter one.")
         return UsageError.exit_code
     text = str(error).strip() or "no message"
     _say(f"{type(error).__name__}: {text} (unexpected; pd --debug VERB … shows the traceback)")
