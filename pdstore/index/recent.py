@@ -218,11 +218,11 @@ def fetch_bundle(files: Files) -> None:
 def recent_problems(files: Files, node: str, fingerprint: str) -> Iterator[tuple[str, str]]:
     """Path and problem of what readers of an object store would be misled by."""
     place = node, fingerprint
-    found = RecentReader(files, node, fingerprint).commits()
-    if found is None:
-        return
-    told = found.by_unit("attempt")
     try:
+        found = RecentReader(files, node, fingerprint).commits()
+        if found is None:
+            return
+        told = found.by_unit("attempt")
         true = IndexReader(files, node, fingerprint).commits().by_unit("attempt")
     except CorruptData:
         return  # the damaged manifest is reported with its unit

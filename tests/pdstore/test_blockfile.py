@@ -74,7 +74,7 @@ def test_zarr_reads_arrays_that_are_stored_in_another_way(size: int, monkeypatch
     files = pack(rows)
     monkeypatch.setattr(chunks.ArrayInfo, "of", classmethod(lambda *_: None))
     assert_equal(unpack(PARTS, PARTS.names, files), rows)
-    with pytest.raises(KeyError, match=r"no chunk \(0,\) of rle"):
+    with pytest.raises(ValueError, match=r"no chunk \(0,\) of rle"):
         unpack(PARTS, PARTS.names, {name: data for name, data in files.items() if name != "data.zarr/rle/c/0"})
 
 

@@ -114,7 +114,8 @@ def test_a_full_disk(pd: Pd, store: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_units_that_failed_do_not_count_as_images_that_are_done(pd: Pd, store: Path, photos: Path) -> None:
     """When the images are gone, the node's line says that no image is done and how many units failed."""
     assert pd("run", "ingest").code == 0
-    shutil.rmtree(photos)
+    for path in photos.rglob("*.*"):
+        path.unlink()
     result = pd("run", "detic")
     assert result.code == 1 and "6/6 images" not in result.err
     (line,) = [line for line in result.err.splitlines() if line.startswith("detic: 0/6 images in ")]

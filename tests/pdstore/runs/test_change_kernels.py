@@ -43,5 +43,6 @@ def test_each_function_is_compiled_once() -> None:
         runs.from_masks(some)
     for places, labels in (([0], [1]), (np.array([0, 2], np.int32), np.array([1, 0], np.uint8)), (range(4), range(4))):
         runs.from_label_changes(places, labels, 2, 3, 4)
+        runs.from_changes(places, [len(places)], 3, 4)
     counts = {name: len(getattr(change_kernels, name).signatures) for name in change_kernels.__all__}
     assert counts == dict.fromkeys(counts, 1)
