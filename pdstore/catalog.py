@@ -2,16 +2,15 @@
 
 The catalog is derived from the commits, as the index of each layer and its newest manifests give them, and from the
 judgements. For a local store it is kept in ``catalog.duckdb``; when either have changed it is written again as a
-temporary file, which is then renamed. That reads the index and what is newer, and no block. For a remote store, and for
-a reader who may not write to the store, it lives in memory.
+temporary file, which is then renamed. That reads the index and what is newer, and no block. Its table of units is
+filled for the first query that names it. For a remote store, and for a reader who may not write to the store, it lives
+in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import secrets
 from collections.abc import Collection, Iterable, Mapping
 
 import duckdb
@@ -26,7 +25,7 @@ from pdstore.index import fetch_bundle, kept_of
 from pdstore.inventory import COMMITS, LAYERS, LayerCommits, commit_rows, layer_row
 from pdstore.judgements import JUDGEMENTS, judgement_names, judgement_rows, read_judgements
 from pdstore.records import read_checked
-from pdstore.sql.catalog_file import has_signature, open_file
+from pdstore.sql.catalog_file import has_signature, open_file, write_file
 from pdstore.sql.functions import Problems
 from pdstore.sql.mask_functions import FUNCTIONS, add_functions
 from pdstore.sql.quoting import quoted
@@ -56,6 +55,7 @@ class Catalog:
         self._sound = SoundRows(store.files)
         self._lost: list[PdError] = []
         self._words: Collection[str] | None = None  # in an object store, other tables have no rows
+        self._lists_units = True
         self._tables = {table.name: table for table in tables}
 
     def query(self, sql: str, tables: Mapping[str, pa.Table] | None = None) -> pa.Table:
@@ -72,7 +72,11 @@ class Catalog:
         try:
             statement = reading_statement(sql)
             named, functions = self._named(statement), FUNCTIONS.keys() & statement.words
-            words = with_views(statement.words, {view.name: view.sql for view in self._further})
+            words = (
+                None
+                if statement.has_inner_text
+                else with_views(statement.words, {v.name: v.sql for v in self._further})
+            )
             with contextlib.closing(self._connection(named, functions, problems, words=words)) as connection:
                 for name, rows in (tables or {}).items():
                     connection.register(name, rows)
@@ -133,6 +137,7 @@ class Catalog:
     ) -> duckdb.DuckDBPyConnection:
         layers = self._sound.checked(self._committed_layers(), words)
         self._words = None if self._store.files.is_local else words
+        self._lists_units = words is None or COMMITS.name in words
         of_all = {COMMITS.name, LAYERS.name, *(f"{name}_all" for name in self._tables)}
         if words is not None and self._lost and of_all & set(words):
             raise self._lost[0]
@@ -180,9 +185,9 @@ class Catalog:
         return self._in_memory(layers, signature)
 
     def _from_file(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
-        path = self._store.files.full(layout.CATALOG)
-        if not has_signature(path, signature):
-            self._rebuild(path, layers, signature)
+        path, with_units = self._store.files.full(layout.CATALOG), _with_units(signature)
+        if not has_signature(path, with_units, *(() if self._lists_units else (signature,))):
+            write_file(self._store.files, lambda connection: self._build(connection, layers, signature))
         return open_file(path)
 
     def _in_memory(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
@@ -196,34 +201,19 @@ class Catalog:
             raise
         return connection
 
-    def _rebuild(self, path: str, layers: list[LayerCommits], signature: str) -> None:
-        temporary = self._store.files.full(f"{layout.TEMPORARY}{secrets.token_hex(6)}")
-        try:
-            with contextlib.closing(duckdb.connect(temporary)) as connection:
-                self._build(connection, layers, signature)
-                # Closing writes the file too, but reports no error when the disk is full.
-                connection.execute("CHECKPOINT")
-            os.replace(temporary, path)
-        finally:
-            for leftover in (temporary, f"{temporary}.wal"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(leftover)
-
     def _build(self, connection: duckdb.DuckDBPyConnection, layers: list[LayerCommits], signature: str) -> None:
         for table in self._tables.values():
             self._views(connection, table, layers)
-        _load(
-            connection,
-            COMMITS,
-            pa.concat_tables([COMMITS.arrow_schema.empty_table(), *(commit_rows(e.layer, e.commits) for e in layers)]),
-        )
+        units = [commit_rows(e.layer, e.commits) for e in layers] if self._lists_units else []
+        _load(connection, COMMITS, pa.concat_tables([COMMITS.arrow_schema.empty_table(), *units]))
         described = [layer_row(e.layer, len(e.commits), e.is_current) for e in layers]
         _load(connection, LAYERS, pa.Table.from_pylist(described, schema=LAYERS.arrow_schema))
         _load(connection, JUDGEMENTS, judgement_rows(read_judgements(self._store.files)))
         for view in self._further:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
-        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
+        made_of = _with_units(signature) if self._lists_units else signature
+        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [made_of])
 
     def _is_named(self, *names: str) -> bool:
         return self._words is None or not set(self._words).isdisjoint(names)
@@ -278,6 +268,11 @@ class Catalog:
             own = [COMMITS.name, LAYERS.name, JUDGEMENTS.name]
             return nearest(word, [*self._tables, *own, *(view.name for view in self._further)])
         return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
+
+
+def _with_units(signature: str) -> str:
+    """The signature of a catalog whose table of units is filled, which takes longer than all of its views."""
+    return f"{signature} with units"
 
 
 def _load(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:

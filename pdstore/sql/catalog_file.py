@@ -1,15 +1,19 @@
-"""The file in which the catalog of a local store is kept: how it is opened, and whether it is that of today."""
+"""The file in which the catalog of a local store is kept: how it is written and opened, and whether it is of today."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+from collections.abc import Callable
 
 import duckdb
 
+from pdstore import layout
+from pdstore.files import Files
 from pdstore.sql.quoting import quoted
 
-__all__ = ["has_signature", "open_file"]
+__all__ = ["has_signature", "open_file", "write_file"]
 
 
 def open_file(path: str) -> duckdb.DuckDBPyConnection:
@@ -24,8 +28,23 @@ def open_file(path: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def has_signature(path: str, signature: str) -> bool:
-    """Whether the file is there and was made of what the store holds now."""
+def write_file(files: Files, build: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    """Replace the file by what ``build`` makes of an empty database. Readers see the old one or the new one."""
+    temporary = files.full(f"{layout.TEMPORARY}{secrets.token_hex(6)}")
+    try:
+        with contextlib.closing(duckdb.connect(temporary)) as connection:
+            build(connection)
+            # Closing writes the file too, but reports no error when the disk is full.
+            connection.execute("CHECKPOINT")
+        os.replace(temporary, files.full(layout.CATALOG))
+    finally:
+        for leftover in (temporary, f"{temporary}.wal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(leftover)
+
+
+def has_signature(path: str, *signatures: str) -> bool:
+    """Whether the file is there and has one of these signatures: it was made of what the store holds now."""
     if not os.path.exists(path):
         return False
     try:
@@ -34,4 +53,4 @@ def has_signature(path: str, signature: str) -> bool:
     except duckdb.Error:
         # The file is damaged or of another version of DuckDB. It is a cache, so it is rebuilt.
         return False
-    return row is not None and row[0] == signature
+    return row is not None and row[0] in signatures

@@ -20,6 +20,8 @@ __all__ = ["Statement", "parse", "with_views"]
 
 Hidden = Mapping[str, Collection[str]]
 """Table -> columns that ``*`` does not stand for; all in lower case."""
+_RUN_TEXT = frozenset({"query", "query_table", "json_execute_serialized_sql"})
+"""The functions that run a text."""
 _IMPLIED = (1 << 64) - 1
 """The location of a ``*`` that is not written: that of ``FROM parts`` and of ``DESCRIBE parts``."""
 
@@ -42,6 +44,11 @@ class Statement:
     def words(self) -> frozenset[str]:
         """Every name and every string of the query, in lower case: a column that is not among them is not named."""
         return frozenset(value.lower() for value in _values(self.tree) if isinstance(value, str))
+
+    @cached_property
+    def has_inner_text(self) -> bool:
+        """Whether a function runs a query, or reads a table, whose name is computed: it may be any."""
+        return not _RUN_TEXT.isdisjoint(self.words)
 
     @cached_property
     def tables(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from pdstore.confined import reading_statement
 from pdstore.errors import InputMissing, UsageError
 from pdstore.inventory import shown_layers
 from pdstore.selection import create_selection
+from pdstore.sql.statement import Statement
 from schemas.catalog import catalog_of
 from schemas.tables import IMAGES
 from stages.loading.chosen import IMAGE_ID, LABEL, Chosen, LayerName, frozen
@@ -66,7 +67,7 @@ class _Query:
     def __init__(self, store: Store, sql: str) -> None:
         self.store, self.catalog = store, catalog_of(store)
         # Checked alone, so that an error is about what was written, and not about what it is wrapped in.
-        self.tables = _tables(sql)
+        self.statement = _statement(sql)
         self.sql = sql.strip().rstrip(";")
         self.schema = self._run("SELECT * FROM result LIMIT 0").schema
         self._needs_image_id()
@@ -136,9 +137,10 @@ class _Query:
 
     def _node_of_table(self, layers: Collection[Layer]) -> str:
         """The node that writes the table of masks which the query reads; empty if it reads none."""
-        nodes = sorted(layer.node for layer in layers if layer.table.name in self.tables)
-        old = self.tables & {layer.table.name + _ALL for layer in layers}
-        if len(nodes) > 1 or old:
+        tables = self.statement.tables
+        nodes = sorted(layer.node for layer in layers if layer.table.name in tables)
+        old = tables & {layer.table.name + _ALL for layer in layers}
+        if len(nodes) > 1 or old or self.statement.has_inner_text:
             example = f", such as node='{nodes[0]}'" if nodes else ""
             fix = f"Select the columns node and layer, of one node; or pass node=…{example}"
             written = f": {', '.join(nodes)} have some" if nodes else ""
@@ -185,9 +187,9 @@ def _check_images(found: pa.Table) -> None:
         raise InputMissing(problem, WHERE, "Join the query with images")
 
 
-def _tables(sql: str) -> frozenset[str]:
+def _statement(sql: str) -> Statement:
     try:
-        return reading_statement(sql).tables
+        return reading_statement(sql)
     except duckdb.Error as error:
         raise UsageError(f"it is not valid: {error!s}", WHERE, "Try it with: pd sql QUERY") from None
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pdstore.sql.catalog_file import has_signature, open_file
+from pdstore import layout
+from pdstore.files import Files
+from pdstore.sql.catalog_file import has_signature, open_file, write_file
 
 
 def test_only_a_sound_file_of_the_same_signature_is_used(tmp_path: Path) -> None:
@@ -16,8 +18,28 @@ def test_only_a_sound_file_of_the_same_signature_is_used(tmp_path: Path) -> None
     with contextlib.closing(duckdb.connect(path)) as connection:
         connection.execute("CREATE SCHEMA internal")
         connection.execute("CREATE TABLE internal.signature AS SELECT 'a' AS value")
-    assert has_signature(path, "a") and not has_signature(path, "b")
+    assert has_signature(path, "a") and not has_signature(path, "b") and has_signature(path, "b", "a")
     with contextlib.closing(open_file(path)) as connection, pytest.raises(duckdb.Error, match="read-only"):
         connection.execute("CREATE TABLE x AS SELECT 1")
     Path(path).write_bytes(b"not a database")
     assert not has_signature(path, "a")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    """What was there before stays if the new one fails, and nothing is left beside it."""
+    files, path = Files(str(tmp_path)), tmp_path / layout.CATALOG
+
+    def build(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE x AS SELECT 1 AS value")
+
+    def fail(connection: duckdb.DuckDBPyConnection) -> None:
+        build(connection)
+        raise duckdb.Error("no more")
+
+    write_file(files, build)
+    before = path.read_bytes()
+    with pytest.raises(duckdb.Error, match="no more"):
+        write_file(files, fail)
+    assert path.read_bytes() == before and [child.name for child in tmp_path.iterdir()] == [layout.CATALOG]
+    with contextlib.closing(open_file(str(path))) as connection:
+        assert connection.execute("FROM x").fetchall() == [(1,)]

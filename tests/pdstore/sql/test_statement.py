@@ -114,6 +114,13 @@ def test_words_are_all_that_a_query_names() -> None:
     assert {"rle", "feature", "parts", "p", "node"} <= words and "objects" not in words
 
 
+@pytest.mark.parametrize("source", ["query('FROM parts')", "query_table('parts')", "QUERY_TABLE(['a', 'b'])"])
+def test_a_function_that_runs_a_text_may_read_anything(source: str) -> None:
+    """The name of what it reads may be computed, so the words do not tell it."""
+    assert reading_statement(f"SELECT * FROM (SELECT * FROM {source})").has_inner_text
+    assert not reading_statement("SELECT * FROM parts").has_inner_text
+
+
 def test_words_of_an_explained_query_are_those_of_the_query() -> None:
     """EXPLAIN needs the same columns."""
     assert "rle" in reading_statement("EXPLAIN ANALYZE SELECT rle FROM parts").words

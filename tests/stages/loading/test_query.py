@@ -71,6 +71,7 @@ def test_a_label_is_computed_by_the_query_or_named(made: Store) -> None:
         ("SELECT NULL::INT AS image_id", {}, "without an id"),
         ("SELECT image_id, node FROM labels UNION ALL SELECT image_id, node FROM objects", {}, "WHERE node = 'detic'"),
         ("SELECT image_id FROM labels_all", {}, "does not say whose masks"),
+        ("SELECT image_id FROM query_table('la' || 'bels')", {}, "does not say whose masks"),
         ("SELECT image_id FROM labels JOIN objects USING (image_id)", {"node": ""}, "detic, labels have some"),
         ("SELECT image_id FROM images", {"freeze_as": "../x"}, "cannot be called"),
     ],
