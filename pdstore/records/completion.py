@@ -7,7 +7,7 @@ nobody would see otherwise: its rows would only be missing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pdstore import layout
@@ -17,7 +17,7 @@ from pdstore.files.local import sync_folder
 from pdstore.files.refusals import refusals
 from pdstore.records.sealed import seal, unseal
 
-__all__ = ["check_complete", "completion_problem", "listed_units", "lost_units", "write_complete"]
+__all__ = ["check_complete", "committed_units", "completion_problem", "listed_units", "lost_units", "write_complete"]
 
 
 def write_complete(files: Files, node: str, fingerprint: str, num_units: int) -> None:
@@ -56,10 +56,14 @@ def check_complete(
     return expected
 
 
+def committed_units(files: Files, node: str, fingerprint: str) -> set[int]:
+    """The units whose manifests are there. Costs one listing."""
+    return _units_of(files.listed(layout.commits(node, fingerprint)))
+
+
 def listed_units(files: Files, node: str, fingerprint: str) -> list[int]:
-    """The units whose manifests are there, sorted. Costs one listing."""
-    names = files.names(layout.commits(node, fingerprint))
-    return sorted(int(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    """The same, sorted."""
+    return sorted(committed_units(files, node, fingerprint))
 
 
 def lost_units(files: Files, node: str, fingerprint: str, units: Collection[int]) -> list[int]:
@@ -78,11 +82,21 @@ def completion_problem(files: Files, node: str, fingerprint: str) -> str:
     return ""
 
 
+def _units_of(names: Sequence[str]) -> set[int]:
+    """The units of manifests such as ``00012.json``, without names of another kind."""
+    stems = "".join(names).split(".json")
+    if len(stems) == len(names) + 1 and not stems[-1]:
+        # Almost always there are manifests alone: to look at each name takes three times as long.
+        with contextlib.suppress(ValueError):
+            return set(map(int, stems[:-1]))
+    return {int(name[:-5]) for name in names if name.endswith(".json") and not name.startswith(".")}
+
+
 def _lost(files: Files, node: str, fingerprint: str, expected: int | None, units: Collection[int]) -> list[int]:
     if expected is None or len(units) >= expected:
         return []
     # Between the listing of ``units`` and the reading of the note another worker may have committed the last ones.
-    units = listed_units(files, node, fingerprint)
+    units = committed_units(files, node, fingerprint)
     names = files.names(layout.withdrawals(node, fingerprint))
     withdrawn = {layout.parse_attempt(name)[0] for name in names}
     return sorted(set(range(expected)) - set(units) - withdrawn)

@@ -8,7 +8,7 @@ import pytest
 from pdstore import Layer, Store, layout
 from pdstore.errors import CorruptData
 from pdstore.files import Files
-from pdstore.index.reader import Commits, IndexReader, _units_of
+from pdstore.index.reader import Commits, IndexReader
 from pdstore.verify import repair, verify
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import errors, filled, new_layer, parts
@@ -143,14 +143,6 @@ def test_names_with_a_dot_in_front_are_nobodys(tmp_path: Path) -> None:
     assert attempts(reader(layer).commits()) == by_manifests(layer)
     layer.compact(everything=True)
     assert loose(layer) == [] and attempts(reader(layer).commits()) == by_manifests(layer)
-
-
-def test_only_names_of_manifests_are_units() -> None:
-    """Whatever lies beside them, and in whatever order."""
-    names = ["00002.json", "00000.json", "00013.json"]
-    assert _units_of(names) == {0, 2, 13} and _units_of([]) == set()
-    assert _units_of([*names, ".nfs7", "7"]) == _units_of(["._00001.json", *names]) == {0, 2, 13}
-    assert _units_of([".DS_Store", *names]) == {0, 2, 13}
 
 
 def test_a_unit_with_two_attempts_is_read_from_its_manifest(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from pdstore import layout
 from pdstore.errors import CorruptData
 from pdstore.inventory import mark_complete
-from pdstore.records.completion import check_complete, completion_problem, lost_units, write_complete
+from pdstore.records.completion import _units_of, check_complete, completion_problem, lost_units, write_complete
 from pdstore.store import Layer
 from pdstore.verify import repair, verify
 from tests.pdstore.example import filled, parts
@@ -17,6 +17,14 @@ def layer(tmp_path: object) -> Layer:
     made = filled(str(tmp_path))
     mark_complete(made, 2)
     return made
+
+
+def test_only_names_of_manifests_are_units() -> None:
+    """Whatever lies beside them, and in whatever order."""
+    names = ["00002.json", "00000.json", "00013.json"]
+    assert _units_of(names) == {0, 2, 13} and _units_of([]) == set()
+    assert _units_of([*names, ".nfs7", "7"]) == _units_of(["._00001.json", *names]) == {0, 2, 13}
+    assert _units_of([".DS_Store", *names]) == {0, 2, 13}
 
 
 def test_a_lost_manifest_is_an_error_and_not_a_missing_row(layer: Layer) -> None:
