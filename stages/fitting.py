@@ -6,17 +6,16 @@ A batch that does not fit is computed in halves, down to single pictures; what d
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from stages.behind import behind
+from stages.device.memory import give_back
 from stages.unit import LeftOut, Unit
 
 __all__ = ["finished", "fitting", "or_rejected", "refusal"]
@@ -68,7 +67,7 @@ def fitting(
                 detail = _detail(error, pictures[part])
             if reason is None:
                 continue
-            _free()
+            give_back()
             if part.stop - part.start == 1:
                 unit.reject(ids[part.start], reason, detail)
             elif number > part.start:
@@ -95,7 +94,7 @@ def finished(
     for (image_id, given), done in behind(found, lambda pair: _tried(finish, *pair), ahead=ahead):
         outcome = done.result()
         if isinstance(outcome, _Refusal):
-            _free()
+            give_back()
             outcome = _tried(finish, image_id, given)
         if isinstance(outcome, _Refusal):
             unit.reject(image_id, outcome.reason, outcome.detail)
@@ -134,7 +133,7 @@ def or_rejected(unit: Unit, image_id: int, subject: str = "", *, of: LeftOut = "
         unit.reject(image_id, reason, f"{subject}: {detail}" if subject else detail, of=of)
     else:
         return
-    _free()
+    give_back()
 
 
 def refusal(error: BaseException) -> str | None:
@@ -158,11 +157,3 @@ def _detail(error: BaseException, pictures: Sequence[Pixels] = ()) -> str:
     largest = max(pictures, key=lambda pixels: pixels.size)
     count = f"{len(pictures)} pictures of at most" if len(pictures) > 1 else "a picture of"
     return f"{count} {largest.shape[1]}x{largest.shape[0]} pixels did not fit ({said})"
-
-
-def _free() -> None:
-    """Give back what the failed attempt held: a GPU's memory is otherwise kept for later."""
-    gc.collect()
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -1,1 +1,1 @@
-"""What keeps a GPU busy: recorded kernels, streams beside that of a network, and the passes of a network."""
+"""What keeps a GPU busy: recorded kernels, streams beside that of a network, the passes of a network, and memory."""

@@ -7,7 +7,6 @@ each shape of its input, and started as one. The recorded kernels are the same, 
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from stages.device.memory import give_back
 from stages.device.recorded import Recorded
 
 __all__ = ["Passes"]
@@ -84,8 +84,7 @@ class Passes:
             said = " ".join(str(error).split())[:200]
         self._record = False
         self._recorded.clear()
-        gc.collect()
-        torch.cuda.empty_cache()
+        give_back()
         found = function(*given)
         text = f"The network's passes cannot be recorded, and may be slower: {said}"
         warnings.warn(text, RuntimeWarning, stacklevel=2)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["GROUPS", "Finding", "Verdict", "conclusion"]
+__all__ = ["GROUPS", "Finding", "Verdict", "conclusion", "gigabytes"]
 
 Verdict = Literal["ok", "warning", "fails"]
 GROUPS = ("programs", "machine", "storage", "images", "networks", "rehearsal")
@@ -42,3 +42,8 @@ def conclusion(findings: Sequence[Finding]) -> str:
     if failed:
         return f"will not work: {'; '.join(failed)}{rest}"
     return f"All {len(findings)} checks passed{rest}."
+
+
+def gigabytes(size: float) -> str:
+    """Bytes, as a person reads them."""
+    return f"{size / 1e9:.3g} GB"

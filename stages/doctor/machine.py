@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.doctor.finding import Finding
+from stages.doctor.finding import Finding, gigabytes
 
 __all__ = ["gpu_finding", "machine_findings", "memory_limit"]
 
@@ -70,9 +70,9 @@ def _cores(cgroups: Path) -> Finding:
 
 def _memory(cgroups: Path) -> Finding:
     limit, available = memory_limit(cgroups), _available()
-    found = f"{_gigabytes(limit)}" + (f", {_gigabytes(available)} of it free" if available else "")
+    found = f"{gigabytes(limit)}" + (f", {gigabytes(available)} of it free" if available else "")
     if min(limit, available or limit) < LEAST_MEMORY:
-        fix = f"Free some, or raise the limit: a worker with a network should have {_gigabytes(LEAST_MEMORY)}"
+        fix = f"Free some, or raise the limit: a worker with a network should have {gigabytes(LEAST_MEMORY)}"
         return Finding(GROUP, "memory", found, "warning", fix)
     return Finding(GROUP, "memory", found)
 
@@ -95,9 +95,9 @@ def _address_space() -> Finding:
     done = subprocess.run([sys.executable, "-c", _LIBRARIES], capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        found = f"{_gigabytes(limit)}, in which the libraries cannot be loaded ({last})"
+        found = f"{gigabytes(limit)}, in which the libraries cannot be loaded ({last})"
         return Finding(GROUP, name, found, "fails", "Raise it, or lift it: ulimit -v unlimited")
-    found = f"{_gigabytes(limit)}, in which the libraries can be loaded"
+    found = f"{gigabytes(limit)}, in which the libraries can be loaded"
     return Finding(GROUP, name, found, "warning", "Limit the memory by a control group instead: ulimit -v unlimited")
 
 
@@ -114,7 +114,7 @@ def _file_size() -> Finding:
     if limit == resource.RLIM_INFINITY:
         return Finding(GROUP, "size of a file (ulimit -f)", "not limited")
     fix = "Lift it: ulimit -f unlimited. A checkpoint or an index may be larger"
-    return Finding(GROUP, "size of a file (ulimit -f)", _gigabytes(limit), "warning", fix)
+    return Finding(GROUP, "size of a file (ulimit -f)", gigabytes(limit), "warning", fix)
 
 
 def _temporary() -> Finding:
@@ -128,9 +128,9 @@ def _temporary() -> Finding:
         return Finding(GROUP, name, f"cannot be written to: {error}", "fails", "Name another one in TMPDIR")
     free = shutil.disk_usage(folder).free
     if free < LEAST_TEMPORARY:
-        found = f"{folder}, {_gigabytes(free)} free"
+        found = f"{folder}, {gigabytes(free)} free"
         return Finding(GROUP, name, found, "warning", "Free some space, or name another folder in TMPDIR")
-    return Finding(GROUP, name, f"{folder}, {_gigabytes(free)} free")
+    return Finding(GROUP, name, f"{folder}, {gigabytes(free)} free")
 
 
 def gpu_finding() -> Finding:
@@ -151,7 +151,7 @@ def gpu_finding() -> Finding:
         return Finding(GROUP, "GPU", "none: networks run on the processor")
     count = torch.cuda.device_count()
     properties = torch.cuda.get_device_properties(0)
-    found = f"{count} x {properties.name}, {_gigabytes(properties.total_memory)}, driver {driver or 'unknown'}"
+    found = f"{count} x {properties.name}, {gigabytes(properties.total_memory)}, driver {driver or 'unknown'}"
     try:
         square = torch.ones(64, 64, device="cuda")
         free = torch.cuda.mem_get_info(0)[0]
@@ -160,7 +160,7 @@ def gpu_finding() -> Finding:
         problem = str(error).strip().splitlines()[0]
         fix = "Look at nvidia-smi: another process may hold the GPU"
         return Finding(GROUP, "GPU", f"{found}, but it does not compute: {problem}", "fails", fix)
-    return Finding(GROUP, "GPU", f"{found}, {_gigabytes(free)} free, CUDA {torch.version.cuda}")
+    return Finding(GROUP, "GPU", f"{found}, {gigabytes(free)} free, CUDA {torch.version.cuda}")
 
 
 def _driver() -> str:
@@ -170,7 +170,3 @@ def _driver() -> str:
     except (OSError, IndexError):
         return ""
     return next((word for word in words if word[0].isdigit() and "." in word), words[-1])
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.3g} GB"

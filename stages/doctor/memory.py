@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from stages.device.memory import torch_with_gpu
 
 __all__ = ["Peak", "PeakMemory"]
 
@@ -46,7 +47,7 @@ class PeakMemory:
 def _forget() -> None:
     with contextlib.suppress(OSError):
         CLEAR.write_text("5")
-    if torch := _torch_with_gpu():
+    if torch := torch_with_gpu():
         torch.cuda.reset_peak_memory_stats()
 
 
@@ -60,11 +61,5 @@ def _peak() -> int:
 
 
 def _device_peak() -> int:
-    torch = _torch_with_gpu()
+    torch = torch_with_gpu()
     return int(torch.cuda.max_memory_reserved()) if torch else 0
-
-
-def _torch_with_gpu() -> Any:
-    """The module torch, if it is loaded already and sees a GPU; otherwise None."""
-    torch = sys.modules.get("torch")
-    return torch if torch is not None and torch.cuda.is_available() else None

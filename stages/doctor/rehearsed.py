@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.doctor.finding import Finding
+from stages.doctor.finding import Finding, gigabytes
 from stages.doctor.machine import memory_limit
 from stages.doctor.memory import Peak, PeakMemory
 from stages.plan.cost import NodeCost, Rate, measured, node_costs
@@ -59,12 +59,12 @@ def _finding(cost: NodeCost, rate: Rate, peak: Peak | None, total: int) -> Findi
         return Finding(GROUP, cost.node, f"not rehearsed: {why}{hours}")
     assert peak is not None
     whole = f"{rate.seconds * total / 3600:.3g} h for the {total} images of this store"
-    found = f"{rate.basis}: {_time(rate.seconds)} per image, {whole}, {_left(cost)}, at most {_gigabytes(peak.memory)}"
+    found = f"{rate.basis}: {_time(rate.seconds)} per image, {whole}, {_left(cost)}, at most {gigabytes(peak.memory)}"
     if peak.device:
-        found += f" and {_gigabytes(peak.device)} of the GPU"
+        found += f" and {gigabytes(peak.device)} of the GPU"
     if peak.memory > TIGHT * memory_limit():
         fix = "Start fewer workers, or raise the memory limit: a process that takes more is killed"
-        return Finding(GROUP, cost.node, f"{found} of {_gigabytes(memory_limit())}", "warning", fix)
+        return Finding(GROUP, cost.node, f"{found} of {gigabytes(memory_limit())}", "warning", fix)
     return Finding(GROUP, cost.node, found)
 
 
@@ -75,7 +75,3 @@ def _left(cost: NodeCost) -> str:
 
 def _time(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.3g} GB"

@@ -9,7 +9,7 @@ from pathlib import Path
 from pdstore import Store
 from pdstore.errors import PdError
 from pdstore.files.probes import probe_storage
-from stages.doctor.finding import Finding
+from stages.doctor.finding import Finding, gigabytes
 from stages.plan.cost import NodeCost
 from stages.plan.project import Project
 from stages.plan.states import NodeState
@@ -42,7 +42,7 @@ def room_findings(project: Project, states: Sequence[NodeState], costs: Sequence
     free = usage.f_bavail * usage.f_frsize
     needed = 1e9 * sum(cost.left.gigabytes or 0.0 for cost in costs)
     unknown = [cost.node for cost in costs if cost.left.gigabytes is None]
-    found = f"{_gigabytes(free)} free, and {_gigabytes(needed)} to write"
+    found = f"{gigabytes(free)} free, and {gigabytes(needed)} to write"
     if unknown:
         found += f", without {', '.join(unknown)} (not measured yet)"
     fix = "Free some space, or move the store: docs/operations.md"
@@ -86,7 +86,3 @@ def _file_system(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     real = str(path.resolve())
     found = [(len(where), kind) for _, where, kind, *_ in lines if f"{real}/".startswith(f"{where.rstrip('/')}/")]
     return max(found, default=(0, "unknown file system"))[1]
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.3g} GB"
