@@ -20,12 +20,12 @@ from pdstore.errors import CorruptData, PdError
 from pdstore.files import Files
 from pdstore.records.digests import digest_of
 
-__all__ = ["TOKEN", "fetch_state", "send_state"]
+__all__ = ["BEST_NAME", "CHECKPOINTS", "TOKEN", "fetch_state", "send_state", "steps_in"]
 
 TOKEN = "training"
 """The file that tells one training from another of the same settings, which began after the first was discarded."""
 BESIDE = ("log.jsonl", "wandb_id")
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, BEST_NAME = "checkpoints", "best.pt"
 PIECE = 8 << 20
 
 
@@ -40,12 +40,12 @@ def fetch_state(files: Files, remote: str, folder: Path) -> str:
     """
     _agree_on_token(files, remote, folder)
     steps = [name for name in files.names(f"{remote}/{CHECKPOINTS}") if _is_step(name)]
-    own = _steps(folder)
+    own = [path.name for path in steps_in(folder / CHECKPOINTS)]
     for name in sorted(steps, reverse=True):
         if own and own[-1] >= name:
             return ""
         if _fetch(files, f"{remote}/{CHECKPOINTS}/{name}", folder / CHECKPOINTS / name):
-            _fetch(files, f"{remote}/{CHECKPOINTS}/best.pt", folder / CHECKPOINTS / "best.pt")
+            _fetch(files, f"{remote}/{CHECKPOINTS}/{BEST_NAME}", folder / CHECKPOINTS / BEST_NAME)
             for beside in BESIDE:
                 _fetch(files, f"{remote}/{beside}", folder / beside, is_needed=False)
             return name
@@ -64,7 +64,7 @@ def send_state(files: Files, remote: str, folder: Path, note: Callable[[str], No
         kept = [path.name for path in sorted((folder / CHECKPOINTS).glob("*.pt"))]
         for name in kept:
             # A checkpoint of a step is never written again under the same name but with the same content.
-            if name == "best.pt" or not {name, layout.digest(name)} <= there:
+            if name == BEST_NAME or not {name, layout.digest(name)} <= there:
                 _send(files, folder / CHECKPOINTS / name, f"{remote}/{CHECKPOINTS}/{name}")
         named = {*kept, *map(layout.digest, kept)}
         files.remove_many([f"{remote}/{CHECKPOINTS}/{name}" for name in sorted(there - named)])
@@ -137,9 +137,9 @@ def _fetch(files: Files, path: str, target: Path, *, is_needed: bool = True) -> 
     return True
 
 
-def _steps(folder: Path) -> list[str]:
-    """The names of the checkpoints of steps, rising."""
-    return sorted(path.name for path in (folder / CHECKPOINTS).glob("step_*.pt"))
+def steps_in(folder: Path) -> list[Path]:
+    """The checkpoints of steps, rising."""
+    return sorted(folder.glob("step_*.pt"))
 
 
 def _is_step(name: str) -> bool:

@@ -21,10 +21,9 @@ from pdstore.files import Files
 from pdstore.files.links import link_or_copy
 from pdstore.files.refusals import refusals
 from pdstore.records.digests import digest_of, keep_digest, remove_with_digest
+from stages.training_mirror import BEST_NAME, steps_in
 
 __all__ = ["BEST_NAME", "last_good", "newest", "write"]
-
-BEST_NAME = "best.pt"
 
 _DAMAGE = (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, pickle.UnpicklingError, CorruptData)
 """What a damaged file leads to; without a digest, that is what torch makes of it."""
@@ -54,7 +53,7 @@ def write(folder: Path, step: int, state: dict[str, Any], keep: int, is_best: bo
             link = folder / f".step_best.{uuid4().hex}"
             link_or_copy(str(target), str(link))
             _place(folder, link, BEST_NAME)
-        for old in _listed(folder)[:-keep]:
+        for old in steps_in(folder)[:-keep]:
             remove_with_digest(Files(str(folder)), old.name)
     for leftover in folder.glob(".step_*"):  # of writers that were killed
         leftover.unlink(missing_ok=True)
@@ -63,7 +62,7 @@ def write(folder: Path, step: int, state: dict[str, Any], keep: int, is_best: bo
 
 def newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
     """The newest checkpoint that is as it was written, or None. A damaged one is skipped with a warning."""
-    for path in reversed(_listed(folder)):
+    for path in reversed(steps_in(folder)):
         try:
             _check(path)
             state = torch.load(path, map_location=device, weights_only=True)
@@ -78,7 +77,7 @@ def newest(folder: Path, device: torch.device) -> dict[str, Any] | None:
 
 def last_good(folder: Path) -> str:
     """The path of the newest checkpoint, or "none yet"; for messages."""
-    paths = _listed(folder)
+    paths = steps_in(folder)
     return str(paths[-1]) if paths else "none yet"
 
 
@@ -131,7 +130,3 @@ def _check(path: Path) -> None:
     with path.open("rb") as file:
         if problem := kept.problem_of(file):
             raise CorruptData(problem, str(path))
-
-
-def _listed(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step_*.pt"))

@@ -18,6 +18,7 @@ from schemas.training import TrainSettings
 from stages.models.network import PartNetwork
 from stages.train import checkpoint
 from stages.train.optimiser import AveragedWeights, freeze, make_optimiser
+from stages.training_mirror import CHECKPOINTS
 
 __all__ = ["TrainingState"]
 
@@ -42,7 +43,7 @@ class TrainingState:
         freeze(self.network, settings.freeze)
         self.optimiser = make_optimiser(self.network, settings)
         self.average = AveragedWeights(settings)
-        self.checkpoints = folder / "checkpoints"
+        self.checkpoints = folder / CHECKPOINTS
         self.best: float | None = None
         self.skipped = self.skipped_in_a_row = 0
 
