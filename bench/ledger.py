@@ -27,7 +27,7 @@ from stages.plan.presets import read_preset
 from stages.plan.project import Project
 from stages.run.demo import PRESET, open_demo, preset_differences
 
-__all__ = ["Ledger", "ledger_of", "main", "table", "url_of"]
+__all__ = ["Ledger", "ledger_of", "main", "stores_parser", "table", "url_of"]
 
 SCORING = ("eval", "losses")
 """Stages that are no part of the method."""
@@ -92,13 +92,19 @@ def url_of(folder: Path, seed: int, drawing: str = SHAPES, preset: str = PRESET)
     return str(folder / "-".join([*words, "seed", str(seed)]))
 
 
-def main() -> None:
-    """Print the table of the stores that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where the stores are, or are made")
+def stores_parser(description: str | None, preset: str) -> argparse.ArgumentParser:
+    """The arguments that say which stores are compared. ``preset`` is the help of the one beside the demo's own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the stores of the demo are, or are made")
     parser.add_argument("seeds", type=int, nargs="+", metavar="SEED", help="seeds of drawings and trainings")
     parser.add_argument("--drawing", choices=get_args(DrawingName), default=SHAPES, help="what is drawn")
-    parser.add_argument("--preset", default="demo_best", help="the preset, or YAML file, after the change")
+    parser.add_argument("--preset", default="demo_best", help=f"the preset, or YAML file, {preset}")
+    return parser
+
+
+def main() -> None:
+    """Print the table of the stores that are asked for."""
+    parser = stores_parser(__doc__, "after the change")
     parser.add_argument("--images", type=int, help="how many images are drawn; as many as the demo draws unless given")
     options = parser.parse_args()
     ledgers: list[dict[int, Ledger]] = []

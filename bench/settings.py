@@ -16,7 +16,6 @@ seeds. Labels are not smoothed again. The first row is the demo as it is, from i
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import time
@@ -26,16 +25,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from statistics import mean
-from typing import Any, get_args
+from typing import Any
 
-from bench.ledger import url_of
+from bench.ledger import stores_parser, url_of
 from bench.proxies import linked
 from pdstore import Store
 from pdstore.errors import UsageError
 from schemas.catalog import catalog_of
 from schemas.pipeline import DrawingName, NodeSpec
 from schemas.stages import RankingSettings
-from stages.drawn.presence import SHAPES
 from stages.evaluation.losses import read_losses
 from stages.plan.presets import read_preset
 from stages.plan.project import Project
@@ -266,11 +264,7 @@ def table(rows: Sequence[tuple[str, bool]], by_seed: Mapping[int, Sequence[Score
 
 def main() -> None:
     """Print the table of the stores that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where the stores of the demo are, or are made")
-    parser.add_argument("seeds", type=int, nargs="+", metavar="SEED", help="seeds of drawings and trainings")
-    parser.add_argument("--drawing", choices=get_args(DrawingName), default=SHAPES, help="what is drawn")
-    parser.add_argument("--preset", default="demo_best", help="the preset, or YAML file, whose settings are tried")
+    parser = stores_parser(__doc__, "whose settings are tried")
     parser.add_argument("--further", action="store_true", help="try settings that the preset does not have, too")
     options = parser.parse_args()
     nodes, tried = read_preset(PRESET).nodes, read_preset(options.preset).nodes
