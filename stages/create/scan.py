@@ -16,7 +16,7 @@ from schemas.pipeline import SourceSpec
 from stages.create.names import ClassFiles, a_few, listed_splits
 from stages.create.shape import OUTSIDE, WORDNET, Place, arrange
 from stages.create.walk import SUFFIXES, Tell, check_links, find_images, ignore
-from stages.source.key_paths import check_inside
+from stages.source.key_paths import check_inside, leads_out
 from stages.source.listing import ImageClass
 from stages.source.tars import Member, is_tar
 from stages.source.text_files import read_lines
@@ -205,7 +205,7 @@ def _listed_keys(path: Path) -> Iterator[tuple[int, str, str]]:
         key, _, wnid = line.strip().partition("\t")
         if not key or key.startswith("#"):
             continue
-        if key.startswith("/") or ".." in Path(key).parts or "\\" in key:
+        if leads_out(key) or "\\" in key:
             fix = "Write keys relative to the image folder"
             raise UsageError(f"expected a key inside the image folder, found {key!r}", f"{path}, line {number}", fix)
         # Without "./" and "//": an image has one key, however the line spells it.

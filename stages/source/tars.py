@@ -22,6 +22,7 @@ from pdstore.blockfile import parquet_bytes, parquet_table
 from pdstore.errors import CorruptData, StorageFailure, UsageError
 from pdstore.files import Files
 from pdstore.records import read_checked, write_with_digest
+from stages.source.key_paths import leads_out
 
 __all__ = ["Member", "TarFiles", "is_tar", "list_members", "open_images", "write_members"]
 
@@ -81,7 +82,7 @@ def _members(part: _Part, inside: Member) -> Iterator[Member]:
             archive.members = []  # type: ignore[attr-defined]  # they could be millions
             path = PurePosixPath(entry.name)
             key = f"{inside.key}/{path.as_posix()}" if inside.key else path.as_posix()
-            if path.is_absolute() or ".." in path.parts:
+            if leads_out(path.as_posix()):
                 raise UsageError(f"{entry.name} leads out of the tar file", inside.tar, "Unpack the tar file")
             is_link = entry.issym() or entry.islnk()
             if not entry.isreg() and not is_link:
