@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def test_an_array_of_three_with_a_task_that_is_stopped(
     wait_for(lambda: len(list(small.glob("leases/ingest/*/*.json"))) == 3, "three units are claimed")
     subprocess.run(["scancel", "--batch", "--signal=USR1", f"{job}_2"], check=True)
     wait_for(lambda: _states(pd).get("pending") == 1, "the task is in the queue again")
+    # A node refuses a task that begins in the second in which it was ended there, and the task fails for good. Slurm
+    # itself waits for two minutes.
+    time.sleep(2)
 
     def is_done() -> bool:
         # Slurm lets a task that is run again wait for two minutes, from when it has really ended.
