@@ -26,7 +26,7 @@ __all__ = ["OUT", "SUITE", "main"]
 OUT = Path(__file__).parent / "out"
 """Where results, plots and stores that are kept between runs lie; git ignores it."""
 SUITE = {
-    "peers": ("--repeats", "3", "--writes", "2"),
+    "peers": ("--repeats", "5", "--writes", "3"),
     "device_masks": ("--repeats", "3"),
     "overlap": ("--repeats", "3"),
     "loader": ("--images", "96", "--rounds", "3", "--rows"),
