@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pdstore.arrays.archive import GROUP
 from pdstore.arrays.claims import check_claim
 from pdstore.ragged import Ragged
 from pdstore.table import Column, Rows, Table
@@ -37,7 +38,6 @@ __all__ = [
 
 ROWS = "rows.parquet"
 ERRORS = "errors.parquet"
-GROUP = "data.zarr"
 
 
 def pack(rows: Rows) -> dict[str, bytes]:

@@ -15,9 +15,11 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from pdstore import layout
+from pdstore.arrays.archive import ARCHIVE, ARCHIVE_BYTES, archived, in_group, starts
 from pdstore.errors import CommitConflict, CorruptData
 from pdstore.files import Files
 from pdstore.fingerprint import digest
@@ -27,6 +29,8 @@ from pdstore.records.announced import announcement
 __all__ = ["FileEntry", "Manifest", "commit_attempt", "inputs_digest", "new_attempt", "read_manifest"]
 
 FORMAT = 1
+ARCHIVED = 2
+"""The format of a manifest whose arrays are in one archive."""
 LONG_S = 600.0
 REPAIR = "Run: pd verify --repair"
 
@@ -87,6 +91,19 @@ class Manifest:
     def folder(self) -> str:
         return layout.attempt(self.node, self.fingerprint, self.unit, self.attempt)
 
+    @property
+    def archive(self) -> str:
+        """The path of the archive that holds the arrays; empty if each of their files is an object of its own."""
+        return f"{self.folder}/{ARCHIVE}" if self._starts else ""
+
+    @cached_property
+    def _starts(self) -> dict[str, int]:
+        return starts({name: e.size for name, e in self.files.items()}) if self.format == ARCHIVED else {}
+
+    def place(self, name: str) -> tuple[str, int]:
+        """The path of the object that holds a file of the attempt, and the byte of it at which the file begins."""
+        return (self.archive, self._starts[name]) if name in self._starts else (f"{self.folder}/{name}", 0)
+
     def corrupt(self, problem: str) -> CorruptData:
         """The error for files of the unit that are not what was committed."""
         fix = "Run: pd verify, then pd verify --repair to have the unit computed again"
@@ -109,12 +126,12 @@ class Manifest:
         where = layout.commit(node, fingerprint, unit)
         try:
             values = json.loads(data)
-            is_known = values["format"] == FORMAT
+            is_known = values["format"] in {FORMAT, ARCHIVED}
             manifest = _parsed(values) if is_known else None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CorruptData(f"the file is not a manifest ({error!r})", where, REPAIR) from None
         if manifest is None:
-            problem = f"expected a manifest of format {FORMAT}, found format {values['format']}"
+            problem = f"expected a manifest of format {FORMAT} or {ARCHIVED}, found format {values['format']}"
             raise CorruptData(problem, where, "Update the program")
         if (manifest.node, manifest.fingerprint, manifest.unit) != (node, fingerprint, unit):
             other = f"unit {manifest.unit} of {manifest.node}, layer {manifest.fingerprint}"
@@ -173,8 +190,9 @@ def commit_attempt(
         pid=os.getpid(),
         seconds=round(now - started, 3),
         created=now,
+        format=FORMAT if files.is_local else _format(content),
     )
-    written, begun = {f"{manifest.folder}/{name}": data for name, data in content.items()}, clock()
+    written, begun = _objects(manifest, content), clock()
     written |= announcement(files, node, fingerprint, unit, attempt)
     files.write_many(written)
     if clock() - begun > LONG_S:
@@ -196,6 +214,19 @@ def read_manifest(files: Files, node: str, fingerprint: str, unit: int) -> Manif
 def inputs_digest(contents: Mapping[int, str]) -> str:
     """One digest of all units of an input layer (unit -> digest of its content): what a barrier has read."""
     return digest({str(unit): content for unit, content in contents.items()})
+
+
+def _format(content: Mapping[str, bytes]) -> int:
+    sizes = [len(content[name]) for name in in_group(content)]
+    return ARCHIVED if 0 < sum(sizes) <= ARCHIVE_BYTES else FORMAT
+
+
+def _objects(manifest: Manifest, content: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Path -> content of the objects in which the files of an attempt are written."""
+    if not manifest.archive:
+        return {f"{manifest.folder}/{name}": data for name, data in content.items()}
+    apart = content.keys() - set(in_group(content))
+    return {f"{manifest.folder}/{name}": content[name] for name in apart} | {manifest.archive: archived(content)}
 
 
 def _create(files: Files, manifest: Manifest) -> None:

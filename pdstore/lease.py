@@ -131,7 +131,7 @@ class Claim:
 
 def claim(files: Files, node: str, fingerprint: str, unit: int, *, seen: Sightings = SEEN) -> Claim | None:
     """Claim a unit. None if a live worker holds it, or one that may be alive."""
-    names = _by_unit(files, node, fingerprint).get(unit, [])
+    names = _names(files, node, fingerprint, unit, seen)
     generation, lease = _newest(files, node, fingerprint, unit, names, seen)
     # One that was released between the listing and the reading may have been followed by another.
     if generation >= 0 and (lease is None or not lease.is_expired):
@@ -139,6 +139,7 @@ def claim(files: Files, node: str, fingerprint: str, unit: int, *, seen: Sightin
     record, began = LeaseRecord.new(TIME_TO_LIVE_S), clock()
     path = layout.lease(node, fingerprint, unit, generation + 1)
     if not files.create_own(path, record.to_json(path)):
+        seen.forget_listing(_folder(files, node, fingerprint))
         return None
     seen.forget(_key(files, node, fingerprint, unit))
     # What cannot be removed is of a lower generation, and counts for nothing while this one is held.
@@ -166,6 +167,21 @@ def stray_beats(files: Files, node: str, fingerprint: str) -> list[str]:
     units = _by_unit(files, node, fingerprint).values()
     stray = [name for names in units if not any(map(_is_lease, names)) for name in names]
     return [f"{layout.leases(node, fingerprint)}/{name}" for name in stray]
+
+
+def _names(files: Files, node: str, fingerprint: str, unit: int, seen: Sightings) -> list[str]:
+    """The names of the files of a unit's leases.
+
+    In an object store a listing is a request, so an earlier one is believed where it shows no lease of the unit: one
+    that came since is in the way of a claim. It may be followed by another one, and that one missed, only after the
+    time to live, or on the machine of a worker that was killed: then two compute the unit, and one commits it.
+    """
+    folder = _folder(files, node, fingerprint)
+    if not files.is_local and unit not in seen.listed(folder, TIME_TO_LIVE_S / 2, otherwise={unit}):
+        return []
+    looked, units = seen.clock(), _by_unit(files, node, fingerprint)
+    seen.note_listing(folder, looked, units)
+    return units.get(unit, [])
 
 
 def _by_unit(files: Files, node: str, fingerprint: str) -> dict[int, list[str]]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pdstore import layout
-from pdstore.commit import FileEntry, new_attempt
+from pdstore.arrays.archive import archived, in_group
+from pdstore.commit import FileEntry, Manifest, new_attempt
 from pdstore.errors import CorruptData, InputMissing
 from pdstore.index import index_problems, recent_problems
 from pdstore.judgements.records import judgement_problems, set_aside
@@ -114,12 +115,29 @@ def _check(layer: Layer, unit: int) -> Damage | None:
     except CorruptData as error:
         path = layout.commit(layer.node, layer.fingerprint, unit)
         return Damage(layer.node, layer.fingerprint, unit, path, error.problem)
+    inside = set(in_group(manifest.files) if manifest.archive else ())
     for name, entry in manifest.files.items():
         path = f"{manifest.folder}/{name}"
-        problem = _file_problem(layer.store, path, entry)
+        problem = "" if name in inside else _file_problem(layer.store, path, entry)
         if problem:
             return Damage(layer.node, layer.fingerprint, unit, path, problem)
-    return None
+    problem = _archive_problem(layer.store, manifest) if inside else ""
+    return Damage(layer.node, layer.fingerprint, unit, manifest.archive, problem) if problem else None
+
+
+def _archive_problem(store: Store, manifest: Manifest) -> str:
+    """How the archive of a unit's arrays differs from what was written, its directory included."""
+    try:
+        data = store.files.read(manifest.archive)
+    except FileNotFoundError:
+        return _MISSING
+    found = {}
+    for name in in_group(manifest.files):
+        entry, (_, start) = manifest.files[name], manifest.place(name)
+        found[name] = data[start : start + entry.size]
+        if problem := entry.problem(found[name]):
+            return f"{name}: {problem}"
+    return "" if archived(found) == data else "its headers differ from what was written"
 
 
 def _decode(layer: Layer, unit: int) -> Damage | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,19 @@ class RangeReader:
     """Reads rows of the arrays of one group. The indexes of shards are read once and kept.
 
     Args:
-        folder: the group's, in the store.
+        place: name of a file inside the group -> path of the object that holds it, and where it begins there.
         sizes: name of a file inside the group -> its size in bytes.
         sha256: of these files; those that are read whole are compared with it.
     """
 
     def __init__(
-        self, files: Files, folder: str, sizes: Mapping[str, int], sha256: Mapping[str, str] | None = None
+        self,
+        files: Files,
+        place: Callable[[str], tuple[str, int]],
+        sizes: Mapping[str, int],
+        sha256: Mapping[str, str] | None = None,
     ) -> None:
-        self._files, self._folder, self._sizes, self._sha256 = files, folder, sizes, sha256 or {}
+        self._files, self._place, self._sizes, self._sha256 = files, place, sizes, sha256 or {}
         self._indexes: dict[str, list[tuple[int, int]]] = {}
 
     def read(self, wanted: Sequence[tuple[ArrayInfo, Spans]]) -> list[Array]:
@@ -46,7 +50,7 @@ class RangeReader:
         """
         needed = [(info, number) for info, spans in wanted for number in _chunks_of(info, spans)]
         self._read_indexes({info.piece(number).file: info for info, number in needed if info.shard})
-        data = self._files.read_ranges([self._place(info, number) for info, number in needed])
+        data = self._files.read_ranges([self._span(info, number) for info, number in needed])
         for (info, number), part in zip(needed, data, strict=True):
             if not info.shard:
                 self._check(info.piece(number).file, part)
@@ -55,7 +59,7 @@ class RangeReader:
 
     def _read_indexes(self, shards: Mapping[str, ArrayInfo]) -> None:
         missing = [(file, info, self._sizes[file]) for file, info in shards.items() if file not in self._indexes]
-        tails = [(f"{self._folder}/{file}", max(0, size - info.index_bytes), size) for file, info, size in missing]
+        tails = [self._inside(file, max(0, size - info.index_bytes), size) for file, info, size in missing]
         for (file, info, _), index in zip(missing, self._files.read_ranges(tails), strict=True):
             self._indexes[file] = info.ranges(index)
 
@@ -64,11 +68,15 @@ class RangeReader:
         if self._sha256.get(file) not in {None, hashlib.sha256(data).hexdigest()}:
             raise ValueError(f"{file} differs from what was committed (sha256)")
 
-    def _place(self, info: ArrayInfo, number: int) -> tuple[str, int, int]:
-        """Path of a chunk's file, and where the chunk starts and ends in it."""
+    def _span(self, info: ArrayInfo, number: int) -> tuple[str, int, int]:
+        """Path of the object that holds a chunk, and where the chunk starts and ends in it."""
         piece = info.piece(number)
         start, end = self._indexes[piece.file][piece.entry] if info.shard else (0, self._sizes[piece.file])
-        return f"{self._folder}/{piece.file}", start, end
+        return self._inside(piece.file, start, end)
+
+    def _inside(self, file: str, start: int, end: int) -> tuple[str, int, int]:
+        path, first = self._place(file)
+        return path, first + start, first + end
 
 
 def _chunks_of(info: ArrayInfo, spans: Spans) -> list[int]:

@@ -62,11 +62,13 @@ def read_local(path: str) -> bytes:
         return file.readall()
 
 
-def read_range(path: str, start: int, stop: int) -> bytes:
-    """The bytes from ``start`` to ``stop``; fewer if the file ends before."""
+def read_range(path: str, start: int, stop: int | None) -> bytes:
+    """The bytes from ``start`` to ``stop``, or to the end of the file; fewer if it ends before."""
     # Unbuffered: a buffer would read on, past the end of the range.
     with open(path, "rb", buffering=0) as file:
         file.seek(start)
+        if stop is None:
+            return file.read()
         found = file.read(stop - start)
         while len(found) < stop - start and (more := file.read(stop - start - len(found))):
             found += more

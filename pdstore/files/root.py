@@ -149,8 +149,8 @@ class Files:
         with self._storage(paths[0] if paths else ""):
             return dict(zip(paths, self._objects.read_many([*map(self.full, paths)]) if paths else [], strict=True))
 
-    def read_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
-        """The bytes of each (path, start, stop), in one gathered read; fewer if the file ends before.
+    def read_ranges(self, ranges: Sequence[tuple[str, int, int | None]]) -> list[bytes]:
+        """The bytes of each (path, start, stop or None), in one gathered read; fewer if the file ends before.
 
         Raises FileNotFoundError if a file does not exist.
         """
@@ -160,8 +160,7 @@ class Files:
         with self._storage(paths[0]):
             if self.is_local:
                 return [read_range(self.full(path), start, stop) for path, start, stop in ranges]
-            found = self.fs.cat_ranges([*map(self.full, paths)], list(starts), list(stops), on_error="raise")
-            return [bytes(data) for data in found]
+            return self._objects.read_ranges([*map(self.full, paths)], starts, stops)
 
     def write(self, path: str, data: bytes) -> None:
         """Write or replace, atomically."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 __all__ = ["Sighting", "Sightings"]
@@ -36,6 +37,7 @@ class Sightings:
         self.clock = clock
         self._seen: dict[str, Sighting] = {}
         self._alive: set[str] = set()
+        self._listings: dict[str, tuple[float, Collection[int]]] = {}
         self._lock = threading.Lock()
 
     def note(self, lease: str, mark: str, looked: float) -> tuple[Sighting, float]:
@@ -78,6 +80,22 @@ class Sightings:
         for lease in self.items().keys() - leases:
             if lease.startswith(beginning):
                 self.forget(lease)
+
+    def note_listing(self, folder: str, looked: float, units: Collection[int]) -> None:
+        """Note which units of a folder have a lease; ``looked`` is what the clock showed *before* it was listed."""
+        with self._lock:
+            self._listings[folder] = (looked, frozenset(units))
+
+    def forget_listing(self, folder: str) -> None:
+        """It was found to be old."""
+        with self._lock:
+            self._listings.pop(folder, None)
+
+    def listed(self, folder: str, seconds: float, *, otherwise: Collection[int]) -> Collection[int]:
+        """The units of the last listing of a folder; ``otherwise`` if that is older than this, or there was none."""
+        with self._lock:
+            looked, units = self._listings.get(folder, (-math.inf, otherwise))
+            return units if self.clock() - looked <= seconds else otherwise
 
     def items(self) -> dict[str, Sighting]:
         with self._lock:

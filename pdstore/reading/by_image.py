@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pdstore.arrays.archive import GROUP
 from pdstore.arrays.chunks import ArrayInfo, stored_arrays
 from pdstore.arrays.ranges import RangeReader
-from pdstore.blockfile import GROUP, ROWS, arrays_of, parquet_table
+from pdstore.blockfile import ROWS, arrays_of, parquet_table
 from pdstore.commit import Manifest
 from pdstore.files import Files
 from pdstore.ragged import Ragged
@@ -91,7 +92,7 @@ class _Unit:
         inside = len(GROUP) + 1
         entries = {name[inside:]: entry for name, entry in manifest.files.items() if name.startswith(f"{GROUP}/")}
         sizes, sums = ({n: getattr(e, key) for n, e in entries.items()} for key in ("size", "sha256"))
-        self.reader = RangeReader(files, f"{manifest.folder}/{GROUP}", sizes, sums)
+        self.reader = RangeReader(files, lambda name: manifest.place(f"{GROUP}/{name}"), sizes, sums)
         self._ids = self.scalar("image_id")
 
     def __len__(self) -> int:

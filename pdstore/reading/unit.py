@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from pdstore.arrays.archive import joined
 from pdstore.blockfile import files_of_columns, unpack
 from pdstore.commit import Manifest
 from pdstore.files import Files
@@ -44,15 +45,32 @@ def read_files(files: Files, manifest: Manifest, names: Iterable[str]) -> dict[s
     Raises:
         CorruptData: a file is missing, or is not what was committed.
     """
-    paths = {f"{manifest.folder}/{name}": name for name in names}
     try:
-        contents = {paths[path]: data for path, data in files.read_many(list(paths)).items()}
+        contents = _contents(files, manifest, list(names))
     except FileNotFoundError as error:
         raise manifest.corrupt(f"a committed file is missing: {error}") from None
     for name, data in contents.items():
         # Of chunks, too: their own crc32c would also hold in a file that belongs to another unit.
         if problem := manifest.files[name].problem(data):
             raise manifest.corrupt(f"{name} is damaged: {problem}")
+    return contents
+
+
+def _contents(files: Files, manifest: Manifest, names: Sequence[str]) -> dict[str, bytes]:
+    if not manifest.archive:
+        found = files.read_many([f"{manifest.folder}/{name}" for name in names])
+        return dict(zip(names, found.values(), strict=True))
+    places = {name: manifest.place(name) for name in names}
+    inside = {
+        n: (at, start, start + manifest.files[n].size) for n, (at, start) in places.items() if at == manifest.archive
+    }
+    spans, whole = joined(inside.values()), [name for name in names if name not in inside]
+    read = files.read_ranges([*spans, *((places[name][0], 0, None) for name in whole)])
+    contents = dict(zip(whole, read[len(spans) :], strict=True))
+    for (_, first, last), data in zip(spans, read, strict=False):
+        contents |= {
+            n: data[start - first : stop - first] for n, (_, start, stop) in inside.items() if first <= start < last
+        }
     return contents
 
 

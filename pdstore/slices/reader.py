@@ -38,11 +38,12 @@ class SlicedLayer(Protocol):
 
 
 class _Unit(NamedTuple):
-    """A unit whose index has been read, the file of its vectors, and how long each is."""
+    """A unit whose index has been read, the file of its vectors, where they begin in it, and how long each is."""
 
     manifest: Manifest
     places: SliceIndex
     path: str
+    start: int
     width: int
 
 
@@ -130,11 +131,11 @@ class Slices:
             width, rest = divmod(manifest.files[chunk].size - CRC_BYTES, num_rows * self._dtype.itemsize)
         if rest or (num_rows and not width):
             raise manifest.corrupt(f"the vectors of {num_rows} rows are not there, or not of one length")
-        return _Unit(manifest, index, f"{manifest.folder}/{chunk}", width)
+        return _Unit(manifest, index, *manifest.place(chunk), width)
 
     def _range(self, unit: _Unit, first: int, last: int) -> tuple[str, int, int]:
         stride = unit.width * self._dtype.itemsize
-        start, stop = (int(unit.places.starts[position]) * stride for position in (first, last))
+        start, stop = (unit.start + int(unit.places.starts[position]) * stride for position in (first, last))
         return unit.path, start, stop
 
     def _split(self, unit: _Unit, first: int, last: int, data: bytes) -> list[npt.NDArray[np.generic]]:

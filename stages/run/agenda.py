@@ -40,6 +40,9 @@ class Agenda:
         self._refreshed = set(self.work.stale) if options.refresh else set()
         self._done: set[int] = set()
         self._listed_at = -math.inf
+        # A look for what other workers have done is a request in an object store, and a listing there many of them: who
+        # has met nobody at these units does without.
+        self._looks_again = self.layer.store.files.is_local
         # Not by the time of a failure: that is by the clock of another machine.
         self._failed_since: set[int] = set()
         self._failed_before = stored_failures(self.layer)
@@ -49,13 +52,13 @@ class Agenda:
 
         To find this out by a claim would cost several writes.
         """
-        if time.monotonic() - self._listed_at > RELIST_S:
+        if self._looks_again and time.monotonic() - self._listed_at > RELIST_S:
             self._done, self._listed_at = set(self.layer.units()), time.monotonic()
         return unit in self._done and unit not in self._refreshed
 
     def failed_meanwhile(self, unit: int) -> str:
         """The error of another worker on the unit since this run began; empty if there is none."""
-        failure = read_failure(self.layer, unit)
+        failure = read_failure(self.layer, unit) if self._looks_again else None
         if failure is not None:
             self._failed_since.add(unit)
         return failure.error if failure is not None and failure != self._failed_before.get(unit) else ""
@@ -64,12 +67,17 @@ class Agenda:
         """Whether there may be a record of an error of the unit. In an object store it costs a request to remove it."""
         return self.layer.store.files.is_local or unit in self._failed_before or unit in self._failed_since
 
+    def met_another(self) -> None:
+        """Another worker computes these units, too: from now on its work is looked for."""
+        self._looks_again = True
+
     def take(self, unit: int) -> bool:
         """Under a claim: is the unit still to be computed? If the unit is still stale, it is withdrawn."""
         manifest = self.layer.newest_manifest(unit)
         if manifest is None:
             return True
         if unit not in self._refreshed or not self.inputs.is_stale(manifest):
+            self.met_another()
             return False
         if self._is_training:
             # First the state, then the network: if we are killed in between, the next run must not resume from a

@@ -59,6 +59,7 @@ class Ledger:
         claim = self.layer.claim(unit)
         if claim is None:
             self.outcome.held.append(unit)
+            self.agenda.met_another()
             return False
         claims.enter_context(claim)
         return True

@@ -140,9 +140,9 @@ def test_a_damaged_manifest_is_named(data: bytes) -> None:
 
 
 def test_a_newer_format_asks_for_a_newer_program() -> None:
-    """A manifest of format 2 may have other fields: it is not called damaged."""
-    with pytest.raises(CorruptData, match="format 2.*Update the program"):
-        Manifest.from_json(json.dumps({"format": 2, "new": True}).encode(), "crf", "f00d", 3)
+    """A manifest of format 3 may have other fields: it is not called damaged."""
+    with pytest.raises(CorruptData, match="format 3.*Update the program"):
+        Manifest.from_json(json.dumps({"format": 3, "new": True}).encode(), "crf", "f00d", 3)
 
 
 @pytest.mark.parametrize("place", [("grouping", "f00d", 3), ("crf", "beef", 3), ("crf", "f00d", 4)])

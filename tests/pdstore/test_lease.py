@@ -13,6 +13,7 @@ import pdstore.lease
 from pdstore.errors import StorageFailure
 from pdstore.files import Files
 from pdstore.lease import SEEN, TIME_TO_LIVE_S, claim, current_lease, is_alive
+from pdstore.leases.sightings import Sightings
 from tests.pdstore.conftest import Place
 from tests.pdstore.leases.observer import KEY, Observer, elsewhere, names, wait_for
 
@@ -155,19 +156,42 @@ def test_a_full_disk_does_not_end_the_heartbeat(monkeypatch: pytest.MonkeyPatch)
         work()
 
 
-def test_a_unit_that_ends_soon_costs_three_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listing, a create and a removal; one more request for each heartbeat after the first 40 seconds."""
-    files, asked = Files("memory://requests"), []
+def test_a_unit_that_ends_soon_costs_two_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A create and a removal, and at most one listing a minute; one more for each heartbeat after 40 seconds."""
+    now = 0.0
+    files, asked, seen = Files("memory://requests"), [], Sightings(lambda: now)
     files.remove_tree("leases")
     for name in ("names", "read", "write", "create", "remove", "exists", "read_many"):
         method = getattr(files, name)
         monkeypatch.setattr(files, name, lambda *a, name=name, method=method: (asked.append(name), method(*a))[1])
-    ours = claim(files, *KEY)
-    assert ours is not None
-    with ours:
-        pass
-    assert asked == ["names", "create", "remove"]
+
+    def asked_for(unit: int) -> list[str]:
+        asked.clear()
+        ours = claim(files, *KEY[:2], unit, seen=seen)
+        assert ours is not None
+        with ours:
+            pass
+        return list(asked)
+
+    assert asked_for(5) == ["names", "create", "remove"]
+    assert asked_for(6) == asked_for(5) == ["create", "remove"]
+    now = TIME_TO_LIVE_S / 2 + 1
+    assert asked_for(7) == ["names", "create", "remove"]
     assert 2 * TIME_TO_LIVE_S / pdstore.lease.BEATS == 40
+
+
+def test_an_old_listing_hides_no_lease() -> None:
+    """A lease that came since is met by the claim, seen at the next look, and taken over once it has expired."""
+    now = 0.0
+    files, ours, theirs = Files("memory://old"), Sightings(lambda: now), Sightings()
+    files.remove_tree("leases")
+    first = claim(files, *KEY[:2], 4, seen=ours)
+    other = claim(files, *KEY, seen=theirs)
+    assert first is not None and other is not None
+    assert claim(files, *KEY, seen=ours) is None and not ours.items()
+    assert claim(files, *KEY, seen=ours) is None and len(ours.items()) == 1
+    now = TIME_TO_LIVE_S + 1
+    assert claim(files, *KEY, seen=ours) is not None
 
 
 def test_a_unit_is_free_after_release(files: Files) -> None:

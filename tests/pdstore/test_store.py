@@ -127,7 +127,7 @@ class TestContract:
     @pytest.mark.parametrize("name", ["rows.parquet", "data.zarr/zarr.json", "data.zarr/rle/c/0"])
     def test_a_missing_file_is_corrupt_data(self, layer: Layer, name: str) -> None:
         """It is never read as zeros: the error names the unit and what to do."""
-        layer.store.files.remove(f"{layer.manifest(0).folder}/{name}")
+        layer.store.files.remove(layer.manifest(0).place(name)[0])
         with pytest.raises(CorruptData, match="grouping unit 0.*pd verify --repair"):
             layer.read(0)
 

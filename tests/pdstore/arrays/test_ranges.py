@@ -36,6 +36,10 @@ class Counting(Files):
         return found
 
 
+def in_folder(file: str) -> tuple[str, int]:
+    return f"group/{file}", 0
+
+
 def stored(folder: Path, *arrays: np.ndarray) -> tuple[Counting, list[ArrayInfo], Mapping[str, int]]:
     files, infos, sizes = Counting(str(folder)), [], {}
     for number, array in enumerate(arrays):
@@ -59,7 +63,7 @@ def test_spans_are_those_of_the_array(tmp_path: Path, length: int, spans: list[t
         end = min(start + count, length)
         rising.append((start, end))
     files, infos, sizes = stored(tmp_path, *arrays)
-    found = RangeReader(files, "group", sizes).read([(info, rising) for info in infos])
+    found = RangeReader(files, in_folder, sizes).read([(info, rising) for info in infos])
     for array, rows in zip(arrays, found, strict=True):
         expected = np.concatenate([array[:0], *(array[start:stop] for start, stop in rising)])
         assert (rows.shape, rows.dtype) == (expected.shape, expected.dtype)
@@ -70,7 +74,7 @@ def test_only_the_chunks_of_the_rows_are_read(tmp_path: Path) -> None:
     """One chunk and the index of its shard the first time; later, the index is known."""
     array = np.random.default_rng(0).integers(0, 256, 10_000).astype(np.uint8)
     files, (info,), sizes = stored(tmp_path, array)
-    reader = RangeReader(files, "group", sizes)
+    reader = RangeReader(files, in_folder, sizes)
     reader.read([(info, [(1000, 1010)])])
     first = files.read_bytes
     assert (files.calls, first < 64 + 40 + info.index_bytes) == (2, True)
@@ -86,7 +90,7 @@ def test_damage_is_noticed_where_it_is_read(tmp_path: Path) -> None:
     data = files.read("group/a0/c/0")
 
     def read(start: int) -> int:
-        (rows,) = RangeReader(files, "group", sizes).read([(info, [(start, start + 1)])])
+        (rows,) = RangeReader(files, in_folder, sizes).read([(info, [(start, start + 1)])])
         return int(rows[0])
 
     for place, value in ((3, 5), (len(data) - 6, 5)):
@@ -102,4 +106,4 @@ def test_damage_is_noticed_where_it_is_read(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read(0)
     with pytest.raises(KeyError):
-        RangeReader(files, "group", {}).read([(info, [(0, 1)])])
+        RangeReader(files, in_folder, {}).read([(info, [(0, 1)])])

@@ -35,6 +35,22 @@ def test_the_time_of_a_stop_does_not_count() -> None:
     assert seen.note("a", "x", 230.0)[1] == 30.0
 
 
+def test_a_listing_is_believed_for_some_time() -> None:
+    """Until it is older than that, or was found to be old; each folder has its own."""
+    clock = Clock()
+    seen = Sightings(clock)
+    assert seen.listed("f/", 60, otherwise={9}) == {9}
+    seen.note_listing("f/", 100.0, [1, 2])
+    clock.now = 160.0
+    assert seen.listed("f/", 60, otherwise={9}) == {1, 2} and seen.listed("g/", 60, otherwise={9}) == {9}
+    clock.now = 161.0
+    assert seen.listed("f/", 60, otherwise={9}) == {9}
+    seen.note_listing("f/", 161.0, [])
+    assert seen.listed("f/", 60, otherwise={9}) == set()
+    seen.forget_listing("f/")
+    assert seen.listed("f/", 60, otherwise={9}) == {9}
+
+
 def test_what_is_forgotten_is_seen_for_the_first_time() -> None:
     """Nor is it known to be alive any more."""
     seen = Sightings(Clock())

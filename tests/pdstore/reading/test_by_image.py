@@ -80,9 +80,14 @@ class TestContract:
     def test_damage_is_corrupt_data(self, layer: Layer) -> None:
         """A file that is changed, cut off or gone: the error names the unit and what to do."""
         for name in ("rows.parquet", "data.zarr/zarr.json", "data.zarr/rle/c/0"):
-            path = f"{layer.manifest(0).folder}/{name}"
-            data = layer.store.files.read(path)
-            for content in (data[:8] + bytes([data[8] ^ 1]) + data[9:], data[:-1], None):
+            manifest = layer.manifest(0)
+            path, start = manifest.place(name)
+            data, at = layer.store.files.read(path), start + 8
+            for content in (
+                data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],
+                data[: start + manifest.files[name].size - 1],
+                None,
+            ):
                 if content is None:
                     layer.store.files.remove(path)
                 else:

@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pdstore import PdError, Store, layout
 from pdstore.files import Files
 from pdstore.selection import open_selection
+from schemas.pipeline import SourceSpec
+from stages.create.store import create_store
 from stages.nodes import crf, ranking
+from stages.plan.failures import record_failure
 from stages.plan.project import Project
 from stages.run.agenda import Agenda
+from stages.run.ledger import Ledger
 from stages.run.options import RunOptions
 from stages.unit import Output, Unit
+from tests.stages.conftest import CLASSICAL, run_all
 from tests.stages.run.commands import run, state
 
 
@@ -147,3 +155,57 @@ def test_a_training_that_is_refreshed_chooses_anew(
     assert contents(store, ["proposal-train"]) == contents(finished, ["proposal-train"])
     assert open_selection(store, name).image_ids.tolist() == open_selection(finished, name).image_ids.tolist()
     assert len(partial) > 0 and store.files.exists(layout.selection(name))
+
+
+class TestObjectStore:
+    """There each look is a request, so a worker looks for others only after it has met one."""
+
+    @pytest.fixture
+    def remote(self, folder: Path, tmp_path: Path) -> Store:
+        store = create_store(f"memory://{tmp_path.name}-{os.getpid()}", SourceSpec(root=str(folder)), CLASSICAL)
+        run_all(store, ["ingest", "detic", "grouping"])
+        return store
+
+    @pytest.fixture
+    def looks(self, remote: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The paths of listings of commits and of failures that were asked for."""
+        seen: list[str] = []
+        for name in ("read", "listed"):
+            method = getattr(Files, name)
+
+            def noted(files: Files, path: str, method: Callable[..., Any] = method) -> Any:
+                if path.endswith("/commits") or "failures/" in path:
+                    seen.append(path)
+                return method(files, path)
+
+            monkeypatch.setattr(Files, name, noted)
+        return seen
+
+    def test_who_is_alone_does_not_look(self, remote: Store, looks: list[str]) -> None:
+        """Neither for commits nor for failures."""
+        planned = agenda(remote, "crf")
+        looks.clear()
+        assert not any(planned.is_done(unit) or planned.failed_meanwhile(unit) for unit in range(4)) and not looks
+        assert planned.take(2) and not looks
+
+    def test_who_meets_another_looks(self, remote: Store, looks: list[str]) -> None:
+        """At a unit that is committed already; then all that are committed are seen, and all that failed."""
+        planned = agenda(remote, "crf")
+        run(remote, "crf", limit=2)
+        record_failure(remote.layer("crf", planned.layer.fingerprint), 3, "a fault")
+        assert not planned.is_done(0) and planned.failed_meanwhile(3) == ""
+        assert not planned.take(0)
+        looks.clear()
+        assert [planned.is_done(unit) for unit in range(4)] == [True, True, False, False]
+        assert planned.failed_meanwhile(3) == "a fault" and len(looks) == 2
+
+    def test_a_unit_that_is_held_is_another(self, remote: Store) -> None:
+        """Its holder may have failed at others."""
+        project = Project.open(remote)
+        book = Ledger(project, "crf", RunOptions())
+        other = project.layer("crf").claim(0)
+        record_failure(project.layer("crf"), 3, "a fault")
+        assert other is not None and book.agenda.failed_meanwhile(3) == ""
+        with other, ExitStack() as claims:
+            assert not book.claim(0, claims)
+        assert book.agenda.failed_meanwhile(3) == "a fault"
