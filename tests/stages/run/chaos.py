@@ -28,7 +28,7 @@ from stages.run.options import RunOptions
 from stages.run.progress import Silent, Watch
 from stages.run.runner import run_node
 from tests.forks import FORKS
-from tests.stages.conftest import _CLASSICAL, picture
+from tests.stages.conftest import CLASSICAL, picture
 
 __all__ = ["SPEC", "TIME_TO_LIVE_S", "Chaos", "pictures"]
 
@@ -41,7 +41,7 @@ YEAR_S = 365 * 86400.0
 SHIFTS_S = (0.0, 600.0, -600.0, YEAR_S, -YEAR_S)
 """By how much the clocks of workers are wrong."""
 
-SPEC = _CLASSICAL
+SPEC = CLASSICAL
 
 
 def pictures(folder: Path, count: int) -> SourceSpec:

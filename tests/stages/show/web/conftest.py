@@ -17,7 +17,7 @@ from schemas.pipeline import SourceSpec
 from stages.create.store import create_store
 from stages.show.web.app import web_app
 from stages.show.web.snapshots import Snapshot, Snapshots
-from tests.stages.conftest import _CLASSICAL, _copy, picture, run_all
+from tests.stages.conftest import CLASSICAL, _copy, picture, run_all
 
 MARKUP = "<img src=x onerror=alert(1)>"
 """A class, and so the name of a folder and a part of keys."""
@@ -41,7 +41,7 @@ def viewed(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Thirteen images in five blocks, all nodes done. Never write to it."""
     folder = tmp_path_factory.mktemp("viewed")
     source = SourceSpec(root=str(draw_images(folder / "images")))
-    store = create_store(str(folder / "store"), source, _CLASSICAL)
+    store = create_store(str(folder / "store"), source, CLASSICAL)
     run_all(store)
     return store
 

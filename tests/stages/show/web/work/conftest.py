@@ -17,13 +17,13 @@ from schemas.pipeline import SourceSpec
 from stages.create.store import create_store
 from stages.show.web.app import web_app
 from stages.show.web.snapshots import Snapshots
-from tests.stages.conftest import _CLASSICAL, photographs, run_all
+from tests.stages.conftest import CLASSICAL, photographs, run_all
 
 
 @pytest.fixture(scope="session")
 def _ranked(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("ranked")
-    store = create_store(str(folder / "store"), SourceSpec(root=str(photographs(folder / "images"))), _CLASSICAL)
+    store = create_store(str(folder / "store"), SourceSpec(root=str(photographs(folder / "images"))), CLASSICAL)
     run_all(store)
     return store
 
