@@ -30,8 +30,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## run the whole pipeline on drawn images (takes minutes, downloads nothing)
 	$(BIN)/pd demo $(ARGS)
 
-test: $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED) ## run the tests, on up to four cores
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 $(ARGS)
 
 lint: $(INSTALLED) ## run the static checks: ruff, mypy, import-linter
 	$(BIN)/ruff check .

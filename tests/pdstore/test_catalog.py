@@ -221,22 +221,6 @@ class TestCache:
         assert query(layer, COUNT)[0]["n"] == 9
         assert set(os.listdir(tmp_path)) == before | {"catalog.duckdb", "catalog.checked"}
 
-    def test_units_are_listed_once_a_query_names_them(self, layer: Layer, tmp_path: Path) -> None:
-        """Most queries do not, and at millions of images they take longer to list than the rest; ``connect`` may."""
-        path, listing = tmp_path / "catalog.duckdb", "SELECT count(*) AS n FROM commits"
-        assert query(layer, COUNT)[0]["n"] == 9
-        without = path.stat().st_ino
-        assert query(layer, "SELECT column_name FROM (DESCRIBE commits)")[0] == {"column_name": "node"}
-        assert query(layer, listing) == [{"n": 2}]
-        whole = path.stat().st_ino
-        assert whole != without
-        assert query(layer, COUNT)[0]["n"] == 9 and query(layer, listing) == [{"n": 2}]
-        assert path.stat().st_ino == whole
-        path.unlink()
-        assert query(layer, COUNT)[0]["n"] == 9
-        with contextlib.closing(catalog(layer.store, layer).connect()) as connection:
-            assert connection.execute("SELECT count(*) FROM commits").fetchone() == (2,)
-
     def test_a_damaged_one_is_made_again(self, layer: Layer, tmp_path: Path) -> None:
         """It is a cache: whatever its content, the answer is right."""
         (tmp_path / "catalog.duckdb").write_bytes(b"not a database")

@@ -23,7 +23,7 @@ def test_a_record_is_what_the_manifests_say(grouped: Store) -> None:
         role: {unit: manifest.inputs[role] for unit, manifest in manifests.items()} for role in ("images", "parts")
     }
     assert list(seen.content) == [0, 1, 2]
-    assert seen.seconds == sum(manifest.seconds for manifest in manifests.values()) and seen.errors == 0
+    assert seen.seconds == pytest.approx(sum(manifest.seconds for manifest in manifests.values())) and seen.errors == 0
     assert Committed.of(project.layer("ranking")) == Committed({}, {}, 0, 0)
 
 
