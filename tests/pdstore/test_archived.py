@@ -66,18 +66,39 @@ def test_a_local_copy_is_read_as_the_store(tmp_path: Path) -> None:
     assert np.array_equal(slices[7], units[0]["vector"][3:])
 
 
+def test_damaged_slices_are_noticed(tmp_path: Path) -> None:
+    """Wherever the damage is, the vectors are those that were committed, or there is an error."""
+    rows = votes([1, 1, 4, 7], 3)
+    layer = copied(sliced_layer(URL.format("slices"), [rows]), tmp_path)
+    path = tmp_path / layer.manifest(0).archive
+    sound, errors = path.read_bytes(), 0
+    for place in range(0, len(sound), 7):
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 16]) + sound[place + 1 :])
+        try:
+            found = Slices(layer.store.files, layer, "vector").read([0], 0, 9)
+        except CorruptData:
+            errors += 1
+        else:
+            assert np.array_equal(np.concatenate([found[1], found[4], found[7]]), rows["vector"])
+    assert errors > 4
+
+
 def test_any_damage_of_the_archive_is_noticed(tmp_path: Path) -> None:
     """Verifying names it, wherever it is; reading fails, or gives what was committed."""
     layer = copied(filled(URL.format("damaged")), tmp_path)
     path = tmp_path / layer.manifest(1).archive
-    sound, rng = path.read_bytes(), random.Random(0)
-    for place in rng.sample(range(len(sound)), 150):
+    sound, rng, expected = path.read_bytes(), random.Random(0), parts(5, seed=1)
+    assert len(set(expected["image_id"].tolist())) == 5
+    for place in rng.sample(range(len(sound)), 50):
         path.write_bytes(sound[:place] + bytes([sound[place] ^ rng.randrange(1, 256)]) + sound[place + 1 :])
         fresh = Store(str(tmp_path)).layer(layer.node, layer.fingerprint)
         damaged = [damage for damage in verify(fresh.store) if damage is not None]
         assert [(damage.unit, damage.file) for damage in damaged] == [(1, layer.manifest(1).archive)]
         with contextlib.suppress(CorruptData):
-            assert_equal(fresh.read(1), parts(5, seed=1))
+            assert_equal(fresh.read(1), expected)
+        for number, image_id in enumerate(expected["image_id"].tolist()):
+            with contextlib.suppress(CorruptData):
+                assert_equal(fresh.read_images(1, [image_id]), expected.take([number]))
     for cut in (0, len(sound) // 2, len(sound) - 1):
         path.write_bytes(sound[:cut])
         assert any(damage is not None and damage.unit == 1 for damage in verify(layer.store))
