@@ -35,7 +35,7 @@ from stages.plan.shard import Shard
 from stages.run.options import RunOptions
 from stages.run.runner import run_node
 
-__all__ = ["CountingServer", "commands", "main", "on_pictures", "table_of"]
+__all__ = ["CountingServer", "blocks_of_crf", "commands", "main", "on_pictures", "store_of_parts", "table_of"]
 
 HERE = Path(__file__).resolve().parents[1]
 BUCKET = "bench"
@@ -181,18 +181,29 @@ def on_pictures(server: CountingServer, blocks: int) -> dict[str, Counter[str]]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         home.mkdir()
-        _draw_pictures(Path(folder) / "images" / "all", blocks * PICTURES)
-        store = create_store(url, SourceSpec(kind="folder", root=f"{folder}/images"), SPEC)
-        for name in ("ingest", "detic", "grouping"):
-            run_node(Project.open(store), name)
-        found = []
-        for limit in (1, 1 + MORE_BLOCKS):
-            server.reset()
-            run_node(Project.open(Store(url)), "crf", RunOptions(limit=limit, shard=Shard(1, 1)))
-            found.append(server.counts.copy())
+        store_of_parts(url, Path(folder), blocks)
+        more = blocks_of_crf(server, url, MORE_BLOCKS)
         run_node(Project.open(Store(url)), "crf")
         report = pd(server, url, "report", "--out", f"{folder}/report.html", home=home)
-    return {"report": report, f"{MORE_BLOCKS} blocks of crf": found[1] - found[0]}
+    return {"report": report, f"{MORE_BLOCKS} blocks of crf": more}
+
+
+def store_of_parts(url: str, folder: Path, blocks: int) -> None:
+    """A store of pictures, which are drawn in ``folder``, with their parts."""
+    _draw_pictures(folder / "images" / "all", blocks * PICTURES)
+    store = create_store(url, SourceSpec(kind="folder", root=f"{folder}/images"), SPEC)
+    for name in ("ingest", "detic", "grouping"):
+        run_node(Project.open(store), name)
+
+
+def blocks_of_crf(server: CountingServer, url: str, more: int) -> Counter[str]:
+    """The requests of ``more`` blocks: those of a run of one block more, less those of a run of one."""
+    found = []
+    for limit in (1, 1 + more):
+        server.reset()
+        run_node(Project.open(Store(url)), "crf", RunOptions(limit=limit, shard=Shard(1, 1)))
+        found.append(server.counts.copy())
+    return found[1] - found[0]
 
 
 def _draw_pictures(folder: Path, count: int) -> None:

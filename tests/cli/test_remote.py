@@ -12,10 +12,11 @@ pytest.importorskip("s3fs")
 pytest.importorskip("moto.server")
 
 from bench.filled_store import filled_store
-from bench.requests import BUCKET, COUNT, CountingServer
+from bench.requests import BUCKET, COUNT, CountingServer, blocks_of_crf, store_of_parts
 from cli.main import run_command
 from pdstore import Store, layout
 from pdstore.commit import commit_attempt
+from pdstore.files.patience import PatientS3
 
 BLOCKS = 5
 BOUND = 20
@@ -26,6 +27,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingServer]:
     counting = CountingServer()
     for name, value in counting.environment.items():
         monkeypatch.setenv(name, value)
+    # A client is kept for its arguments, among which is no address: that of the server before is closed.
+    PatientS3.clear_instance_cache()
     yield counting
     counting.close()
 
@@ -60,6 +63,14 @@ def test_commands_that_read_ask_little_whatever_the_number_of_blocks(
     assert one_more == counts["status"] + 1 and asked(server, url, "status").total() == counts["status"]
     capsys.readouterr()
     assert run_command(["--store", url, "sql", COUNT]) == 0 and capsys.readouterr().out == said["sql"]
+
+
+def test_a_block_asks_twelve_times(server: CountingServer, tmp_path: Path) -> None:
+    """It reads two inputs, writes its rows and its masks, and is claimed, announced and committed."""
+    url = f"s3://{BUCKET}/pictures"
+    store_of_parts(url, tmp_path, 6)
+    counts = blocks_of_crf(server, url, 2)
+    assert counts["PUT"] + counts["DELETE"] <= 2 * 6 and counts.total() <= 2 * 12, counts
 
 
 def _commit_again(store: Store) -> None:
