@@ -148,6 +148,12 @@ def test_a_verb_that_resembles_none_lists_all(pd: Pd) -> None:
     assert_error(pd("xyzzy"), 2, "expected a verb, found 'xyzzy'. The verbs are: ", *VERBS)
 
 
+@pytest.mark.parametrize("words", [("status", "a\0b"), ("--store", "\0", "status"), ("show", "1", "--out=\0.png")])
+def test_a_word_with_a_nul_is_a_wrong_request(pd: Pd, words: tuple[str, ...]) -> None:
+    """No shell sends one, but a program that calls :func:`run_command` may."""
+    assert_error(pd(*words), 2, "the character NUL", "\\x00")
+
+
 def test_a_word_that_is_no_text_or_too_long_is_a_wrong_request(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 reach the program as lone surrogates; the system takes no name of 5,000 characters."""
     for error in (
