@@ -155,5 +155,5 @@ def mark_complete(layer: Layer, num_units: int) -> None:
 def _shown(store: Store, node: str, new: str, before: str) -> str:
     if new == before or store.files.exists(layout.complete(node, new)):
         return new
-    kept = set(store.layer(node, before).listed_units())
+    kept = set(store.layer(node, before).kept_units())
     return new if kept <= set(store.layer(node, new).listed_units()) else before

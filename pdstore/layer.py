@@ -17,7 +17,7 @@ from pdstore.info import LayerInfo, read_record
 from pdstore.lease import Claim, Lease, claim, current_lease, is_alive
 from pdstore.reading.unit import read_files, read_unit
 from pdstore.records.announced import announce
-from pdstore.records.completion import check_complete, listed_units
+from pdstore.records.completion import check_complete, listed_units, lost_units
 from pdstore.table import Rows, Table
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ class Layer:
         """The units whose manifests are there, sorted. Costs one listing."""
         return listed_units(self._files, self.node, self.fingerprint)
 
+    def kept_units(self) -> list[int]:
+        """The units that are committed, and those whose manifest was lost, sorted. Costs as much as :meth:`units`."""
+        found = self.listed_units()
+        return sorted({*found, *lost_units(self._files, self.node, self.fingerprint, found)})
+
     def commits(self) -> Commits:
         """What is committed now, without the lists of files.
 
@@ -89,9 +94,11 @@ class Layer:
         Raises:
             CorruptData: a manifest that has to be read is damaged, or one of a layer that was complete is gone.
         """
-        recent = None if self._files.is_local else self.store.recent_reader(self.node, self.fingerprint).commits()
-        if recent is not None:
-            self._manifests.update(self.store.recent_reader(self.node, self.fingerprint).manifests)
+        reader = None if self._files.is_local else self.store.recent_reader(self.node, self.fingerprint)
+        if reader is not None and (recent := reader.commits()) is not None:
+            self._manifests.update(reader.manifests)
+            if reader.is_lacking:
+                self._check_complete(recent.units)
             return recent
         return self.listed_commits()
 

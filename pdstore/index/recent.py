@@ -55,6 +55,7 @@ class RecentReader:
 
     Attributes:
         manifests: those that were read, by unit.
+        is_lacking: a unit is announced and not committed: it will be, was taken back, or its manifest was lost.
     """
 
     def __init__(self, files: Files, node: str, fingerprint: str) -> None:
@@ -63,6 +64,7 @@ class RecentReader:
         self._indexed: dict[str, IndexFile] = {}
         self._known: dict[tuple[int, frozenset[str]], Manifest] = {}
         self.manifests: Mapping[int, Manifest] = {}
+        self.is_lacking = False
 
     def record(self) -> bytes | None:
         """The copy of the layer's record; None if the layer is not announced."""
@@ -94,6 +96,7 @@ class RecentReader:
                 gathered.append(Source(file.table, None if len(live) == len(units) else tuple(live), file))
                 taken.update(units)
         self.manifests = self._newest(announced)
+        self.is_lacking = not announced.keys() <= self.manifests.keys()
         return Commits(tuple(gathered), Source(entry_table([Entry.of(m) for _, m in sorted(self.manifests.items())])))
 
     def _index_file(self, path: str, stamp: Stamp) -> IndexFile:

@@ -154,7 +154,7 @@ def older_layers(project: Project, name: str) -> list[Layer]:
 def _older_units(project: Project, name: str) -> dict[Layer, int]:
     """Each of :func:`older_layers`, and how many units it holds."""
     current = project[name].fingerprint
-    counts = {old: len(old.listed_units()) for old in project.store.layers(name) if old.fingerprint != current}
+    counts = {old: len(old.kept_units()) for old in project.store.layers(name) if old.fingerprint != current}
     return {old: units for old, units in counts.items() if units}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pdstore import Catalog, Identity, Layer, Rows, layout
+from pdstore.errors import CorruptData
 from pdstore.inventory import COMMITS, LAYERS, commit_rows, layer_row, mark_complete, shown_layer, shown_layers
 from tests.pdstore.conftest import Place
 from tests.pdstore.example import TABLES, filled, new_layer, parts
@@ -111,6 +112,21 @@ def test_a_layer_that_was_complete_stays_shown(layer: Layer) -> None:
     mark_complete(new, 2)
     new.withdraw(1)
     assert shown_layers(layer.store) == {"grouping": new.fingerprint}
+
+
+def test_a_manifest_that_is_lost_does_not_change_what_is_shown(layer: Layer) -> None:
+    """The new layer has all that is left of the former one, but not all that it had: reading that says what is lost."""
+    new = new_layer(layer.store, k=5)
+    recorded(layer, new)
+    mark_complete(layer, 2)
+    new.commit(0, parts(4))
+    layer.store.files.remove(layout.commit("grouping", layer.fingerprint, 1))
+    assert layer.kept_units() == [0, 1] and layer.listed_units() == [0]
+    assert shown_layers(layer.store) == {"grouping": layer.fingerprint}
+    with pytest.raises(CorruptData, match="the manifest is missing"):
+        query(layer, "SELECT count(*) FROM parts")
+    layer.store.files.write(layout.withdrawn("grouping", layer.fingerprint, 1, "a"), b"")
+    assert layer.kept_units() == [0] and shown_layers(layer.store) == {"grouping": new.fingerprint}
 
 
 def test_a_former_layer_that_is_gone_is_not_shown(layer: Layer) -> None:

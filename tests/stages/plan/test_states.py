@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pdstore import Store, StoreInfo
+from pdstore import Store, StoreInfo, layout
 from stages.plan.project import Project
 from stages.plan.states import newest_layer, node_state, older_layers, states
 from stages.training_place import TrainingPlace
@@ -50,6 +50,14 @@ def test_other_settings_leave_older_layers(grouped: Store) -> None:
     assert node_state(project, "crf").other == {first: 2, second: 1}
     assert newest_layer(older_layers(project, "crf")).fingerprint == second
     assert older_layers(project, "grouping") == []
+
+
+def test_a_manifest_that_an_older_layer_lost_counts(grouped: Store) -> None:
+    """Verify names it; the state does not silently say another number."""
+    first = grouped.current()["crf"]
+    run(grouped, "crf")
+    grouped.files.remove(layout.commit("crf", first, 2))
+    assert node_state(Project.open(grouped, ["crf.gt_prob=0.9"]), "crf").other == {first: 4}
 
 
 def test_the_only_older_layer_is_the_newest_and_not_read(tmp_path: Path) -> None:
