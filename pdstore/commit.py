@@ -63,6 +63,7 @@ class Manifest:
         rows: table -> number of rows, for the layer's table and ``errors``.
         inputs: input role -> content digest of the input that was read.
         host, pid, seconds, created: who wrote it, how long it took, when (seconds since 1970, UTC).
+        format: 1, or 2 if the files of the arrays are in one archive: see :meth:`place`.
     """
 
     node: str

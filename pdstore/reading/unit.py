@@ -46,7 +46,7 @@ def read_files(files: Files, manifest: Manifest, names: Iterable[str]) -> dict[s
         CorruptData: a file is missing, or is not what was committed.
     """
     try:
-        contents = _contents(files, manifest, list(names))
+        contents = _contents(files, manifest, list(dict.fromkeys(names)))
     except FileNotFoundError as error:
         raise manifest.corrupt(f"a committed file is missing: {error}") from None
     for name, data in contents.items():
