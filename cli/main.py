@@ -44,7 +44,6 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 """Verb -> (module that holds its ``command``, help text). The module is loaded when the verb is called."""
 
-WRONG_REQUEST = 2
 INTERRUPTED = 130
 PREEMPTED = 75
 BROKEN_PIPE = 1
@@ -106,8 +105,8 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run ``pd`` with the given arguments, or with those of the process. Returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if null := next((word for word in words if "\0" in word), None):
-        _say(f"expected words of a command line, found {null!r}: no path, name or query holds the character NUL.")
-        return WRONG_REQUEST
+        problem = f"expected words of a command line, found {null!r}: no path, name or query holds the character NUL"
+        return _usage(click.UsageError(problem))
     try:
         result = pd.main(words, prog_name="pd", standalone_mode=False)
         sys.stdout.flush()

@@ -185,9 +185,11 @@ class Catalog:
         return self._in_memory(layers, signature)
 
     def _from_file(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
-        path, with_units = self._store.files.full(layout.CATALOG), _with_units(signature)
-        if not has_signature(path, with_units, *(() if self._lists_units else (signature,))):
-            write_file(self._store.files, lambda connection: self._build(connection, layers, signature))
+        # One whose table of units is filled, which takes longer than all views, serves every query.
+        path, filled = self._store.files.full(layout.CATALOG), f"{signature} with units"
+        wanted = filled if self._lists_units else signature
+        if not has_signature(path, wanted, filled):
+            write_file(self._store.files, lambda connection: self._build(connection, layers, wanted))
         return open_file(path)
 
     def _in_memory(self, layers: list[LayerCommits], signature: str) -> duckdb.DuckDBPyConnection:
@@ -212,8 +214,7 @@ class Catalog:
         for view in self._further:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         connection.execute("CREATE SCHEMA internal")
-        made_of = _with_units(signature) if self._lists_units else signature
-        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [made_of])
+        connection.execute("CREATE TABLE internal.signature AS SELECT ? AS value", [signature])
 
     def _is_named(self, *names: str) -> bool:
         return self._words is None or not set(self._words).isdisjoint(names)
@@ -268,11 +269,6 @@ class Catalog:
             own = [COMMITS.name, LAYERS.name, JUDGEMENTS.name]
             return nearest(word, [*self._tables, *own, *(view.name for view in self._further)])
         return "See the tables with: pd sql 'SHOW TABLES', and the columns of one with: pd sql 'DESCRIBE images'"
-
-
-def _with_units(signature: str) -> str:
-    """The signature of a catalog whose table of units is filled, which takes longer than all of its views."""
-    return f"{signature} with units"
 
 
 def _load(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:

@@ -51,12 +51,12 @@ def starts(sizes: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
-def joined(spans: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-    """Spans (path, start, stop) that cover these; those of one object that lie close to each other are one."""
-    found: list[tuple[str, int, int]] = []
-    for path, start, stop in sorted(spans):
-        if found and found[-1][0] == path and start - found[-1][2] <= _GAP_BYTES:
-            found[-1] = (path, found[-1][1], max(stop, found[-1][2]))
+def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans (start, stop) of one object that cover these; those that lie close to each other are one."""
+    found: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if found and start - found[-1][1] <= _GAP_BYTES:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
         else:
-            found.append((path, start, stop))
+            found.append((start, stop))
     return found

@@ -6,14 +6,13 @@ lists the parent of a folder that is empty. Any other file system of fsspec is u
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pdstore.errors import UsageError
-from pdstore.files.remote_errors import check_url
+from pdstore.files.remote_errors import check_url, code_of
 
 __all__ = ["Objects", "Stamp", "open_url"]
 
@@ -22,6 +21,8 @@ KEYS_PER_PAGE = 1000
 KEYS_PER_DELETE = 1000
 """Keys that S3 deletes in one request."""
 _STAMPS = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "updated", "created", "mtime")
+_BEHIND_THE_END = {"InvalidRange", "416"}
+"""What S3 answers to a range that begins behind the end of an object."""
 # With more, s3fs asks for the size of every object before it reads the object.
 _OF_S3 = {"max_concurrency": 1}
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -74,22 +75,18 @@ class Objects:
 
     def read_many(self, paths: Sequence[str]) -> list[bytes]:
         """The content of each, in one gathered read."""
-        if len(paths) == 1:
-            return [self.read(paths[0])]
         none = [None] * len(paths)
-        try:
-            return [bytes(data) for data in self.fs.cat_ranges(list(paths), none, none, on_error="raise")]
-        except FileNotFoundError as error:
-            raise FileNotFoundError(next((path for path in paths if not self.exists(path)), str(error))) from error
+        return [self.read(paths[0])] if len(paths) == 1 else self.read_ranges(paths, none, none)
 
-    def read_ranges(self, paths: Sequence[str], starts: Sequence[int], stops: Sequence[int | None]) -> list[bytes]:
+    def read_ranges(
+        self, paths: Sequence[str], starts: Sequence[int | None], stops: Sequence[int | None]
+    ) -> list[bytes]:
         """The bytes of each object from its start to its stop, in one gathered read; none if it ends before."""
         found = self.fs.cat_ranges(list(paths), list(starts), list(stops), on_error="return")
         for path, data in zip(paths, found, strict=True):
             if isinstance(data, FileNotFoundError):
                 raise FileNotFoundError(path) from data
-            # S3 refuses a range that begins behind the end of an object: HTTP 416.
-            if isinstance(data, Exception) and getattr(data, "errno", None) != errno.EINVAL:
+            if isinstance(data, Exception) and code_of(data) not in _BEHIND_THE_END:
                 raise data
         return [b"" if isinstance(data, Exception) else bytes(data) for data in found]
 

@@ -61,15 +61,14 @@ def _contents(files: Files, manifest: Manifest, names: Sequence[str]) -> dict[st
         found = files.read_many([f"{manifest.folder}/{name}" for name in names])
         return dict(zip(names, found.values(), strict=True))
     places = {name: manifest.place(name) for name in names}
-    inside = {
-        n: (at, start, start + manifest.files[n].size) for n, (at, start) in places.items() if at == manifest.archive
-    }
+    inside = {n: (at, at + manifest.files[n].size) for n, (path, at) in places.items() if path == manifest.archive}
     spans, whole = joined(inside.values()), [name for name in names if name not in inside]
-    read = files.read_ranges([*spans, *((places[name][0], 0, None) for name in whole)])
+    of_archive = [(manifest.archive, start, stop) for start, stop in spans]
+    read = files.read_ranges([*of_archive, *((places[name][0], 0, None) for name in whole)])
     contents = dict(zip(whole, read[len(spans) :], strict=True))
-    for (_, first, last), data in zip(spans, read, strict=False):
+    for (first, last), data in zip(spans, read, strict=False):
         contents |= {
-            n: data[start - first : stop - first] for n, (_, start, stop) in inside.items() if first <= start < last
+            n: data[start - first : stop - first] for n, (start, stop) in inside.items() if first <= start < last
         }
     return contents
 

@@ -10,7 +10,6 @@ import random
 import shutil
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pdstore.verify import verify
 from tests.compare_stores import contents
 from tests.faults.commands import COMMANDS, make_pictures, pd
 from tests.faults.lost_writes import Event, Recording, disk_after
+from tests.faults.tally import tally
 from tests.forks import in_process
 
 __all__ = ["Cut", "cuts"]
@@ -127,14 +127,8 @@ def _completed(folder: Path, place: Path, expected: Contents) -> list[str]:
 
 
 def main(step: int = 1, seed: int = 0, complete_every: int = 10) -> int:
-    words: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
-        for cut in cuts(Path(name), step, seed, complete_every):
-            words["not as they should be" if cut.problems else "without loss"] += 1
-            if cut.problems:
-                print(cut, flush=True)
-    print(f"{sum(words.values())} power cuts: {', '.join(f'{n} {word}' for word, n in sorted(words.items()))}")
-    return int(bool(words["not as they should be"]))
+        return tally(cuts(Path(name), step, seed, complete_every), "power cuts", lambda cut: "without loss")
 
 
 if __name__ == "__main__":

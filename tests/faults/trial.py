@@ -21,6 +21,7 @@ from pdstore.verify import verify
 from tests.compare_stores import contents
 from tests.faults.commands import COMMANDS, Ended, make_pictures, pd
 from tests.faults.failing_calls import FAULTS, Fault
+from tests.faults.tally import tally
 from tests.forks import in_process
 
 __all__ = ["Trial", "found", "trials"]
@@ -146,15 +147,11 @@ def _difference(after: object, expected: object) -> str:
 
 
 def main(step: int = 1, seed: int = 0) -> int:
-    words: Counter[str] = Counter()
+    def ending(trial: Trial) -> str:
+        return "ended with an error" if trial.ended.code else "succeeded all the same"
+
     with tempfile.TemporaryDirectory() as name:
-        for trial in trials(Path(name), step, seed):
-            ending = "succeeded all the same" if trial.ended.code == 0 else "ended with an error"
-            words["not as they should be" if trial.problems else ending] += 1
-            if trial.problems:
-                print(trial, flush=True)
-    print(f"{sum(words.values())} calls that failed: {', '.join(f'{n} {word}' for word, n in sorted(words.items()))}")
-    return int(bool(words["not as they should be"]))
+        return tally(trials(Path(name), step, seed), "calls that failed", ending)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ import uuid
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from s3fs.errors import translate_boto_error
 
 from bench.requests import CountingServer
+from pdstore.errors import StorageFailure
 from pdstore.files import Files, objects
 
 
@@ -57,6 +60,29 @@ def test_a_missing_object_is_one_request(files: Files, server: CountingServer) -
     assert server.counts.total() == 1
     with pytest.raises(FileNotFoundError, match="d/none"):
         files.read_many(["d/0001", "d/none"])
+
+
+def test_a_range_behind_the_end_has_no_bytes(files: Files) -> None:
+    """As in a file; the ranges beside it are read."""
+    assert files.read_ranges([("d/0010", 10, 20), ("d/0020", 0, 7), ("d/0010", 8, 20)]) == [b"", b"x" * 7, b"xx"]
+    with pytest.raises(FileNotFoundError, match="d/none"):
+        files.read_ranges([("d/0010", 0, 5), ("d/none", 0, 5)])
+
+
+@pytest.mark.parametrize("read", ["read_ranges", "read_many"])
+def test_what_a_server_refuses_is_not_taken_for_a_short_object(
+    files: Files, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    """s3fs has one errno for a range behind the end and for a request of another region, a token, a bucket's name."""
+
+    async def refused(*_: Any, **__: Any) -> bytes:
+        answer = {"Error": {"Code": "AuthorizationHeaderMalformed", "Message": "the region is wrong"}}
+        raise translate_boto_error(ClientError(answer, "GetObject"))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(files.fs, "_cat_file", refused)
+    wanted = ["d/0010", "d/0020"]
+    with pytest.raises(StorageFailure, match="another region"):
+        getattr(files, read)(wanted if read == "read_many" else [(path, 0, 5) for path in wanted])
 
 
 def test_a_listing_of_many_pages_is_whole(
