@@ -191,7 +191,7 @@ class _Making:
     def _gathered(self, name: str) -> dict[int, GatheredRows]:
         found: dict[int, GatheredRows] = {}
         for source in self._commits.gathered:
-            file = source.file and (source.file.rows if name == ROWS else source.file.errors)
+            file = source.row_file(name)
             if file and not file.problem_anywhere(self._files):
                 rows = _opened(self._files, file, source, _COUNTS[name], self._opened)
                 found |= dict.fromkeys(source.column("unit"), rows)

@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from pdstore import layout
+from pdstore.blockfile import ROWS
 from pdstore.commit import Manifest, read_manifest
 from pdstore.files import Files
 from pdstore.index.entries import INPUT, Entry, entry_table, joined
-from pdstore.index.indexfile import IndexFile
+from pdstore.index.indexfile import IndexFile, RowFile
 from pdstore.records.completion import committed_units
 
 __all__ = ["MANIFESTS_PER_READ", "Commits", "IndexReader", "Source", "read_manifests"]
@@ -46,6 +47,21 @@ class Source:
             return [None] * len(self)
         values: list[Any] = self.table.column(name).to_pylist()
         return values if self.live is None else [values[row] for row in self.live]
+
+    def row_file(self, name: str) -> RowFile | None:
+        """What gathers one file of its attempts, ``rows.parquet`` or ``errors.parquet``; None if nothing does."""
+        if self.file is None:
+            return None
+        return self.file.rows if name == ROWS else self.file.errors
+
+    def attempts_with(self, name: str) -> dict[int, str]:
+        """Unit -> name of its attempt, for the rows that count and whose attempt has this file."""
+        has = self.column("has_rows" if name == ROWS else "has_errors")
+        return {
+            unit: own
+            for unit, own, is_there in zip(self.column("unit"), self.column("name"), has, strict=True)
+            if is_there
+        }
 
     @cached_property
     def rows(self) -> pa.Table:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pdstore import layout
-from pdstore.blockfile import ROWS
 from pdstore.files import Files
 from pdstore.index.reader import Commits, Source
 from pdstore.index.rowfiles import UNIT
@@ -35,12 +34,12 @@ def scans(
         (URIs, condition) of each scan; the condition is empty, or SQL that leaves out units that no longer count. No
         two have the same condition: a query takes 1 ms to plan a scan, whatever the number of its files.
     """
-    kind, uri = "rows" if file == ROWS else "errors", uri or files.uri
+    uri = uri or files.uri
     found: dict[str, list[str]] = {"": []}
     single = [commits.loose]
     for source in commits.gathered:
         assert source.file is not None, "what is gathered was read from a file of the index"
-        rows = source.file.rows if file == ROWS else source.file.errors
+        rows = source.row_file(file)
         # In an object store that would be two requests per file; what a query reads there was compared before.
         problem = rows.problem(files) if rows is not None and files.is_local else ""
         if rows is not None and rows.path in without:
@@ -50,15 +49,10 @@ def scans(
             single.append(source)
         elif rows is not None:
             found.setdefault(_condition(source), []).append(uri(rows.path))
-    names = [name for source in single for name in _names(source, kind)]
+    names = [name for source in single for name in source.attempts_with(file).values()]
     folder = layout.attempts(node, fingerprint)
     found[""] += [uri(f"{folder}/{name}/{file}") for name in names]
     return [(uris, condition) for condition, uris in found.items() if uris]
-
-
-def _names(source: Source, kind: str) -> Iterable[str]:
-    has = source.column(f"has_{kind}")
-    return (name for name, is_there in zip(source.column("name"), has, strict=True) if is_there)
 
 
 def _condition(source: Source) -> str:

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from pdstore import layout
-from pdstore.blockfile import ROWS
 from pdstore.commit import Manifest
 from pdstore.files import Files
 from pdstore.index import RowFile, kept_of
@@ -60,26 +59,19 @@ def fetched(entry: LayerCommits, names: Sequence[str]) -> LayerCommits:
 
 def _of_index(entry: LayerCommits, name: str) -> Iterator[_Wanted]:
     for source in entry.commits.gathered:
-        rows = source.file and (source.file.rows if name == ROWS else source.file.errors)
-        if rows:
+        if rows := source.row_file(name):
             yield _Wanted(rows.path, rows.size, rows.sha256, gathered=rows)
 
 
 def _of_blocks(entry: LayerCommits, name: str, broken: set[str]) -> Iterator[_Wanted]:
     """The files of the blocks that no sound index file holds."""
-    layer, kind = entry.layer, "rows" if name == ROWS else "errors"
-    damaged = [
-        source
-        for source in entry.commits.gathered
-        if source.file and (rows := source.file.rows if name == ROWS else source.file.errors) and rows.path in broken
-    ]
+    damaged = [s for s in entry.commits.gathered if (rows := s.row_file(name)) and rows.path in broken]
     units = {
         unit: attempt
         for source in (entry.commits.loose, *damaged)
-        for unit, attempt, has in zip(*map(source.column, ("unit", "name", f"has_{kind}")), strict=True)
-        if has
+        for unit, attempt in source.attempts_with(name).items()
     }
-    for unit, manifest in layer.manifests(units).items():
+    for unit, manifest in entry.layer.manifests(units).items():
         if layout.attempt_name(unit, manifest.attempt) == units[unit]:
             file = manifest.files[name]
             yield _Wanted(f"{manifest.folder}/{name}", file.size, file.sha256, manifest)

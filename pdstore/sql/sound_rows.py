@@ -63,22 +63,18 @@ class SoundRows:
         """The gathered rows that are damaged. Raises CorruptData if the file of a block is."""
         singles = [entry.commits.loose]
         for source in entry.commits.gathered:
-            if source.file is None:
-                continue
-            rows = source.file.rows if file == ROWS else source.file.errors
+            rows = source.row_file(file)
             if rows is not None and self._problem(rows.path, partial(rows.problem_anywhere, self._files)):
                 singles.append(source)
                 yield rows.path
         self._check_blocks(entry, file, singles)
 
     def _check_blocks(self, entry: LayerCommits, file: str, sources: Iterable[Source]) -> None:
-        layer, kind = entry.layer, "rows" if file == ROWS else "errors"
-        unknown = {}
+        layer, unknown = entry.layer, {}
         for source in sources:
-            columns = (source.column(name) for name in ("unit", "name", f"has_{kind}"))
-            for unit, name, is_there in zip(*columns, strict=True):
+            for unit, name in source.attempts_with(file).items():
                 path = f"{layout.attempts(layer.node, layer.fingerprint)}/{name}/{file}"
-                if is_there and self._stamp(path) != self._known.get(path, []):
+                if self._stamp(path) != self._known.get(path, []):
                     unknown[unit] = path
         for unit, manifest in layer.manifests(unknown).items():
             path = unknown[unit]

@@ -182,3 +182,21 @@ def test_an_empty_layer_has_no_commits(tmp_path: Path) -> None:
     """Nothing is listed that is not there."""
     commits = new_layer(filled(str(tmp_path)).store, k=9).commits()
     assert (len(commits), commits.units, commits.inputs(), commits.table().num_rows) == (0, [], {}, 0)
+
+
+def test_an_entry_says_which_files_its_attempt_has(tmp_path: Path) -> None:
+    """Those of the attempts that count; what gathers them is known of the index alone."""
+    layer = filled(str(tmp_path))
+    layer.compact(everything=True)
+    layer.commit(2, parts(3), errors=errors(1))
+    layer.withdraw(0)
+    (gathered,), loose = layer.commits().gathered, layer.commits().loose
+    assert gathered.file is not None
+    assert (gathered.row_file("rows.parquet"), gathered.row_file("errors.parquet")) == (
+        gathered.file.rows,
+        gathered.file.errors,
+    )
+    assert loose.row_file("rows.parquet") is None and loose.row_file("errors.parquet") is None
+    own = {unit: layout.attempt_name(unit, layer.manifest(unit).attempt) for unit in (1, 2)}
+    assert gathered.attempts_with("rows.parquet") == gathered.attempts_with("errors.parquet") == {1: own[1]}
+    assert loose.attempts_with("rows.parquet") == loose.attempts_with("errors.parquet") == {2: own[2]}
