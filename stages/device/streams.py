@@ -1,11 +1,12 @@
-"""What a GPU computes for one thread while another one runs a network on it.
+"""What a GPU computes for some threads while another one runs a network on it.
 
-It does not queue behind the network: it has a stream of its own, and goes first. So the thread of the network never
+They do not queue behind the network: each has a stream of its own, and goes first. So the thread of the network never
 waits for it, and the network's queue does not run empty.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -60,13 +61,46 @@ def beside(device: torch.device, ready: torch.cuda.Event | None) -> Iterator[Non
     if device.type != "cuda":
         yield
         return
-    stream, current = _stream(device), torch.cuda.current_stream(device)
-    stream.wait_event(ready or current.record_event())
-    with torch.cuda.stream(stream):
+    current, own = torch.cuda.current_stream(device), _streams(device)
+    before = ready or current.record_event()
+    if own.has(current):
+        current.wait_event(before)
         yield
+        return
+    stream = own.take()
+    try:
+        stream.wait_event(before)
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        own.give_back(stream)
 
 
-@lru_cache
-def _stream(device: torch.device) -> torch.cuda.Stream:
-    # One for all threads: what a stream has allocated, another one cannot use.
-    return torch.cuda.Stream(device, priority=-1)
+class _Streams:
+    """As many streams of a device as are in use at once: what one has allocated, another one cannot use."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._lock = device, threading.Lock()
+        self._free: list[torch.cuda.Stream] = []
+        self._taken: list[torch.cuda.Stream] = []
+
+    def has(self, stream: torch.cuda.Stream) -> bool:
+        """Whether it is one of those that are in use."""
+        with self._lock:
+            return stream in self._taken
+
+    def take(self) -> torch.cuda.Stream:
+        """One for this thread alone."""
+        with self._lock:
+            stream = self._free.pop() if self._free else torch.cuda.Stream(self._device, priority=-1)
+            self._taken.append(stream)
+        return stream
+
+    def give_back(self, stream: torch.cuda.Stream) -> None:
+        """Let other threads have it."""
+        with self._lock:
+            self._taken.remove(stream)
+            self._free.append(stream)
+
+
+_streams = lru_cache(_Streams)

@@ -43,6 +43,8 @@ BACKENDS = {
 """The sources of features. A module is imported only if its backend is chosen, so ``pixels`` needs no torch."""
 _OBJECTS_ON_DEVICE = 32
 """Objects that wait on a GPU to be grouped together, with the features of their images."""
+_THREADS_ON_DEVICE = 2
+"""Threads that group: a GPU computes for one while the other prepares masks or encodes parts."""
 _AHEAD = 2
 """Groupings that wait while the network computes the next features. Each holds those of an image, tens of megabytes."""
 
@@ -56,13 +58,15 @@ def start(settings: GroupingSettings, setup: Setup) -> Callable[[Unit], Output]:
     """
     features: Features = importlib.import_module(BACKENDS[settings.backend]).start(settings, setup)
 
+    threads = _THREADS_ON_DEVICE if setup.device.startswith("cuda") and settings.backend != "pixels" else 1
+
     def run(unit: Unit) -> Output:
         objects = unit.own_block.rows("objects")
         objects = objects.take(objects["object_id"] < settings.objects_per_image)
         by_image = objects.by("image_id")
         found: dict[int, Rows | Exception] = {}
         together = _together(features(unit, sorted(by_image)), by_image)
-        for _, done in behind(together, lambda waiting: _grouped(objects, *waiting, settings), ahead=_AHEAD):
+        for _, done in behind(together, partial(_grouped, objects, settings), ahead=_AHEAD, threads=threads):
             found |= done.result()
         parts = [rows for rows in found.values() if isinstance(rows, Rows)]
         for image_id, rows in by_image.items():
@@ -102,23 +106,22 @@ def _report(unit: Unit, image_id: int, objects: Rows, found: dict[int, Rows | Ex
         unit.reject(image_id, reason, detail, of="image" if len(faults) == len(found) else "object")
 
 
-def _grouped(
-    objects: Rows, waiting: Sequence[tuple[int, Maps]], ready: Any, settings: GroupingSettings
-) -> dict[int, Rows | Exception]:
+def _grouped(objects: Rows, settings: GroupingSettings, waiting: Waiting) -> dict[int, Rows | Exception]:
     """Row of ``objects`` -> its parts, or why there are none. Objects that do not fit together are tried one by one."""
+    together, ready = waiting
     try:
-        masks_of = [mask_in_frame(objects, row, settings.long_side) for row, _ in waiting]
-        groups = _groups([maps for _, maps in waiting], masks_of, ready, settings)
+        masks_of = [mask_in_frame(objects, row, settings.long_side) for row, _ in together]
+        groups = _groups([maps for _, maps in together], masks_of, ready, settings)
         return {
             row: found if isinstance(found, Exception) else _parts(objects, row, found)
-            for (row, _), found in zip(waiting, groups, strict=True)
+            for (row, _), found in zip(together, groups, strict=True)
         }
     except Exception as error:
         if refusal(error) is None:
             raise
-        if len(waiting) == 1:
-            return {waiting[0][0]: error.with_traceback(None)}
-    alone = [_grouped(objects, [one], ready, settings) for one in waiting]
+        if len(together) == 1:
+            return {together[0][0]: error.with_traceback(None)}
+    alone = [_grouped(objects, settings, ([one], ready)) for one in together]
     return {row: found for each in alone for row, found in each.items()}
 
 

@@ -94,10 +94,10 @@ def test_hours_of_trainings_follow_from_the_presets() -> None:
         settings = Pipeline(read_preset(preset.strip("`")))[name.strip("`")].settings
         assert isinstance(settings, TrainSettings)
         assert size == f"{settings.steps:,} x {settings.batch_size}"
-        assert float(hours) == pytest.approx(settings.steps * settings.batch_size / 8 * 0.429 / 3600, abs=0.6)
+        assert float(hours) == pytest.approx(settings.steps * settings.batch_size / 8 * 0.357 / 3600, abs=0.6)
 
 
-RATES = ("70.1", "77.1", "85.5", "0.429 s", "8,363 MiB", "156.9 ms", "811", "14.5 MB", "448 MB", "408 MB")
+RATES = ("107.2", "83.7", "92.1", "0.357 s", "8,459 MiB", "156.9 ms", "811", "14.5 MB", "448 MB", "408 MB")
 
 
 @pytest.mark.parametrize("number", RATES)

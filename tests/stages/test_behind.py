@@ -36,6 +36,24 @@ def test_the_next_item_is_made_while_one_is_worked_on() -> None:
     assert len(set(threads)) == 1 and threading.get_ident() not in threads
 
 
+def test_several_threads_work_at_once() -> None:
+    """Two items wait for each other; the results come in order, and one more item is taken than with one thread."""
+    both, taken = threading.Barrier(2), list[int]()
+
+    def items() -> Iterator[int]:
+        for item in range(6):
+            taken.append(item)
+            yield item
+
+    def work(item: int) -> int:
+        both.wait(20)
+        return item
+
+    results = behind(items(), work, ahead=1, threads=2)
+    assert next(results)[0] == 0 and len(taken) <= 3
+    assert [done.result() for _, done in results] == [1, 2, 3, 4, 5]
+
+
 def test_no_more_items_are_taken_than_may_wait() -> None:
     """Of many items only ``ahead`` are taken beside the one that is worked on."""
     taken, may_go_on, seen = list[int](), threading.Event(), list[int]()

@@ -36,6 +36,8 @@ _FEWEST_POINTS = 64
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
+_OnDevice = tuple[Tensor, Tensor]
+"""The labels and the features of a :class:`Grouping` that a device may still compute."""
 
 
 def join_maps(maps: Sequence[Tensor], is_normalized: bool = False) -> Tensor:
@@ -84,15 +86,14 @@ def group_objects(
 def _grouped(
     objects: Sequence[tuple[Tensor, Bools]], k: int, metric: Metric, seed: int, n_init: int, max_iter: int
 ) -> list[Grouping | TooFewPoints]:
-    found: dict[int, Grouping | TooFewPoints] = {}
-    points: dict[int, Tensor] = {}
+    points = [_points(*each) for each in objects]
+    are_finite = torch.stack([torch.isfinite(own).all() for own in points]).tolist()
+    found: dict[int, Grouping | TooFewPoints | _OnDevice] = {}
     together: dict[tuple[int, int], list[int]] = {}
-    for number, (maps, mask) in enumerate(objects):
-        own = maps[:, torch.from_numpy(resize_nearest(mask, *maps.shape[1:])).to(maps.device)].T.contiguous()
-        if len(own) < k or not bool(torch.isfinite(own).all()):
+    for number, (own, is_finite) in enumerate(zip(points, are_finite, strict=True)):
+        if len(own) < k or not is_finite:
             found[number] = _refused(own, k)
         else:
-            points[number] = own
             together.setdefault((_padded(len(own)), own.shape[1]), []).append(number)
     for (num_points, width), numbers in together.items():
         room = _room(num_points, width, k, n_init)
@@ -106,7 +107,15 @@ def _grouped(
                     found[number] = error
                 else:
                     found[number] = _groups(*objects[number], centroids, metric)
-    return [found[number] for number in range(len(objects))]
+    # Only now, so that the device is told of the last object before the first one is waited for.
+    each = (found[number] for number in range(len(objects)))
+    return [_copied(groups) if isinstance(groups, tuple) else groups for groups in each]
+
+
+def _points(maps: Tensor, mask: Bools) -> Tensor:
+    """(P, C): the cells inside the mask. The host counts them, and need not wait for the device."""
+    cells = np.flatnonzero(resize_nearest(mask, *maps.shape[1:]))
+    return maps.flatten(1).index_select(1, torch.from_numpy(cells).to(maps.device)).T.contiguous()
 
 
 def _refused(points: Tensor, k: int) -> TooFewPoints:
@@ -132,7 +141,7 @@ def _room(num_points: int, width: int, k: int, n_init: int) -> int:
     return max(1, min(OBJECTS_AT_ONCE, _BYTES_AT_ONCE // (4 * num_points * (width + 4 * centroids))))
 
 
-def _groups(maps: Tensor, mask: Bools, centroids: Floats, metric: Metric) -> Grouping:
+def _groups(maps: Tensor, mask: Bools, centroids: Floats, metric: Metric) -> _OnDevice:
     """As :func:`~stages.kernels.clustering.grouping.assign`, and the means of the groups, without larger features."""
     device = maps.device
     centres, inside = torch.from_numpy(centroids).to(device), torch.from_numpy(np.ascontiguousarray(mask)).to(device)
@@ -145,7 +154,12 @@ def _groups(maps: Tensor, mask: Bools, centroids: Floats, metric: Metric) -> Gro
     area, weight = member.sum((1, 2))[:, None], rows.T @ member @ columns
     mean = torch.tensordot(weight, maps, ((1, 2), (1, 2))) / area.clamp(min=1)
     features = torch.where(area > 0, mean, centres)
-    return Grouping(labels.to(torch.int16).cpu().numpy(), features.cpu().numpy())
+    return labels.to(torch.int16), features
+
+
+def _copied(groups: _OnDevice) -> Grouping:
+    labels, features = groups
+    return Grouping(labels.cpu().numpy(), features.cpu().numpy())
 
 
 def _resized(maps: Tensor, height: int, width: int) -> Tensor:

@@ -60,3 +60,26 @@ def test_work_does_not_wait_for_what_comes_after_its_moment() -> None:
             assert (2 * values).tolist() == [2, 4, 6, 8, 10]
         assert turn == 0 or not busy.query()
         torch.cuda.synchronize()
+
+
+@pytest.mark.gpu
+def test_threads_have_streams_of_their_own() -> None:
+    """Two at once never share one; one after the other they do, and so does what is beside already."""
+    both, streams = threading.Barrier(2), list[torch.cuda.Stream]()
+
+    def work() -> None:
+        with beside(CUDA, None):
+            streams.append(torch.cuda.current_stream())
+            both.wait(20)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(streams)) == 2 and torch.cuda.current_stream() not in streams
+    with beside(CUDA, None):
+        outer = torch.cuda.current_stream()
+        with beside(CUDA, None):
+            assert torch.cuda.current_stream() == outer
+    assert outer in streams
