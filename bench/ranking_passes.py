@@ -80,7 +80,10 @@ def one_pass(layer: Layer) -> Digests:
 def ranked(folder: str, fingerprint: str, options: argparse.Namespace) -> Digests:
     """Every bucket of ranking, by workers that each open the store anew."""
     classes = [ImageClass(number, f"n{number:08d}", str(number)) for number in range(options.classes)]
-    num_buckets, seen = STAGES["ranking"].num_units(options.blocks, options.classes), list[tuple[int, str]]()
+    num_buckets, seen = (
+        STAGES["ranking"].num_units(RankingSettings(), options.blocks, options.classes),
+        list[tuple[int, str]](),
+    )
 
     def digest(features: np.ndarray, *_: object, **__: object) -> None:
         seen.append((len(features), hashlib.sha256(features.tobytes()).hexdigest()))
@@ -109,7 +112,7 @@ def main() -> None:
         features = sum(count for count, _ in expected.values()) * NUM_FEATURES * 2
         print(f"features  {features / 1e6:8.1f} MB\none pass  {whole / 1e6:8.1f} MB in {seconds:.1f} s", flush=True)
         found, sliced, seconds = bytes_read(lambda: ranked(folder, fingerprint, options))
-        buckets = STAGES["ranking"].num_units(options.blocks, options.classes)
+        buckets = STAGES["ranking"].num_units(RankingSettings(), options.blocks, options.classes)
         print(f"ranking   {sliced / 1e6:8.1f} MB in {seconds:.1f} s: {buckets} buckets by {options.workers} workers")
     if found != expected:
         raise SystemExit("both ways must see the same features, but they do not")

@@ -228,6 +228,9 @@ class RankingSettings(TrackedSettings):
     metric: Metric = Field("dot", description="how a segment chooses its cluster")
     normalize: bool = Field(False, description="scale features to unit length")
     seed: int = Field(0, ge=0, le=SEED_MAX, description="seed of k-means")
+    classes_per_unit: int = later_setting(
+        64, ge=1, le=10_000, description="object classes per unit of work; pd init takes fewer if they have many images"
+    )
     k_min: int = later_setting(0, ge=0, le=10_000, description="fewest clusters, if halves of a class agree; 0: k")
     whiten: int = later_setting(0, ge=0, le=10_000, description="principal components, whitened per class; 0: features")
     place: float = later_setting(0.0, ge=0, le=1000, description="weight of place and size in the object; 0: left out")

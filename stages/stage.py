@@ -13,16 +13,13 @@ from schemas.base import Settings
 if TYPE_CHECKING:
     from stages.unit import Output, Setup, Unit
 
-__all__ = ["BUCKET_SIZE", "CLASS_NAMES", "CONFUSION", "MODEL", "PART_NAMES", "Role", "Stage"]
+__all__ = ["CLASS_NAMES", "CONFUSION", "MODEL", "PART_NAMES", "Role", "Stage"]
 
 MODEL = "model"
 """The pseudo-table of an input that is a trained network."""
 
 CLASS_NAMES = "classes.json"
 """The file beside a segmenter's weights that names its output classes."""
-
-BUCKET_SIZE = 64
-"""Classes per unit of a stage whose unit is a bucket."""
 
 CONFUSION = "confusion.json"
 """The file beside an evaluation's rows that holds the confusion of each object class's parts, in pixels."""
@@ -46,7 +43,7 @@ class Stage:
 
     Attributes:
         version: raised whenever the same settings would give different results.
-        unit: ``block``; ``bucket`` of ``BUCKET_SIZE`` classes; or ``whole``.
+        unit: ``block``; ``bucket`` of as many classes as its setting ``classes_per_unit`` says; or ``whole``.
         entry: module with ``start(settings, setup) -> (unit -> output)``.
         late_settings: settings that act after the costly part of the work. Nodes that differ only in these can be
             computed in one pass; ``entry`` then also has ``start_together``: see :meth:`load_together`.
@@ -73,9 +70,11 @@ class Stage:
     uses_network: bool = False
     is_truth: bool = False
 
-    def num_units(self, blocks: int, classes: int) -> int:
-        """How many units a node has in a store with this many blocks and classes."""
-        return {"block": blocks, "bucket": -(-classes // BUCKET_SIZE), "whole": 1}[self.unit]
+    def num_units(self, settings: Any, blocks: int, classes: int) -> int:
+        """How many units a node of these settings has in a store with this many blocks and classes."""
+        if self.unit == "bucket":
+            return -(-classes // int(settings.classes_per_unit))
+        return blocks if self.unit == "block" else 1
 
     @property
     def is_barrier(self) -> bool:

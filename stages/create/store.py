@@ -21,6 +21,7 @@ from stages.drawn.presence import dataset_info, is_present
 from stages.plan.overrides import merge_overrides
 from stages.plan.pipeline import Pipeline
 from stages.plan.project import Project
+from stages.plan.unit_sizes import with_unit_sizes
 from stages.source.listing import ImageClass, Listing
 from stages.source.tars import Member, write_members
 
@@ -95,7 +96,7 @@ def finish_creation(store: Store) -> None:
         settings: Mapping[str, Any] = store.info.source["pipeline"]
         spec = PipelineSpec.parse(dict(settings["spec"]), "pipeline")
         overrides = with_moved_settings(spec.nodes, settings["overrides"])
-        Project(store, Pipeline(spec, overrides, source.root)).record()
+        with_unit_sizes(Project(store, Pipeline(spec, overrides, source.root))).record()
         return
     # Only the copy of the state is missing, and whoever may not write needs none.
     with contextlib.suppress(StorageFailure):

@@ -22,7 +22,6 @@ from stages.kernels.naming.fit import How, fit
 from stages.kernels.naming.scorer import SCORERS, Scorer, pack
 from stages.kernels.ranking import Clusters, TooFewPoints, cluster
 from stages.source.listing import ImageClass
-from stages.stage import BUCKET_SIZE
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -46,7 +45,8 @@ def start(settings: RankingSettings, setup: Setup) -> Callable[[Unit], Output]:
 
     def run(unit: Unit) -> Output:
         is_joined = _is_joined(unit.layer("candidates"), settings)
-        classes = setup.classes[unit.number * BUCKET_SIZE : (unit.number + 1) * BUCKET_SIZE]
+        first = unit.number * settings.classes_per_unit
+        classes = setup.classes[first : first + settings.classes_per_unit]
         clusters: list[Rows] = []
         scorers: dict[int, Scorer] = {}
         for object_class, features in _features(unit, slices_of(unit.layer("candidates")), classes):

@@ -13,6 +13,7 @@ from schemas.pipeline import NodeSpec, PipelineSpec
 from stages.plan.overrides import merge_overrides, place
 from stages.plan.pipeline import Pipeline
 from stages.plan.project import Project
+from stages.plan.unit_sizes import with_unit_sizes
 
 __all__ = ["edited", "pipeline_text", "with_node", "with_reader"]
 
@@ -37,7 +38,7 @@ def edited(project: Project, spec: PipelineSpec) -> Project:
         if key in spec.model_fields_set and given != fixed:
             problem = f"{key} is fixed when a store is made: it is {fixed} here, and the file has {given}"
             raise UsageError(problem, f"pipeline.{key}", f"Write {fixed}, or leave {key} out")
-    return replace(project, pipeline=Pipeline(spec, {}, project.pipeline.root))
+    return with_unit_sizes(replace(project, pipeline=Pipeline(spec, {}, project.pipeline.root)), project)
 
 
 def with_node(
@@ -65,7 +66,7 @@ def with_node(
     spec = PipelineSpec.parse(values | {"nodes": {**values["nodes"], name: node}}, "pipeline")
     given = project.pipeline.overrides
     every = {n: {**given.get(n, {}), **merged.get(n, {})} for n in {**given, **merged}}
-    return replace(project, pipeline=Pipeline(spec, every, project.pipeline.root))
+    return with_unit_sizes(replace(project, pipeline=Pipeline(spec, every, project.pipeline.root)), project)
 
 
 def with_reader(project: Project, reader: str, old: str, new: str) -> Project:

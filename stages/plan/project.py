@@ -85,7 +85,8 @@ class Project:
 
     def num_units(self, name: str) -> int:
         """How many units a node has."""
-        return self[name].stage.num_units(self.listing.blocks, self._num_classes)
+        node = self[name]
+        return node.stage.num_units(node.settings, self.listing.blocks, self._num_classes)
 
     @cached_property
     def _num_classes(self) -> int:

@@ -107,12 +107,11 @@ def test_part_of_the_input_is_enough_when_asked_for(bench, many) -> None:
     assert rows["size"].sum() == 33 - 12
 
 
-def test_a_bucket_has_its_own_classes(bench, many, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_has_its_own_classes(bench, many) -> None:
     """Buckets of one class each give together what one bucket gives."""
     settings = RankingSettings(k=2)
     whole = ranking.start(settings, bench.setup())(bench.unit(candidates=many[0])).rows
-    monkeypatch.setattr(ranking, "BUCKET_SIZE", 1)
-    run = ranking.start(settings, bench.setup())
+    run = ranking.start(RankingSettings(k=2, classes_per_unit=1), bench.setup())
     first, second = (run(bench.unit(number, candidates=many[0])) for number in (0, 1))
     assert first.rows["centroid"].tobytes() == whole["centroid"].tobytes() and len(second.rows) == 0
 

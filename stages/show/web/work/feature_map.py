@@ -29,10 +29,10 @@ from stages.kernels.clustering.kmeans import closeness, unit_length
 from stages.kernels.naming.place import NUM_PLACES
 from stages.kernels.naming.scorer import SCORERS, unpack
 from stages.show.web.snapshots import Snapshot
-from stages.stage import BUCKET_SIZE
 
 __all__ = ["MAX_POINTS", "FeatureMap", "feature_nodes", "methods", "pca", "read_map"]
 
+CLASSES_PER_UNIT = RankingSettings().classes_per_unit
 MAX_POINTS = 5000
 MAX_SECONDS = 8.0
 MAX_SLICED_BLOCKS = 2000
@@ -178,9 +178,10 @@ def _clusters(snapshot: Snapshot, layer: Layer, category_id: int | None, feature
         return None
     for node in snapshot.project.nodes.values():
         settings, made = node.settings, snapshot.layer(node.name)
-        if not isinstance(settings, RankingSettings) or layer.node not in node.upstream():
+        if not isinstance(settings, RankingSettings) or layer.node not in node.upstream() or not made.units():
             continue
-        unit = category_id // BUCKET_SIZE
+        # The layer that is shown may be one of other settings.
+        unit = category_id // made.info.identity.settings.get("classes_per_unit", CLASSES_PER_UNIT)
         if unit in made.units() and SCORERS in made.manifest(unit).files:
             scorer = unpack(made.file(unit, SCORERS)).get(category_id)
             return None if scorer is None else scorer.clusters(features.astype(np.float16))

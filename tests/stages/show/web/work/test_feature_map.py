@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pdstore import Store
 from pdstore.errors import InputMissing, UsageError
-from stages.show.web.snapshots import Snapshot
+from stages.plan.project import Project
+from stages.show.web.snapshots import Snapshot, Snapshots
 from stages.show.web.work import feature_map
 from stages.show.web.work.feature_map import feature_nodes, methods, pca, read_map
+from tests.stages.conftest import run_all
 
 
 def test_pca_finds_the_directions_of_largest_variance() -> None:
@@ -38,6 +41,20 @@ def test_a_map_of_all_classes_and_of_one(snapshot: Snapshot) -> None:
     assert one.is_by_cluster and len(one) == sum(row["category_id"] == 1 for row in rows)
     sizes = snapshot.rows("SELECT cluster, size FROM clusters WHERE category_id = 1 AND size > 0 ORDER BY 1")
     assert np.unique(one.groups, return_counts=True)[1].tolist() == [row["size"] for row in sizes]
+
+
+def test_scorers_are_those_of_the_unit_of_the_class(ranked: Store, snapshots: Snapshots) -> None:
+    """Of a ranking with places, whose units have one class each: either class has its own clusters as groups."""
+    changes = ["candidates.place=true", "ranking.metric=l2", "ranking.place=1", "ranking.classes_per_unit=1"]
+    Project.open(ranked, changes).record(is_consent=True)
+    run_all(ranked, ["candidates", "ranking"])
+    snapshot = snapshots.refresh()
+    assert snapshot.layer("ranking").units() == [0, 1]
+    for category in (0, 1):
+        one = read_map(snapshot, "candidates", category)
+        sql = f"SELECT size FROM clusters WHERE category_id = {category} AND size > 0 ORDER BY cluster"
+        sizes = [row["size"] for row in snapshot.rows(sql)]
+        assert len(sizes) > 1 and np.unique(one.groups, return_counts=True)[1].tolist() == sizes
 
 
 def test_the_slices_of_a_class_are_its_rows(snapshot: Snapshot) -> None:
