@@ -51,7 +51,12 @@ class PipelineSpec(Settings):
     """
 
     description: str = Field("", description="what the pipeline is for")
-    block_size: int = Field(1024, ge=1, le=1_048_576, description="images per block; fixed when the store is made")
+    block_size: int = Field(
+        1024,
+        ge=0,
+        le=1_048_576,
+        description="images per block; 0: 10 to 1024, by their number. Fixed when the store is made",
+    )
     seed: int = Field(0, ge=0, description="seed of the order of images; fixed when the store is made")
     rounds: int = Field(
         1,

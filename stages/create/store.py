@@ -27,6 +27,9 @@ from stages.source.tars import Member, write_members
 
 __all__ = ["add_images", "create_store", "ensure_listing", "finish_creation"]
 
+_BLOCKS, _SMALLEST_BLOCK, _LARGEST_BLOCK = 256, 10, 1024
+"""How many blocks a pipeline that names no size has, while their size lies between these."""
+
 
 def create_store(
     url: str,
@@ -58,12 +61,19 @@ def create_store(
         spec = with_truth(spec, source.dataset, Path(source.root))
     Pipeline(spec, merged, source.root)
     settings = {"source": source.model_dump(), "spec": spec.model_dump(mode="json"), "overrides": merged}
-    info = StoreInfo(spec.block_size, spec.seed, {**settings["source"], "pipeline": settings})
+    images = len(scanned.images) if scanned else source.num_train + source.num_val
+    block_size = spec.block_size or _block_size(images)
+    info = StoreInfo(block_size, spec.seed, {**settings["source"], "pipeline": settings})
     store = Store.create(url, info, **options)
     if scanned:
         _list(store, scanned)
     ensure_listing(store)
     return store
+
+
+def _block_size(images: int) -> int:
+    """Small enough that workers can share a few dozen images, and large enough that blocks stay few."""
+    return min(max(-(-images // _BLOCKS), _SMALLEST_BLOCK), _LARGEST_BLOCK)
 
 
 def _begun(store: Store, source: SourceSpec, spec: PipelineSpec, overrides: Mapping[str, Any]) -> Store:

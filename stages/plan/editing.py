@@ -35,7 +35,7 @@ def edited(project: Project, spec: PipelineSpec) -> Project:
     info = project.store.info
     for key, fixed in (("block_size", info.block_size), ("seed", info.seed)):
         given = getattr(spec, key)
-        if key in spec.model_fields_set and given != fixed:
+        if key in spec.model_fields_set and given != fixed and (key, given) != ("block_size", 0):
             problem = f"{key} is fixed when a store is made: it is {fixed} here, and the file has {given}"
             raise UsageError(problem, f"pipeline.{key}", f"Write {fixed}, or leave {key} out")
     return with_unit_sizes(replace(project, pipeline=Pipeline(spec, {}, project.pipeline.root)), project)

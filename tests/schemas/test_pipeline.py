@@ -17,7 +17,7 @@ def test_a_pipeline_is_read_strictly() -> None:
     for values, message in (
         ({"nodes": {"a": {"input": {}}}}, r"pipeline.nodes.a.input: unknown setting"),
         ({}, r"pipeline.nodes: field required"),
-        ({"nodes": {}, "block_size": 0}, r"pipeline.block_size: .*greater than or equal to 1"),
+        ({"nodes": {}, "block_size": -1}, r"pipeline.block_size: .*greater than or equal to 0"),
         ({"nodes": {"a": {"inputs": 3}}}, r"pipeline.nodes.a.inputs"),
     ):
         with pytest.raises(UsageError, match=message):

@@ -12,10 +12,13 @@ from pdstore import Store, layout
 from pdstore.errors import InputMissing, UsageError
 from pdstore.records import remove_with_digest
 from schemas.pipeline import PipelineSpec, SourceSpec
+from stages.create import store as creation
 from stages.create.store import add_images, create_store, ensure_listing
+from stages.plan.editing import edited, pipeline_text
 from stages.plan.project import Project
 from stages.plan.states import states
 from stages.source.listing import Listing
+from tests.stages.conftest import CLASSICAL
 
 INGEST = PipelineSpec.parse({"block_size": 64, "nodes": {"ingest": {}}}, "pipeline")
 NOISE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
@@ -44,6 +47,33 @@ def test_a_killed_creation_is_completed(classical: Callable[..., Store], lost: l
         remove_with_digest(store.files, name)
     assert ensure_listing(Store(store.url)).images == 12
     assert {name: store.files.read(name) for name in names} == before and store.current() == current
+
+
+@pytest.mark.parametrize(
+    ("images", "size"),
+    [(0, 10), (34, 10), (2560, 10), (2561, 11), (70_000, 274), (262_144, 1024), (1_281_167, 1024)],
+)
+def test_blocks_are_larger_where_there_are_many_images(images: int, size: int) -> None:
+    """A few dozen images are shared by workers, and millions do not become hundreds of thousands of blocks."""
+    assert creation._block_size(images) == size
+
+
+def test_a_pipeline_can_leave_the_size_of_blocks_open(
+    classical: Callable[..., Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store records the size that fits its images, which a killed creation keeps and the same pipeline accepts."""
+    monkeypatch.setattr(creation, "_BLOCKS", 3)
+    monkeypatch.setattr(creation, "_SMALLEST_BLOCK", 1)
+    spec = CLASSICAL.model_copy(update={"block_size": 0})
+    store = classical(spec=spec)
+    project = Project.open(store)
+    assert (store.info.block_size, project.listing.blocks) == (4, 3)
+    again = edited(project, spec)
+    assert again.pipeline.current() == project.pipeline.current() and "block_size: 4\n" in pipeline_text(again)
+    store.files.remove_tree(layout.PIPELINES)
+    remove_with_digest(store.files, layout.PIPELINE)
+    source = SourceSpec.of(store)
+    assert create_store(store.url, source, spec).info.block_size == 4
 
 
 def test_nothing_is_created_if_the_pipeline_is_wrong(folder: Path, tmp_path: Path) -> None:
