@@ -18,7 +18,7 @@ from pathlib import Path
 from pdstore import layout
 from pdstore.errors import CorruptData, PdError
 from pdstore.files import Files
-from pdstore.records.digests import digest_of
+from pdstore.records.digests import digest_of, place_file
 
 __all__ = ["BEST_NAME", "CHECKPOINTS", "TOKEN", "fetch_state", "send_state", "steps_in"]
 
@@ -126,8 +126,7 @@ def _fetch(files: Files, path: str, target: Path, *, is_needed: bool = True) -> 
             if digest is not None and digest.problem_of(written, is_growing=layout.is_growing(path)):
                 return False
         local = Files(str(target.parent))
-        local.remove(layout.digest(target.name))
-        os.replace(temporary, target)
+        place_file(local, temporary, target.name)
         if digest is not None:
             local.write(layout.digest(target.name), files.read(layout.digest(path)))
     except FileNotFoundError:

@@ -4,8 +4,8 @@
 few rows of a listing of millions checks the pieces that it reads, and no others. A file without such a record was
 written by an earlier release, and is read as it is; ``pd verify`` says so.
 
-The record is written after its file and removed before it. A process that is killed in between leaves a file that is
-not covered, and never a record of other content.
+The record is written after its file and removed before it, and the folder is synced in between. A process that is
+killed there, or a power cut, leaves a file that is not covered, and never a record of other content.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from pdstore import layout
 from pdstore.errors import CorruptData
 from pdstore.files import Files
+from pdstore.files.local import sync_folder
 from pdstore.records.sealed import seal, unseal
 
 __all__ = [
@@ -28,7 +31,9 @@ __all__ = [
     "digest_of",
     "keep_digest",
     "open_checked",
+    "place_file",
     "read_checked",
+    "remove_digest",
     "remove_with_digest",
     "write_with_digest",
 ]
@@ -94,13 +99,14 @@ class FileDigest:
 
 
 def keep_digest(files: Files, path: str, file: IO[bytes]) -> None:
-    """Write the digest of a file that was just written, from its content."""
+    """Write the digest of a file that was just written and synced, from its content."""
+    _sync(files, path)
     files.write(layout.digest(path), seal(vars(FileDigest.of(path, file))))
 
 
 def write_with_digest(files: Files, path: str, data: bytes) -> None:
     """Write or replace a file, and the digest of what it holds."""
-    files.remove(layout.digest(path))
+    remove_digest(files, path)
     files.write(path, data)
     keep_digest(files, path, io.BytesIO(data))
 
@@ -166,8 +172,28 @@ def open_checked(files: Files, path: str, kept: FileDigest | None, fix: str = RE
 
 def remove_with_digest(files: Files, path: str) -> None:
     """Remove a file and its digest, if they exist."""
-    files.remove(layout.digest(path))
+    remove_digest(files, path)
     files.remove(path)
+
+
+def remove_digest(files: Files, path: str) -> None:
+    """Remove the digest of a file, if there is one, before the file is replaced or removed."""
+    if not files.is_local or files.exists(layout.digest(path)):
+        files.remove(layout.digest(path))
+        _sync(files, path)
+
+
+def place_file(files: Files, written: Path, path: str) -> None:
+    """Give a written and synced file in the same folder its name. It has no digest then. Only where files are local."""
+    remove_digest(files, path)
+    os.replace(written, files.full(path))
+    _sync(files, path)
+
+
+def _sync(files: Files, path: str) -> None:
+    """Have the name of a file, or that it is gone, on the disk."""
+    if files.is_local:
+        sync_folder(os.path.dirname(files.full(path)))
 
 
 class _Checked(io.RawIOBase):

@@ -15,12 +15,11 @@ from uuid import uuid4
 
 import torch
 
-from pdstore import layout
 from pdstore.errors import CorruptData
 from pdstore.files import Files
 from pdstore.files.links import link_or_copy
 from pdstore.files.refusals import refusals
-from pdstore.records.digests import digest_of, keep_digest, remove_with_digest
+from pdstore.records.digests import digest_of, keep_digest, place_file, remove_with_digest
 from stages.training_mirror import BEST_NAME, steps_in
 
 __all__ = ["BEST_NAME", "last_good", "newest", "write"]
@@ -116,8 +115,7 @@ def _save(state: dict[str, Any], path: Path) -> None:
 def _place(folder: Path, written: Path, name: str) -> None:
     """Give a written file its name. A kill in between leaves it without a digest, and never with that of another."""
     files = Files(str(folder))
-    files.remove(layout.digest(name))
-    os.replace(written, folder / name)
+    place_file(files, written, name)
     with (folder / name).open("rb") as file:
         keep_digest(files, name, file)
 

@@ -17,7 +17,8 @@ from PIL import Image
 
 from pdstore import layout
 from pdstore.files import Files
-from pdstore.records.digests import keep_digest, read_checked
+from pdstore.files.local import write_synced
+from pdstore.records.digests import keep_digest, place_file, read_checked
 from schemas.training import TrainSettings
 from stages.track.tracker import RunName, open_trackers
 from stages.track.wandb_id import recorded_id
@@ -64,9 +65,8 @@ class TrainingLog:
             return
         kept = [json.dumps(line) + "\n" for line in read_log(self.folder) if line["step"] <= done]
         temporary = self.path.with_name(f".{LOG_NAME}.{uuid4().hex}")
-        temporary.write_text("".join(kept))
-        Files(str(self.folder)).remove(layout.digest(LOG_NAME))
-        os.replace(temporary, self.path)
+        write_synced(str(temporary), "".join(kept).encode())
+        place_file(Files(str(self.folder)), temporary, LOG_NAME)
         self.keep_digest()
         self._trackers.restart(done + 1)
 

@@ -126,8 +126,9 @@ def test_another_number_of_ranks_continues_with_the_same_batches(
     assert done.returncode == 0, done.stderr
     whole, rest = batches(alone[1]), batches(tmp_path / "second")
     assert rest == {step: whole[step] for step in range(3, 8)}
-    # The losses are about 24 here: this is the rounding of float32 in the sums of two ranks, carried on for five steps.
-    assert losses(store) == pytest.approx(losses(alone[0]), rel=1e-5)
+    # The sums of two ranks are rounded otherwise, in float32, and each further step makes more of that.
+    assert losses(store)[:3] == pytest.approx(losses(alone[0])[:3], rel=1e-6)
+    assert losses(store) == pytest.approx(losses(alone[0]), rel=1e-4)
 
 
 def test_all_ranks_skip_a_step_together(tmp_path: Path) -> None:
