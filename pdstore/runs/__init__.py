@@ -9,16 +9,16 @@ from pdstore.runs.algebra import (
     areas,
     areas_inside,
     boxes,
-    from_labels,
     full,
     intersect,
     one_per_pixel,
     read,
     shares_inside,
     strings,
+    to_labels,
     unions,
 )
-from pdstore.runs.changes import from_changes, from_label_changes, from_masks
+from pdstore.runs.changes import from_changes, from_label_changes, from_labels, from_masks
 from pdstore.runs.grids import areas_at, decode_at
 from pdstore.runs.moments import moments
 
@@ -40,5 +40,6 @@ __all__ = [
     "read",
     "shares_inside",
     "strings",
+    "to_labels",
     "unions",
 ]

@@ -20,13 +20,13 @@ __all__ = [
     "areas",
     "areas_inside",
     "boxes",
-    "from_labels",
     "full",
     "intersect",
     "one_per_pixel",
     "read",
     "shares_inside",
     "strings",
+    "to_labels",
     "unions",
 ]
 
@@ -89,13 +89,11 @@ def full(height: int, width: int) -> Runs:
     return Runs(np.array([0, pixels, pixels]), np.array([0, 3]), height, width)
 
 
-def from_labels(labels: npt.NDArray[np.integer], num_labels: int) -> Runs:
-    """(H, W) int -> ``num_labels`` masks: mask n has the pixels of label n, and other values are in none.
-
-    Cost: two passes over the pixels, whatever the number of labels.
-    """
-    flat = np.ravel(labels, "F").astype(np.int64)
-    return Runs(*set_kernels.label_runs(flat, num_labels), *labels.shape)
+def to_labels(runs: Runs) -> npt.NDArray[np.int16]:
+    """(H, W) int16: 1 .. N for the pixels of each mask, where masks overlap that of the last one; 0 is in none."""
+    labels = np.zeros((runs.height, runs.width), np.int16)
+    kernels.paint(runs.ends, runs.offsets, labels)
+    return labels
 
 
 def areas(runs: Runs) -> Ints:

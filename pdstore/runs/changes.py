@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pdstore.runs import change_kernels
 from pdstore.runs.algebra import Runs
 
-__all__ = ["from_changes", "from_label_changes", "from_masks"]
+__all__ = ["from_changes", "from_label_changes", "from_labels", "from_masks"]
 
 
 def from_masks(stack: npt.NDArray[np.bool_]) -> Runs:
@@ -47,6 +47,18 @@ def from_changes(places: npt.ArrayLike, counts: npt.ArrayLike, height: int, widt
     if numbers.sum() != len(given) or (numbers < 0).any():
         raise ValueError(f"the masks have {numbers.sum()} places together, got {len(given)}")
     return Runs(*change_kernels.closed(given, numbers, height * width), height, width)
+
+
+def from_labels(labels: npt.NDArray[np.integer], num_labels: int) -> Runs:
+    """(H, W) int -> ``num_labels`` masks: mask n has the pixels of label n, and other values are in none.
+
+    Cost: two passes over the pixels, whatever the number of labels.
+    """
+    flat = np.ravel(labels, "F")
+    is_first = np.ones(len(flat), bool)
+    np.not_equal(flat[1:], flat[:-1], out=is_first[1:])
+    places = np.flatnonzero(is_first)
+    return from_label_changes(places, flat[places], num_labels, *labels.shape)
 
 
 def from_label_changes(places: npt.ArrayLike, labels: npt.ArrayLike, num_labels: int, height: int, width: int) -> Runs:

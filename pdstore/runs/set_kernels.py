@@ -1,4 +1,4 @@
-"""Compiled loops over the runs of several masks: intersections, differences and unions, and label maps.
+"""Compiled loops over the runs of several masks: intersections, differences and unions.
 
 Masks are ``ends`` and ``offsets``, as in :mod:`pdstore.runs.kernels`.
 """
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pdstore.runs.compiled import compiled
 
-__all__ = ["claim", "cut", "label_runs", "unite"]
+__all__ = ["claim", "cut", "unite"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -143,24 +143,3 @@ def unite(ends: Ints, offsets: Ints, members: Ints, bounds: Ints, pixels: int) -
         at += size + 1
         starts[group + 1] = at
     return out[:at].copy(), starts
-
-
-@compiled
-def label_runs(labels: Ints, count: int) -> tuple[Ints, Ints]:
-    """A flat label map, column by column -> the masks of the labels 0 .. count - 1."""
-    pixels = len(labels)
-    starts = np.zeros(count + 1, np.int64)
-    for i in range(pixels):
-        if 0 <= labels[i] < count and (i == 0 or labels[i] != labels[i - 1]):
-            starts[labels[i] + 1] += 2
-    for label in range(count):
-        starts[label + 1] += starts[label] + 1
-    out, filled = np.full(starts[-1], pixels, np.int64), starts[:-1].copy()
-    for i in range(pixels):
-        if 0 <= labels[i] < count:
-            if i == 0 or labels[i] != labels[i - 1]:
-                out[filled[labels[i]]] = i
-            if i + 1 == pixels or labels[i + 1] != labels[i]:
-                out[filled[labels[i]] + 1] = i + 1
-                filled[labels[i]] += 2
-    return out, starts

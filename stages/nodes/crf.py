@@ -11,12 +11,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pdstore import Rows, masks, runs
+from pdstore import Rows, runs
 from schemas.stages import CrfSettings
 from schemas.tables import PARTS
 from stages.fitting import or_rejected
-from stages.kernels.crf import dense_crf, paint
-from stages.source.frames import image_frames, mask_frames
+from stages.kernels.crf import dense_crf
+from stages.source.frames import image_frames, masks_at
 from stages.unit import Output, Setup, Unit
 
 __all__ = ["start"]
@@ -42,8 +42,8 @@ def start(settings: CrfSettings, setup: Setup) -> Callable[[Unit], Output]:
 
 def _smoothed(parts: Rows, pixels: npt.NDArray[np.uint8], settings: CrfSettings) -> Rows:
     """The parts of one object, with smoothed masks."""
-    count = len(parts)
-    before = paint(masks.decode_to(parts.ragged("rle"), mask_frames(parts), *pixels.shape[:2]))
+    count, size = len(parts), (pixels.shape[0], pixels.shape[1])
+    before = runs.to_labels(runs.read(masks_at(parts, size), *size))
     after = dense_crf(pixels, before, count + 1, **settings.model_dump(include=set(CrfSettings.model_fields)))
     stack = runs.from_labels(after - 1, count)
     areas = runs.areas(stack)

@@ -56,6 +56,17 @@ def test_strings_come_back(drawn: tuple[Bools, Bools]) -> None:
     same(found.take(flags), stack[flags])
 
 
+@given(stacks())
+def test_masks_become_a_label_map(drawn: tuple[Bools, Bools]) -> None:
+    """Where masks overlap, the pixel is that of the last one; pixels of none are 0."""
+    stack, _ = drawn
+    expected = np.zeros(stack.shape[1:], np.int16)
+    for number, mask in enumerate(stack):
+        expected[mask] = number + 1
+    found = runs.to_labels(read(stack))
+    assert found.dtype == np.int16 and found.shape == expected.shape and (found == expected).all()
+
+
 def test_empty_runs_are_not_written() -> None:
     """A string of another program may hold empty runs; its mask is the same, and it is written in the usual form."""
     pixels = np.zeros((3, 4), bool)
