@@ -80,10 +80,7 @@ def one_pass(layer: Layer) -> Digests:
 def ranked(folder: str, fingerprint: str, options: argparse.Namespace) -> Digests:
     """Every bucket of ranking, by workers that each open the store anew."""
     classes = [ImageClass(number, f"n{number:08d}", str(number)) for number in range(options.classes)]
-    num_buckets, seen = (
-        STAGES["ranking"].num_units(RankingSettings(), options.blocks, options.classes),
-        list[tuple[int, str]](),
-    )
+    num_buckets, seen = _num_buckets(options), list[tuple[int, str]]()
 
     def digest(features: np.ndarray, *_: object, **__: object) -> None:
         seen.append((len(features), hashlib.sha256(features.tobytes()).hexdigest()))
@@ -112,11 +109,15 @@ def main() -> None:
         features = sum(count for count, _ in expected.values()) * NUM_FEATURES * 2
         print(f"features  {features / 1e6:8.1f} MB\none pass  {whole / 1e6:8.1f} MB in {seconds:.1f} s", flush=True)
         found, sliced, seconds = bytes_read(lambda: ranked(folder, fingerprint, options))
-        buckets = STAGES["ranking"].num_units(RankingSettings(), options.blocks, options.classes)
+        buckets = _num_buckets(options)
         print(f"ranking   {sliced / 1e6:8.1f} MB in {seconds:.1f} s: {buckets} buckets by {options.workers} workers")
     if found != expected:
         raise SystemExit("both ways must see the same features, but they do not")
     report("ranking.passes", [sliced / whole], note=f"{buckets} buckets by {options.workers} workers")
+
+
+def _num_buckets(options: argparse.Namespace) -> int:
+    return STAGES["ranking"].num_units(RankingSettings(), options.blocks, options.classes)
 
 
 def _rchar() -> int:

@@ -99,8 +99,7 @@ class FileDigest:
 
 
 def keep_digest(files: Files, path: str, file: IO[bytes]) -> None:
-    """Write the digest of a file that was just written and synced, from its content."""
-    _sync(files, path)
+    """Write the digest of a file from its content. Its name and content were just written, and are on the disk."""
     files.write(layout.digest(path), seal(vars(FileDigest.of(path, file))))
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pdstore import layout
 from pdstore.files import Files
-from pdstore.files.local import write_synced
+from pdstore.files.local import sync_folder, write_synced
 from pdstore.records.digests import keep_digest, place_file, read_checked
 from schemas.training import TrainSettings
 from stages.track.tracker import RunName, open_trackers
@@ -87,6 +87,7 @@ class TrainingLog:
         """Write the digest of the log as it is now, before a checkpoint: what a resumed training has to find again."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
+            sync_folder(str(self.folder))
             keep_digest(Files(str(self.folder)), LOG_NAME, file)
 
     def picture(self, step: int, picture: Image.Image) -> None:

@@ -127,8 +127,8 @@ def test_another_number_of_ranks_continues_with_the_same_batches(
     whole, rest = batches(alone[1]), batches(tmp_path / "second")
     assert rest == {step: whole[step] for step in range(3, 8)}
     # The sums of two ranks are rounded otherwise, in float32, and each further step makes more of that.
-    assert losses(store)[:3] == pytest.approx(losses(alone[0])[:3], rel=1e-6)
-    assert losses(store) == pytest.approx(losses(alone[0]), rel=1e-4)
+    for steps, apart in ((3, 1e-6), (6, 1e-5), (8, 1e-4)):
+        assert losses(store)[:steps] == pytest.approx(losses(alone[0])[:steps], rel=apart)
 
 
 def test_all_ranks_skip_a_step_together(tmp_path: Path) -> None:

@@ -178,11 +178,15 @@ def _clusters(snapshot: Snapshot, layer: Layer, category_id: int | None, feature
         return None
     for node in snapshot.project.nodes.values():
         settings, made = node.settings, snapshot.layer(node.name)
-        if not isinstance(settings, RankingSettings) or layer.node not in node.upstream() or not made.units():
+        if (
+            not isinstance(settings, RankingSettings)
+            or layer.node not in node.upstream()
+            or not (units := made.units())
+        ):
             continue
         # The layer that is shown may be one of other settings.
         unit = category_id // made.info.identity.settings.get("classes_per_unit", CLASSES_PER_UNIT)
-        if unit in made.units() and SCORERS in made.manifest(unit).files:
+        if unit in units and SCORERS in made.manifest(unit).files:
             scorer = unpack(made.file(unit, SCORERS)).get(category_id)
             return None if scorer is None else scorer.clusters(features.astype(np.float16))
         for rows in made.scan(["category_id", "cluster", "centroid"]):
